@@ -1,0 +1,3 @@
+//! Placeholder until the rewriter is there.
+
+fn main() {}

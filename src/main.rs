@@ -1,0 +1,3 @@
+//! The program `cdrlog`.
+
+fn main() {}
