@@ -12,6 +12,25 @@
     )
 )]
 
+mod appender;
+mod bell;
+mod builder;
+mod error;
+mod file;
+mod flush;
+mod journal;
+mod pipeline;
+mod producer;
+mod queue;
 mod rewrite;
+mod stats;
 
+pub use appender::Appender;
+pub use builder::Builder;
+pub use bytes::Bytes;
+pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError};
+pub use flush::SyncPolicy;
+pub use journal::Recovery;
+pub use producer::Producer;
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
+pub use stats::Stats;

@@ -1,0 +1,303 @@
+//! The appender: opens a directory, owns the threads, and ends them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::builder::Builder;
+use crate::error::{CloseError, FlushError, OpenError};
+use crate::file::{Lock, LockError, Stamp, disk};
+use crate::flush::{Flusher, Schedule, Sink};
+use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
+use crate::pipeline::Pipeline;
+use crate::producer::Producer;
+use crate::queue::{Barrier, Message, Queue, Refused, queue};
+use crate::rewrite::Stage;
+use crate::stats::Stats;
+
+/// How often a waiting `flush` looks whether the disk has failed, or the threads are gone.
+const REPLY_POLL: Duration = Duration::from_millis(10);
+
+/// The longest nap of the rewriter thread: 200 looks a second cost about a thousandth of a core.
+const NAP_MAX: Duration = Duration::from_millis(5);
+
+/// Appends events to the CDR of one directory.
+///
+/// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Two threads work for it: one
+/// rewrites events into the journal, one writes the journal to the files.
+///
+/// Dropping it does what [`close`](Self::close) does, but has nowhere to report an error to.
+#[derive(Debug)]
+#[must_use = "dropping an appender closes it"]
+pub struct Appender {
+    queue: Queue,
+    pipeline: Arc<Pipeline>,
+    threads: Option<Threads>,
+    recovery: Recovery,
+    cdr_path: PathBuf,
+    rejects_path: PathBuf,
+    /// The process that opened it. A forked child has a copy, which must not touch anything.
+    process_id: u32,
+}
+
+#[derive(Debug)]
+struct Threads {
+    rewriter: JoinHandle<Vec<Bytes>>,
+    flusher: JoinHandle<Result<(), FlushError>>,
+    /// Given back last.
+    _lock: Lock,
+}
+
+impl Appender {
+    /// Options for an appender to `directory`, to be opened by [`Builder::open`].
+    pub fn builder(directory: impl AsRef<Path>) -> Builder {
+        Builder::new(directory.as_ref())
+    }
+
+    pub(crate) fn open(options: Builder) -> Result<Self, OpenError> {
+        let directory = options.directory.as_path();
+        disk::create_directory(directory)?;
+        let folder = Folder::create(directory)?;
+        let lock = Lock::take(&folder.lock_path()).map_err(|error| lock_error(error, directory))?;
+        let now = Timestamp::try_from(SystemTime::now()).unwrap_or_default();
+        let now = options.time_zone().to_datetime(now);
+        let stamp = Stamp::next(directory, now)?;
+        let recovery = journal::recover(directory, &folder, stamp)?;
+        // Recovery may have used the stamp for a file that was gone.
+        let stamp = Stamp::next(directory, now)?;
+        let ring = JournalOptions {
+            segment_count: options.segment_count,
+            segment_bytes: options.segment_bytes_rounded(),
+        };
+        let mut journal = folder.create_journal(ring)?;
+        let cdr_path = directory.join(stamp.cdr_name());
+        let rejects_path = directory.join(stamp.rejects_name());
+        let mut lines =
+            Sink::new(Stream::Lines, journal.lines.1, cdr_path.clone(), folder.control_path());
+        lines.create_file(&mut journal.control)?;
+        let rejects = Sink::new(
+            Stream::Rejects,
+            journal.rejects.1,
+            rejects_path.clone(),
+            folder.control_path(),
+        );
+
+        let pipeline = Arc::new(Pipeline::default());
+        let (queue, queue_end) = queue(
+            options.queue_events_max,
+            options.queue_bytes_max as u64,
+            pipeline.counters.clone(),
+        );
+        let stage = Stage::new(
+            options.event_bytes_max,
+            queue_end,
+            journal.lines.0,
+            journal.rejects.0,
+            pipeline.clone(),
+            NAP_MAX.min(options.flush_interval / 4),
+        );
+        let flusher =
+            Flusher::new(lines, rejects, journal.control, schedule(&options), pipeline.clone());
+        let threads = start(stage, flusher, &queue, lock)?;
+        let process_id = std::process::id();
+        Ok(Self {
+            queue,
+            pipeline,
+            threads: Some(threads),
+            recovery,
+            cdr_path,
+            rejects_path,
+            process_id,
+        })
+    }
+
+    /// A new producer. Producers outlive the appender: after its close they give every event back.
+    #[must_use]
+    pub fn producer(&self) -> Producer {
+        Producer::new(self.queue.clone())
+    }
+
+    /// Waits until everything sent before is *written*: in the files, visible to readers.
+    ///
+    /// # Errors
+    ///
+    /// [`FlushError::Write`] where a write failed while this waited; what was sent is not lost, and later calls may
+    /// succeed. [`FlushError::Closed`] where the appender gave up.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        self.wait_for(false)
+    }
+
+    /// Waits until everything sent before is *synced*: an `fdatasync(2)` of the files returned after it was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush), and [`FlushError::Sync`] from the first failed sync on.
+    pub fn sync(&self) -> Result<(), FlushError> {
+        if let Some(failure) = self.pipeline.sync_failure() {
+            return Err(failure);
+        }
+        self.wait_for(true)
+    }
+
+    fn wait_for(&self, synced: bool) -> Result<(), FlushError> {
+        let (reply, answer) = crossbeam_channel::bounded(1);
+        let troubles = self.pipeline.troubles();
+        let trouble = || self.pipeline.trouble().filter(|_| self.pipeline.troubles() > troubles);
+        let mut message = Message::Barrier(Barrier { synced, reply });
+        while let Err(refused) = self.queue.try_push(message) {
+            message = match refused {
+                Refused::Closed(_) => return Err(FlushError::Closed),
+                Refused::Full(message) => message,
+            };
+            if let Some(trouble) = trouble() {
+                return Err(trouble);
+            }
+            std::thread::sleep(REPLY_POLL);
+        }
+        self.pipeline.rewriter_bell.ring();
+        loop {
+            match answer.recv_timeout(REPLY_POLL) {
+                Ok(answer) => return answer,
+                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => {
+                    return Err(FlushError::Closed);
+                }
+                // A full journal keeps the barrier in the queue, so the flusher may not know of it.
+                Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
+                    if let Some(trouble) = trouble() {
+                        return Err(trouble);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A snapshot of every counter. Costs a few loads; never waits.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.pipeline.counters.snapshot(self.queue.events_queued(), self.queue.bytes_queued())
+    }
+
+    /// The failed write that is being tried again now, if there is one: a full disk, most of the time.
+    #[must_use]
+    pub fn write_trouble(&self) -> Option<FlushError> {
+        self.pipeline.trouble()
+    }
+
+    /// What the opening had to repair after a process that did not close.
+    #[must_use]
+    pub const fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The CDR file of this opening.
+    #[must_use]
+    pub fn cdr_path(&self) -> &Path {
+        &self.cdr_path
+    }
+
+    /// The rejects file of this opening. It is created when the first body is rejected.
+    #[must_use]
+    pub fn rejects_path(&self) -> &Path {
+        &self.rejects_path
+    }
+
+    /// Accepts nothing more, writes and (unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never)) syncs everything
+    /// that was accepted, and ends the threads.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError`], with the events that could be neither written nor journaled, where writes failed until patience
+    /// ended, or a sync has failed.
+    pub fn close(mut self) -> Result<Stats, CloseError> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<Stats, CloseError> {
+        let Some(threads) = self.threads.take() else { return Ok(self.stats()) };
+        self.queue.close();
+        self.pipeline.begin_closing();
+        // A panic of a thread is a bug of cdrlog, and still no reason to take the server along.
+        let events = threads.rewriter.join();
+        let written = threads.flusher.join().unwrap_or(Err(FlushError::Closed));
+        let stats = self.stats();
+        match (written, events) {
+            (Ok(()), Ok(events)) if events.is_empty() => Ok(stats),
+            (written, events) => {
+                let cause = written.err().unwrap_or(FlushError::Closed);
+                Err(CloseError { cause, stats, events: events.unwrap_or_default() })
+            }
+        }
+    }
+}
+
+impl Drop for Appender {
+    fn drop(&mut self) {
+        if self.process_id == std::process::id() {
+            // Whoever wants to know calls `close`.
+            let _ = self.end();
+        } else {
+            // The threads are the parent's; joining them here would wait for ever.
+            std::mem::forget(self.threads.take());
+        }
+    }
+}
+
+fn schedule(options: &Builder) -> Schedule {
+    Schedule {
+        // Half of the interval is left for waking up and for the write itself.
+        gather: options.flush_interval / 2,
+        sync_policy: options.sync_policy,
+        write_patience: options.write_patience,
+        close_patience: options.close_patience,
+    }
+}
+
+fn start(stage: Stage, flusher: Flusher, queue: &Queue, lock: Lock) -> Result<Threads, OpenError> {
+    let close_queue = {
+        let queue = queue.clone();
+        Box::new(move || queue.close())
+    };
+    let rewriter = spawn("cdrlog-rewrite", move || stage.run())?;
+    // Where this fails, the queue is dropped with the flusher and the rewriter ends by itself.
+    let flusher =
+        spawn("cdrlog-flush", move || flusher.run(close_queue)).inspect_err(|_| queue.close())?;
+    Ok(Threads { rewriter, flusher, _lock: lock })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    run: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, OpenError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|source| OpenError::Io {
+        action: "start thread",
+        path: PathBuf::from(name),
+        source: Arc::new(source),
+    })
+}
+
+fn lock_error(error: LockError, directory: &Path) -> OpenError {
+    match error {
+        LockError::Held(process_id) => {
+            OpenError::Locked { directory: directory.to_owned(), process_id }
+        }
+        LockError::Disk(error) => error.into(),
+    }
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Disk(error) => error.into(),
+            JournalError::Damaged { path, fault } => Self::Damaged { path, fault },
+        }
+    }
+}
+
+const _: fn() = || {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Appender>();
+};

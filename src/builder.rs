@@ -1,0 +1,207 @@
+//! The options of an appender.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::appender::Appender;
+use crate::error::OpenError;
+use crate::flush::SyncPolicy;
+use crate::journal::SEGMENT_COUNT_MAX;
+use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
+
+/// Options of an [`Appender`], made by [`Appender::builder`].
+///
+/// The defaults take about 23 MiB at most: 16 MiB of events in the queue, 2 MiB for its places, 4.5 MiB of journal.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened before `open`"]
+pub struct Builder {
+    pub(crate) directory: PathBuf,
+    pub(crate) queue_events_max: usize,
+    pub(crate) queue_bytes_max: usize,
+    pub(crate) event_bytes_max: usize,
+    pub(crate) segment_count: usize,
+    pub(crate) segment_bytes: usize,
+    pub(crate) flush_interval: Duration,
+    pub(crate) sync_policy: SyncPolicy,
+    pub(crate) write_patience: Option<Duration>,
+    pub(crate) close_patience: Duration,
+    pub(crate) utc: bool,
+}
+
+const SEGMENT_BYTES_UNIT: usize = 4096;
+const SEGMENT_BYTES_MAX: usize = 1 << 30;
+
+impl Builder {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            queue_events_max: 1 << 15,
+            queue_bytes_max: 16 << 20,
+            event_bytes_max: EVENT_BYTES_MAX_DEFAULT,
+            segment_count: 4,
+            segment_bytes: 1 << 20,
+            flush_interval: Duration::from_millis(20),
+            sync_policy: SyncPolicy::default(),
+            write_patience: None,
+            close_patience: Duration::from_secs(5),
+            utc: false,
+        }
+    }
+
+    /// How many events the queue holds before `send` waits. Default: 32 768. At least 1.
+    pub fn queue_events_max(mut self, events: usize) -> Self {
+        self.queue_events_max = events;
+        self
+    }
+
+    /// How many bytes of events the queue holds before `send` waits. Default: 16 MiB. At least 1.
+    ///
+    /// Each event counts 64 bytes more than it has, for its place. An event that is larger than the whole queue is
+    /// taken alone.
+    pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
+        self.queue_bytes_max = bytes;
+        self
+    }
+
+    /// The largest body that is an event, in bytes; a larger one is rejected. Default: 1 MiB. At most `segment_bytes`.
+    pub fn event_bytes_max(mut self, bytes: usize) -> Self {
+        self.event_bytes_max = bytes;
+        self
+    }
+
+    /// How many segments the ring of the journal has. Default: 4. From 2 to 64.
+    pub fn segment_count(mut self, segments: usize) -> Self {
+        self.segment_count = segments;
+        self
+    }
+
+    /// Bytes in a segment of the journal. Default: 1 MiB. From `event_bytes_max` to 1 GiB; rounded up to 4 KiB.
+    ///
+    /// Small rings stay in the processor's cache; large ones outlast a longer stall of the disk.
+    pub fn segment_bytes(mut self, bytes: usize) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// The longest time between the journaling of a line and its being in the file, while the disk keeps up.
+    /// Default: 20 ms. From 1 ms to 1 minute.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// When written lines are synced. Default: every second.
+    pub fn sync_policy(mut self, policy: SyncPolicy) -> Self {
+        self.sync_policy = policy;
+        self
+    }
+
+    /// How long writes may fail, one after the other, before the appender gives up: sends then give their events back,
+    /// and [`Appender::close`] says why. Default: for ever, the writes are tried again until one succeeds.
+    pub fn write_patience(mut self, patience: Duration) -> Self {
+        self.write_patience = Some(patience);
+        self
+    }
+
+    /// How long [`Appender::close`] tries to write what is left when writes fail. Default: 5 seconds.
+    pub fn close_patience(mut self, patience: Duration) -> Self {
+        self.close_patience = patience;
+        self
+    }
+
+    /// Whether names of files are in UTC instead of local time. Default: local time, as `TZ` or the system has it.
+    pub fn utc(mut self, utc: bool) -> Self {
+        self.utc = utc;
+        self
+    }
+
+    /// Checks the options, takes the directory (which is created where it is missing), finishes what an earlier process
+    /// left in the journal, and starts the two threads.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged journal.
+    pub fn open(self) -> Result<Appender, OpenError> {
+        self.validate()?;
+        Appender::open(self)
+    }
+
+    pub(crate) fn time_zone(&self) -> TimeZone {
+        if self.utc { TimeZone::UTC } else { TimeZone::system() }
+    }
+
+    /// `segment_bytes`, rounded up to whole pages.
+    pub(crate) fn segment_bytes_rounded(&self) -> usize {
+        self.segment_bytes.next_multiple_of(SEGMENT_BYTES_UNIT)
+    }
+
+    fn validate(&self) -> Result<(), OpenError> {
+        let minute = Duration::from_secs(60);
+        let interval_is_positive =
+            !matches!(self.sync_policy, SyncPolicy::Interval(Duration::ZERO));
+        let segment_range = self.event_bytes_max.max(1)..=SEGMENT_BYTES_MAX;
+        let checks = [
+            (
+                "queue_events_max",
+                (1..=1 << 24).contains(&self.queue_events_max),
+                "from 1 to 16777216",
+            ),
+            ("queue_bytes_max", self.queue_bytes_max >= 1, "at least 1"),
+            ("event_bytes_max", self.event_bytes_max >= 1, "at least 1"),
+            (
+                "segment_count",
+                (2..=SEGMENT_COUNT_MAX).contains(&self.segment_count),
+                "from 2 to 64",
+            ),
+            (
+                "segment_bytes",
+                segment_range.contains(&self.segment_bytes),
+                "from event_bytes_max to 1 GiB",
+            ),
+            (
+                "flush_interval",
+                (Duration::from_millis(1)..=minute).contains(&self.flush_interval),
+                "from 1 ms to 1 minute",
+            ),
+            (
+                "sync_policy",
+                interval_is_positive,
+                "an interval longer than zero; for zero there is SyncPolicy::Always",
+            ),
+        ];
+        match checks.into_iter().find(|(_, valid, _)| !valid) {
+            None => Ok(()),
+            Some((option, _, requirement)) => {
+                Err(OpenError::InvalidOption { option, requirement: requirement.to_owned() })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_out_of_range_are_refused_by_name_before_anything_is_touched() {
+        let directory = Path::new("/proc/never-created");
+        let builder = || Builder::new(directory);
+        let wrong = [
+            (builder().queue_events_max(0), "queue_events_max"),
+            (builder().queue_bytes_max(0), "queue_bytes_max"),
+            (builder().event_bytes_max(0), "event_bytes_max"),
+            (builder().segment_count(1), "segment_count"),
+            (builder().segment_bytes(1000), "segment_bytes"),
+            (builder().flush_interval(Duration::ZERO), "flush_interval"),
+            (builder().sync_policy(SyncPolicy::Interval(Duration::ZERO)), "sync_policy"),
+        ];
+        for (builder, name) in wrong {
+            match builder.open() {
+                Err(OpenError::InvalidOption { option, .. }) => assert_eq!(option, name),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}

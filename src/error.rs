@@ -1,0 +1,297 @@
+//! Errors, by what the caller can do about them.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::file::disk::DiskError;
+use crate::stats::Stats;
+
+/// A directory cannot be opened for appending. Nothing was changed in it, but for folders that were created.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// An option is out of its range.
+    InvalidOption {
+        /// The name of the option, as its setter is called.
+        option: &'static str,
+        /// What it has to be.
+        requirement: String,
+    },
+    /// Another appender writes to the directory, in this process or another one.
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+        /// The other process, where it could be read.
+        process_id: Option<u32>,
+    },
+    /// A file of the journal is not what it should be. It is left as it is: it may hold lines that are nowhere else.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The system said no.
+    Io {
+        /// What was tried: "create", "open", "allocate space for".
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidOption { option, requirement } => {
+                write!(f, "{option} must be {requirement}")
+            }
+            Self::Locked { directory, process_id: Some(id) } => {
+                write!(f, "{} is in use by another appender, in process {id}", directory.display())
+            }
+            Self::Locked { directory, process_id: None } => {
+                write!(f, "{} is in use by another appender", directory.display())
+            }
+            Self::Damaged { path, fault } => {
+                let folder = path.parent().unwrap_or(path);
+                write!(
+                    f,
+                    "cannot trust {}: {fault}; keep a copy of {} and move it away to begin with an empty journal",
+                    path.display(),
+                    folder.display()
+                )
+            }
+            Self::Io { action, path, source } => {
+                write!(f, "cannot {action} {}: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
+impl From<DiskError> for OpenError {
+    fn from(error: DiskError) -> Self {
+        Self::Io { action: error.action, path: error.path, source: error.source }
+    }
+}
+
+/// An event was not accepted; it is given back.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted any more.
+    Closed(Bytes),
+}
+
+impl SendError {
+    /// The event that was not accepted.
+    #[must_use]
+    pub fn into_event(self) -> Bytes {
+        match self {
+            Self::Closed(event) => event,
+        }
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(event) => write!(f, "Closed({} bytes)", event.len()),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the appender is closed")
+    }
+}
+
+impl Error for SendError {}
+
+/// An event was not accepted at once; it is given back.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrySendError {
+    /// The queue is full now. Later there may be room.
+    Full(Bytes),
+    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted any more.
+    Closed(Bytes),
+}
+
+impl TrySendError {
+    /// The event that was not accepted.
+    #[must_use]
+    pub fn into_event(self) -> Bytes {
+        match self {
+            Self::Full(event) | Self::Closed(event) => event,
+        }
+    }
+
+    /// Whether it is worth trying again.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl fmt::Debug for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(event) => write!(f, "Full({} bytes)", event.len()),
+            Self::Closed(event) => write!(f, "Closed({} bytes)", event.len()),
+        }
+    }
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the queue is full",
+            Self::Closed(_) => "the appender is closed",
+        })
+    }
+}
+
+impl Error for TrySendError {}
+
+/// What was sent is not where it was asked to be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// A file could not be written, or not be created: a full disk, most of the time.
+    ///
+    /// Nothing is lost: lines wait in the journal and in the queue, and the write is tried again by itself.
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// A sync failed, now or earlier.
+    ///
+    /// Lines that were written but not synced may be gone for good, though readers see them. It is never tried again,
+    /// because a second try would say that all is well; every later call says this again. What to do: close the
+    /// appender, look at the disk, open anew. See ["Can Applications Recover from fsync Failures?"](
+    /// https://www.usenix.org/conference/atc20/presentation/rebello), ATC '20.
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The appender was closed, or one of its threads ended.
+    Closed,
+}
+
+impl FlushError {
+    pub(crate) fn write(error: DiskError) -> Self {
+        Self::Write { path: error.path, source: error.source }
+    }
+
+    pub(crate) fn sync(error: DiskError) -> Self {
+        Self::Sync { path: error.path, source: error.source }
+    }
+
+    /// The file that it is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Write { path, .. } | Self::Sync { path, .. } => Some(path),
+            Self::Closed => None,
+        }
+    }
+}
+
+impl fmt::Display for FlushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write { path, source } => write!(f, "cannot write {}: {source}", path.display()),
+            Self::Sync { path, source } => write!(f, "cannot sync {}: {source}", path.display()),
+            Self::Closed => f.write_str("the appender is closed"),
+        }
+    }
+}
+
+impl Error for FlushError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Write { source, .. } | Self::Sync { source, .. } => Some(source.as_ref()),
+            Self::Closed => None,
+        }
+    }
+}
+
+/// An appender ended with something undone.
+///
+/// What was journaled and not written is in the journal: the next opening of the directory writes it. What was only
+/// accepted is given back here.
+#[derive(Clone)]
+pub struct CloseError {
+    pub(crate) cause: FlushError,
+    pub(crate) stats: Stats,
+    pub(crate) events: Vec<Bytes>,
+}
+
+impl CloseError {
+    /// Why.
+    #[must_use]
+    pub const fn cause(&self) -> &FlushError {
+        &self.cause
+    }
+
+    /// The counters at the end.
+    #[must_use]
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// The events that were accepted and could not be journaled, in the order in which they were sent.
+    #[must_use]
+    pub fn events(&self) -> &[Bytes] {
+        &self.events
+    }
+
+    /// The events that were accepted and could not be journaled, in the order in which they were sent.
+    #[must_use]
+    pub fn into_events(self) -> Vec<Bytes> {
+        self.events
+    }
+}
+
+impl fmt::Debug for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseError")
+            .field("cause", &self.cause)
+            .field("stats", &self.stats)
+            .field("events", &self.events.len())
+            .finish()
+    }
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl Error for CloseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}

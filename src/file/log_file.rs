@@ -1,0 +1,209 @@
+//! A file of whole lines that is only ever appended to.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use super::disk::{self, At, DiskResult};
+
+/// An open CDR or rejects file, plain JSON Lines at any moment.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: File,
+    path: PathBuf,
+    /// The length that the file has if nobody but us wrote to it.
+    bytes: u64,
+}
+
+/// What others did to the file since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interference {
+    /// It has another length than we gave it: truncated in place, or appended to.
+    Resized,
+    /// It was moved or removed, or another file has its name now.
+    Replaced,
+}
+
+impl LogFile {
+    /// Creates the file, which must not be there yet, and makes its name survive a power loss.
+    pub(crate) fn create(path: &Path) -> DiskResult<Self> {
+        let file = disk::create_appending(path)?;
+        if let Some(directory) = path.parent() {
+            disk::sync_directory(directory)?;
+        }
+        Ok(Self { file, path: path.to_owned(), bytes: 0 })
+    }
+
+    /// Opens the file at its end; `None` where it is not there.
+    pub(crate) fn open(path: &Path) -> DiskResult<Option<Self>> {
+        match disk::open_appending(path) {
+            Ok(file) => {
+                let bytes = file.metadata().at("examine", path)?.len();
+                Ok(Some(Self { file, path: path.to_owned(), bytes }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("open", path),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The name in its directory.
+    pub(crate) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Its length in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Appends as much as the system takes at once; gives how much that was.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> DiskResult<usize> {
+        let written = loop {
+            match self.file.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) if !bytes.is_empty() => break Err(io::ErrorKind::WriteZero.into()),
+                other => break other,
+            }
+        };
+        let written = written.at("write", &self.path)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    /// Makes what was written survive a power loss.
+    pub(crate) fn sync(&self) -> DiskResult<()> {
+        self.file.sync_data().at("sync", &self.path)
+    }
+
+    /// Looks whether others changed the file. After [`Interference::Resized`] the length is the one that is there.
+    pub(crate) fn check(&mut self) -> DiskResult<Option<Interference>> {
+        let ours = self.file.metadata().at("examine", &self.path)?;
+        match std::fs::symlink_metadata(&self.path) {
+            Ok(named) if is_same_file(&ours, &named) => {
+                let resized = ours.len() != self.bytes;
+                self.bytes = ours.len();
+                Ok(resized.then_some(Interference::Resized))
+            }
+            Ok(_) => Ok(Some(Interference::Replaced)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Some(Interference::Replaced))
+            }
+            Err(error) => Err(error).at("examine", &self.path),
+        }
+    }
+
+    /// The file that has the name now; a new one where there is none.
+    pub(crate) fn reopen(&self) -> DiskResult<Self> {
+        match Self::open(&self.path)? {
+            Some(file) => Ok(file),
+            None => Self::create(&self.path),
+        }
+    }
+
+    /// Cuts what follows the last line feed behind offset `from`; gives how many bytes that were.
+    ///
+    /// For a disk that is full in the middle of a line, when writing is given up: the journal still has the line.
+    pub(crate) fn cut_to_line(&mut self, from: u64) -> DiskResult<u64> {
+        let mut end = self.bytes;
+        let mut block = [0_u8; 4096];
+        while end > from {
+            let step = (end - from).min(block.len() as u64);
+            let bytes = block.get_mut(..step as usize).unwrap_or_default();
+            self.file.read_exact_at(bytes, end - step).at("read", &self.path)?;
+            if let Some(index) = bytes.iter().rposition(|&byte| byte == b'\n') {
+                end = end - step + index as u64 + 1;
+                break;
+            }
+            end -= step;
+        }
+        let cut = self.bytes - end;
+        if cut > 0 {
+            self.file.set_len(end).at("shorten", &self.path)?;
+            self.bytes = end;
+        }
+        Ok(cut)
+    }
+}
+
+fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    one.dev() == other.dev() && one.ino() == other.ino()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn log_file() -> (tempfile::TempDir, LogFile) {
+        let directory = tempfile::tempdir().unwrap();
+        let log = LogFile::create(&directory.path().join("CDR.log")).unwrap();
+        (directory, log)
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_never_created_again() {
+        let (_directory, log) = log_file();
+        assert_eq!(
+            LogFile::create(log.path()).unwrap_err().source.kind(),
+            io::ErrorKind::AlreadyExists
+        );
+    }
+
+    #[test]
+    fn an_untouched_file_shows_no_interference() {
+        let (_directory, mut log) = log_file();
+        log.append(b"one\n").unwrap();
+        assert_eq!(log.check().unwrap(), None);
+        assert_eq!(log.bytes(), 4);
+    }
+
+    #[test]
+    fn a_truncated_file_is_gone_on_with_at_its_new_length() {
+        let (_directory, mut log) = log_file();
+        log.append(b"one\n").unwrap();
+        fs::File::options().write(true).open(log.path()).unwrap().set_len(0).unwrap();
+        assert_eq!(log.check().unwrap(), Some(Interference::Resized));
+        log.append(b"two\n").unwrap();
+        assert_eq!(fs::read(log.path()).unwrap(), b"two\n");
+    }
+
+    #[test]
+    fn a_moved_file_keeps_its_lines_and_a_new_one_gets_the_next() {
+        let (directory, mut log) = log_file();
+        log.append(b"one\n").unwrap();
+        let moved = directory.path().join("CDR.log.1");
+        fs::rename(log.path(), &moved).unwrap();
+        assert_eq!(log.check().unwrap(), Some(Interference::Replaced));
+        log = log.reopen().unwrap();
+        log.append(b"two\n").unwrap();
+        assert_eq!(fs::read(moved).unwrap(), b"one\n");
+        assert_eq!(fs::read(log.path()).unwrap(), b"two\n");
+    }
+
+    #[test]
+    fn a_file_put_in_its_place_is_appended_to() {
+        let (directory, mut log) = log_file();
+        fs::rename(log.path(), directory.path().join("CDR.log.1")).unwrap();
+        fs::write(log.path(), b"theirs\n").unwrap();
+        assert_eq!(log.check().unwrap(), Some(Interference::Replaced));
+        log = log.reopen().unwrap();
+        log.append(b"ours\n").unwrap();
+        assert_eq!(fs::read(log.path()).unwrap(), b"theirs\nours\n");
+    }
+
+    #[test]
+    fn half_a_line_is_cut_back_to_the_last_whole_one_and_never_before_the_start() {
+        let (_directory, mut log) = log_file();
+        log.append(b"whole\nhalf").unwrap();
+        assert_eq!(log.cut_to_line(0).unwrap(), 4);
+        assert_eq!(log.cut_to_line(0).unwrap(), 0);
+        log.append(&[b'x'; 10_000]).unwrap();
+        assert_eq!(log.cut_to_line(6).unwrap(), 10_000);
+        assert_eq!(fs::read(log.path()).unwrap(), b"whole\n");
+    }
+}

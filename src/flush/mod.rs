@@ -1,0 +1,290 @@
+//! The flusher thread: writes what the journal holds to the files, and syncs them.
+//!
+//! It is idle until there is something to write, then lets it gather until a segment is full or the time is up, and
+//! writes whole lines. A write that fails is tried again, later and later; nothing is lost, because the segments are
+//! not given back until they are written. A sync that fails is never tried again.
+
+mod policy;
+mod sink;
+
+pub use policy::SyncPolicy;
+pub(crate) use sink::Sink;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bell::Sleep;
+use crate::error::FlushError;
+use crate::journal::Control;
+use crate::pipeline::{Backoff, Pipeline, Request};
+
+/// A long time: how long a flusher without anything to do sleeps until it is rung.
+const IDLE_MAX: Duration = Duration::from_secs(3600);
+
+/// When the flusher does what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    /// How long lines may gather.
+    pub(crate) gather: Duration,
+    pub(crate) sync_policy: SyncPolicy,
+    /// How long writes may fail before the appender gives up; `None` is for ever.
+    pub(crate) write_patience: Option<Duration>,
+    /// The same from the moment of a close.
+    pub(crate) close_patience: Duration,
+}
+
+pub(crate) struct Flusher {
+    lines: Sink,
+    rejects: Sink,
+    control: Control,
+    schedule: Schedule,
+    pipeline: Arc<Pipeline>,
+    requests: Vec<Request>,
+    /// When the oldest of what waits to be written was first seen.
+    gathering_since: Option<Instant>,
+    last_sync: Instant,
+    failing: Option<Failing>,
+}
+
+/// Writes fail.
+struct Failing {
+    since: Instant,
+    retry_at: Instant,
+    backoff: Backoff,
+    error: FlushError,
+    /// Whether the appender was being closed at the last try, and since when.
+    closing_since: Option<Instant>,
+}
+
+/// Ends the appender where the thread ends before its time, so that nobody waits for it.
+struct EndGuard {
+    pipeline: Arc<Pipeline>,
+    close_queue: Box<dyn Fn() + Send>,
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.pipeline.give_up();
+        (self.close_queue)();
+        drop(self.pipeline.take_requests());
+    }
+}
+
+impl Flusher {
+    pub(crate) fn new(
+        lines: Sink,
+        rejects: Sink,
+        control: Control,
+        schedule: Schedule,
+        pipeline: Arc<Pipeline>,
+    ) -> Self {
+        let last_sync = Instant::now();
+        Self {
+            lines,
+            rejects,
+            control,
+            schedule,
+            pipeline,
+            requests: Vec::new(),
+            gathering_since: None,
+            last_sync,
+            failing: None,
+        }
+    }
+
+    /// Runs until the rewriter has ended and everything is written and synced, or patience ended.
+    pub(crate) fn run(mut self, close_queue: Box<dyn Fn() + Send>) -> Result<(), FlushError> {
+        self.pipeline.flusher_bell.attach();
+        let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
+        loop {
+            self.requests.append(&mut self.pipeline.take_requests());
+            // Looked up before anything is written: what the rewriter did before it ended is then written below.
+            let last_round = self.pipeline.rewriter_has_ended();
+            let now = Instant::now();
+            if self.write_is_due(now, last_round) {
+                self.write(now);
+            }
+            self.sync_if_due(last_round);
+            self.answer_requests();
+            if let Some(failing) = &self.failing
+                && self.patience_has_ended(failing)
+            {
+                return self.give_up();
+            }
+            if last_round && !self.is_behind() {
+                return self.finish();
+            }
+            self.rest();
+        }
+    }
+
+    fn is_behind(&self) -> bool {
+        self.lines.is_behind() || self.rejects.is_behind()
+    }
+
+    fn write_is_due(&mut self, now: Instant, last_round: bool) -> bool {
+        if !self.is_behind() {
+            self.gathering_since = None;
+            return false;
+        }
+        let since = *self.gathering_since.get_or_insert(now);
+        if let Some(failing) = &self.failing {
+            let asked = !self.requests.is_empty()
+                || (self.pipeline.is_closing() && failing.closing_since.is_none());
+            return asked || now >= failing.retry_at;
+        }
+        last_round
+            || !self.requests.is_empty()
+            || now - since >= self.schedule.gather
+            || self.lines.segment_is_full()
+            || self.rejects.segment_is_full()
+            || self.schedule.sync_policy == SyncPolicy::Always
+    }
+
+    /// Writes both streams as far as they are published.
+    fn write(&mut self, now: Instant) {
+        self.gathering_since = None;
+        let lines = self.lines.write(&mut self.control, &self.pipeline);
+        let rejects = self.rejects.write(&mut self.control, &self.pipeline);
+        match lines.and(rejects) {
+            Ok(()) => {
+                if self.failing.take().is_some() {
+                    self.pipeline.clear_trouble();
+                }
+            }
+            Err(error) => self.note_failure(FlushError::write(error), now),
+        }
+    }
+
+    fn note_failure(&mut self, error: FlushError, now: Instant) {
+        self.pipeline.counters.flusher.write_errors.add_alone(1);
+        self.pipeline.set_trouble(error.clone());
+        let begin = || Failing {
+            since: now,
+            retry_at: now,
+            backoff: Backoff::new(),
+            error: error.clone(),
+            closing_since: None,
+        };
+        let failing = self.failing.get_or_insert_with(begin);
+        failing.retry_at = now + failing.backoff.next_pause();
+        failing.error = error;
+        if self.pipeline.is_closing() && failing.closing_since.is_none() {
+            failing.closing_since = Some(now);
+        }
+    }
+
+    fn patience_has_ended(&self, failing: &Failing) -> bool {
+        let longer_than = |since: Instant, patience: Duration| since.elapsed() >= patience;
+        self.schedule.write_patience.is_some_and(|patience| longer_than(failing.since, patience))
+            || failing
+                .closing_since
+                .is_some_and(|since| longer_than(since, self.schedule.close_patience))
+    }
+
+    /// Syncs where the policy, a request or the end says so.
+    fn sync_if_due(&mut self, last_round: bool) {
+        let unsynced = self.lines.is_unsynced() || self.rejects.is_unsynced();
+        let by_policy = match self.schedule.sync_policy {
+            SyncPolicy::Never => false,
+            SyncPolicy::Always => true,
+            SyncPolicy::Interval(interval) => last_round || self.last_sync.elapsed() >= interval,
+        };
+        let by_request = self.requests.iter().any(|request| request.synced);
+        if unsynced && (by_policy || by_request) {
+            self.sync();
+        }
+        if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
+            self.pipeline.latch_sync_failure(failure.clone());
+        }
+    }
+
+    fn sync(&mut self) {
+        let counters = &self.pipeline.counters.flusher;
+        // Failures stay with the sinks, where `sync_if_due` finds them.
+        let _ = self.lines.sync(&self.control, counters);
+        let _ = self.rejects.sync(&self.control, counters);
+        self.last_sync = Instant::now();
+    }
+
+    /// Answers those who wait for what is done by now, or cannot be done.
+    fn answer_requests(&mut self) {
+        let failing = self.failing.as_ref().map(|failing| &failing.error);
+        let sync_failure = self.pipeline.sync_failure();
+        let (lines, rejects) = (&self.lines, &self.rejects);
+        self.requests.retain(|request| {
+            let Request { positions, synced, reply } = request;
+            let written =
+                lines.written() >= positions.lines && rejects.written() >= positions.rejects;
+            let done = written
+                && (!synced
+                    || (lines.synced() >= positions.lines
+                        && rejects.synced() >= positions.rejects));
+            let answer = match (failing, &sync_failure) {
+                _ if done => Ok(()),
+                (Some(failure), _) if !written => Err(failure.clone()),
+                (_, Some(failure)) if *synced => Err(failure.clone()),
+                _ => return true,
+            };
+            // The other side may have stopped waiting.
+            let _ = reply.send(answer);
+            false
+        });
+    }
+
+    /// Sleeps until something is due.
+    fn rest(&self) {
+        let now = Instant::now();
+        let mut until = now + IDLE_MAX;
+        if let Some(failing) = &self.failing {
+            until = until.min(failing.retry_at);
+        } else if let Some(since) = self.gathering_since {
+            until = until.min(since + self.schedule.gather);
+        }
+        if let SyncPolicy::Interval(interval) = self.schedule.sync_policy
+            && (self.lines.is_unsynced() || self.rejects.is_unsynced())
+            && self.pipeline.sync_failure().is_none()
+        {
+            until = until.min(self.last_sync + interval);
+        }
+        let pipeline = &self.pipeline;
+        let ended = || pipeline.rewriter_has_ended() && self.failing.is_none();
+        let timeout = until.saturating_duration_since(now);
+        if self.is_behind() {
+            let has_work = || pipeline.has_requests() || ended() || self.has_full_segment();
+            pipeline.flusher_bell.sleep(Sleep::Nap, timeout, has_work);
+        } else {
+            let has_work = || pipeline.has_requests() || ended() || self.is_behind();
+            pipeline.flusher_bell.sleep(Sleep::Idle, timeout, has_work);
+        }
+    }
+
+    /// Whether a segment is full that may be written now: not while writes fail.
+    fn has_full_segment(&self) -> bool {
+        self.failing.is_none() && (self.lines.segment_is_full() || self.rejects.segment_is_full())
+    }
+
+    /// Everything is written. The next opening has nothing to do, unless a sync failed.
+    fn finish(self) -> Result<(), FlushError> {
+        match self.pipeline.sync_failure() {
+            None => {
+                self.control.set_clean();
+                Ok(())
+            }
+            Some(failure) => Err(failure),
+        }
+    }
+
+    /// Patience ended while writes failed. What is in the journal stays there for the next opening.
+    fn give_up(mut self) -> Result<(), FlushError> {
+        let failure = self.failing.take().map_or(FlushError::Closed, |failing| failing.error);
+        for request in self.requests.drain(..) {
+            let _ = request.reply.send(Err(failure.clone()));
+        }
+        // Shortening needs no space. Where it fails all the same, the next opening completes the line in place.
+        let _ = self.lines.cut_to_line(&self.control);
+        let _ = self.rejects.cut_to_line(&self.control);
+        self.sync();
+        Err(failure)
+    }
+}

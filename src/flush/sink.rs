@@ -1,0 +1,187 @@
+//! One stream on its way from the journal to its file.
+
+use std::path::PathBuf;
+
+use crate::error::FlushError;
+use crate::file::disk::{At, DiskResult};
+use crate::file::{Interference, LogFile};
+use crate::journal::{Anchor, Control, ReadEnd, Stream};
+use crate::pipeline::Pipeline;
+use crate::stats::FlusherCounters;
+
+/// Moves whole lines from the read end of a ring to a file, and keeps the anchor.
+pub(crate) struct Sink {
+    stream: Stream,
+    end: ReadEnd,
+    /// The file to be written to; made when there is something to write.
+    path: PathBuf,
+    file: Option<LogFile>,
+    /// The position up to which a sync said that the stream is on the disk.
+    synced: u64,
+    /// The offset in the file before which nothing is ours to cut: its length when it was anchored.
+    anchored_bytes: u64,
+    /// The control file, for error messages.
+    control_path: PathBuf,
+    /// The first sync that failed: there is no other one after it.
+    sync_failure: Option<FlushError>,
+}
+
+impl Sink {
+    pub(crate) fn new(stream: Stream, end: ReadEnd, path: PathBuf, control_path: PathBuf) -> Self {
+        Self {
+            stream,
+            end,
+            path,
+            file: None,
+            synced: 0,
+            anchored_bytes: 0,
+            control_path,
+            sync_failure: None,
+        }
+    }
+
+    /// Creates the file and anchors the stream to it.
+    pub(crate) fn create_file(&mut self, control: &mut Control) -> DiskResult<()> {
+        let file = LogFile::create(&self.path)?;
+        self.anchor_to(file, control)
+    }
+
+    /// Goes on with `file` at its end. The anchor is moved before the first byte is written.
+    fn anchor_to(&mut self, file: LogFile, control: &mut Control) -> DiskResult<()> {
+        let anchor = Anchor {
+            file_name: file.name(),
+            file_bytes: file.bytes(),
+            position: self.end.position(),
+        };
+        control.set_anchor(self.stream, &anchor).at("write", &self.control_path)?;
+        self.anchored_bytes = file.bytes();
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Writes everything that is pending. What was written before an error stays written.
+    pub(crate) fn write(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
+        let counters = &pipeline.counters.flusher;
+        while self.end.is_behind() {
+            self.settle_file(control, counters)?;
+            let pending = self.end.pending();
+            let Some(file) = &mut self.file else { break };
+            let written = file.append(pending)?;
+            self.end.consume(written);
+            control.set_written(self.stream, self.end.position());
+            counters.writes.add_alone(1);
+            self.count_written(counters, written as u64);
+            // A segment that was read to its end is given back at once: the rewriter may wait for it.
+            self.end.pending();
+            pipeline.rewriter_bell.ring_if_idle();
+        }
+        Ok(())
+    }
+
+    fn count_written(&self, counters: &FlusherCounters, bytes: u64) {
+        match self.stream {
+            Stream::Lines => counters.bytes_written.add_alone(bytes),
+            Stream::Rejects => counters.rejects_bytes_written.add_alone(bytes),
+        }
+    }
+
+    /// Makes sure that there is a file, and that it is still the one of its name and of our length.
+    fn settle_file(&mut self, control: &mut Control, counters: &FlusherCounters) -> DiskResult<()> {
+        let Some(file) = &mut self.file else { return self.create_file(control) };
+        match file.check()? {
+            None => Ok(()),
+            Some(interference) => {
+                counters.files_changed_by_others.add_alone(1);
+                self.settle_with_others(interference, control, counters)
+            }
+        }
+    }
+
+    fn settle_with_others(
+        &mut self,
+        interference: Interference,
+        control: &mut Control,
+        counters: &FlusherCounters,
+    ) -> DiskResult<()> {
+        if interference == Interference::Replaced {
+            // The lines in the file that was moved are to be as safe as those in one that we close. A failure is kept
+            // in `sync_failure`, where the flusher finds it.
+            let _ = self.sync(control, counters);
+        }
+        let Some(file) = self.file.take() else { return Ok(()) };
+        let file = match interference {
+            Interference::Resized => file,
+            Interference::Replaced => match file.reopen() {
+                Ok(reopened) => reopened,
+                Err(error) => {
+                    self.file = Some(file);
+                    return Err(error);
+                }
+            },
+        };
+        self.anchor_to(file, control)
+    }
+
+    /// Makes what was written survive a power loss. The only place where a file of lines is synced; after a failure it
+    /// is not tried again, because the second try would succeed with the lines gone.
+    pub(crate) fn sync(
+        &mut self,
+        control: &Control,
+        counters: &FlusherCounters,
+    ) -> Result<(), FlushError> {
+        if let Some(failure) = &self.sync_failure {
+            return Err(failure.clone());
+        }
+        let Some(file) = self.file.as_ref().filter(|_| self.is_unsynced()) else { return Ok(()) };
+        counters.syncs.add_alone(1);
+        if let Err(error) = file.sync() {
+            counters.sync_errors.add_alone(1);
+            return Err(self.sync_failure.insert(FlushError::sync(error)).clone());
+        }
+        if self.stream == Stream::Lines {
+            counters.bytes_synced.add_alone(self.end.position() - self.synced);
+        }
+        self.synced = self.end.position();
+        control.set_synced(self.stream, self.synced);
+        Ok(())
+    }
+
+    /// The first sync that failed.
+    pub(crate) fn sync_failure(&self) -> Option<&FlushError> {
+        self.sync_failure.as_ref()
+    }
+
+    /// Writing was given up: takes back a line that was written in part, so that the file holds whole lines. The
+    /// journal still has it.
+    pub(crate) fn cut_to_line(&mut self, control: &Control) -> DiskResult<()> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let cut = file.cut_to_line(self.anchored_bytes)?;
+        control.set_written(self.stream, self.end.position() - cut);
+        Ok(())
+    }
+
+    /// Whether something waits to be written.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.end.is_behind()
+    }
+
+    /// Whether what waits to be written has filled a segment: it need not wait for more.
+    pub(crate) fn segment_is_full(&self) -> bool {
+        self.end.segment_is_full()
+    }
+
+    /// Whether something was written since the last sync.
+    pub(crate) fn is_unsynced(&self) -> bool {
+        self.synced < self.end.position()
+    }
+
+    /// The position up to which the stream was written.
+    pub(crate) fn written(&self) -> u64 {
+        self.end.position()
+    }
+
+    /// The position up to which the stream was synced.
+    pub(crate) fn synced(&self) -> u64 {
+        self.synced
+    }
+}

@@ -1,0 +1,346 @@
+//! The control file: one page that ties positions in the streams to offsets in files.
+//!
+//! ```text
+//! offset  bytes
+//!      0      8  magic "cdrlogC1"
+//!      8      4  version, 1
+//!     12      4  1 after a close that left nothing to do, else 0
+//!     16      8  epoch: nanoseconds since 1970 of the opening; journal segments carry it too
+//!     24     16  boot id of the kernel
+//!     40      4  CRC32C of bytes 0..12 and 16..40
+//!    512     16  lines:   position written, position synced
+//!    528     16  rejects: position written, position synced
+//!   1024    512  lines:   anchor, slot 0
+//!   1536    512           anchor, slot 1
+//!   2048    512  rejects: anchor, slot 0
+//!   2560    512           anchor, slot 1
+//! ```
+//!
+//! An *anchor* is (file name, length of the file, position in the stream) at one moment. From there on offset and
+//! position move together, so the length of the file alone says what was written to it, even after a write that was cut
+//! in the middle of a line. A new anchor goes to the slot that is not in use, its checksum with it, so that a process
+//! killed between any two stores leaves the old one or the new one.
+
+#![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::Stream;
+use super::mapping::Mapping;
+
+pub(crate) const CONTROL_BYTES: usize = 4096;
+
+const MAGIC: [u8; 8] = *b"cdrlogC1";
+const VERSION: u32 = 1;
+const OFFSET_CLEAN: usize = 12;
+const OFFSET_CHECKSUM: usize = 40;
+const OFFSET_COUNTERS: usize = 512;
+const OFFSET_ANCHORS: usize = 1024;
+/// A slot is a disk sector, so that a power cut tears none but the one being written.
+const SLOT_BYTES: usize = 512;
+const SLOT_CHECKED_BYTES: usize = 256;
+const NAME_BYTES_MAX: usize = SLOT_CHECKED_BYTES - 28;
+
+/// A place where stream and file were known to agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    /// The name of the file in the directory.
+    pub(crate) file_name: String,
+    /// Its length at that moment, in bytes.
+    pub(crate) file_bytes: u64,
+    /// The position in the stream at that moment.
+    pub(crate) position: u64,
+}
+
+/// What the control file of an earlier opening says.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlState {
+    pub(crate) epoch: u64,
+    pub(crate) boot_id: [u8; 16],
+    /// Everything was written and synced, and the appender closed.
+    pub(crate) clean: bool,
+    streams: [StreamState; 2],
+}
+
+/// What the control file says of one stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StreamState {
+    pub(crate) written: u64,
+    pub(crate) synced: u64,
+    /// `None` where no file was ever begun, as for rejects of which there were none.
+    pub(crate) anchor: Option<Anchor>,
+    generation: u64,
+}
+
+/// Why a control file is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ControlFault {
+    Length,
+    Magic,
+    Version(u32),
+    Checksum,
+    /// Both anchors of a stream are damaged.
+    Anchor,
+}
+
+impl ControlState {
+    pub(crate) fn stream(&self, stream: Stream) -> &StreamState {
+        &self.streams[stream as usize]
+    }
+
+    /// Reads a control file by `pread`.
+    pub(crate) fn read(file: &File) -> io::Result<Result<Self, ControlFault>> {
+        let mut page = [0_u8; CONTROL_BYTES];
+        if file.metadata()?.len() != CONTROL_BYTES as u64 {
+            return Ok(Err(ControlFault::Length));
+        }
+        file.read_exact_at(&mut page, 0)?;
+        Ok(Self::decode(&page))
+    }
+
+    fn decode(page: &[u8; CONTROL_BYTES]) -> Result<Self, ControlFault> {
+        if page[..8] != MAGIC {
+            return Err(ControlFault::Magic);
+        }
+        if fixed_checksum(page) != u32_at(page, OFFSET_CHECKSUM) {
+            return Err(ControlFault::Checksum);
+        }
+        if u32_at(page, 8) != VERSION {
+            return Err(ControlFault::Version(u32_at(page, 8)));
+        }
+        let mut boot_id = [0; 16];
+        boot_id.copy_from_slice(&page[24..40]);
+        Ok(Self {
+            epoch: u64_at(page, 16),
+            boot_id,
+            clean: u32_at(page, OFFSET_CLEAN) == 1,
+            streams: [decode_stream(page, Stream::Lines)?, decode_stream(page, Stream::Rejects)?],
+        })
+    }
+}
+
+fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamState, ControlFault> {
+    let counters = counters_offset(stream);
+    let mut state = StreamState {
+        written: u64_at(page, counters),
+        synced: u64_at(page, counters + 8),
+        ..StreamState::default()
+    };
+    let mut used_slots = 0;
+    for slot in 0..2 {
+        let offset = slot_offset(stream, slot);
+        let bytes = &page[offset..offset + SLOT_BYTES];
+        if bytes.iter().all(|&byte| byte == 0) {
+            continue;
+        }
+        used_slots += 1;
+        if let Some((generation, anchor)) = decode_slot(page, offset)
+            && generation > state.generation
+        {
+            state.generation = generation;
+            state.anchor = Some(anchor);
+        }
+    }
+    // One torn slot is a process killed while it moved its first anchor: nothing lies behind that one yet.
+    if used_slots == 2 && state.anchor.is_none() { Err(ControlFault::Anchor) } else { Ok(state) }
+}
+
+fn decode_slot(page: &[u8; CONTROL_BYTES], offset: usize) -> Option<(u64, Anchor)> {
+    let checksum = crc32c::crc32c(&page[offset..offset + SLOT_CHECKED_BYTES]);
+    if checksum != u32_at(page, offset + SLOT_CHECKED_BYTES) {
+        return None;
+    }
+    let name_bytes = u32_at(page, offset + 24) as usize;
+    let name = page[offset + 28..offset + SLOT_CHECKED_BYTES].get(..name_bytes)?;
+    let anchor = Anchor {
+        position: u64_at(page, offset + 8),
+        file_bytes: u64_at(page, offset + 16),
+        file_name: std::str::from_utf8(name).ok().filter(|name| !name.contains('/'))?.to_owned(),
+    };
+    Some((u64_at(page, offset), anchor))
+}
+
+/// The page of a new opening.
+pub(crate) fn fresh_page(epoch: u64, boot_id: [u8; 16]) -> [u8; CONTROL_BYTES] {
+    let mut page = [0; CONTROL_BYTES];
+    page[..8].copy_from_slice(&MAGIC);
+    page[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    page[16..24].copy_from_slice(&epoch.to_le_bytes());
+    page[24..40].copy_from_slice(&boot_id);
+    let checksum = fixed_checksum(&page);
+    page[OFFSET_CHECKSUM..OFFSET_CHECKSUM + 4].copy_from_slice(&checksum.to_le_bytes());
+    page
+}
+
+/// The control file of a running appender: its mapped page. Stored into by one thread at a time.
+pub(crate) struct Control {
+    mapping: Mapping,
+    generations: [u64; 2],
+}
+
+impl Control {
+    /// Maps a control file that holds a [`fresh_page`].
+    pub(crate) fn map(file: &File) -> io::Result<Self> {
+        Ok(Self { mapping: Mapping::of_file(file, CONTROL_BYTES)?, generations: [0; 2] })
+    }
+
+    /// Maps the control file of the last opening, which says `state`, to finish what it says.
+    pub(crate) fn map_again(file: &File, state: &ControlState) -> io::Result<Self> {
+        let generations = Stream::ALL.map(|stream| state.stream(stream).generation);
+        Ok(Self { mapping: Mapping::of_file(file, CONTROL_BYTES)?, generations })
+    }
+
+    /// Moves the anchor of a stream.
+    pub(crate) fn set_anchor(&mut self, stream: Stream, anchor: &Anchor) -> io::Result<()> {
+        let generation = self.generations[stream as usize] + 1;
+        let slot = encode_slot(generation, anchor)?;
+        // The slot is stored word by word; it is not in use, and becomes so when its checksum fits.
+        let offset = slot_offset(stream, (generation % 2) as usize);
+        for (index, word) in slot.chunks_exact(8).enumerate() {
+            self.mapping.store_u64(offset + index * 8, word_of(word));
+        }
+        self.generations[stream as usize] = generation;
+        Ok(())
+    }
+
+    /// Everything of the stream before `position` is in the file.
+    pub(crate) fn set_written(&self, stream: Stream, position: u64) {
+        self.mapping.store_u64(counters_offset(stream), position);
+    }
+
+    /// Everything of the stream before `position` is on the disk.
+    pub(crate) fn set_synced(&self, stream: Stream, position: u64) {
+        self.mapping.store_u64(counters_offset(stream) + 8, position);
+    }
+
+    /// The appender closed and left nothing to do.
+    pub(crate) fn set_clean(&self) {
+        self.mapping.store_u64(8, u64::from(VERSION) | 1 << 32);
+    }
+}
+
+fn encode_slot(generation: u64, anchor: &Anchor) -> io::Result<[u8; SLOT_BYTES]> {
+    let name = anchor.file_name.as_bytes();
+    if name.len() > NAME_BYTES_MAX {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a file name of more than 228 bytes",
+        ));
+    }
+    let mut slot = [0; SLOT_BYTES];
+    slot[..8].copy_from_slice(&generation.to_le_bytes());
+    slot[8..16].copy_from_slice(&anchor.position.to_le_bytes());
+    slot[16..24].copy_from_slice(&anchor.file_bytes.to_le_bytes());
+    slot[24..28].copy_from_slice(&(name.len() as u32).to_le_bytes());
+    slot[28..28 + name.len()].copy_from_slice(name);
+    let checksum = crc32c::crc32c(&slot[..SLOT_CHECKED_BYTES]);
+    slot[SLOT_CHECKED_BYTES..SLOT_CHECKED_BYTES + 4].copy_from_slice(&checksum.to_le_bytes());
+    Ok(slot)
+}
+
+fn slot_offset(stream: Stream, slot: usize) -> usize {
+    OFFSET_ANCHORS + (stream as usize * 2 + slot) * SLOT_BYTES
+}
+
+fn counters_offset(stream: Stream) -> usize {
+    OFFSET_COUNTERS + stream as usize * 16
+}
+
+fn fixed_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&page[..OFFSET_CLEAN]), &page[16..OFFSET_CHECKSUM])
+}
+
+fn word_of(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+fn u32_at(page: &[u8; CONTROL_BYTES], offset: usize) -> u32 {
+    word_of(&page[offset..offset + 4]) as u32
+}
+
+fn u64_at(page: &[u8; CONTROL_BYTES], offset: usize) -> u64 {
+    word_of(&page[offset..offset + 8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control_file() -> (File, Control) {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&fresh_page(9, [3; 16]), 0).unwrap();
+        let control = Control::map(&file).unwrap();
+        (file, control)
+    }
+
+    fn anchor(name: &str, position: u64) -> Anchor {
+        Anchor { file_name: name.to_owned(), file_bytes: 11, position }
+    }
+
+    fn state(file: &File) -> ControlState {
+        ControlState::read(file).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_last_anchor_and_the_counters_are_read_back() {
+        let (file, mut control) = control_file();
+        assert_eq!(state(&file).stream(Stream::Lines).anchor, None);
+        for position in 0..5 {
+            control.set_anchor(Stream::Lines, &anchor("CDR.a.log", position)).unwrap();
+        }
+        control.set_anchor(Stream::Rejects, &anchor("rejected.a.jsonl", 77)).unwrap();
+        control.set_written(Stream::Lines, 40);
+        control.set_synced(Stream::Rejects, 30);
+        let read = state(&file);
+        assert_eq!((read.epoch, read.boot_id, read.clean), (9, [3; 16], false));
+        assert_eq!(read.stream(Stream::Lines).anchor, Some(anchor("CDR.a.log", 4)));
+        assert_eq!(read.stream(Stream::Rejects).anchor, Some(anchor("rejected.a.jsonl", 77)));
+        assert_eq!(
+            (read.stream(Stream::Lines).written, read.stream(Stream::Rejects).synced),
+            (40, 30)
+        );
+        control.set_clean();
+        assert!(state(&file).clean);
+    }
+
+    #[test]
+    fn a_move_of_the_anchor_that_was_cut_anywhere_leaves_the_old_one() {
+        let (file, mut control) = control_file();
+        control.set_anchor(Stream::Lines, &anchor("CDR.a.log", 1)).unwrap();
+        control.set_anchor(Stream::Lines, &anchor("CDR.b.log", 2)).unwrap();
+        let slot = encode_slot(3, &anchor("CDR.c.log", 3)).unwrap();
+        let offset = slot_offset(Stream::Lines, 1) as u64;
+        let last_word = SLOT_CHECKED_BYTES / 8;
+        for word in 0..=last_word {
+            file.write_all_at(&slot[word * 8..word * 8 + 8], offset + word as u64 * 8).unwrap();
+            let name = state(&file).stream(Stream::Lines).anchor.clone().unwrap().file_name;
+            assert_eq!(name, if word == last_word { "CDR.c.log" } else { "CDR.b.log" });
+        }
+    }
+
+    #[test]
+    fn a_damaged_control_file_is_told_from_a_sound_one() {
+        let (file, mut control) = control_file();
+        for slot in 0..2_u64 {
+            control.set_anchor(Stream::Lines, &anchor("CDR.a.log", slot)).unwrap();
+            file.write_all_at(b"?", slot_offset(Stream::Lines, slot as usize) as u64 + 30).unwrap();
+        }
+        control.set_anchor(Stream::Lines, &anchor("CDR.a.log", 2)).unwrap();
+        file.write_all_at(b"?", slot_offset(Stream::Lines, 1) as u64 + 30).unwrap();
+        assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Anchor);
+        file.write_all_at(b"?", 18).unwrap();
+        assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Checksum);
+        file.write_all_at(b"?", 0).unwrap();
+        assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Magic);
+        file.set_len(100).unwrap();
+        assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Length);
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_is_refused() {
+        let (_file, mut control) = control_file();
+        assert!(control.set_anchor(Stream::Lines, &anchor(&"n".repeat(229), 0)).is_err());
+    }
+}

@@ -1,0 +1,200 @@
+//! The folder of the journal: where its files are, and how they are made.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Stream;
+use super::control::{self, Control, ControlFault, ControlState};
+use super::ring::{ReadEnd, WriteEnd, ring};
+use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader};
+use crate::file::disk::{self, At, DiskError, DiskResult};
+
+const FOLDER_NAME: &str = ".cdrlog";
+
+/// The most segments of a ring: a bound for the search for those of an earlier opening.
+pub(crate) const SEGMENT_COUNT_MAX: usize = 64;
+
+/// Rejects are rare, and their records may be split: a small ring does.
+const REJECTS_SEGMENT_COUNT: usize = 2;
+const REJECTS_SEGMENT_BYTES: usize = 256 << 10;
+
+/// The shape of the ring of the lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JournalOptions {
+    pub(crate) segment_count: usize,
+    pub(crate) segment_bytes: usize,
+}
+
+impl JournalOptions {
+    fn of(self, stream: Stream) -> Self {
+        match stream {
+            Stream::Lines => self,
+            Stream::Rejects => {
+                Self { segment_count: REJECTS_SEGMENT_COUNT, segment_bytes: REJECTS_SEGMENT_BYTES }
+            }
+        }
+    }
+}
+
+/// Why a journal cannot be opened.
+#[derive(Debug)]
+pub(crate) enum JournalError {
+    Disk(DiskError),
+    /// A file of the journal is not what it should be; nothing was changed.
+    Damaged {
+        path: PathBuf,
+        fault: String,
+    },
+}
+
+impl From<DiskError> for JournalError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// The open journal, its ends ready to be handed to their threads.
+pub(crate) struct Journal {
+    pub(crate) lines: (WriteEnd, ReadEnd),
+    pub(crate) rejects: (WriteEnd, ReadEnd),
+    pub(crate) control: Control,
+}
+
+/// The private folder in the CDR directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Creates the folder in `directory` unless it is there.
+    pub(crate) fn create(directory: &Path) -> DiskResult<Self> {
+        let path = directory.join(FOLDER_NAME);
+        disk::create_directory(&path)?;
+        let metadata = std::fs::symlink_metadata(&path).at("examine", &path)?;
+        if !metadata.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::NotADirectory))
+                .at("use as the journal's folder", &path);
+        }
+        Ok(Self { path })
+    }
+
+    pub(crate) fn lock_path(&self) -> PathBuf {
+        self.path.join("lock")
+    }
+
+    pub(crate) fn control_path(&self) -> PathBuf {
+        self.path.join("control")
+    }
+
+    fn segment_path(&self, stream: Stream, slot: usize) -> PathBuf {
+        self.path.join(format!("{}{slot}", stream.file_prefix()))
+    }
+
+    /// The control file of the last opening, and what it says; `None` where there was none.
+    pub(super) fn control(&self) -> Result<Option<(File, ControlState)>, JournalError> {
+        let path = self.control_path();
+        let Some(file) = disk::open_existing(&path)? else { return Ok(None) };
+        match ControlState::read(&file).at("read", &path)? {
+            Ok(state) => Ok(Some((file, state))),
+            Err(fault) => Err(JournalError::Damaged { path, fault: control_fault_text(fault) }),
+        }
+    }
+
+    /// The segments of a stream that hold anything, whatever opening they are of, in the order of their positions.
+    pub(super) fn segments(
+        &self,
+        stream: Stream,
+    ) -> Result<Vec<(PathBuf, File, SegmentHeader)>, JournalError> {
+        let mut segments = Vec::new();
+        for slot in 0..SEGMENT_COUNT_MAX {
+            let path = self.segment_path(stream, slot);
+            let Some(file) = disk::open_existing(&path)? else { continue };
+            match SegmentHeader::read(&file).at("read", &path)? {
+                Ok(Some(header)) if header.committed > 0 => segments.push((path, file, header)),
+                Ok(_) => {}
+                Err(fault) => {
+                    return Err(JournalError::Damaged { path, fault: header_fault_text(fault) });
+                }
+            }
+        }
+        segments.sort_by_key(|(_, _, header)| header.start);
+        Ok(segments)
+    }
+
+    /// Makes the journal of a new opening. What the folder held must have been recovered.
+    pub(crate) fn create_journal(&self, options: JournalOptions) -> Result<Journal, JournalError> {
+        let last_epoch = self.control()?.map_or(0, |(_, state)| state.epoch);
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
+        let epoch = now.max(last_epoch + 1);
+        let lines = self.create_ring(Stream::Lines, options, epoch)?;
+        let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
+        // The control file comes last and at once: before it, the old one still says that there is nothing to do.
+        let path = self.control_path();
+        let file = disk::replace(&path, &control::fresh_page(epoch, disk::boot_id()))?;
+        disk::sync_directory(&self.path)?;
+        let control = Control::map(&file).at("map", &path)?;
+        Ok(Journal { lines, rejects, control })
+    }
+
+    fn create_ring(
+        &self,
+        stream: Stream,
+        options: JournalOptions,
+        epoch: u64,
+    ) -> Result<(WriteEnd, ReadEnd), JournalError> {
+        let JournalOptions { segment_count, segment_bytes } = options.of(stream);
+        let segments = (0..segment_count)
+            .map(|slot| self.create_segment(stream, slot, epoch, segment_bytes))
+            .collect::<DiskResult<Box<[_]>>>()?;
+        for slot in segment_count..SEGMENT_COUNT_MAX {
+            let path = self.segment_path(stream, slot);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    Err(error).at("remove", &path)?
+                }
+                _ => {}
+            }
+        }
+        Ok(ring(segments, segment_bytes, 0, 0))
+    }
+
+    fn create_segment(
+        &self,
+        stream: Stream,
+        slot: usize,
+        epoch: u64,
+        segment_bytes: usize,
+    ) -> DiskResult<Segment> {
+        let path = self.segment_path(stream, slot);
+        let file = disk::open_or_create(&path)?;
+        disk::allocate(&file, &path, (HEADER_BYTES + segment_bytes) as u64)?;
+        Segment::create(&file, slot, epoch, segment_bytes).at("prepare journal segment", &path)
+    }
+}
+
+fn control_fault_text(fault: ControlFault) -> String {
+    match fault {
+        ControlFault::Length => "it has not the length of a control file".to_owned(),
+        ControlFault::Magic => "it is not a control file of cdrlog".to_owned(),
+        ControlFault::Version(version) => {
+            format!("it is of format version {version}, which this cdrlog does not know")
+        }
+        ControlFault::Checksum => "its checksum does not fit".to_owned(),
+        ControlFault::Anchor => "both of its anchors are damaged".to_owned(),
+    }
+}
+
+fn header_fault_text(fault: HeaderFault) -> String {
+    match fault {
+        HeaderFault::Magic => "it is not a journal segment of cdrlog".to_owned(),
+        HeaderFault::Version(version) => {
+            format!("it is of format version {version}, which this cdrlog does not know")
+        }
+        HeaderFault::Checksum => "its checksum does not fit".to_owned(),
+        HeaderFault::Length => "it says that it holds more than it can".to_owned(),
+    }
+}

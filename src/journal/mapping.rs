@@ -1,0 +1,142 @@
+//! Memory shared with a file: the one place that touches mapped bytes.
+//!
+//! A [`Mapping`] hands out byte slices by `unsafe` calls whose callers promise who owns which range; `ring.rs` is the
+//! only caller that slices, and keeps that promise by the hand-shake of `progress.rs`. Single counters go through
+//! atomics and need no promise.
+
+#![expect(unsafe_code, reason = "slices over memory that a file shares")]
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+
+/// A writable shared mapping of a whole file.
+///
+/// Another process that writes to the file would change the bytes under our references; one that shortens it would
+/// end us by SIGBUS. The files are therefore private to their folder, which is locked, and never shortened by us.
+pub(crate) struct Mapping {
+    memory: Memory,
+    len: usize,
+}
+
+enum Memory {
+    File(MmapRaw),
+    /// Plain memory, for what cannot map files: Miri, and tests of the byte code alone.
+    #[cfg(test)]
+    Plain(*mut u64),
+}
+
+// SAFETY: the memory is owned by the mapping, and every access to it is either atomic or goes through `slice` and
+// `slice_mut`, whose callers promise that no range is written by one thread while another one uses it.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// Maps the first `len` bytes of `file`, which must already be allocated, and faults every page in for writing.
+    ///
+    /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and not a SIGBUS later.
+    pub(crate) fn of_file(file: &File, len: usize) -> io::Result<Self> {
+        if file.metadata()?.len() < len as u64 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file is shorter than its mapping",
+            ));
+        }
+        let map = MmapOptions::new().len(len).map_raw(file)?;
+        match map.advise(Advice::PopulateWrite) {
+            // Kernels before 5.14 do not know the advice: their pages are faulted in by their first use.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            other => other?,
+        }
+        Ok(Self { memory: Memory::File(map), len })
+    }
+
+    /// Zeroed plain memory of `len` bytes.
+    #[cfg(test)]
+    pub(crate) fn plain(len: usize) -> Self {
+        let words = vec![0_u64; len.div_ceil(8)].into_boxed_slice();
+        Self { memory: Memory::Plain(Box::into_raw(words).cast::<u64>()), len }
+    }
+
+    fn base(&self) -> *mut u8 {
+        match &self.memory {
+            Memory::File(map) => map.as_mut_ptr(),
+            #[cfg(test)]
+            Memory::Plain(words) => words.cast::<u8>(),
+        }
+    }
+
+    /// The address of `range`, checked against the length of the mapping; `None` outside of it.
+    fn address(&self, range: &Range<usize>) -> Option<*mut u8> {
+        (range.start <= range.end && range.end <= self.len)
+            .then(|| self.base().wrapping_add(range.start))
+    }
+
+    /// The counter of eight bytes at `offset`.
+    ///
+    /// # Panics
+    ///
+    /// None for the offsets of `layout.rs`: they are multiples of eight inside the first page. Others are refused by
+    /// an assertion of the compiled constant.
+    fn counter(&self, offset: usize) -> &AtomicU64 {
+        debug_assert!(
+            offset.is_multiple_of(8) && offset + 8 <= self.len,
+            "counter outside of the mapping"
+        );
+        let offset = (offset & !7).min(self.len - 8);
+        let pointer = self.base().wrapping_add(offset).cast::<u64>();
+        // SAFETY: the eight bytes lie inside the mapping and are aligned (its base is aligned to eight, the offset is
+        // a multiple of eight), live as long as `self`, and no slice is ever made over the first page.
+        unsafe { AtomicU64::from_ptr(pointer) }
+    }
+
+    /// Stores a counter. Program order with the stores before it is kept, which is all that a killed process needs:
+    /// what it stored before it died is in the page cache.
+    pub(crate) fn store_u64(&self, offset: usize, value: u64) {
+        self.counter(offset).store(value, Ordering::Release);
+    }
+
+    /// The bytes of `range`; empty where it does not lie inside the mapping.
+    ///
+    /// # Safety
+    ///
+    /// - No byte of `range` may be written while the slice lives.
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[u8] {
+        debug_assert!(range.end <= self.len, "slice outside of the mapping");
+        match self.address(&range) {
+            // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to it meanwhile.
+            Some(pointer) => unsafe { std::slice::from_raw_parts(pointer, range.len()) },
+            None => &[],
+        }
+    }
+
+    /// The bytes of `range`, to be written; empty where it does not lie inside the mapping.
+    ///
+    /// # Safety
+    ///
+    /// - No other reference to a byte of `range` may be used while the slice lives.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that the range is its own")]
+    pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [u8] {
+        debug_assert!(range.end <= self.len, "slice outside of the mapping");
+        match self.address(&range) {
+            // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody else.
+            Some(pointer) => unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) },
+            None => &mut [],
+        }
+    }
+}
+
+#[cfg(test)]
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        if let Memory::Plain(words) = self.memory {
+            let slice = std::ptr::slice_from_raw_parts_mut(words, self.len.div_ceil(8));
+            // SAFETY: the pointer and the length are those of the box that `plain` gave up.
+            drop(unsafe { Box::from_raw(slice) });
+        }
+    }
+}

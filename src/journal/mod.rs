@@ -1,0 +1,45 @@
+//! The journal: what was committed in it outlives the process.
+//!
+//! Two streams run through it, each in a ring of segments of its own: the lines of the CDR, and the records of rejected
+//! bodies. Both are streams of bytes; whole lines are committed at once.
+//!
+//! ```text
+//! <dir>/.cdrlog/lock                     one writer a directory
+//!               control                  anchors: control.rs
+//!               journal-0 .. journal-3   the ring of the lines: segment.rs
+//!               rejects-0, rejects-1     the ring of the rejects
+//! ```
+
+mod control;
+mod folder;
+mod mapping;
+mod progress;
+mod recovery;
+mod ring;
+mod segment;
+
+pub(crate) use control::{Anchor, Control};
+pub(crate) use folder::{Folder, JournalError, JournalOptions, SEGMENT_COUNT_MAX};
+pub use recovery::Recovery;
+pub(crate) use recovery::recover;
+pub(crate) use ring::{ReadEnd, WriteEnd};
+
+/// The two streams of bytes that go through the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// CDR lines.
+    Lines = 0,
+    /// Records of rejected bodies.
+    Rejects = 1,
+}
+
+impl Stream {
+    pub(crate) const ALL: [Self; 2] = [Self::Lines, Self::Rejects];
+
+    const fn file_prefix(self) -> &'static str {
+        match self {
+            Self::Lines => "journal-",
+            Self::Rejects => "rejects-",
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What the next opening does after a process that did not close.
+//!
+//! The process was killed, the kernel lives on: every store of the process is in the page cache, so the segments hold
+//! exactly what was committed, and the length of the file says how much of it was written. The rest is appended.
+//!
+//! The kernel died too (another boot id): pages may be missing or stale. What the last sync covered is whole; behind
+//! it, the file is kept up to the first line that is not whole, and what follows goes to a `.torn` file. The journal is
+//! not believed.
+//!
+//! Everything is read by `pread`: a bad sector is then an error and not a SIGBUS. Recovery may be killed at any point
+//! and begun again: before the file grows by anything that its length does not explain, the anchor is moved.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::Stream;
+use super::control::{Anchor, Control, ControlState, StreamState};
+use super::folder::{Folder, JournalError};
+use super::segment::{HEADER_BYTES, SegmentHeader};
+use crate::file::disk::{self, At, DiskResult};
+use crate::file::{LogFile, Stamp};
+
+/// How much is copied at once.
+const COPY_BYTES: usize = 256 << 10;
+
+/// What ends a record that was cut. A record larger than a segment is committed in parts; where the process was killed
+/// between two of them, its body was still only in memory, and the record is closed so that the file holds whole lines.
+/// A record is always cut inside the string of its body.
+const CUT_RECORD_END: &[u8] = b"\",\"cut\":true}\n";
+
+/// What opening a directory had to repair. The default value: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Bytes of CDR lines that were committed by the last process and are appended now.
+    pub lines_bytes: u64,
+    /// The same for records of rejected bodies.
+    pub rejects_bytes: u64,
+    /// The files they were appended to.
+    pub files: Vec<PathBuf>,
+    /// The machine went down since the last process, not only the process.
+    pub power_loss: bool,
+    /// Bytes cut from the end of a file because they were not whole lines after a power loss.
+    pub torn_bytes: u64,
+    /// Where those bytes are kept.
+    pub torn_files: Vec<PathBuf>,
+    /// Files that others truncated, removed or appended to: their length says nothing, the last written position that
+    /// was noted was believed instead.
+    pub changed_by_others: Vec<PathBuf>,
+}
+
+impl Recovery {
+    /// Whether there was nothing to repair.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.lines_bytes == 0
+            && self.rejects_bytes == 0
+            && self.torn_bytes == 0
+            && self.changed_by_others.is_empty()
+    }
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = if self.power_loss { "machine went down" } else { "process ended" };
+        write!(
+            f,
+            "the last {cause} without closing: {} bytes of lines and {} bytes of rejects were finished",
+            self.lines_bytes, self.rejects_bytes
+        )?;
+        for path in &self.files {
+            write!(f, ", in {}", path.display())?;
+        }
+        for path in &self.torn_files {
+            write!(f, "; {} torn bytes are kept in {}", self.torn_bytes, path.display())?;
+        }
+        for path in &self.changed_by_others {
+            write!(f, "; {} was changed by others", path.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Finishes what the last process left in the journal of `directory`. A file that is missing is made anew with the
+/// names of `stamp`.
+pub(crate) fn recover(
+    directory: &Path,
+    folder: &Folder,
+    stamp: Stamp,
+) -> Result<Recovery, JournalError> {
+    let mut recovery = Recovery::default();
+    let Some((file, state)) = folder.control()? else {
+        return refuse_orphans(folder).map(|()| recovery);
+    };
+    if state.clean {
+        return Ok(recovery);
+    }
+    recovery.power_loss = state.boot_id != disk::boot_id();
+    let control_path = folder.control_path();
+    let control = Control::map_again(&file, &state).at("map", &control_path)?;
+    let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
+    for stream in Stream::ALL {
+        if session.recovery.power_loss {
+            session.cut_torn_tail(stream)?;
+        } else {
+            session.finish_stream(stream)?;
+        }
+    }
+    session.control.set_clean();
+    Ok(session.recovery)
+}
+
+/// Segments that hold something without a control file to say where it belongs: not ours to throw away.
+fn refuse_orphans(folder: &Folder) -> Result<(), JournalError> {
+    for stream in Stream::ALL {
+        if let Some((path, _, _)) = folder.segments(stream)?.into_iter().next() {
+            let fault = "it holds lines, but the control file beside it is missing".to_owned();
+            return Err(JournalError::Damaged { path, fault });
+        }
+    }
+    Ok(())
+}
+
+struct Session<'a> {
+    directory: &'a Path,
+    folder: &'a Folder,
+    stamp: Stamp,
+    state: &'a ControlState,
+    control: Control,
+    recovery: Recovery,
+}
+
+impl Session<'_> {
+    /// The process was killed: appends what was committed and not written.
+    fn finish_stream(&mut self, stream: Stream) -> Result<(), JournalError> {
+        let mut segments = self.folder.segments(stream)?;
+        segments.retain(|(_, _, header)| header.epoch == self.state.epoch);
+        let state = self.state.stream(stream);
+        let end =
+            segments.last().map_or(state.written, |(_, _, header)| header.end()).max(state.written);
+        let anchored = self.anchored_file(state)?;
+        let written = self.written_position(state, anchored.as_ref());
+        let cut_record =
+            stream == Stream::Rejects && written <= end && !ends_with_line_feed(&segments)?;
+        if written >= end && !cut_record {
+            return Ok(());
+        }
+        let mut file = match anchored {
+            Some(file) => file,
+            None => LogFile::create(&self.new_path(stream))?,
+        };
+        let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position: written };
+        self.control.set_anchor(stream, &anchor).at("write", &self.folder.control_path())?;
+        let mut position = written;
+        for (path, segment, header) in &segments {
+            position = copy_segment(path, segment, header, position, &mut file)?;
+        }
+        if cut_record {
+            append_all(&mut file, CUT_RECORD_END)?;
+        }
+        file.sync()?;
+        self.note_finished(stream, end - written, file.path());
+        Ok(())
+    }
+
+    fn anchored_file(&self, state: &StreamState) -> DiskResult<Option<LogFile>> {
+        match &state.anchor {
+            Some(anchor) => LogFile::open(&self.directory.join(&anchor.file_name)),
+            None => Ok(None),
+        }
+    }
+
+    /// The position up to which the stream is in its file.
+    ///
+    /// The length of the file knows best, unless others changed it: it is then less than what was noted after the last
+    /// write, and the note is believed. It is behind the end of the stream where the end of a cut record, or something
+    /// of others, follows.
+    fn written_position(&mut self, state: &StreamState, file: Option<&LogFile>) -> u64 {
+        let Some(anchor) = &state.anchor else { return state.written };
+        let Some(file) = file else {
+            self.recovery.changed_by_others.push(self.directory.join(&anchor.file_name));
+            return state.written;
+        };
+        let by_length =
+            file.bytes().checked_sub(anchor.file_bytes).map(|bytes| anchor.position + bytes);
+        match by_length {
+            Some(position) if position >= state.written => position,
+            _ => {
+                self.recovery.changed_by_others.push(file.path().to_owned());
+                state.written
+            }
+        }
+    }
+
+    fn new_path(&self, stream: Stream) -> PathBuf {
+        self.directory.join(match stream {
+            Stream::Lines => self.stamp.cdr_name(),
+            Stream::Rejects => self.stamp.rejects_name(),
+        })
+    }
+
+    fn note_finished(&mut self, stream: Stream, bytes: u64, path: &Path) {
+        match stream {
+            Stream::Lines => self.recovery.lines_bytes += bytes,
+            Stream::Rejects => self.recovery.rejects_bytes += bytes,
+        }
+        self.recovery.files.push(path.to_owned());
+    }
+
+    /// The machine went down: keeps the whole lines of the file, and what follows them beside it.
+    fn cut_torn_tail(&mut self, stream: Stream) -> Result<(), JournalError> {
+        let state = self.state.stream(stream);
+        let Some(anchor) = &state.anchor else { return Ok(()) };
+        let path = self.directory.join(&anchor.file_name);
+        let Some(file) = disk::open_existing(&path)? else { return Ok(()) };
+        let file_bytes = file.metadata().at("examine", &path)?.len();
+        let synced_bytes = anchor.file_bytes + state.synced.saturating_sub(anchor.position);
+        let whole =
+            whole_lines_end(&file, synced_bytes.min(file_bytes), file_bytes).at("read", &path)?;
+        if whole < file_bytes {
+            let torn = keep_torn(&path, &file, whole, file_bytes)?;
+            file.set_len(whole).at("shorten", &path)?;
+            file.sync_all().at("sync", &path)?;
+            self.recovery.torn_bytes += file_bytes - whole;
+            self.recovery.torn_files.push(torn);
+        }
+        Ok(())
+    }
+}
+
+/// Appends what lies behind `position` in a segment; gives the position behind it.
+fn copy_segment(
+    path: &Path,
+    segment: &File,
+    header: &SegmentHeader,
+    position: u64,
+    file: &mut LogFile,
+) -> Result<u64, JournalError> {
+    if header.end() <= position {
+        return Ok(position);
+    }
+    if header.start > position {
+        let fault =
+            format!("the {} bytes of the stream before it are missing", header.start - position);
+        return Err(JournalError::Damaged { path: path.to_owned(), fault });
+    }
+    let mut block = vec![0_u8; COPY_BYTES];
+    let mut position = position;
+    while position < header.end() {
+        let step = (header.end() - position).min(COPY_BYTES as u64) as usize;
+        let bytes = block.get_mut(..step).unwrap_or_default();
+        segment
+            .read_exact_at(bytes, HEADER_BYTES as u64 + position - header.start)
+            .at("read", path)?;
+        append_all(file, bytes)?;
+        position += step as u64;
+    }
+    Ok(position)
+}
+
+fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
+    while !bytes.is_empty() {
+        let written = file.append(bytes)?;
+        bytes = bytes.get(written..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Whether the last committed byte of a stream ends a line; also where nothing is committed.
+fn ends_with_line_feed(segments: &[(PathBuf, File, SegmentHeader)]) -> DiskResult<bool> {
+    let Some((path, segment, header)) = segments.last() else { return Ok(true) };
+    let mut last = [0];
+    segment
+        .read_exact_at(&mut last, HEADER_BYTES as u64 + header.committed - 1)
+        .at("read", path)?;
+    Ok(last == *b"\n")
+}
+
+/// The offset behind the last whole line, looking from `from` on, which is behind a whole line.
+fn whole_lines_end(file: &File, from: u64, file_bytes: u64) -> io::Result<u64> {
+    let mut whole = from;
+    let mut line = Vec::new();
+    let mut block = vec![0_u8; COPY_BYTES];
+    let mut offset = from;
+    while offset < file_bytes {
+        let step = (file_bytes - offset).min(COPY_BYTES as u64) as usize;
+        let bytes = block.get_mut(..step).unwrap_or_default();
+        file.read_exact_at(bytes, offset)?;
+        offset += step as u64;
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                if !crate::rewrite::is_whole_line(&line) {
+                    return Ok(whole);
+                }
+                whole += line.len() as u64;
+                line.clear();
+            }
+        }
+    }
+    Ok(whole)
+}
+
+/// Copies the end of a file to a new `.torn` file beside it.
+fn keep_torn(path: &Path, file: &File, from: u64, file_bytes: u64) -> DiskResult<PathBuf> {
+    let mut number = 0;
+    let (torn_path, mut torn) = loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(if number == 0 { ".torn".to_owned() } else { format!(".torn.{number}") });
+        let torn_path = PathBuf::from(name);
+        match disk::create_appending(&torn_path) {
+            Ok(torn) => break (torn_path, torn),
+            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(error),
+        }
+    };
+    let mut block = vec![0_u8; COPY_BYTES];
+    let mut offset = from;
+    while offset < file_bytes {
+        let step = (file_bytes - offset).min(COPY_BYTES as u64) as usize;
+        let bytes = block.get_mut(..step).unwrap_or_default();
+        file.read_exact_at(bytes, offset).at("read", path)?;
+        torn.write_all(bytes).at("write", &torn_path)?;
+        offset += step as u64;
+    }
+    torn.sync_all().at("sync", &torn_path)?;
+    if let Some(directory) = path.parent() {
+        disk::sync_directory(directory)?;
+    }
+    Ok(torn_path)
+}

@@ -1,0 +1,288 @@
+//! A ring of segments with one write end and one read end.
+//!
+//! The write end belongs to the rewriter thread, the read end to the flusher thread. Neither ever waits for the other:
+//! [`WriteEnd::ensure_room`] says no where the ring is full, [`ReadEnd::pending`] is empty where nothing is new.
+
+#![expect(unsafe_code, reason = "the two ends slice the same mapping")]
+
+use std::sync::Arc;
+
+use super::mapping::Mapping;
+use super::progress::Progress;
+use super::segment::{HEADER_BYTES, Segment};
+
+struct Ring {
+    segments: Box<[Segment]>,
+    progress: Progress,
+    segment_bytes: usize,
+}
+
+impl Ring {
+    fn segment(&self, sequence: u64) -> Option<&Segment> {
+        self.segments.get(self.progress.slot(sequence))
+    }
+
+    fn mapping(&self, sequence: u64) -> Option<&Mapping> {
+        self.segment(sequence).map(Segment::mapping)
+    }
+}
+
+/// The two ends of a ring over `segments`, the first of which is `sequence` of its stream and begins at `position`.
+pub(crate) fn ring(
+    segments: Box<[Segment]>,
+    segment_bytes: usize,
+    sequence: u64,
+    position: u64,
+) -> (WriteEnd, ReadEnd) {
+    let progress = Progress::new(segments.len(), sequence, position);
+    let ring = Arc::new(Ring { segments, progress, segment_bytes });
+    if let Some(segment) = ring.segment(sequence) {
+        segment.begin(sequence, position);
+    }
+    let write = WriteEnd { ring: ring.clone(), sequence, used: 0, position, ended: false };
+    (write, ReadEnd { ring, sequence, start: position, position })
+}
+
+/// Where lines are made: bytes are stored into [`tail`](Self::tail), kept by [`commit`](Self::commit) and shown to the
+/// read end by [`publish`](Self::publish).
+pub(crate) struct WriteEnd {
+    ring: Arc<Ring>,
+    /// The segment being filled.
+    sequence: u64,
+    /// Its bytes in use.
+    used: usize,
+    /// The position in the stream of the next byte.
+    position: u64,
+    /// The segment was ended, and no slot was free yet for the next one.
+    ended: bool,
+}
+
+impl WriteEnd {
+    /// Makes `tail` at least `bytes` long, in the next segment where this one has no room. `false` where the next
+    /// segment is still to be flushed, or `bytes` is more than a segment.
+    pub(crate) fn ensure_room(&mut self, bytes: usize) -> bool {
+        let room = self.ring.segment_bytes - self.used;
+        if room >= bytes && !self.ended {
+            return true;
+        }
+        bytes <= self.ring.segment_bytes && self.advance()
+    }
+
+    #[cold]
+    fn advance(&mut self) -> bool {
+        if !self.ended {
+            self.mark();
+            self.publish();
+            self.ring.progress.end_segment(self.sequence, self.position);
+            self.ended = true;
+        }
+        let next = self.sequence + 1;
+        if !self.ring.progress.begin_segment(next) {
+            return false;
+        }
+        if let Some(segment) = self.ring.segment(next) {
+            segment.begin(next, self.position);
+        }
+        self.sequence = next;
+        self.used = 0;
+        self.ended = false;
+        true
+    }
+
+    /// The free bytes of the segment. Empty after the segment was ended.
+    pub(crate) fn tail(&mut self) -> &mut [u8] {
+        let end = if self.ended { self.used } else { self.ring.segment_bytes };
+        let range = HEADER_BYTES + self.used..HEADER_BYTES + end;
+        match self.ring.mapping(self.sequence) {
+            // SAFETY: bytes from `used` on were never published, so the read end does not touch them, and the only
+            // write end is borrowed for as long as the slice lives.
+            Some(mapping) => unsafe { mapping.slice_mut(range) },
+            None => &mut [],
+        }
+    }
+
+    /// Keeps the first `bytes` of the tail.
+    pub(crate) fn commit(&mut self, bytes: usize) {
+        debug_assert!(self.used + bytes <= self.ring.segment_bytes, "commit of more than the tail");
+        self.used += bytes;
+        self.position += bytes as u64;
+    }
+
+    /// What was committed survives this process from now on: one store into the header of the segment.
+    pub(crate) fn mark(&self) {
+        if let Some(segment) = self.ring.segment(self.sequence) {
+            segment.commit(self.used);
+        }
+    }
+
+    /// Shows the read end what was committed.
+    pub(crate) fn publish(&self) {
+        self.ring.progress.publish(self.position);
+    }
+
+    /// The position behind the last committed byte.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The number of segments that were ended: the read end has something to do when it grows.
+    pub(crate) fn segments_ended(&self) -> u64 {
+        self.sequence + u64::from(self.ended)
+    }
+}
+
+/// Where committed bytes are taken out, in order.
+pub(crate) struct ReadEnd {
+    ring: Arc<Ring>,
+    /// The segment being read, and the position of its first byte.
+    sequence: u64,
+    start: u64,
+    /// The position of the next byte to read.
+    position: u64,
+}
+
+impl ReadEnd {
+    /// Published bytes that were not consumed, as far as they lie in one segment. Releases segments that are done.
+    pub(crate) fn pending(&mut self) -> &[u8] {
+        while self.ring.progress.segment_end(self.sequence, self.start) == Some(self.position) {
+            self.sequence += 1;
+            self.start = self.position;
+            self.ring.progress.release(self.sequence);
+        }
+        // Published before the end of the segment is looked up: a stale end is then never behind `start`.
+        let published = self.ring.progress.published();
+        if published <= self.position {
+            return &[];
+        }
+        let end = self.ring.progress.segment_end(self.sequence, self.start).unwrap_or(published);
+        let from = HEADER_BYTES + (self.position - self.start) as usize;
+        let to = HEADER_BYTES + (end.min(published) - self.start) as usize;
+        match self.ring.mapping(self.sequence) {
+            // SAFETY: the range is published and its segment not released: the write end does not touch it until
+            // `release` is called, which needs `&mut self` and so the end of the slice.
+            Some(mapping) => unsafe { mapping.slice(from..to) },
+            None => &[],
+        }
+    }
+
+    /// Whether the segment being read was ended: its pending bytes will not become more.
+    pub(crate) fn segment_is_full(&self) -> bool {
+        self.ring
+            .progress
+            .segment_end(self.sequence, self.start)
+            .is_some_and(|end| end > self.position)
+    }
+
+    /// Takes the first `bytes` of what is pending.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.pending().len(), "consume of more than is pending");
+        self.position += bytes as u64;
+    }
+
+    /// The position of the next byte to read.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether there is anything to read.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.ring.progress.published() > self.position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain_ring(segment_count: usize, segment_bytes: usize) -> (WriteEnd, ReadEnd) {
+        let segments = (0..segment_count).map(|_| Segment::plain(segment_bytes)).collect();
+        ring(segments, segment_bytes, 3, 100)
+    }
+
+    fn put(write: &mut WriteEnd, line: &[u8]) -> bool {
+        if !write.ensure_room(line.len()) {
+            return false;
+        }
+        write.tail()[..line.len()].copy_from_slice(line);
+        write.commit(line.len());
+        write.mark();
+        true
+    }
+
+    #[test]
+    fn bytes_come_out_as_they_went_in_and_only_when_published() {
+        let (mut write, mut read) = plain_ring(2, 16);
+        assert!(put(&mut write, b"one\n"));
+        assert!(read.pending().is_empty());
+        write.publish();
+        assert_eq!(read.pending(), b"one\n");
+        read.consume(2);
+        assert_eq!(read.pending(), b"e\n");
+        assert_eq!((write.position(), read.position()), (104, 102));
+    }
+
+    #[test]
+    fn a_line_that_does_not_fit_goes_whole_to_the_next_segment() {
+        let (mut write, mut read) = plain_ring(2, 8);
+        assert!(put(&mut write, b"12345\n"));
+        assert!(put(&mut write, b"abcde\n"));
+        write.publish();
+        assert_eq!(read.pending(), b"12345\n");
+        assert!(read.segment_is_full());
+        read.consume(6);
+        assert_eq!(read.pending(), b"abcde\n");
+        assert!(!read.segment_is_full());
+    }
+
+    #[test]
+    fn a_full_ring_says_so_and_goes_on_once_a_segment_is_read() {
+        let (mut write, mut read) = plain_ring(2, 8);
+        assert!(put(&mut write, b"1234567\n"));
+        assert!(put(&mut write, b"abcdefg\n"));
+        assert!(!put(&mut write, b"x\n"));
+        assert!(write.tail().is_empty());
+        read.consume(8);
+        assert_eq!(read.pending(), b"abcdefg\n");
+        assert!(put(&mut write, b"x\n"));
+        write.publish();
+        read.consume(8);
+        assert_eq!(read.pending(), b"x\n");
+    }
+
+    #[test]
+    fn a_line_larger_than_a_segment_never_fits() {
+        let (mut write, _read) = plain_ring(2, 8);
+        assert!(!put(&mut write, b"123456789"));
+        assert!(put(&mut write, b"1"));
+    }
+
+    #[test]
+    fn a_hundred_thousand_lines_cross_a_small_ring_between_two_threads() {
+        let lines_count = if cfg!(miri) { 200 } else { 100_000 };
+        let (mut write, mut read) = plain_ring(3, 64);
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            while !bytes.ends_with(b"end\n") {
+                let pending = read.pending();
+                bytes.extend_from_slice(pending);
+                let taken = pending.len();
+                read.consume(taken);
+                if taken == 0 {
+                    std::thread::yield_now();
+                }
+            }
+            bytes
+        });
+        let mut expected = Vec::new();
+        for number in 0..lines_count {
+            let line =
+                if number + 1 == lines_count { "end\n".to_owned() } else { format!("{number}\n") };
+            while !put(&mut write, line.as_bytes()) {
+                std::thread::yield_now();
+            }
+            write.publish();
+            expected.extend_from_slice(line.as_bytes());
+        }
+        assert!(reader.join().unwrap() == expected, "lines were lost, doubled or mixed up");
+    }
+}

@@ -1,0 +1,212 @@
+//! One segment of the journal: a pre-allocated file of a header page and a data area.
+//!
+//! ```text
+//! offset  bytes
+//!      0      8  magic "cdrlogJ1"
+//!      8      4  version, 1
+//!     12      4  slot in the ring
+//!     16      8  epoch: the opening of the appender that wrote the segment (control.rs)
+//!     24      8  data area, in bytes
+//!     32      4  CRC32C of bytes 0..32
+//!     64      8  sequence number of the segment
+//!     72      8  position of its first byte in the stream
+//!     80      8  committed: bytes of the data area in use, whole lines
+//!    128   3968  reserved: frames
+//!   4096      -  data area
+//! ```
+//!
+//! All numbers are little-endian. Bytes 64..88 change while the appender runs; each is one aligned store.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use super::mapping::Mapping;
+
+/// The header takes a page, so that the data area begins on one.
+pub(crate) const HEADER_BYTES: usize = 4096;
+
+const MAGIC: [u8; 8] = *b"cdrlogJ1";
+const VERSION: u32 = 1;
+const CHECKED_BYTES: usize = 32;
+const OFFSET_SEQUENCE: usize = 64;
+const OFFSET_START: usize = 72;
+const OFFSET_COMMITTED: usize = 80;
+
+/// A mapped segment.
+pub(crate) struct Segment {
+    mapping: Mapping,
+}
+
+impl Segment {
+    /// Writes a fresh header to `file` and maps it. The file must hold `HEADER_BYTES + data_bytes` allocated bytes.
+    pub(crate) fn create(
+        file: &File,
+        slot: usize,
+        epoch: u64,
+        data_bytes: usize,
+    ) -> io::Result<Self> {
+        let mut page = [0_u8; HEADER_BYTES];
+        page[..CHECKED_BYTES].copy_from_slice(&fixed_header(slot, epoch, data_bytes));
+        let checksum = crc32c::crc32c(&page[..CHECKED_BYTES]);
+        page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&checksum.to_le_bytes());
+        file.write_all_at(&page, 0)?;
+        Ok(Self { mapping: Mapping::of_file(file, HEADER_BYTES + data_bytes)? })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn plain(data_bytes: usize) -> Self {
+        Self { mapping: Mapping::plain(HEADER_BYTES + data_bytes) }
+    }
+
+    /// Makes the segment hold nothing, as `sequence` of the stream, from `position` on.
+    ///
+    /// A process killed between any two of these stores leaves a segment that holds nothing.
+    pub(crate) fn begin(&self, sequence: u64, position: u64) {
+        self.mapping.store_u64(OFFSET_COMMITTED, 0);
+        self.mapping.store_u64(OFFSET_START, position);
+        self.mapping.store_u64(OFFSET_SEQUENCE, sequence);
+    }
+
+    /// The first `bytes` of the data area survive this process from now on.
+    pub(crate) fn commit(&self, bytes: usize) {
+        self.mapping.store_u64(OFFSET_COMMITTED, bytes as u64);
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+}
+
+fn fixed_header(slot: usize, epoch: u64, data_bytes: usize) -> [u8; CHECKED_BYTES] {
+    let mut header = [0_u8; CHECKED_BYTES];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    header[12..16].copy_from_slice(&u32::try_from(slot).unwrap_or(u32::MAX).to_le_bytes());
+    header[16..24].copy_from_slice(&epoch.to_le_bytes());
+    header[24..32].copy_from_slice(&(data_bytes as u64).to_le_bytes());
+    header
+}
+
+/// What the header of a segment file says, as read back by the next opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
+    /// The position of the first byte of the data area.
+    pub(crate) start: u64,
+    /// Bytes of the data area that were committed.
+    pub(crate) committed: u64,
+}
+
+/// Why a segment file is not to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeaderFault {
+    Magic,
+    Version(u32),
+    Checksum,
+    /// It says that more is committed than its data area, or the file, can hold.
+    Length,
+}
+
+impl SegmentHeader {
+    /// Reads the header of a segment file by `pread`, never through a mapping: a bad sector is an error this way.
+    ///
+    /// A file of nothing but zeros, as a killed creation leaves it, is `Ok(None)`.
+    pub(crate) fn read(file: &File) -> io::Result<Result<Option<Self>, HeaderFault>> {
+        let mut page = [0_u8; 128];
+        let file_bytes = file.metadata()?.len();
+        if file_bytes < HEADER_BYTES as u64 {
+            return Ok(Ok(None));
+        }
+        file.read_exact_at(&mut page, 0)?;
+        Ok(Self::decode(&page, file_bytes))
+    }
+
+    fn decode(page: &[u8; 128], file_bytes: u64) -> Result<Option<Self>, HeaderFault> {
+        if page.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        if page[..8] != MAGIC {
+            return Err(HeaderFault::Magic);
+        }
+        if crc32c::crc32c(&page[..CHECKED_BYTES]) != u32_at(page, CHECKED_BYTES) {
+            return Err(HeaderFault::Checksum);
+        }
+        if u32_at(page, 8) != VERSION {
+            return Err(HeaderFault::Version(u32_at(page, 8)));
+        }
+        let header = Self {
+            epoch: u64_at(page, 16),
+            sequence: u64_at(page, OFFSET_SEQUENCE),
+            start: u64_at(page, OFFSET_START),
+            committed: u64_at(page, OFFSET_COMMITTED),
+        };
+        let held = u64_at(page, 24).min(file_bytes - HEADER_BYTES as u64);
+        if header.committed > held || header.start.checked_add(header.committed).is_none() {
+            return Err(HeaderFault::Length);
+        }
+        Ok(Some(header))
+    }
+
+    /// The position behind the last committed byte.
+    pub(crate) fn end(&self) -> u64 {
+        self.start + self.committed
+    }
+}
+
+fn u32_at(page: &[u8; 128], offset: usize) -> u32 {
+    u32::from_le_bytes([page[offset], page[offset + 1], page[offset + 2], page[offset + 3]])
+}
+
+fn u64_at(page: &[u8; 128], offset: usize) -> u64 {
+    u64::from(u32_at(page, offset)) | u64::from(u32_at(page, offset + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header_of(file: &File) -> Option<SegmentHeader> {
+        SegmentHeader::read(file).unwrap().unwrap()
+    }
+
+    fn segment_file(data_bytes: usize) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len((HEADER_BYTES + data_bytes) as u64).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_was_committed_is_read_back_from_the_file() {
+        let file = segment_file(4096);
+        let segment = Segment::create(&file, 1, 7, 4096).unwrap();
+        segment.begin(5, 1000);
+        segment.commit(42);
+        let header = header_of(&file).unwrap();
+        assert_eq!(header, SegmentHeader { epoch: 7, sequence: 5, start: 1000, committed: 42 });
+        assert_eq!(header.end(), 1042);
+        segment.begin(9, 2000);
+        assert_eq!(header_of(&file).unwrap().committed, 0);
+    }
+
+    #[test]
+    fn a_file_of_zeros_holds_nothing_and_is_no_fault() {
+        assert_eq!(header_of(&segment_file(4096)), None);
+        assert_eq!(header_of(&tempfile::tempfile().unwrap()), None);
+    }
+
+    #[test]
+    fn a_damaged_header_is_told_from_a_sound_one() {
+        let file = segment_file(4096);
+        let segment = Segment::create(&file, 0, 7, 4096).unwrap();
+        segment.begin(0, 0);
+        segment.commit(5000);
+        assert_eq!(SegmentHeader::read(&file).unwrap(), Err(HeaderFault::Length));
+        segment.commit(10);
+        file.write_all_at(b"?", 17).unwrap();
+        assert_eq!(SegmentHeader::read(&file).unwrap(), Err(HeaderFault::Checksum));
+        file.write_all_at(b"?", 0).unwrap();
+        assert_eq!(SegmentHeader::read(&file).unwrap(), Err(HeaderFault::Magic));
+    }
+}

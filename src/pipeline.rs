@@ -1,0 +1,141 @@
+//! What the threads of one appender share: bells, counters, and the state of failure.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use crate::bell::Bell;
+use crate::error::FlushError;
+use crate::stats::Counters;
+
+/// A place in both streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Positions {
+    pub(crate) lines: u64,
+    pub(crate) rejects: u64,
+}
+
+/// Somebody waits until everything before `positions` is written, or synced.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) positions: Positions,
+    pub(crate) synced: bool,
+    pub(crate) reply: Sender<Result<(), FlushError>>,
+}
+
+/// Shared by the appender, the rewriter thread and the flusher thread.
+#[derive(Debug, Default)]
+pub(crate) struct Pipeline {
+    pub(crate) counters: Arc<Counters>,
+    /// Wakes the rewriter thread.
+    pub(crate) rewriter_bell: Bell,
+    /// Wakes the flusher thread.
+    pub(crate) flusher_bell: Bell,
+    requests: Mutex<Vec<Request>>,
+    /// The rewriter thread has ended: the journal gets nothing more.
+    rewriter_ended: AtomicBool,
+    /// Close was called: the flusher gives up after the patience of a close.
+    closing: AtomicBool,
+    /// The flusher gave up, or ended: a rewriter that waits for a free segment waits in vain.
+    gave_up: AtomicBool,
+    /// The last failed write, until one succeeds.
+    trouble: Mutex<Option<FlushError>>,
+    /// Failed attempts to write since the opening.
+    troubles: AtomicU64,
+    /// The first failed sync, for good.
+    sync_failure: OnceLock<FlushError>,
+}
+
+impl Pipeline {
+    pub(crate) fn request(&self, request: Request) {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        self.flusher_bell.ring();
+    }
+
+    pub(crate) fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.requests.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub(crate) fn end_rewriter(&self) {
+        self.rewriter_ended.store(true, Ordering::SeqCst);
+        self.flusher_bell.ring();
+    }
+
+    pub(crate) fn rewriter_has_ended(&self) -> bool {
+        self.rewriter_ended.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn begin_closing(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.rewriter_bell.ring();
+        self.flusher_bell.ring();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn give_up(&self) {
+        self.gave_up.store(true, Ordering::SeqCst);
+        self.rewriter_bell.ring();
+    }
+
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.gave_up.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_trouble(&self, error: FlushError) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.troubles.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn clear_trouble(&self) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The write that failed last and was not made good since.
+    pub(crate) fn trouble(&self) -> Option<FlushError> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Failed attempts to write, ever.
+    pub(crate) fn troubles(&self) -> u64 {
+        self.troubles.load(Ordering::SeqCst)
+    }
+
+    /// Keeps the first failed sync.
+    pub(crate) fn latch_sync_failure(&self, error: FlushError) {
+        let _ = self.sync_failure.set(error);
+    }
+
+    pub(crate) fn sync_failure(&self) -> Option<FlushError> {
+        self.sync_failure.get().cloned()
+    }
+}
+
+/// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles from try to try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    pause: Duration,
+}
+
+impl Backoff {
+    const PAUSE_MIN: Duration = Duration::from_millis(5);
+    const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+    pub(crate) const fn new() -> Self {
+        Self { pause: Self::PAUSE_MIN }
+    }
+
+    pub(crate) fn next_pause(&mut self) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(Self::PAUSE_MAX);
+        pause
+    }
+}

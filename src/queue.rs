@@ -1,0 +1,380 @@
+//! The bounded queue between the producers and the rewriter thread.
+//!
+//! One channel for all producers: an event whose `send` returned before another's began comes out before it. A bound on
+//! events (the channel's) and one on bytes, which the [`Gate`] keeps.
+//!
+//! The receiving thread is not woken by a send, which would cost the sender a system call each time; it looks by itself
+//! (`rewrite/stage.rs`). Senders that wait for room are woken when half of the queue is free.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender};
+use crossbeam_utils::CachePadded;
+
+use crate::stats::Counters;
+
+/// The top bit of the load: nothing is taken any more.
+const CLOSED: u64 = 1 << 63;
+
+/// What a place in the queue costs beside the bytes of the event, so that empty events are bounded too.
+const PLACE_BYTES: u64 = 64;
+
+/// What goes through the queue.
+#[derive(Debug)]
+pub(crate) enum Message {
+    Event(Bytes),
+    /// Everything sent before is to be reported to the flusher.
+    Barrier(Barrier),
+}
+
+/// Asks the flusher for everything sent before.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    pub(crate) synced: bool,
+    pub(crate) reply: Sender<Result<(), crate::error::FlushError>>,
+}
+
+impl Message {
+    fn cost(&self) -> u64 {
+        match self {
+            Self::Event(body) => body.len() as u64 + PLACE_BYTES,
+            Self::Barrier(_) => PLACE_BYTES,
+        }
+    }
+}
+
+/// Why a message was not taken; it is given back.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Full(Message),
+    Closed(Message),
+}
+
+/// Counts the bytes in the queue, and the senders that wait.
+#[derive(Debug)]
+struct Gate {
+    /// Bytes that were let in and not taken out yet. A sender adds before it pushes, so that a closed gate with a load
+    /// of zero means an empty queue for good.
+    load: CachePadded<AtomicU64>,
+    bytes_max: u64,
+    events_max: usize,
+    waiting: CachePadded<AtomicUsize>,
+    mutex: Mutex<()>,
+    room: Condvar,
+}
+
+impl Gate {
+    /// Lets `cost` bytes in. An event larger than the whole queue is let in alone, into an empty queue.
+    fn enter(&self, cost: u64) -> Result<(), bool> {
+        let before = self.load.fetch_add(cost, Ordering::SeqCst);
+        if before & CLOSED != 0 {
+            self.leave(cost);
+            return Err(true);
+        }
+        if before != 0 && before + cost > self.bytes_max {
+            self.leave(cost);
+            return Err(false);
+        }
+        Ok(())
+    }
+
+    fn leave(&self, cost: u64) {
+        self.load.fetch_sub(cost, Ordering::SeqCst);
+    }
+
+    fn load(&self) -> u64 {
+        self.load.load(Ordering::SeqCst) & !CLOSED
+    }
+
+    fn is_closed(&self) -> bool {
+        self.load.load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// Waits until `has_room`, or the gate is closed.
+    ///
+    /// The waiter counts itself, then looks for room; the receiver makes room, then looks for waiters, both in one
+    /// total order (SeqCst). So a waiter sees the room, or is seen, and then the mutex keeps the wake-up until it waits.
+    fn wait(&self, has_room: impl Fn() -> bool) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let mut guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        while !has_room() && !self.is_closed() {
+            guard = self.room.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(guard);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake_waiting(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            drop(self.mutex.lock().unwrap_or_else(PoisonError::into_inner));
+            self.room.notify_all();
+        }
+    }
+
+    /// Lets nobody in any more.
+    fn close(&self) {
+        self.load.fetch_or(CLOSED, Ordering::SeqCst);
+        self.wake_waiting();
+    }
+}
+
+/// The sending side, shared by all producers.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue {
+    sender: Sender<Message>,
+    gate: Arc<Gate>,
+    counters: Arc<Counters>,
+}
+
+/// The receiving side.
+pub(crate) struct QueueEnd {
+    receiver: Receiver<Message>,
+    gate: Arc<Gate>,
+    /// The cost of messages that were taken out and not reported to the gate yet.
+    taken: u64,
+}
+
+/// A queue of at most `events_max` events of at most `bytes_max` bytes in all.
+pub(crate) fn queue(
+    events_max: usize,
+    bytes_max: u64,
+    counters: Arc<Counters>,
+) -> (Queue, QueueEnd) {
+    let (sender, receiver) = crossbeam_channel::bounded(events_max);
+    let gate = Arc::new(Gate {
+        load: CachePadded::new(AtomicU64::new(0)),
+        bytes_max,
+        events_max,
+        waiting: CachePadded::new(AtomicUsize::new(0)),
+        mutex: Mutex::new(()),
+        room: Condvar::new(),
+    });
+    let end = QueueEnd { receiver, gate: gate.clone(), taken: 0 };
+    (Queue { sender, gate, counters }, end)
+}
+
+impl Queue {
+    /// Puts a message into the queue, or gives it back.
+    #[inline]
+    pub(crate) fn try_push(&self, message: Message) -> Result<(), Refused> {
+        let refused = self.push_or_refuse(message);
+        if matches!(refused, Err(Refused::Full(_))) {
+            self.counters.producers.queue_full.add(1);
+        }
+        refused
+    }
+
+    #[inline]
+    fn push_or_refuse(&self, message: Message) -> Result<(), Refused> {
+        let cost = message.cost();
+        match self.gate.enter(cost) {
+            Ok(()) => {}
+            Err(true) => return Err(Refused::Closed(message)),
+            Err(false) => return Err(Refused::Full(message)),
+        }
+        self.sender.try_send(message).map_err(|error| {
+            self.gate.leave(cost);
+            match error {
+                crossbeam_channel::TrySendError::Full(message) => Refused::Full(message),
+                crossbeam_channel::TrySendError::Disconnected(message) => Refused::Closed(message),
+            }
+        })
+    }
+
+    /// Puts a message into the queue, waiting while it is full. Gives it back only where the queue is closed.
+    #[inline]
+    pub(crate) fn push(&self, message: Message) -> Result<(), Message> {
+        match self.try_push(message) {
+            Ok(()) => Ok(()),
+            Err(Refused::Closed(message)) => Err(message),
+            Err(Refused::Full(message)) => self.push_waiting(message),
+        }
+    }
+
+    #[cold]
+    fn push_waiting(&self, mut message: Message) -> Result<(), Message> {
+        loop {
+            let cost = message.cost();
+            self.gate.wait(|| {
+                let load = self.gate.load();
+                (load == 0 || load + cost <= self.gate.bytes_max) && !self.sender.is_full()
+            });
+            message = match self.push_or_refuse(message) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Closed(message)) => return Err(message),
+                Err(Refused::Full(message)) => message,
+            };
+        }
+    }
+
+    /// Lets no message in from now on. Those that are in, or are just being pushed, still come out.
+    pub(crate) fn close(&self) {
+        self.gate.close();
+    }
+
+    /// Messages in the queue now.
+    pub(crate) fn events_queued(&self) -> u64 {
+        self.sender.len() as u64
+    }
+
+    /// Bytes of events in the queue now, about: places are taken off the load.
+    pub(crate) fn bytes_queued(&self) -> u64 {
+        self.gate.load().saturating_sub(self.events_queued() * PLACE_BYTES)
+    }
+}
+
+impl QueueEnd {
+    /// Takes the next message.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Message> {
+        let message = self.receiver.try_recv().ok()?;
+        self.taken += message.cost();
+        Some(message)
+    }
+
+    /// Gives the room of what was taken to the senders. Called once for a batch.
+    pub(crate) fn make_room(&mut self) {
+        if self.taken == 0 {
+            return;
+        }
+        self.gate.leave(self.taken);
+        self.taken = 0;
+        let half_free = self.gate.load() <= self.gate.bytes_max / 2
+            && self.receiver.len() <= self.gate.events_max / 2;
+        if half_free {
+            self.gate.wake_waiting();
+        }
+    }
+
+    /// Whether something is in the queue.
+    pub(crate) fn has_messages(&self) -> bool {
+        !self.receiver.is_empty()
+    }
+
+    /// Whether the queue is closed and nothing will come out of it any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.gate.is_closed() && self.gate.load() == 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.gate.is_closed()
+    }
+
+    pub(crate) fn close(&self) {
+        self.gate.close();
+    }
+}
+
+impl Drop for QueueEnd {
+    /// Nobody may wait for a receiver that is gone.
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(bytes: usize) -> Message {
+        Message::Event(Bytes::from(vec![b'x'; bytes]))
+    }
+
+    fn small_queue(events_max: usize, bytes_max: u64) -> (Queue, QueueEnd) {
+        queue(events_max, bytes_max, Arc::default())
+    }
+
+    #[test]
+    fn the_bound_on_events_holds() {
+        let (queue, mut end) = small_queue(2, 1 << 20);
+        assert!(queue.try_push(event(1)).is_ok());
+        assert!(queue.try_push(event(1)).is_ok());
+        assert!(
+            matches!(queue.try_push(event(1)), Err(Refused::Full(Message::Event(body))) if body.len() == 1)
+        );
+        assert!(end.take().is_some());
+        end.make_room();
+        assert!(queue.try_push(event(1)).is_ok());
+        assert_eq!((queue.events_queued(), queue.bytes_queued()), (2, 2));
+    }
+
+    #[test]
+    fn the_bound_on_bytes_holds_and_empty_events_count_too() {
+        let (queue, mut end) = small_queue(1000, 1000);
+        assert!(queue.try_push(event(900)).is_ok());
+        assert!(matches!(queue.try_push(event(0)), Err(Refused::Full(_))));
+        assert!(end.take().is_some());
+        assert!(matches!(queue.try_push(event(900)), Err(Refused::Full(_))));
+        end.make_room();
+        assert!(queue.try_push(event(900)).is_ok());
+    }
+
+    #[test]
+    fn an_event_larger_than_the_queue_passes_alone() {
+        let (queue, mut end) = small_queue(10, 100);
+        assert!(queue.try_push(event(5000)).is_ok());
+        assert!(matches!(queue.try_push(event(5000)), Err(Refused::Full(_))));
+        assert!(end.take().is_some());
+        end.make_room();
+        assert!(queue.try_push(event(5000)).is_ok());
+    }
+
+    #[test]
+    fn after_the_close_what_is_in_comes_out_and_nothing_gets_in() {
+        let (queue, mut end) = small_queue(10, 1000);
+        assert!(queue.try_push(event(1)).is_ok());
+        queue.close();
+        assert!(matches!(queue.try_push(event(1)), Err(Refused::Closed(_))));
+        assert!(matches!(queue.push(event(1)), Err(Message::Event(_))));
+        assert!(!end.is_finished());
+        assert!(end.take().is_some());
+        end.make_room();
+        assert!(end.is_finished());
+    }
+
+    #[test]
+    fn a_sender_that_waits_goes_on_when_there_is_room_and_ends_when_the_receiver_is_gone() {
+        let (queue, mut end) = small_queue(1, 1000);
+        assert!(queue.push(event(1)).is_ok());
+        let waiter = std::thread::spawn(move || {
+            (queue.push(event(2)).is_ok(), queue.push(event(3)).is_err())
+        });
+        while !end.has_messages() || end.take().is_none() {
+            std::thread::yield_now();
+        }
+        end.make_room();
+        while !end.has_messages() {
+            std::thread::yield_now();
+        }
+        drop(end);
+        assert_eq!(waiter.join().unwrap(), (true, true));
+    }
+
+    #[test]
+    fn no_event_is_lost_or_doubled_under_a_close_in_the_middle() {
+        let (queue, mut end) = small_queue(64, 1 << 20);
+        let senders: Vec<_> = (0..3)
+            .map(|_| {
+                let queue = queue.clone();
+                std::thread::spawn(move || {
+                    (0..u64::MAX).take_while(|_| queue.push(event(3)).is_ok()).count()
+                })
+            })
+            .collect();
+        let mut received = 0;
+        while !end.is_finished() {
+            match end.take() {
+                Some(_) => received += 1,
+                None => std::thread::yield_now(),
+            }
+            end.make_room();
+            if received == 5000 {
+                queue.close();
+            }
+        }
+        let sent: usize = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
+        assert_eq!(sent, received);
+    }
+}

@@ -1,0 +1,235 @@
+//! The rewriter thread: takes events out of the queue, makes lines of them in the journal.
+//!
+//! It makes no blocking system call. It is not woken by senders; while there is nothing to do it naps, a little longer
+//! each time, so that an idle server pays for a few looks a second and a busy one never waits long.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::record::RejectRecord;
+use super::{Reason, Rejection, Rewriter};
+use crate::bell::Sleep;
+use crate::error::FlushError;
+use crate::journal::WriteEnd;
+use crate::pipeline::{Pipeline, Positions, Request};
+use crate::queue::{Barrier, Message, QueueEnd};
+
+/// Events taken before the journal and the queue are told. More would make senders of a full queue wait longer; fewer
+/// would make the telling count.
+const BATCH_EVENTS: usize = 256;
+
+/// The first nap after the queue was found empty.
+const NAP_MIN: Duration = Duration::from_micros(50);
+
+/// Naps before they begin to grow: 20 of about 100 us (the timer's slack comes on top) bridge the gaps of a busy server.
+const NAPS_AT_MIN: u32 = 20;
+
+/// The flusher gave up while a line waited for a free segment.
+struct GaveUp;
+
+pub(crate) struct Stage {
+    rewriter: Rewriter,
+    event_bytes_max: usize,
+    queue: QueueEnd,
+    lines: WriteEnd,
+    rejects: WriteEnd,
+    pipeline: Arc<Pipeline>,
+    nap_max: Duration,
+    /// Events that were accepted and cannot be journaled any more.
+    left: Vec<Bytes>,
+}
+
+/// Says that the thread has ended, also when it panics, so that nobody waits for it.
+struct EndGuard(Arc<Pipeline>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.end_rewriter();
+    }
+}
+
+impl Stage {
+    /// `nap_max` is the longest time that an event in the queue goes unseen.
+    pub(crate) fn new(
+        event_bytes_max: usize,
+        queue: QueueEnd,
+        lines: WriteEnd,
+        rejects: WriteEnd,
+        pipeline: Arc<Pipeline>,
+        nap_max: Duration,
+    ) -> Self {
+        let rewriter = Rewriter::with_event_bytes_max(event_bytes_max);
+        Self {
+            rewriter,
+            event_bytes_max,
+            queue,
+            lines,
+            rejects,
+            pipeline,
+            nap_max,
+            left: Vec::new(),
+        }
+    }
+
+    /// Runs until the queue is closed and empty. Gives back what could not be journaled: nothing, unless the disk
+    /// failed until patience ended.
+    pub(crate) fn run(mut self) -> Vec<Bytes> {
+        self.pipeline.rewriter_bell.attach();
+        let _guard = EndGuard(self.pipeline.clone());
+        let mut naps = 0;
+        loop {
+            let events = self.take_batch();
+            if events > 0 {
+                naps = 0;
+            } else if self.queue.is_finished() {
+                break;
+            } else {
+                self.nap(naps);
+                naps += 1;
+            }
+        }
+        self.lines.publish();
+        self.rejects.publish();
+        std::mem::take(&mut self.left)
+    }
+
+    /// Takes what is in the queue, up to a batch; gives how many messages that were.
+    fn take_batch(&mut self) -> usize {
+        let mut taken = 0;
+        let mut bytes = 0;
+        let mut events = 0;
+        let journaled_before = self.lines.position();
+        while taken < BATCH_EVENTS
+            && let Some(message) = self.queue.take()
+        {
+            taken += 1;
+            match message {
+                Message::Event(event) => {
+                    bytes += event.len() as u64;
+                    events += 1;
+                    self.put(event);
+                }
+                Message::Barrier(barrier) => self.pass_on(barrier),
+            }
+        }
+        if taken > 0 {
+            let counters = &self.pipeline.counters.rewriter;
+            counters.bytes_journaled.add_alone(self.lines.position() - journaled_before);
+            counters.bytes_accepted.add_alone(bytes);
+            counters.events_accepted.add_alone(events);
+            self.lines.publish();
+            self.rejects.publish();
+            self.queue.make_room();
+            self.pipeline.flusher_bell.ring_if_idle();
+        }
+        taken
+    }
+
+    /// Makes the line of an event, or the record of its rejection.
+    fn put(&mut self, event: Bytes) {
+        if self.pipeline.has_given_up() && !self.left.is_empty() {
+            self.left.push(event);
+            return;
+        }
+        let rejection = if event.len() > self.event_bytes_max {
+            Rejection::new(Reason::TooLarge, self.event_bytes_max)
+        } else {
+            if make_room(&mut self.lines, event.len(), &self.pipeline).is_err() {
+                self.left.push(event);
+                return;
+            }
+            match self.rewriter.rewrite_into(&event, self.lines.tail()) {
+                Ok(line_bytes) => {
+                    self.lines.commit(line_bytes);
+                    self.lines.mark();
+                    self.pipeline.counters.rewriter.events_journaled.add_alone(1);
+                    return;
+                }
+                Err(rejection) => rejection,
+            }
+        };
+        if self.reject(&event, rejection).is_err() {
+            self.left.push(event);
+        }
+    }
+
+    /// Writes the record of a rejected body to the journal, in parts where it is larger than a segment.
+    #[cold]
+    fn reject(&mut self, event: &Bytes, rejection: Rejection) -> Result<(), GaveUp> {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        for part in RejectRecord::new(event, rejection, at) {
+            let mut rest = part.as_slice();
+            while !rest.is_empty() {
+                make_room(&mut self.rejects, 1, &self.pipeline)?;
+                let tail = self.rejects.tail();
+                let step = rest.len().min(tail.len());
+                let (now, later) = rest.split_at(step);
+                if let Some(room) = tail.get_mut(..step) {
+                    room.copy_from_slice(now);
+                }
+                self.rejects.commit(step);
+                rest = later;
+            }
+        }
+        self.rejects.mark();
+        self.pipeline.counters.rewriter.events_rejected.add_alone(1);
+        Ok(())
+    }
+
+    /// Tells the flusher how far the journal is: everything sent before the barrier is in it.
+    fn pass_on(&mut self, barrier: Barrier) {
+        self.lines.publish();
+        self.rejects.publish();
+        if !self.left.is_empty() {
+            // The other side may have stopped waiting.
+            let _ = barrier.reply.send(Err(self.pipeline.trouble().unwrap_or(FlushError::Closed)));
+            return;
+        }
+        let positions =
+            Positions { lines: self.lines.position(), rejects: self.rejects.position() };
+        self.pipeline.request(Request { positions, synced: barrier.synced, reply: barrier.reply });
+    }
+
+    /// Sleeps until there may be something in the queue.
+    fn nap(&self, naps: u32) {
+        let growth = naps.saturating_sub(NAPS_AT_MIN).min(16);
+        let pause = (NAP_MIN * (1 << growth)).min(self.nap_max);
+        let (queue, pipeline) = (&self.queue, &self.pipeline);
+        let closed = queue.is_closed();
+        pipeline
+            .rewriter_bell
+            .sleep(Sleep::Nap, pause, || queue.has_messages() || queue.is_closed() != closed);
+    }
+}
+
+/// Waits until `bytes` fit into the journal. Back-pressure begins here: while this waits, the queue fills.
+#[inline]
+fn make_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
+    let segments_ended = end.segments_ended();
+    if end.ensure_room(bytes) {
+        if end.segments_ended() != segments_ended {
+            pipeline.flusher_bell.ring();
+        }
+        return Ok(());
+    }
+    wait_for_room(end, bytes, pipeline)
+}
+
+#[cold]
+fn wait_for_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
+    pipeline.counters.rewriter.journal_full.add_alone(1);
+    pipeline.flusher_bell.ring();
+    loop {
+        pipeline
+            .rewriter_bell
+            .sleep(Sleep::Idle, Duration::from_millis(10), || pipeline.has_given_up());
+        if end.ensure_room(bytes) {
+            return Ok(());
+        }
+        if pipeline.has_given_up() {
+            return Err(GaveUp);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the appender counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+/// A snapshot of every counter since the opening. Counters only grow, but for those that say "now".
+///
+/// Each number is exact; they are read one after the other, so that two of them may differ by what happened between.
+/// After `close` they agree: `events_accepted` is `events_journaled + events_rejected` unless events were given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Events that a `send` took and that left the queue.
+    pub events_accepted: u64,
+    /// Their bytes.
+    pub bytes_accepted: u64,
+    /// Events whose line was committed in the journal.
+    pub events_journaled: u64,
+    /// Bytes of those lines.
+    pub bytes_journaled: u64,
+    /// Events that are no event: their bodies go to the rejects file.
+    pub events_rejected: u64,
+    /// Events in the queue now.
+    pub events_queued: u64,
+    /// Bytes in the queue now.
+    pub bytes_queued: u64,
+    /// Times a `send` had to wait, or a `try_send` gave its event back, because the queue was full.
+    pub queue_full: u64,
+    /// Times the rewriter had to wait because every segment of the journal was waiting to be written.
+    pub journal_full: u64,
+    /// Bytes of lines written to the CDR file.
+    pub bytes_written: u64,
+    /// Bytes of lines of which a sync said that they are on the disk.
+    pub bytes_synced: u64,
+    /// Bytes of records written to the rejects file.
+    pub rejects_bytes_written: u64,
+    /// Calls of `write` to either file that wrote something.
+    pub writes: u64,
+    /// Calls of `write` (or of what it takes to get a file to write to) that failed; each was tried again.
+    pub write_errors: u64,
+    /// Calls of `fdatasync`.
+    pub syncs: u64,
+    /// Calls of `fdatasync` that failed: 0, or 1 for good.
+    pub sync_errors: u64,
+    /// Times others were found to have truncated, moved or removed a file that was being written.
+    pub files_changed_by_others: u64,
+}
+
+/// A counter that one thread adds to and any thread reads.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds without a locked instruction: the counter has one writer.
+    pub(crate) fn add_alone(&self, count: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(count), Ordering::Relaxed);
+    }
+
+    /// Adds from any thread.
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters, on a cache line for each thread that writes them.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) producers: CachePadded<ProducerCounters>,
+    pub(crate) rewriter: CachePadded<RewriterCounters>,
+    pub(crate) flusher: CachePadded<FlusherCounters>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ProducerCounters {
+    pub(crate) queue_full: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RewriterCounters {
+    pub(crate) events_accepted: Counter,
+    pub(crate) bytes_accepted: Counter,
+    pub(crate) events_journaled: Counter,
+    pub(crate) bytes_journaled: Counter,
+    pub(crate) events_rejected: Counter,
+    pub(crate) journal_full: Counter,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct FlusherCounters {
+    pub(crate) bytes_written: Counter,
+    pub(crate) bytes_synced: Counter,
+    pub(crate) rejects_bytes_written: Counter,
+    pub(crate) writes: Counter,
+    pub(crate) write_errors: Counter,
+    pub(crate) syncs: Counter,
+    pub(crate) sync_errors: Counter,
+    pub(crate) files_changed_by_others: Counter,
+}
+
+impl Counters {
+    pub(crate) fn snapshot(&self, events_queued: u64, bytes_queued: u64) -> Stats {
+        let (rewriter, flusher) = (&self.rewriter, &self.flusher);
+        Stats {
+            events_accepted: rewriter.events_accepted.get(),
+            bytes_accepted: rewriter.bytes_accepted.get(),
+            events_journaled: rewriter.events_journaled.get(),
+            bytes_journaled: rewriter.bytes_journaled.get(),
+            events_rejected: rewriter.events_rejected.get(),
+            events_queued,
+            bytes_queued,
+            queue_full: self.producers.queue_full.get(),
+            journal_full: rewriter.journal_full.get(),
+            bytes_written: flusher.bytes_written.get(),
+            bytes_synced: flusher.bytes_synced.get(),
+            rejects_bytes_written: flusher.rejects_bytes_written.get(),
+            writes: flusher.writes.get(),
+            write_errors: flusher.write_errors.get(),
+            syncs: flusher.syncs.get(),
+            sync_errors: flusher.sync_errors.get(),
+            files_changed_by_others: flusher.files_changed_by_others.get(),
+        }
+    }
+}
