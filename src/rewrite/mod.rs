@@ -1,13 +1,13 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
-mod line;
 mod reason;
 mod record;
 mod stage;
+mod whole_line;
 
-pub(crate) use line::is_whole_line;
 pub use reason::{Reason, Rejection};
 pub(crate) use stage::Stage;
+pub(crate) use whole_line::is_whole_line;
 
 /// The largest event by default, in bytes: 1 MiB.
 pub const EVENT_BYTES_MAX_DEFAULT: usize = 1 << 20;
