@@ -1,6 +1,10 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
+mod line;
+mod nesting;
 mod reason;
+mod scan;
+mod token;
 
 pub use reason::{Reason, Rejection};
 
@@ -48,8 +52,28 @@ impl Rewriter {
         if body.len() > self.event_bytes_max {
             return Err(Rejection::new(Reason::TooLarge, self.event_bytes_max));
         }
-        let _ = line;
-        Err(Rejection::new(Reason::Empty, 0))
+        if line.len() < body.len() {
+            return Err(Rejection::new(Reason::TooLarge, line.len()));
+        }
+        let event = find_event(body)?;
+        line::write(body, event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))
+    }
+}
+
+/// Finds the one event in `body`, or the first byte that cannot be accepted.
+fn find_event(body: &[u8]) -> Result<scan::Event, Rejection> {
+    let scanned = scan::scan(body);
+    if simdutf8::basic::from_utf8(body).is_ok() { scanned } else { Err(first_fault(body, scanned)) }
+}
+
+/// The fault of a body that is not UTF-8, though a fault of the grammar may come before it.
+#[cold]
+fn first_fault(body: &[u8], scanned: Result<scan::Event, Rejection>) -> Rejection {
+    let utf8_bytes =
+        simdutf8::compat::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+    match scanned {
+        Err(rejection) if rejection.offset < utf8_bytes => rejection,
+        _ => Rejection::new(Reason::InvalidUtf8, utf8_bytes),
     }
 }
 
