@@ -48,7 +48,7 @@ impl Rewriter {
     ///
     /// A line is never longer than its body. A `line` shorter than `body` is answered with [`Reason::TooLarge`].
     /// What `line` holds after an error is of no meaning.
-    pub(crate) fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+    pub fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
         if body.len() > self.event_bytes_max {
             return Err(Rejection::new(Reason::TooLarge, self.event_bytes_max));
         }

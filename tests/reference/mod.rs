@@ -3,7 +3,16 @@
 //! A recursive parser over the whole text that keeps the root's members as ranges. Everything fast is held against it:
 //! unit tests, property tests and fuzz targets include this one file.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each user of this file needs a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::allow_attributes,
+    reason = "each user of this file needs a part of it"
+)]
+
+mod check;
+
+pub use check::check;
 
 const DEPTH_MAX: usize = 128;
 
