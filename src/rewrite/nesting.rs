@@ -2,7 +2,8 @@
 
 /// How deep arrays and objects may be nested, the root object counted: 128, as serde_json has it.
 ///
-/// A limit there must be: readers of the CDR that recurse would overflow their stack on what we let through.
+/// A limit there must be: readers of the CDR that recurse would overflow their stack on what we let through. The line
+/// of a body nests one deeper than the body.
 pub(super) const DEPTH_MAX: u32 = u128::BITS;
 
 /// An array or an object.

@@ -24,12 +24,13 @@ fn check_members(body: &[u8], line: &[u8]) {
         .expect("a line feed at the end");
     assert!(!line.contains(['\r', '\n']), "one line");
     let body = std::str::from_utf8(body).expect("UTF-8").trim_matches([' ', '\t', '\r', '\n']);
-    let wrapper = members(line).expect("JSON");
+    // The line nests one deeper than the body.
+    let wrapper = members(line, 0).expect("JSON");
     let [event] = &wrapper[..] else { panic!("one member") };
     let root = &line[event.value.clone()];
-    let kept = members(root).expect("JSON");
+    let kept = members(root, 1).expect("JSON");
     let mut kept = kept.iter();
-    for member in members(body).expect("JSON") {
+    for member in members(body, 1).expect("JSON") {
         let value = body[member.value].replace(['\r', '\n'], " ");
         if member.key == "event" {
             assert_eq!(line[1..].get(..value.len()), Some(&value[..]), "the name");

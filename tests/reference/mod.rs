@@ -26,7 +26,7 @@ pub struct Member {
 /// The line of `body`, or `None` where it is not an event.
 pub fn line(body: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(body).ok()?.trim_matches([' ', '\t', '\n', '\r']);
-    let members = members(text)?;
+    let members = members(text, 1)?;
     let mut events = members.iter().enumerate().filter(|(_, member)| member.key == "event");
     let ((index, event), None) = (events.next()?, events.next()) else { return None };
     let name = &text[event.value.clone()];
@@ -44,10 +44,10 @@ pub fn line(body: &[u8]) -> Option<Vec<u8>> {
     Some(format!("{{{name}:{}}}\n", root.replace(['\r', '\n'], " ")).into_bytes())
 }
 
-/// The members of the object that is the whole of `text`.
-pub fn members(text: &str) -> Option<Vec<Member>> {
+/// The members of the object that is the whole of `text`, itself at `depth`: 1 is a root.
+pub fn members(text: &str, depth: usize) -> Option<Vec<Member>> {
     let mut parser = Parser { text, at: 0 };
-    let members = parser.object(1)?;
+    let members = parser.object(depth)?;
     (parser.at == text.len()).then_some(members)
 }
 
