@@ -1,8 +1,12 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
+mod line;
+mod nesting;
 mod reason;
 mod record;
+mod scan;
 mod stage;
+mod token;
 mod whole_line;
 
 pub use reason::{Reason, Rejection};
@@ -49,12 +53,32 @@ impl Rewriter {
     ///
     /// A line is never longer than its body. A `line` shorter than `body` is answered with [`Reason::TooLarge`].
     /// What `line` holds after an error is of no meaning.
-    pub(crate) fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+    pub fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
         if body.len() > self.event_bytes_max {
             return Err(Rejection::new(Reason::TooLarge, self.event_bytes_max));
         }
-        let _ = line;
-        Err(Rejection::new(Reason::Empty, 0))
+        if line.len() < body.len() {
+            return Err(Rejection::new(Reason::TooLarge, line.len()));
+        }
+        let event = find_event(body)?;
+        line::write(body, event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))
+    }
+}
+
+/// Finds the one event in `body`, or the first byte that cannot be accepted.
+fn find_event(body: &[u8]) -> Result<scan::Event, Rejection> {
+    let scanned = scan::scan(body);
+    if simdutf8::basic::from_utf8(body).is_ok() { scanned } else { Err(first_fault(body, scanned)) }
+}
+
+/// The fault of a body that is not UTF-8, though a fault of the grammar may come before it.
+#[cold]
+fn first_fault(body: &[u8], scanned: Result<scan::Event, Rejection>) -> Rejection {
+    let utf8_bytes =
+        simdutf8::compat::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+    match scanned {
+        Err(rejection) if rejection.offset < utf8_bytes => rejection,
+        _ => Rejection::new(Reason::InvalidUtf8, utf8_bytes),
     }
 }
 

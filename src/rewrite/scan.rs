@@ -1,0 +1,170 @@
+//! The portable scan: token by token, with the reason and the place where a body is not an event.
+//!
+//! One pass over the bytes, no tree and no recursion: the open arrays and objects are bits of a [`Nesting`], and what may
+//! come next is an [`Expected`]. The first byte that cannot be accepted ends the scan, so a reason is always that of the
+//! first fault. UTF-8 is not looked at here.
+
+use super::nesting::{Container, Nesting};
+use super::reason::{Reason, Rejection};
+use super::token;
+
+/// Where the parts of an event are that the line is made from. The body is JSON and this is its only event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// The root's `{`.
+    pub(super) root_start: usize,
+    /// Just after the root's `}`.
+    pub(super) root_end: usize,
+    /// The opening quote of the key `event`.
+    pub(super) key_start: usize,
+}
+
+/// What the grammar allows next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expected {
+    /// After `{`.
+    KeyOrEnd,
+    /// After a comma in an object.
+    Key,
+    /// After `[`.
+    ValueOrEnd,
+    /// After a colon, and after a comma in an array.
+    Value,
+    /// After a value.
+    CommaOrEnd,
+}
+
+/// Finds the event in `body`, or the first fault.
+pub(super) fn scan(body: &[u8]) -> Result<Event, Rejection> {
+    Scan { body, at: 0, nesting: Nesting::default(), event_key: None }.root()
+}
+
+struct Scan<'body> {
+    body: &'body [u8],
+    /// Everything before is accepted.
+    at: usize,
+    nesting: Nesting,
+    /// The opening quote of the root's key `event`, once seen.
+    event_key: Option<usize>,
+}
+
+impl Scan<'_> {
+    fn root(mut self) -> Result<Event, Rejection> {
+        let root_start = token::blanks_end(self.body, 0);
+        self.at = root_start;
+        let mut expected = match self.body.get(root_start) {
+            Some(b'{') => self.open(Container::Object)?,
+            Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                return Err(self.fault(Reason::NotAnObject));
+            }
+            Some(_) => return Err(self.fault(Reason::UnexpectedByte)),
+            None => return Err(self.fault(Reason::Empty)),
+        };
+        while self.nesting.depth() > 0 {
+            expected = self.token(expected)?;
+        }
+        let root_end = self.at;
+        let Some(key_start) = self.event_key else {
+            return Err(Rejection::new(Reason::EventMissing, root_end - 1));
+        };
+        self.at = token::blanks_end(self.body, root_end);
+        if self.at < self.body.len() {
+            return Err(self.fault(Reason::TrailingBytes));
+        }
+        Ok(Event { root_start, root_end, key_start })
+    }
+
+    /// Takes the next token, blanks before it included; a key together with its colon.
+    fn token(&mut self, expected: Expected) -> Result<Expected, Rejection> {
+        use Expected::{CommaOrEnd, Key, KeyOrEnd, Value, ValueOrEnd};
+        match (expected, self.next_byte()?) {
+            (KeyOrEnd | Key, b'"') => self.key(),
+            (Value | ValueOrEnd, b'"') => {
+                self.at = token::string_end(self.body, self.at)?;
+                Ok(CommaOrEnd)
+            }
+            (Value | ValueOrEnd, b'{') => self.open(Container::Object),
+            (Value | ValueOrEnd, b'[') => self.open(Container::Array),
+            (KeyOrEnd | CommaOrEnd, b'}') => self.close(Container::Object),
+            (ValueOrEnd | CommaOrEnd, b']') => self.close(Container::Array),
+            (CommaOrEnd, b',') => {
+                self.at += 1;
+                Ok(match self.nesting.innermost() {
+                    Container::Object => Key,
+                    Container::Array => Value,
+                })
+            }
+            (Value | ValueOrEnd, b'-' | b'0'..=b'9') => {
+                self.at = token::number_end(self.body, self.at)?;
+                Ok(CommaOrEnd)
+            }
+            (Value | ValueOrEnd, b'+' | b'.') => Err(self.fault(Reason::InvalidNumber)),
+            (Value | ValueOrEnd, b'A'..=b'Z' | b'a'..=b'z') => {
+                self.at = token::word_end(self.body, self.at)?;
+                Ok(CommaOrEnd)
+            }
+            _ => Err(self.fault(Reason::UnexpectedByte)),
+        }
+    }
+
+    fn key(&mut self) -> Result<Expected, Rejection> {
+        let key_start = self.at;
+        self.at = token::string_end(self.body, key_start)?;
+        let raw = self.body.get(key_start + 1..self.at - 1).unwrap_or_default();
+        let is_event = self.nesting.depth() == 1 && token::is_event_key(raw);
+        if is_event && self.event_key.replace(key_start).is_some() {
+            return Err(Rejection::new(Reason::EventTwice, key_start));
+        }
+        if self.next_byte()? != b':' {
+            return Err(self.fault(Reason::UnexpectedByte));
+        }
+        self.at += 1;
+        if is_event {
+            self.check_event_value()?;
+        }
+        Ok(Expected::Value)
+    }
+
+    /// The value that comes next is that of `event`: it must be a string, and not the empty one.
+    fn check_event_value(&mut self) -> Result<(), Rejection> {
+        match self.next_byte()? {
+            b'"' if self.body.get(self.at + 1) == Some(&b'"') => {
+                Err(self.fault(Reason::EventEmpty))
+            }
+            b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
+                Err(self.fault(Reason::EventNotAString))
+            }
+            // A string, or what the grammar will reject for a reason of its own.
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&mut self, container: Container) -> Result<Expected, Rejection> {
+        if !self.nesting.open(container) {
+            return Err(self.fault(Reason::TooDeep));
+        }
+        self.at += 1;
+        Ok(match container {
+            Container::Object => Expected::KeyOrEnd,
+            Container::Array => Expected::ValueOrEnd,
+        })
+    }
+
+    fn close(&mut self, container: Container) -> Result<Expected, Rejection> {
+        if !self.nesting.close(container) {
+            return Err(self.fault(Reason::UnexpectedByte));
+        }
+        self.at += 1;
+        Ok(Expected::CommaOrEnd)
+    }
+
+    /// Steps over blanks and gives the byte after them, which it does not step over.
+    fn next_byte(&mut self) -> Result<u8, Rejection> {
+        self.at = token::blanks_end(self.body, self.at);
+        self.body.get(self.at).copied().ok_or(token::unexpected_end(self.body))
+    }
+
+    const fn fault(&self, reason: Reason) -> Rejection {
+        Rejection::new(reason, self.at)
+    }
+}

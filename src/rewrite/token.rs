@@ -1,0 +1,192 @@
+//! The tokens of RFC 8259, one at a time: where each ends, or why it is none.
+//!
+//! Each function takes the whole body and the offset at which its token starts, and gives the offset just after it.
+//! None of them looks at UTF-8: bytes of 0x80 and above are part of a string here, and no part of anything else.
+
+use super::reason::{Reason, Rejection};
+
+/// The decoded key that names the event.
+const EVENT_KEY: &[u8; 5] = b"event";
+
+/// What `\uXXXX` takes, in bytes.
+const UNICODE_ESCAPE_BYTES: usize = 6;
+
+/// Whether `byte` is one of the four blanks of JSON.
+pub(super) const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// Where the blanks that start at `at` end.
+pub(super) fn blanks_end(body: &[u8], mut at: usize) -> usize {
+    while body.get(at).is_some_and(|&byte| is_blank(byte)) {
+        at += 1;
+    }
+    at
+}
+
+/// Where the blanks that end at `at` start.
+pub(super) fn blanks_start(body: &[u8], mut at: usize) -> usize {
+    while at > 0 && body.get(at - 1).is_some_and(|&byte| is_blank(byte)) {
+        at -= 1;
+    }
+    at
+}
+
+/// The text ends where a token should go on or start.
+pub(super) const fn unexpected_end(body: &[u8]) -> Rejection {
+    Rejection::new(Reason::UnexpectedEnd, body.len())
+}
+
+// ===== strings =====
+
+/// Where the string whose opening quote is at `open` ends.
+pub(super) fn string_end(body: &[u8], open: usize) -> Result<usize, Rejection> {
+    let mut at = open + 1;
+    loop {
+        at = plain_end(body, at);
+        match body.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => at = escape_end(body, at)?,
+            Some(_) => return Err(Rejection::new(Reason::ControlCharacter, at)),
+            None => return Err(unexpected_end(body)),
+        }
+    }
+}
+
+/// Where the first quote, backslash or control character at or after `at` is; the end of the body if there is none.
+///
+/// Eight bytes at a time, in one register.
+fn plain_end(body: &[u8], mut at: usize) -> usize {
+    while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let special = special_bytes(u64::from_le_bytes(*bytes));
+        if special != 0 {
+            return at + (special.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while body.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ') {
+        at += 1;
+    }
+    at
+}
+
+/// Bit 7 of each byte of `word` that is a quote, a backslash or a control character.
+///
+/// `x - 0x01` has bit 7 set and `x` has not where `x` is 0 (and `x - 0x20` where `x` is below 0x20). A borrow can
+/// spoil bytes above one that matched, so only the lowest bit set is to be trusted. That is the one that is used.
+const fn special_bytes(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    let is_quote = quote.wrapping_sub(ONES) & !quote;
+    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
+    let is_control = word.wrapping_sub(ONES * b' ' as u64) & !word;
+    (is_quote | is_backslash | is_control) & HIGH
+}
+
+/// Where the escape whose backslash is at `backslash` ends; a pair of surrogates counts as one escape.
+fn escape_end(body: &[u8], backslash: usize) -> Result<usize, Rejection> {
+    match body.get(backslash + 1) {
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(backslash + 2),
+        Some(b'u') => match code_unit(body, backslash)? {
+            0xD800..=0xDBFF => low_surrogate_end(body, backslash),
+            0xDC00..=0xDFFF => Err(Rejection::new(Reason::LoneSurrogate, backslash)),
+            _ => Ok(backslash + UNICODE_ESCAPE_BYTES),
+        },
+        Some(_) => Err(Rejection::new(Reason::InvalidEscape, backslash)),
+        None => Err(unexpected_end(body)),
+    }
+}
+
+/// Where the low surrogate ends that must follow the high one whose backslash is at `high`.
+fn low_surrogate_end(body: &[u8], high: usize) -> Result<usize, Rejection> {
+    let low = high + UNICODE_ESCAPE_BYTES;
+    let lone = Rejection::new(Reason::LoneSurrogate, high);
+    match (body.get(low), body.get(low + 1)) {
+        (None, _) | (Some(b'\\'), None) => Err(unexpected_end(body)),
+        (Some(b'\\'), Some(b'u')) => match code_unit(body, low)? {
+            0xDC00..=0xDFFF => Ok(low + UNICODE_ESCAPE_BYTES),
+            _ => Err(lone),
+        },
+        _ => Err(lone),
+    }
+}
+
+/// The four hexadecimal digits of the `\u` at `backslash`.
+fn code_unit(body: &[u8], backslash: usize) -> Result<u32, Rejection> {
+    let mut unit = 0;
+    for at in backslash + 2..backslash + UNICODE_ESCAPE_BYTES {
+        let Some(&byte) = body.get(at) else { return Err(unexpected_end(body)) };
+        let Some(digit) = char::from(byte).to_digit(16) else {
+            return Err(Rejection::new(Reason::InvalidEscape, backslash));
+        };
+        unit = unit << 4 | digit;
+    }
+    Ok(unit)
+}
+
+/// Whether `raw`, a valid key without its quotes, is `event` once its escapes are decoded.
+pub(super) fn is_event_key(mut raw: &[u8]) -> bool {
+    for &expected in EVENT_KEY {
+        raw = match raw {
+            [byte, rest @ ..] if *byte == expected => rest,
+            // None of the letters of `event` has an escape of two bytes.
+            [b'\\', b'u', ..] if code_unit(raw, 0) == Ok(u32::from(expected)) => {
+                raw.get(UNICODE_ESCAPE_BYTES..).unwrap_or_default()
+            }
+            _ => return false,
+        }
+    }
+    raw.is_empty()
+}
+
+// ===== numbers and words =====
+
+/// Where the number that starts at `start` ends, with a digit or a minus sign there.
+pub(super) fn number_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
+    let integer = start + usize::from(body.get(start) == Some(&b'-'));
+    if let Some([b'0', b'0'..=b'9']) = body.get(integer..integer + 2) {
+        return Err(Rejection::new(Reason::InvalidNumber, integer + 1));
+    }
+    let mut at = digits_end(body, integer)?;
+    if body.get(at) == Some(&b'.') {
+        at = digits_end(body, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = body.get(at) {
+        at += 1 + usize::from(matches!(body.get(at + 1), Some(b'+' | b'-')));
+        at = digits_end(body, at)?;
+    }
+    Ok(at)
+}
+
+/// Where the digits that start at `start` end; there must be one at least.
+fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
+    let mut at = start;
+    while body.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    match body.get(at) {
+        None => Err(unexpected_end(body)),
+        Some(_) if at == start => Err(Rejection::new(Reason::InvalidNumber, at)),
+        Some(_) => Ok(at),
+    }
+}
+
+/// Where the word that starts at `start` ends: `true`, `false` or `null`.
+pub(super) fn word_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
+    let word: &[u8] = match body.get(start) {
+        Some(b't') => b"true",
+        Some(b'f') => b"false",
+        Some(b'n') => b"null",
+        _ => return Err(Rejection::new(Reason::InvalidLiteral, start)),
+    };
+    for (at, expected) in (start..).zip(word) {
+        match body.get(at) {
+            Some(byte) if byte == expected => {}
+            Some(_) => return Err(Rejection::new(Reason::InvalidLiteral, at)),
+            None => return Err(unexpected_end(body)),
+        }
+    }
+    Ok(start + word.len())
+}
