@@ -228,7 +228,7 @@ impl Appender {
             (Ok(()), Ok(events)) if events.is_empty() => Ok(stats),
             (written, events) => {
                 let cause = written.err().unwrap_or(FlushError::Closed);
-                Err(CloseError { cause, stats, events: events.unwrap_or_default() })
+                Err(CloseError::new(cause, stats, events.unwrap_or_default()))
             }
         }
     }

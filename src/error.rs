@@ -242,56 +242,63 @@ impl Error for FlushError {
 /// What was journaled and not written is in the journal: the next opening of the directory writes it. What was only
 /// accepted is given back here.
 #[derive(Clone)]
-pub struct CloseError {
-    pub(crate) cause: FlushError,
-    pub(crate) stats: Stats,
-    pub(crate) events: Vec<Bytes>,
+pub struct CloseError(Box<Undone>);
+
+#[derive(Clone)]
+struct Undone {
+    cause: FlushError,
+    stats: Stats,
+    events: Vec<Bytes>,
 }
 
 impl CloseError {
+    pub(crate) fn new(cause: FlushError, stats: Stats, events: Vec<Bytes>) -> Self {
+        Self(Box::new(Undone { cause, stats, events }))
+    }
+
     /// Why.
     #[must_use]
-    pub const fn cause(&self) -> &FlushError {
-        &self.cause
+    pub fn cause(&self) -> &FlushError {
+        &self.0.cause
     }
 
     /// The counters at the end.
     #[must_use]
-    pub const fn stats(&self) -> &Stats {
-        &self.stats
+    pub fn stats(&self) -> &Stats {
+        &self.0.stats
     }
 
     /// The events that were accepted and could not be journaled, in the order in which they were sent.
     #[must_use]
     pub fn events(&self) -> &[Bytes] {
-        &self.events
+        &self.0.events
     }
 
     /// The events that were accepted and could not be journaled, in the order in which they were sent.
     #[must_use]
     pub fn into_events(self) -> Vec<Bytes> {
-        self.events
+        self.0.events
     }
 }
 
 impl fmt::Debug for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CloseError")
-            .field("cause", &self.cause)
-            .field("stats", &self.stats)
-            .field("events", &self.events.len())
+            .field("cause", &self.0.cause)
+            .field("stats", &self.0.stats)
+            .field("events", &self.0.events.len())
             .finish()
     }
 }
 
 impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.cause.fmt(f)
+        self.0.cause.fmt(f)
     }
 }
 
 impl Error for CloseError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
+        Some(&self.0.cause)
     }
 }

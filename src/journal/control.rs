@@ -29,6 +29,7 @@ use std::os::unix::fs::FileExt;
 
 use super::Stream;
 use super::mapping::Mapping;
+use super::page::{u32_at, u64_at};
 
 pub(crate) const CONTROL_BYTES: usize = 4096;
 
@@ -199,7 +200,7 @@ impl Control {
         // The slot is stored word by word; it is not in use, and becomes so when its checksum fits.
         let offset = slot_offset(stream, (generation % 2) as usize);
         for (index, word) in slot.chunks_exact(8).enumerate() {
-            self.mapping.store_u64(offset + index * 8, word_of(word));
+            self.mapping.store_u64(offset + index * 8, u64_at(word, 0));
         }
         self.generations[stream as usize] = generation;
         Ok(())
@@ -250,18 +251,6 @@ fn counters_offset(stream: Stream) -> usize {
 
 fn fixed_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&page[..OFFSET_CLEAN]), &page[16..OFFSET_CHECKSUM])
-}
-
-fn word_of(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
-}
-
-fn u32_at(page: &[u8; CONTROL_BYTES], offset: usize) -> u32 {
-    word_of(&page[offset..offset + 4]) as u32
-}
-
-fn u64_at(page: &[u8; CONTROL_BYTES], offset: usize) -> u64 {
-    word_of(&page[offset..offset + 8])
 }
 
 #[cfg(test)]

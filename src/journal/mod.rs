@@ -13,6 +13,7 @@
 mod control;
 mod folder;
 mod mapping;
+mod page;
 mod progress;
 mod recovery;
 mod ring;

@@ -22,6 +22,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::mapping::Mapping;
+use super::page::{u32_at, u64_at};
 
 /// The header takes a page, so that the data area begins on one.
 pub(crate) const HEADER_BYTES: usize = 4096;
@@ -153,14 +154,6 @@ impl SegmentHeader {
     pub(crate) fn end(&self) -> u64 {
         self.start + self.committed
     }
-}
-
-fn u32_at(page: &[u8; 128], offset: usize) -> u32 {
-    u32::from_le_bytes([page[offset], page[offset + 1], page[offset + 2], page[offset + 3]])
-}
-
-fn u64_at(page: &[u8; 128], offset: usize) -> u64 {
-    u64::from(u32_at(page, offset)) | u64::from(u32_at(page, offset + 4)) << 32
 }
 
 #[cfg(test)]

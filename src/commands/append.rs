@@ -1,0 +1,244 @@
+//! `cdrlog append`: bodies from files or standard input into the CDR of a directory.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cdrlog::{
+    Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, Producer, SendError, Stats, SyncPolicy,
+};
+use clap::{Args, ValueEnum};
+
+use super::bodies::Bodies;
+use super::progress::Progress;
+use super::summary::Summary;
+use super::{Outcome, say};
+
+/// Append WebHook bodies, one a line, to the CDR of a directory
+///
+/// Bodies that are no events go to the rejects file of the directory, whole and with the reason, and the exit code is 3.
+/// Empty lines are skipped. What a killed run left unfinished is finished by the next one, whoever it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cdrlog append --dir ./cdr webhooks.jsonl
+  curl -s https://example.org/events | cdrlog append --dir ./cdr
+  cdrlog append --dir ./cdr --json old/*.jsonl | jq .lines
+
+Exit codes: 0 all went well, 1 failed, 2 wrong usage, 3 some bodies were rejected")]
+pub(super) struct Append {
+    /// The directory of the CDR; created where it is missing
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr"
+    )]
+    dir: PathBuf,
+
+    /// Print the summary as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+
+    /// When to make lines survive a power loss
+    #[arg(long, value_enum, default_value_t = Sync::Interval)]
+    sync: Sync,
+
+    /// Seconds to keep trying while the disk is full, before giving up
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    patience: u64,
+
+    /// The largest body that is an event, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = EVENT_BYTES_MAX_DEFAULT)]
+    event_bytes_max: usize,
+
+    /// Name files in UTC instead of local time
+    #[arg(long)]
+    utc: bool,
+
+    /// Files of bodies, one a line; - is standard input, which is also the default
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Sync {
+    /// Not at all; the kernel does within about 30 seconds
+    Never,
+    /// Every second, and at the end
+    Interval,
+    /// After every write
+    Always,
+}
+
+/// Why reading and sending ended before the end.
+enum Stop {
+    Read(io::Error),
+    Closed,
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<SendError> for Stop {
+    fn from(_: SendError) -> Self {
+        Self::Closed
+    }
+}
+
+impl Append {
+    pub(super) fn run(mut self) -> Result<Outcome, Box<dyn Error>> {
+        if self.files.is_empty() {
+            self.files.push(PathBuf::from("-"));
+        }
+        // Before anything is appended, so that the same command may be given again once the file is there.
+        let bytes_total = total_bytes(&self.files)?;
+        let appender = self.open()?;
+        if !appender.recovery().is_nothing() {
+            say(appender.recovery());
+        }
+        let mut progress = Progress::new(bytes_total);
+        let stop = self.append_files(&appender.producer(), &mut progress).err();
+        let (cdr_path, rejects_path) =
+            (appender.cdr_path().to_owned(), appender.rejects_path().to_owned());
+        let closed = appender.close();
+        let (bytes, elapsed) = progress.end();
+        let stats = *closed.as_ref().unwrap_or_else(CloseError::stats);
+        let summary = Summary::new(&stats, bytes, elapsed, cdr_path, rejects_path);
+        self.report(&summary, stop, closed)
+    }
+
+    fn open(&self) -> Result<Appender, Box<dyn Error>> {
+        let policy = match self.sync {
+            Sync::Never => SyncPolicy::Never,
+            Sync::Interval => SyncPolicy::default(),
+            Sync::Always => SyncPolicy::Always,
+        };
+        let patience = Duration::from_secs(self.patience);
+        let appender = Appender::builder(&self.dir)
+            .event_bytes_max(self.event_bytes_max)
+            .segment_bytes(self.event_bytes_max.max(1 << 20))
+            .sync_policy(policy)
+            .write_patience(patience)
+            .close_patience(patience)
+            .utc(self.utc)
+            .open()?;
+        Ok(appender)
+    }
+
+    fn append_files(
+        &self,
+        producer: &Producer,
+        progress: &mut Progress,
+    ) -> Result<(), (PathBuf, Stop)> {
+        for path in &self.files {
+            append_file(path, producer, progress).map_err(|stop| (path.clone(), stop))?;
+        }
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        summary: &Summary,
+        stop: Option<(PathBuf, Stop)>,
+        closed: Result<Stats, CloseError>,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        let mut outcome = Outcome::Done;
+        say(summary);
+        if summary.rejected > 0 {
+            outcome = Outcome::SomeRejected;
+            let of = summary.lines + summary.rejected;
+            say(format_args!(
+                "{} of {of} bodies were rejected; see {}",
+                summary.rejected,
+                summary.rejects_path.display()
+            ));
+        }
+        if let Some((path, Stop::Read(error))) = stop {
+            outcome = Outcome::Failed;
+            say(format_args!(
+                "cannot read {}: {error}; what was read before is appended",
+                display(&path)
+            ));
+        }
+        if let Err(error) = closed {
+            outcome = Outcome::Failed;
+            say(&error);
+            say(self.what_is_left(summary));
+        }
+        if self.json {
+            print(&summary.json())?;
+        }
+        Ok(outcome)
+    }
+
+    /// Where everything is after writes failed for too long.
+    fn what_is_left(&self, summary: &Summary) -> String {
+        let taken = summary.lines + summary.rejected;
+        let journal = self.dir.join(".cdrlog");
+        format!(
+            "the first {taken} bodies are taken: in the CDR, or in {}, from where the next run on this directory writes \
+             them; give the bodies behind them again",
+            journal.display()
+        )
+    }
+}
+
+fn append_file(path: &Path, producer: &Producer, progress: &mut Progress) -> Result<(), Stop> {
+    let source: Box<dyn Read> = if is_standard_input(path) {
+        if io::stdin().is_terminal() {
+            say("reading bodies from the terminal, one a line; Ctrl-D ends them");
+        }
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(File::open(path)?)
+    };
+    let mut bodies = Bodies::new(source);
+    loop {
+        let read = bodies.next_block(|body| producer.send_slice(body).map_err(Stop::from))?;
+        if read == 0 {
+            return Ok(());
+        }
+        progress.add(read as u64);
+    }
+}
+
+/// The length of all files, unless one of them is no regular file. An error where one cannot be opened.
+fn total_bytes(paths: &[PathBuf]) -> Result<Option<u64>, Box<dyn Error>> {
+    let mut total = Some(0);
+    for path in paths {
+        if is_standard_input(path) {
+            total = None;
+            continue;
+        }
+        let metadata = fs::metadata(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        if metadata.is_dir() {
+            return Err(format!("cannot read {}: it is a directory", path.display()).into());
+        }
+        total = total.filter(|_| metadata.is_file()).map(|total| total + metadata.len());
+    }
+    Ok(total)
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn display(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn print(value: &serde_json::Value) -> Result<(), Box<dyn Error>> {
+    match writeln!(io::stdout(), "{value}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}").into())
+        }
+        _ => Ok(()),
+    }
+}
