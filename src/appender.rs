@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::builder::Builder;
 use crate::error::{CloseError, FlushError, OpenError};
-use crate::file::{Lock, LockError, Stamp, disk};
+use crate::file::disk::Disk;
+use crate::file::{Lock, LockError, Stamp};
 use crate::flush::{Flusher, Schedule, Sink};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::Pipeline;
@@ -58,17 +59,18 @@ impl Appender {
         Builder::new(directory.as_ref())
     }
 
-    pub(crate) fn open(options: Builder) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: Builder, disk: &Disk) -> Result<Self, OpenError> {
         let directory = options.directory.as_path();
-        disk::create_directory(directory)?;
-        let folder = Folder::create(directory)?;
-        let lock = Lock::take(&folder.lock_path()).map_err(|error| lock_error(error, directory))?;
+        disk.create_directory(directory)?;
+        let folder = Folder::create(disk, directory)?;
+        let lock =
+            Lock::take(disk, &folder.lock_path()).map_err(|error| lock_error(error, directory))?;
         let now = Timestamp::try_from(SystemTime::now()).unwrap_or_default();
         let now = options.time_zone().to_datetime(now);
-        let stamp = Stamp::next(directory, now)?;
+        let stamp = Stamp::next(disk, directory, now)?;
         let recovery = journal::recover(directory, &folder, stamp)?;
         // Recovery may have used the stamp for a file that was gone.
-        let stamp = Stamp::next(directory, now)?;
+        let stamp = Stamp::next(disk, directory, now)?;
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
@@ -76,15 +78,10 @@ impl Appender {
         let mut journal = folder.create_journal(ring)?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
-        let mut lines =
-            Sink::new(Stream::Lines, journal.lines.1, cdr_path.clone(), folder.control_path());
+        let mut lines = Sink::new(Stream::Lines, journal.lines.1, cdr_path.clone(), disk.clone());
         lines.create_file(&mut journal.control)?;
-        let rejects = Sink::new(
-            Stream::Rejects,
-            journal.rejects.1,
-            rejects_path.clone(),
-            folder.control_path(),
-        );
+        let rejects =
+            Sink::new(Stream::Rejects, journal.rejects.1, rejects_path.clone(), disk.clone());
 
         let pipeline = Arc::new(Pipeline::default());
         let (queue, queue_end) =

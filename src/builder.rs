@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::appender::Appender;
 use crate::error::OpenError;
+use crate::file::disk::Disk;
 use crate::flush::SyncPolicy;
 use crate::journal::SEGMENT_COUNT_MAX;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
@@ -124,8 +125,12 @@ impl Builder {
     ///
     /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged journal.
     pub fn open(self) -> Result<Appender, OpenError> {
+        self.open_on(&Disk::default())
+    }
+
+    pub(crate) fn open_on(self, disk: &Disk) -> Result<Appender, OpenError> {
         self.validate()?;
-        Appender::open(self)
+        Appender::open(self, disk)
     }
 
     pub(crate) fn time_zone(&self) -> TimeZone {

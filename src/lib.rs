@@ -122,3 +122,6 @@ compile_error!(
 compile_error!(
     "cdrlog needs a 64-bit target: positions in its streams are 64-bit offsets into memory and files"
 );
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,15 @@
-//! Every call that changes the file system, each with its path in the error.
+//! Every call that touches the file system goes through a [`Disk`], each with its path in the error.
+//!
+//! That is also the seam for tests: a [`Watcher`] sees every call before it is made and may let it fail.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fmt;
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, IFlags};
+use super::disk_file::DiskFile;
 
 /// Read and write for the owner, read for the group: a CDR holds personal data.
 const FILE_MODE: u32 = 0o640;
@@ -28,130 +31,148 @@ impl DiskError {
 
 pub(crate) type DiskResult<T> = Result<T, DiskError>;
 
-/// Attaches the action and the path to an I/O result.
-pub(crate) trait At<T> {
-    fn at(self, action: &'static str, path: &Path) -> DiskResult<T>;
+/// Sees every call to the file system before it is made.
+pub(crate) trait Watcher: Send + Sync {
+    /// `action` is the word that an error would have: "write", "sync". An error is returned instead of the call.
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()>;
+
+    /// The call was made and went well.
+    fn after(&self, _action: &'static str, _path: &Path) {}
 }
 
-impl<T> At<T> for io::Result<T> {
-    fn at(self, action: &'static str, path: &Path) -> DiskResult<T> {
-        self.map_err(|source| DiskError::new(action, path, source))
+/// The file system.
+#[derive(Clone, Default)]
+pub(crate) struct Disk {
+    watcher: Option<Arc<dyn Watcher>>,
+}
+
+impl fmt::Debug for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk").finish_non_exhaustive()
     }
 }
 
-/// Creates a directory and those above it, unless they are there.
-pub(crate) fn create_directory(path: &Path) -> DiskResult<()> {
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).at("create directory", path)
-}
-
-/// Opens a file of ours for reading and writing; creates it where it is not there. Never follows a symbolic link.
-pub(crate) fn open_or_create(path: &Path) -> DiskResult<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .at("open", path)
-}
-
-/// Opens a file of ours for reading and writing; `None` where it is not there.
-pub(crate) fn open_existing(path: &Path) -> DiskResult<Option<File>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path);
-    match opened {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(DiskError::new("open", path, error)),
+impl Disk {
+    /// A disk whose calls `watcher` sees.
+    #[cfg(test)]
+    pub(crate) fn watched(watcher: Arc<dyn Watcher>) -> Self {
+        Self { watcher: Some(watcher) }
     }
-}
 
-/// Creates a file to append to. An error where anything of that name is there.
-pub(crate) fn create_appending(path: &Path) -> DiskResult<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path)
-        .at("create", path)
-}
-
-/// Opens a file to append to.
-pub(crate) fn open_appending(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-}
-
-/// Gives a file exactly `bytes` bytes of allocated space.
-///
-/// `set_len` would not do: a sparse file on a full disk is SIGBUS under a mapping. Nor would `posix_fallocate`, which
-/// writes the bytes where the file system cannot allocate. A file system without `fallocate` gets zeros written here,
-/// knowingly. After a failure the file is unlinked, because ext4 keeps the space that it got.
-pub(crate) fn allocate(file: &File, path: &Path, bytes: u64) -> DiskResult<()> {
-    let allocated = allocate_or_zero(file, bytes);
-    if allocated.is_err() {
-        // The first error is the one to report; the space is given back as far as it can be.
-        let _ = std::fs::remove_file(path);
+    /// Makes one call.
+    pub(crate) fn call<T>(
+        &self,
+        action: &'static str,
+        path: &Path,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> DiskResult<T> {
+        let Some(watcher) = &self.watcher else {
+            return call().map_err(|source| DiskError::new(action, path, source));
+        };
+        let done = watcher.before(action, path).and_then(|()| call());
+        if done.is_ok() {
+            watcher.after(action, path);
+        }
+        done.map_err(|source| DiskError::new(action, path, source))
     }
-    allocated.at("allocate space for", path)
-}
 
-fn allocate_or_zero(file: &File, bytes: u64) -> io::Result<()> {
-    if file.metadata()?.len() != bytes {
+    /// Creates a directory and those above it, unless they are there.
+    pub(crate) fn create_directory(&self, path: &Path) -> DiskResult<()> {
+        self.call("create directory", path, || {
+            DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
+        })
+    }
+
+    /// Opens a file of ours for reading and writing; creates it where it is not there. Never
+    /// follows a symbolic link.
+    pub(crate) fn open_or_create(&self, path: &Path) -> DiskResult<DiskFile> {
+        let mut options = own_file();
+        self.open(path, "open", options.write(true).create(true).truncate(false))
+    }
+
+    /// Opens a file of ours for reading and writing; `None` where it is not there.
+    pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
+        found(self.open(path, "open", own_file().write(true)))
+    }
+
+    /// Creates a file to append to. An error where anything of that name is there.
+    pub(crate) fn create_appending(&self, path: &Path) -> DiskResult<DiskFile> {
+        self.open(path, "create", own_file().append(true).create_new(true))
+    }
+
+    /// Opens a file to append to; `None` where it is not there.
+    pub(crate) fn open_appending(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
+        found(self.open(path, "open", own_file().append(true)))
+    }
+
+    fn open(
+        &self,
+        path: &Path,
+        action: &'static str,
+        options: &OpenOptions,
+    ) -> DiskResult<DiskFile> {
+        let file = self.call(action, path, || options.open(path))?;
+        Ok(DiskFile::new(file, path, self.clone()))
+    }
+
+    /// What is at `path`, a symbolic link not followed; `None` where nothing is.
+    pub(crate) fn examine(&self, path: &Path) -> DiskResult<Option<Metadata>> {
+        found(self.call("examine", path, || std::fs::symlink_metadata(path)))
+    }
+
+    /// The names in a directory, those that are UTF-8.
+    pub(crate) fn names(&self, directory: &Path) -> DiskResult<Vec<String>> {
+        self.call("list", directory, || {
+            let names = std::fs::read_dir(directory)?
+                .map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
+            names.filter_map(Result::transpose).collect()
+        })
+    }
+
+    /// Removes a file, if it is there.
+    pub(crate) fn remove(&self, path: &Path) -> DiskResult<()> {
+        found(self.call("remove", path, || std::fs::remove_file(path))).map(drop)
+    }
+
+    /// Makes the creation, the renaming and the removal of files in `directory` survive a power
+    /// loss.
+    pub(crate) fn sync_directory(&self, directory: &Path) -> DiskResult<()> {
+        self.call("sync directory", directory, || File::open(directory)?.sync_all())
+    }
+
+    /// Writes a new file beside `path`, syncs it and moves it there, so that the old one or the
+    /// new one is there at any moment, also after a power loss.
+    pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> DiskResult<DiskFile> {
+        let beside = path.with_extension("new");
+        let file = self.open_or_create(&beside)?;
         file.set_len(0)?;
-        disable_copy_on_write(file);
-    }
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(file, bytes),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn write_zeros(file: &File, bytes: u64) -> io::Result<()> {
-    let zeros = [0_u8; 1 << 16];
-    let mut offset = file.metadata()?.len();
-    while offset < bytes {
-        let step = usize::try_from(bytes - offset).unwrap_or(zeros.len()).min(zeros.len());
-        file.write_all_at(zeros.get(..step).unwrap_or_default(), offset)?;
-        offset += step as u64;
-    }
-    Ok(())
-}
-
-/// On btrfs a page that is stored into again needs a new block, whatever was allocated. Only an empty file can be told
-/// otherwise. File systems that do not know the flag do not need it, so its error means nothing.
-fn disable_copy_on_write(file: &File) {
-    if let Ok(flags) = rustix::fs::ioctl_getflags(file)
-        && !flags.contains(IFlags::NOCOW)
-    {
-        let _ = rustix::fs::ioctl_setflags(file, flags | IFlags::NOCOW);
+        file.allocate(content.len() as u64)?;
+        file.write_all_at(content, 0)?;
+        file.sync_all()?;
+        self.call("move the new file to", path, || std::fs::rename(&beside, path))?;
+        if let Some(directory) = path.parent() {
+            self.sync_directory(directory)?;
+        }
+        Ok(file.renamed(path))
     }
 }
 
-/// Makes the creation, the renaming and the removal of files in `directory` survive a power loss.
-pub(crate) fn sync_directory(directory: &Path) -> DiskResult<()> {
-    File::open(directory).and_then(|handle| handle.sync_all()).at("sync directory", directory)
+fn own_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .mode(FILE_MODE)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    options
 }
 
-/// Writes a new file beside `path` and moves it there, so that the old one or the new one is there at any moment.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> DiskResult<File> {
-    let beside = path.with_extension("new");
-    let file = open_or_create(&beside)?;
-    file.set_len(0).at("empty", &beside)?;
-    allocate(&file, &beside, content.len() as u64)?;
-    file.write_all_at(content, 0).at("write", &beside)?;
-    std::fs::rename(&beside, path).at("move the new file to", path)?;
-    Ok(file)
+/// Makes "it is not there" a value.
+fn found<T>(result: DiskResult<T>) -> DiskResult<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The boot id of the running kernel; zeros where the system does not tell.
@@ -172,21 +193,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_allocated_file_has_its_length_and_its_blocks() {
-        use std::os::unix::fs::MetadataExt;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("segment");
-        let file = open_or_create(&path).unwrap();
-        allocate(&file, &path, 1 << 16).unwrap();
-        let metadata = file.metadata().unwrap();
-        assert_eq!(metadata.len(), 1 << 16);
-        assert!(metadata.blocks() * 512 >= 1 << 16, "the file is sparse");
-    }
-
-    #[test]
     fn an_error_names_what_was_tried_and_where() {
         let path = Path::new("/proc/no-such-directory/file");
-        let error = create_appending(path).unwrap_err();
+        let error = Disk::default().create_appending(path).unwrap_err();
         assert_eq!((error.action, error.path.as_path()), ("create", path));
     }
 
@@ -197,11 +206,32 @@ mod tests {
 
     #[test]
     fn a_file_is_replaced_whole() {
+        let disk = Disk::default();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control");
-        drop(replace(&path, b"long old content").unwrap());
-        drop(replace(&path, b"new").unwrap());
+        drop(disk.replace(&path, b"long old content").unwrap());
+        drop(disk.replace(&path, b"new").unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(disk.names(directory.path()).unwrap(), ["control"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_no_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("nothing");
+        let disk = Disk::default();
+        assert!(disk.open_existing(&path).unwrap().is_none());
+        assert!(disk.examine(&path).unwrap().is_none());
+        disk.remove(&path).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        let disk = Disk::default();
+        assert!(disk.open_or_create(&link).is_err());
+        assert!(disk.open_appending(&link).is_err());
     }
 }

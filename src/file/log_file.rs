@@ -1,17 +1,17 @@
 //! A file of whole lines that is only ever appended to.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use super::disk::{self, At, DiskResult};
+use super::disk::{Disk, DiskResult};
+use super::disk_file::DiskFile;
 
 /// An open CDR or rejects file, plain JSON Lines at any moment.
 #[derive(Debug)]
 pub(crate) struct LogFile {
-    file: File,
-    path: PathBuf,
+    file: DiskFile,
     /// The length that the file has if nobody but us wrote to it.
     bytes: u64,
 }
@@ -26,34 +26,36 @@ pub(crate) enum Interference {
 }
 
 impl LogFile {
-    /// Creates the file, which must not be there yet, and makes its name survive a power loss.
-    pub(crate) fn create(path: &Path) -> DiskResult<Self> {
-        let file = disk::create_appending(path)?;
+    /// Creates the file and makes its name survive a power loss. Nothing of that name may be there,
+    /// but for an empty file, as an earlier try leaves it that failed after the creation.
+    pub(crate) fn create(disk: &Disk, path: &Path) -> DiskResult<Self> {
+        let file = match disk.create_appending(path) {
+            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+                let empty = disk.open_appending(path)?.filter(is_empty_file);
+                empty.ok_or(error)?
+            }
+            other => other?,
+        };
         if let Some(directory) = path.parent() {
-            disk::sync_directory(directory)?;
+            disk.sync_directory(directory)?;
         }
-        Ok(Self { file, path: path.to_owned(), bytes: 0 })
+        Ok(Self { file, bytes: 0 })
     }
 
     /// Opens the file at its end; `None` where it is not there.
-    pub(crate) fn open(path: &Path) -> DiskResult<Option<Self>> {
-        match disk::open_appending(path) {
-            Ok(file) => {
-                let bytes = file.metadata().at("examine", path)?.len();
-                Ok(Some(Self { file, path: path.to_owned(), bytes }))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).at("open", path),
-        }
+    pub(crate) fn open(disk: &Disk, path: &Path) -> DiskResult<Option<Self>> {
+        let Some(file) = disk.open_appending(path)? else { return Ok(None) };
+        let bytes = file.bytes()?;
+        Ok(Some(Self { file, bytes }))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
     }
 
     /// The name in its directory.
     pub(crate) fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Its length in bytes.
@@ -63,45 +65,36 @@ impl LogFile {
 
     /// Appends as much as the system takes at once; gives how much that was.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> DiskResult<usize> {
-        let written = loop {
-            match self.file.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) if !bytes.is_empty() => break Err(io::ErrorKind::WriteZero.into()),
-                other => break other,
-            }
-        };
-        let written = written.at("write", &self.path)?;
+        let written = self.file.append(bytes)?;
         self.bytes += written as u64;
         Ok(written)
     }
 
     /// Makes what was written survive a power loss.
     pub(crate) fn sync(&self) -> DiskResult<()> {
-        self.file.sync_data().at("sync", &self.path)
+        self.file.sync_data()
     }
 
-    /// Looks whether others changed the file. After [`Interference::Resized`] the length is the one that is there.
+    /// Looks whether others changed the file. After [`Interference::Resized`] the length is the one
+    /// that is there.
     pub(crate) fn check(&mut self) -> DiskResult<Option<Interference>> {
-        let ours = self.file.metadata().at("examine", &self.path)?;
-        match std::fs::symlink_metadata(&self.path) {
-            Ok(named) if is_same_file(&ours, &named) => {
+        let ours = self.file.metadata()?;
+        match self.file.disk().examine(self.path())? {
+            Some(named) if is_same_file(&ours, &named) => {
                 let resized = ours.len() != self.bytes;
                 self.bytes = ours.len();
                 Ok(resized.then_some(Interference::Resized))
             }
-            Ok(_) => Ok(Some(Interference::Replaced)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Some(Interference::Replaced))
-            }
-            Err(error) => Err(error).at("examine", &self.path),
+            _ => Ok(Some(Interference::Replaced)),
         }
     }
 
     /// The file that has the name now; a new one where there is none.
     pub(crate) fn reopen(&self) -> DiskResult<Self> {
-        match Self::open(&self.path)? {
+        let disk = self.file.disk();
+        match Self::open(disk, self.path())? {
             Some(file) => Ok(file),
-            None => Self::create(&self.path),
+            None => Self::create(disk, self.path()),
         }
     }
 
@@ -114,7 +107,7 @@ impl LogFile {
         while end > from {
             let step = (end - from).min(block.len() as u64);
             let bytes = block.get_mut(..step as usize).unwrap_or_default();
-            self.file.read_exact_at(bytes, end - step).at("read", &self.path)?;
+            self.file.read_exact_at(bytes, end - step)?;
             if let Some(index) = bytes.iter().rposition(|&byte| byte == b'\n') {
                 end = end - step + index as u64 + 1;
                 break;
@@ -123,11 +116,15 @@ impl LogFile {
         }
         let cut = self.bytes - end;
         if cut > 0 {
-            self.file.set_len(end).at("shorten", &self.path)?;
+            self.file.set_len(end)?;
             self.bytes = end;
         }
         Ok(cut)
     }
+}
+
+fn is_empty_file(file: &DiskFile) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
 fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
@@ -141,17 +138,17 @@ mod tests {
 
     fn log_file() -> (tempfile::TempDir, LogFile) {
         let directory = tempfile::tempdir().unwrap();
-        let log = LogFile::create(&directory.path().join("CDR.log")).unwrap();
+        let log = LogFile::create(&Disk::default(), &directory.path().join("CDR.log")).unwrap();
         (directory, log)
     }
 
     #[test]
-    fn a_file_that_is_there_is_never_created_again() {
-        let (_directory, log) = log_file();
-        assert_eq!(
-            LogFile::create(log.path()).unwrap_err().source.kind(),
-            io::ErrorKind::AlreadyExists
-        );
+    fn a_file_that_holds_anything_is_never_created_again() {
+        let (_directory, mut log) = log_file();
+        let create = |log: &LogFile| LogFile::create(&Disk::default(), log.path());
+        assert!(create(&log).is_ok());
+        log.append(b"one\n").unwrap();
+        assert_eq!(create(&log).unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::ToSpan;
 use jiff::civil::DateTime;
 
-use super::disk::{At, DiskResult};
+use super::disk::{Disk, DiskResult};
 
 const CDR_PREFIX: &str = "CDR.";
 const CDR_SUFFIX: &str = ".log";
@@ -22,11 +22,10 @@ pub(crate) struct Stamp(DateTime);
 
 impl Stamp {
     /// The stamp of an opening of `directory` at the local time `now`.
-    pub(crate) fn next(directory: &Path, now: DateTime) -> DiskResult<Self> {
+    pub(crate) fn next(disk: &Disk, directory: &Path, now: DateTime) -> DiskResult<Self> {
         let mut stamp = Self(now.with().subsec_nanosecond(0).build().unwrap_or(now));
-        for entry in std::fs::read_dir(directory).at("list", directory)? {
-            let name = entry.at("list", directory)?.file_name();
-            if let Some(taken) = name.to_str().and_then(Self::of_name)
+        for name in disk.names(directory)? {
+            if let Some(taken) = Self::of_name(&name)
                 && taken >= stamp
             {
                 stamp = Self(taken.0.checked_add(1.second()).unwrap_or(taken.0));
@@ -62,7 +61,7 @@ mod tests {
     fn the_name_is_the_one_that_openvidu_gives() {
         let directory = tempfile::tempdir().unwrap();
         let now = date(2026, 11, 23).at(13, 7, 28, 999_999_999);
-        let stamp = Stamp::next(directory.path(), now).unwrap();
+        let stamp = Stamp::next(&Disk::default(), directory.path(), now).unwrap();
         assert_eq!(stamp.cdr_name(), "CDR.2026-11-23_13-07-28.log");
         assert_eq!(stamp.rejects_name(), "rejected.2026-11-23_13-07-28.jsonl");
     }
@@ -73,7 +72,7 @@ mod tests {
         let now = date(2026, 12, 31).at(23, 59, 59, 0);
         let mut names = Vec::new();
         for now in [now, now, now, now - 1.day()] {
-            let stamp = Stamp::next(directory.path(), now).unwrap();
+            let stamp = Stamp::next(&Disk::default(), directory.path(), now).unwrap();
             std::fs::write(directory.path().join(stamp.cdr_name()), b"").unwrap();
             names.push(stamp.cdr_name());
         }

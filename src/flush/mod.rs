@@ -101,14 +101,10 @@ impl Flusher {
             // Looked up before anything is written: what the rewriter did before it ended is then written below.
             let last_round = self.pipeline.rewriter_has_ended();
             let now = Instant::now();
-            if self.write_is_due(now, last_round) {
-                self.write(now);
-            }
+            let written = !self.write_is_due(now, last_round) || self.write(now);
             self.sync_if_due(last_round);
             self.answer_requests();
-            if let Some(failing) = &self.failing
-                && self.patience_has_ended(failing)
-            {
+            if !written && self.patience_has_ended() {
                 return self.give_up();
             }
             if last_round && !self.is_behind() {
@@ -141,8 +137,8 @@ impl Flusher {
             || self.schedule.sync_policy == SyncPolicy::Always
     }
 
-    /// Writes both streams as far as they are published.
-    fn write(&mut self, now: Instant) {
+    /// Writes both streams as far as they are published; `false` where that failed.
+    fn write(&mut self, now: Instant) -> bool {
         self.gathering_since = None;
         let lines = self.lines.write(&mut self.control, &self.pipeline);
         let rejects = self.rejects.write(&mut self.control, &self.pipeline);
@@ -151,8 +147,12 @@ impl Flusher {
                 if self.failing.take().is_some() {
                     self.pipeline.clear_trouble();
                 }
+                true
             }
-            Err(error) => self.note_failure(FlushError::write(error), now),
+            Err(error) => {
+                self.note_failure(FlushError::write(error), now);
+                false
+            }
         }
     }
 
@@ -174,12 +174,14 @@ impl Flusher {
         }
     }
 
-    fn patience_has_ended(&self, failing: &Failing) -> bool {
+    /// Whether writes have failed for too long. Asked after a failed try only, so that there is
+    /// one at the end of every patience.
+    fn patience_has_ended(&self) -> bool {
+        let Some(failing) = &self.failing else { return false };
         let longer_than = |since: Instant, patience: Duration| since.elapsed() >= patience;
-        self.schedule.write_patience.is_some_and(|patience| longer_than(failing.since, patience))
-            || failing
-                .closing_since
-                .is_some_and(|since| longer_than(since, self.schedule.close_patience))
+        let Schedule { write_patience, close_patience, .. } = self.schedule;
+        write_patience.is_some_and(|patience| longer_than(failing.since, patience))
+            || failing.closing_since.is_some_and(|since| longer_than(since, close_patience))
     }
 
     /// Syncs where the policy, a request or the end says so.

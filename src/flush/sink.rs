@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::FlushError;
-use crate::file::disk::{At, DiskResult};
+use crate::file::disk::{Disk, DiskResult};
 use crate::file::{Interference, LogFile};
 use crate::journal::{Anchor, Control, ReadEnd, Stream};
 use crate::pipeline::Pipeline;
@@ -15,19 +15,18 @@ pub(crate) struct Sink {
     end: ReadEnd,
     /// The file to be written to; made when there is something to write.
     path: PathBuf,
+    disk: Disk,
     file: Option<LogFile>,
     /// The position up to which a sync said that the stream is on the disk.
     synced: u64,
     /// The offset in the file before which nothing is ours to cut: its length when it was anchored.
     anchored_bytes: u64,
-    /// The control file, for error messages.
-    control_path: PathBuf,
     /// The first sync that failed: there is no other one after it.
     sync_failure: Option<FlushError>,
 }
 
 impl Sink {
-    pub(crate) fn new(stream: Stream, end: ReadEnd, path: PathBuf, control_path: PathBuf) -> Self {
+    pub(crate) fn new(stream: Stream, end: ReadEnd, path: PathBuf, disk: Disk) -> Self {
         Self {
             stream,
             end,
@@ -35,14 +34,14 @@ impl Sink {
             file: None,
             synced: 0,
             anchored_bytes: 0,
-            control_path,
+            disk,
             sync_failure: None,
         }
     }
 
     /// Creates the file and anchors the stream to it.
     pub(crate) fn create_file(&mut self, control: &mut Control) -> DiskResult<()> {
-        let file = LogFile::create(&self.path)?;
+        let file = LogFile::create(&self.disk, &self.path)?;
         self.anchor_to(file, control)
     }
 
@@ -53,7 +52,7 @@ impl Sink {
             file_bytes: file.bytes(),
             position: self.end.position(),
         };
-        control.set_anchor(self.stream, &anchor).at("write", &self.control_path)?;
+        control.set_anchor(self.stream, &anchor)?;
         self.anchored_bytes = file.bytes();
         self.file = Some(file);
         Ok(())

@@ -23,13 +23,14 @@
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 
 use super::Stream;
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
+use crate::file::DiskFile;
+use crate::file::disk::{DiskError, DiskResult};
 
 pub(crate) const CONTROL_BYTES: usize = 4096;
 
@@ -92,9 +93,9 @@ impl ControlState {
     }
 
     /// Reads a control file by `pread`.
-    pub(crate) fn read(file: &File) -> io::Result<Result<Self, ControlFault>> {
+    pub(crate) fn read(file: &DiskFile) -> DiskResult<Result<Self, ControlFault>> {
         let mut page = [0_u8; CONTROL_BYTES];
-        if file.metadata()?.len() != CONTROL_BYTES as u64 {
+        if file.bytes()? != CONTROL_BYTES as u64 {
             return Ok(Err(ControlFault::Length));
         }
         file.read_exact_at(&mut page, 0)?;
@@ -178,25 +179,32 @@ pub(crate) fn fresh_page(epoch: u64, boot_id: [u8; 16]) -> [u8; CONTROL_BYTES] {
 /// The control file of a running appender: its mapped page. Stored into by one thread at a time.
 pub(crate) struct Control {
     mapping: Mapping,
+    path: PathBuf,
     generations: [u64; 2],
 }
 
 impl Control {
     /// Maps a control file that holds a [`fresh_page`].
-    pub(crate) fn map(file: &File) -> io::Result<Self> {
-        Ok(Self { mapping: Mapping::of_file(file, CONTROL_BYTES)?, generations: [0; 2] })
+    pub(crate) fn map(file: &DiskFile) -> DiskResult<Self> {
+        Self::map_with(file, [0; 2])
     }
 
     /// Maps the control file of the last opening, which says `state`, to finish what it says.
-    pub(crate) fn map_again(file: &File, state: &ControlState) -> io::Result<Self> {
+    pub(crate) fn map_again(file: &DiskFile, state: &ControlState) -> DiskResult<Self> {
         let generations = Stream::ALL.map(|stream| state.stream(stream).generation);
-        Ok(Self { mapping: Mapping::of_file(file, CONTROL_BYTES)?, generations })
+        Self::map_with(file, generations)
+    }
+
+    fn map_with(file: &DiskFile, generations: [u64; 2]) -> DiskResult<Self> {
+        let mapping = Mapping::of_file(file, CONTROL_BYTES)?;
+        Ok(Self { mapping, path: file.path().to_owned(), generations })
     }
 
     /// Moves the anchor of a stream.
-    pub(crate) fn set_anchor(&mut self, stream: Stream, anchor: &Anchor) -> io::Result<()> {
+    pub(crate) fn set_anchor(&mut self, stream: Stream, anchor: &Anchor) -> DiskResult<()> {
         let generation = self.generations[stream as usize] + 1;
-        let slot = encode_slot(generation, anchor)?;
+        let slot = encode_slot(generation, anchor)
+            .map_err(|error| DiskError::new("note a file in", &self.path, error))?;
         // The slot is stored word by word; it is not in use, and becomes so when its checksum fits.
         let offset = slot_offset(stream, (generation % 2) as usize);
         for (index, word) in slot.chunks_exact(8).enumerate() {
@@ -256,9 +264,11 @@ fn fixed_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::disk::Disk;
 
-    fn control_file() -> (File, Control) {
-        let file = tempfile::tempfile().unwrap();
+    fn control_file() -> (DiskFile, Control) {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let file = Disk::default().open_or_create(&path).unwrap();
         file.write_all_at(&fresh_page(9, [3; 16]), 0).unwrap();
         let control = Control::map(&file).unwrap();
         (file, control)
@@ -268,7 +278,7 @@ mod tests {
         Anchor { file_name: name.to_owned(), file_bytes: 11, position }
     }
 
-    fn state(file: &File) -> ControlState {
+    fn state(file: &DiskFile) -> ControlState {
         ControlState::read(file).unwrap().unwrap()
     }
 

@@ -1,6 +1,5 @@
 //! The folder of the journal: where its files are, and how they are made.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +8,8 @@ use super::Stream;
 use super::control::{self, Control, ControlFault, ControlState};
 use super::ring::{ReadEnd, WriteEnd, ring};
 use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader};
-use crate::file::disk::{self, At, DiskError, DiskResult};
+use crate::file::DiskFile;
+use crate::file::disk::{self, Disk, DiskError, DiskResult};
 
 const FOLDER_NAME: &str = ".cdrlog";
 
@@ -66,26 +66,31 @@ pub(crate) struct Journal {
 #[derive(Clone, Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    disk: Disk,
 }
 
 impl Folder {
     /// Creates the folder in `directory` unless it is there.
-    pub(crate) fn create(directory: &Path) -> DiskResult<Self> {
+    pub(crate) fn create(disk: &Disk, directory: &Path) -> DiskResult<Self> {
         let path = directory.join(FOLDER_NAME);
-        disk::create_directory(&path)?;
-        let metadata = std::fs::symlink_metadata(&path).at("examine", &path)?;
-        if !metadata.is_dir() {
-            return Err(io::Error::from(io::ErrorKind::NotADirectory))
-                .at("use as the journal's folder", &path);
+        disk.create_directory(&path)?;
+        // `create_directory` is content with a link to a directory; we are not.
+        if disk.examine(&path)?.is_none_or(|metadata| !metadata.is_dir()) {
+            let error = io::ErrorKind::NotADirectory.into();
+            return Err(DiskError::new("use as the journal's folder", &path, error));
         }
-        Ok(Self { path })
+        Ok(Self { path, disk: disk.clone() })
+    }
+
+    pub(crate) fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     pub(crate) fn lock_path(&self) -> PathBuf {
         self.path.join("lock")
     }
 
-    pub(crate) fn control_path(&self) -> PathBuf {
+    pub(super) fn control_path(&self) -> PathBuf {
         self.path.join("control")
     }
 
@@ -94,10 +99,10 @@ impl Folder {
     }
 
     /// The control file of the last opening, and what it says; `None` where there was none.
-    pub(super) fn control(&self) -> Result<Option<(File, ControlState)>, JournalError> {
+    pub(super) fn control(&self) -> Result<Option<(DiskFile, ControlState)>, JournalError> {
         let path = self.control_path();
-        let Some(file) = disk::open_existing(&path)? else { return Ok(None) };
-        match ControlState::read(&file).at("read", &path)? {
+        let Some(file) = self.disk.open_existing(&path)? else { return Ok(None) };
+        match ControlState::read(&file)? {
             Ok(state) => Ok(Some((file, state))),
             Err(fault) => Err(JournalError::Damaged { path, fault: control_fault_text(fault) }),
         }
@@ -107,20 +112,20 @@ impl Folder {
     pub(super) fn segments(
         &self,
         stream: Stream,
-    ) -> Result<Vec<(PathBuf, File, SegmentHeader)>, JournalError> {
+    ) -> Result<Vec<(DiskFile, SegmentHeader)>, JournalError> {
         let mut segments = Vec::new();
         for slot in 0..SEGMENT_COUNT_MAX {
             let path = self.segment_path(stream, slot);
-            let Some(file) = disk::open_existing(&path)? else { continue };
-            match SegmentHeader::read(&file).at("read", &path)? {
-                Ok(Some(header)) if header.committed > 0 => segments.push((path, file, header)),
+            let Some(file) = self.disk.open_existing(&path)? else { continue };
+            match SegmentHeader::read(&file)? {
+                Ok(Some(header)) if header.committed > 0 => segments.push((file, header)),
                 Ok(_) => {}
                 Err(fault) => {
                     return Err(JournalError::Damaged { path, fault: header_fault_text(fault) });
                 }
             }
         }
-        segments.sort_by_key(|(_, _, header)| header.start);
+        segments.sort_by_key(|(_, header)| header.start);
         Ok(segments)
     }
 
@@ -134,9 +139,8 @@ impl Folder {
         let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
         // The control file comes last and at once: before it, the old one still says that there is nothing to do.
         let path = self.control_path();
-        let file = disk::replace(&path, &control::fresh_page(epoch, disk::boot_id()))?;
-        disk::sync_directory(&self.path)?;
-        let control = Control::map(&file).at("map", &path)?;
+        let file = self.disk.replace(&path, &control::fresh_page(epoch, disk::boot_id()))?;
+        let control = Control::map(&file)?;
         Ok(Journal { lines, rejects, control })
     }
 
@@ -151,13 +155,7 @@ impl Folder {
             .map(|slot| self.create_segment(stream, slot, epoch, segment_bytes))
             .collect::<DiskResult<Box<[_]>>>()?;
         for slot in segment_count..SEGMENT_COUNT_MAX {
-            let path = self.segment_path(stream, slot);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    Err(error).at("remove", &path)?
-                }
-                _ => {}
-            }
+            self.disk.remove(&self.segment_path(stream, slot))?;
         }
         Ok(ring(segments, segment_bytes, 0, 0))
     }
@@ -169,10 +167,9 @@ impl Folder {
         epoch: u64,
         segment_bytes: usize,
     ) -> DiskResult<Segment> {
-        let path = self.segment_path(stream, slot);
-        let file = disk::open_or_create(&path)?;
-        disk::allocate(&file, &path, (HEADER_BYTES + segment_bytes) as u64)?;
-        Segment::create(&file, slot, epoch, segment_bytes).at("prepare journal segment", &path)
+        let file = self.disk.open_or_create(&self.segment_path(stream, slot))?;
+        file.allocate((HEADER_BYTES + segment_bytes) as u64)?;
+        Segment::create(&file, slot, epoch, segment_bytes)
     }
 }
 

@@ -6,12 +6,14 @@
 
 #![expect(unsafe_code, reason = "slices over memory that a file shares")]
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
+
+use crate::file::DiskFile;
+use crate::file::disk::DiskResult;
 
 /// A writable shared mapping of a whole file.
 ///
@@ -39,20 +41,20 @@ impl Mapping {
     /// Maps the first `len` bytes of `file`, which must already be allocated, and faults every page in for writing.
     ///
     /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and not a SIGBUS later.
-    pub(crate) fn of_file(file: &File, len: usize) -> io::Result<Self> {
-        if file.metadata()?.len() < len as u64 {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file is shorter than its mapping",
-            ));
-        }
-        let map = MmapOptions::new().len(len).map_raw(file)?;
-        match map.advise(Advice::PopulateWrite) {
-            // Kernels before 5.14 do not know the advice: their pages are faulted in by their first use.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-            other => other?,
-        }
-        Ok(Self { memory: Memory::File(map), len })
+    pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
+        file.call("map", |file| {
+            if file.metadata()?.len() < len as u64 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let map = MmapOptions::new().len(len).map_raw(file)?;
+            match map.advise(Advice::PopulateWrite) {
+                // Kernels before 5.14 do not know the advice: their pages are faulted in by their
+                // first use.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                other => other?,
+            }
+            Ok(Self { memory: Memory::File(map), len })
+        })
     }
 
     /// Zeroed plain memory of `len` bytes.

@@ -11,17 +11,16 @@
 //! and begun again: before the file grows by anything that its length does not explain, the anchor is moved.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::Stream;
 use super::control::{Anchor, Control, ControlState, StreamState};
 use super::folder::{Folder, JournalError};
 use super::segment::{HEADER_BYTES, SegmentHeader};
-use crate::file::disk::{self, At, DiskResult};
-use crate::file::{LogFile, Stamp};
+use crate::file::disk::{self, DiskResult};
+use crate::file::{DiskFile, LogFile, Stamp};
 use crate::rewrite;
 
 /// How much is copied at once.
@@ -100,8 +99,7 @@ pub(crate) fn recover(
         return Ok(recovery);
     }
     recovery.power_loss = state.boot_id != disk::boot_id();
-    let control_path = folder.control_path();
-    let control = Control::map_again(&file, &state).at("map", &control_path)?;
+    let control = Control::map_again(&file, &state)?;
     let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
     for stream in Stream::ALL {
         if session.recovery.power_loss {
@@ -117,7 +115,8 @@ pub(crate) fn recover(
 /// Segments that hold something without a control file to say where it belongs: not ours to throw away.
 fn refuse_orphans(folder: &Folder) -> Result<(), JournalError> {
     for stream in Stream::ALL {
-        if let Some((path, _, _)) = folder.segments(stream)?.into_iter().next() {
+        if let Some((file, _)) = folder.segments(stream)?.into_iter().next() {
+            let path = file.path().to_owned();
             let fault = "it holds lines, but the control file beside it is missing".to_owned();
             return Err(JournalError::Damaged { path, fault });
         }
@@ -138,10 +137,10 @@ impl Session<'_> {
     /// The process was killed: appends what was committed and not written.
     fn finish_stream(&mut self, stream: Stream) -> Result<(), JournalError> {
         let mut segments = self.folder.segments(stream)?;
-        segments.retain(|(_, _, header)| header.epoch == self.state.epoch);
+        segments.retain(|(_, header)| header.epoch == self.state.epoch);
         let state = self.state.stream(stream);
         let end =
-            segments.last().map_or(state.written, |(_, _, header)| header.end()).max(state.written);
+            segments.last().map_or(state.written, |(_, header)| header.end()).max(state.written);
         let anchored = self.anchored_file(state)?;
         let written = self.written_position(state, anchored.as_ref());
         let cut_record =
@@ -151,13 +150,13 @@ impl Session<'_> {
         }
         let mut file = match anchored {
             Some(file) => file,
-            None => LogFile::create(&self.new_path(stream))?,
+            None => LogFile::create(self.folder.disk(), &self.new_path(stream))?,
         };
         let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position: written };
-        self.control.set_anchor(stream, &anchor).at("write", &self.folder.control_path())?;
+        self.control.set_anchor(stream, &anchor)?;
         let mut position = written;
-        for (path, segment, header) in &segments {
-            position = copy_segment(path, segment, header, position, &mut file)?;
+        for (segment, header) in &segments {
+            position = copy_segment(segment, header, position, &mut file)?;
         }
         if cut_record {
             append_all(&mut file, CUT_RECORD_END)?;
@@ -169,7 +168,9 @@ impl Session<'_> {
 
     fn anchored_file(&self, state: &StreamState) -> DiskResult<Option<LogFile>> {
         match &state.anchor {
-            Some(anchor) => LogFile::open(&self.directory.join(&anchor.file_name)),
+            Some(anchor) => {
+                LogFile::open(self.folder.disk(), &self.directory.join(&anchor.file_name))
+            }
             None => Ok(None),
         }
     }
@@ -216,19 +217,19 @@ impl Session<'_> {
         let state = self.state.stream(stream);
         let Some(anchor) = &state.anchor else { return Ok(()) };
         let path = self.directory.join(&anchor.file_name);
-        let Some(file) = disk::open_existing(&path)? else { return Ok(()) };
-        let file_bytes = file.metadata().at("examine", &path)?.len();
+        let Some(file) = self.folder.disk().open_existing(&path)? else { return Ok(()) };
+        let file_bytes = file.bytes()?;
         let synced_bytes = anchor.file_bytes + state.synced.saturating_sub(anchor.position);
         let is_whole = match stream {
             Stream::Lines => rewrite::is_whole_line,
             Stream::Rejects => rewrite::is_whole_record,
         };
         let from = synced_bytes.min(file_bytes);
-        let whole = whole_lines_end(&file, from, file_bytes, is_whole).at("read", &path)?;
+        let whole = whole_lines_end(&file, from, file_bytes, is_whole)?;
         if whole < file_bytes {
-            let torn = keep_torn(&path, &file, whole, file_bytes)?;
-            file.set_len(whole).at("shorten", &path)?;
-            file.sync_all().at("sync", &path)?;
+            let torn = keep_torn(&file, whole, file_bytes)?;
+            file.set_len(whole)?;
+            file.sync_all()?;
             self.recovery.torn_bytes += file_bytes - whole;
             self.recovery.torn_files.push(torn);
         }
@@ -238,8 +239,7 @@ impl Session<'_> {
 
 /// Appends what lies behind `position` in a segment; gives the position behind it.
 fn copy_segment(
-    path: &Path,
-    segment: &File,
+    segment: &DiskFile,
     header: &SegmentHeader,
     position: u64,
     file: &mut LogFile,
@@ -248,22 +248,32 @@ fn copy_segment(
         return Ok(position);
     }
     if header.start > position {
-        let fault =
-            format!("the {} bytes of the stream before it are missing", header.start - position);
-        return Err(JournalError::Damaged { path: path.to_owned(), fault });
+        let missing = header.start - position;
+        let fault = format!("the {missing} bytes of the stream before it are missing");
+        return Err(JournalError::Damaged { path: segment.path().to_owned(), fault });
     }
+    let from = HEADER_BYTES as u64 + position - header.start;
+    let to = HEADER_BYTES as u64 + header.committed;
+    for_each_block(segment, from..to, |bytes| append_all(file, bytes))?;
+    Ok(header.end())
+}
+
+/// Reads a range of a file block by block.
+fn for_each_block(
+    file: &DiskFile,
+    range: Range<u64>,
+    mut take: impl FnMut(&[u8]) -> DiskResult<()>,
+) -> DiskResult<()> {
     let mut block = vec![0_u8; COPY_BYTES];
-    let mut position = position;
-    while position < header.end() {
-        let step = (header.end() - position).min(COPY_BYTES as u64) as usize;
+    let mut offset = range.start;
+    while offset < range.end {
+        let step = (range.end - offset).min(COPY_BYTES as u64) as usize;
         let bytes = block.get_mut(..step).unwrap_or_default();
-        segment
-            .read_exact_at(bytes, HEADER_BYTES as u64 + position - header.start)
-            .at("read", path)?;
-        append_all(file, bytes)?;
-        position += step as u64;
+        file.read_exact_at(bytes, offset)?;
+        take(bytes)?;
+        offset += step as u64;
     }
-    Ok(position)
+    Ok(())
 }
 
 fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
@@ -275,70 +285,51 @@ fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
 }
 
 /// Whether the last committed byte of a stream ends a line; also where nothing is committed.
-fn ends_with_line_feed(segments: &[(PathBuf, File, SegmentHeader)]) -> DiskResult<bool> {
-    let Some((path, segment, header)) = segments.last() else { return Ok(true) };
+fn ends_with_line_feed(segments: &[(DiskFile, SegmentHeader)]) -> DiskResult<bool> {
+    let Some((segment, header)) = segments.last() else { return Ok(true) };
     let mut last = [0];
-    segment
-        .read_exact_at(&mut last, HEADER_BYTES as u64 + header.committed - 1)
-        .at("read", path)?;
+    segment.read_exact_at(&mut last, HEADER_BYTES as u64 + header.committed - 1)?;
     Ok(last == *b"\n")
 }
 
 /// The offset behind the last whole line, looking from `from` on, which is behind a whole line.
 fn whole_lines_end(
-    file: &File,
+    file: &DiskFile,
     from: u64,
     file_bytes: u64,
     is_whole: fn(&[u8]) -> bool,
-) -> io::Result<u64> {
+) -> DiskResult<u64> {
     let mut whole = from;
+    let mut torn = false;
     let mut line = Vec::new();
-    let mut block = vec![0_u8; COPY_BYTES];
-    let mut offset = from;
-    while offset < file_bytes {
-        let step = (file_bytes - offset).min(COPY_BYTES as u64) as usize;
-        let bytes = block.get_mut(..step).unwrap_or_default();
-        file.read_exact_at(bytes, offset)?;
-        offset += step as u64;
+    for_each_block(file, from..file_bytes, |bytes| {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             line.extend_from_slice(part);
-            if part.ends_with(b"\n") {
-                if !is_whole(&line) {
-                    return Ok(whole);
-                }
-                whole += line.len() as u64;
+            if part.ends_with(b"\n") && !torn {
+                torn = !is_whole(&line);
+                whole += if torn { 0 } else { line.len() as u64 };
+            }
+            if part.ends_with(b"\n") || torn {
                 line.clear();
             }
         }
-    }
+        Ok(())
+    })?;
     Ok(whole)
 }
 
 /// Copies the end of a file to a new `.torn` file beside it.
-fn keep_torn(path: &Path, file: &File, from: u64, file_bytes: u64) -> DiskResult<PathBuf> {
+fn keep_torn(file: &DiskFile, from: u64, file_bytes: u64) -> DiskResult<PathBuf> {
     let mut number = 0;
-    let (torn_path, mut torn) = loop {
-        let mut name = path.as_os_str().to_owned();
+    let mut torn = loop {
+        let mut name = file.path().as_os_str().to_owned();
         name.push(if number == 0 { ".torn".to_owned() } else { format!(".torn.{number}") });
-        let torn_path = PathBuf::from(name);
-        match disk::create_appending(&torn_path) {
-            Ok(torn) => break (torn_path, torn),
+        match LogFile::create(file.disk(), Path::new(&name)) {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            Err(error) => return Err(error),
+            other => break other?,
         }
     };
-    let mut block = vec![0_u8; COPY_BYTES];
-    let mut offset = from;
-    while offset < file_bytes {
-        let step = (file_bytes - offset).min(COPY_BYTES as u64) as usize;
-        let bytes = block.get_mut(..step).unwrap_or_default();
-        file.read_exact_at(bytes, offset).at("read", path)?;
-        torn.write_all(bytes).at("write", &torn_path)?;
-        offset += step as u64;
-    }
-    torn.sync_all().at("sync", &torn_path)?;
-    if let Some(directory) = path.parent() {
-        disk::sync_directory(directory)?;
-    }
-    Ok(torn_path)
+    for_each_block(file, from..file_bytes, |bytes| append_all(&mut torn, bytes))?;
+    torn.sync()?;
+    Ok(torn.path().to_owned())
 }

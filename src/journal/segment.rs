@@ -17,12 +17,10 @@
 //!
 //! All numbers are little-endian. Bytes 64..88 change while the appender runs; each is one aligned store.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
+use crate::file::DiskFile;
+use crate::file::disk::DiskResult;
 
 /// The header takes a page, so that the data area begins on one.
 pub(crate) const HEADER_BYTES: usize = 4096;
@@ -42,11 +40,11 @@ pub(crate) struct Segment {
 impl Segment {
     /// Writes a fresh header to `file` and maps it. The file must hold `HEADER_BYTES + data_bytes` allocated bytes.
     pub(crate) fn create(
-        file: &File,
+        file: &DiskFile,
         slot: usize,
         epoch: u64,
         data_bytes: usize,
-    ) -> io::Result<Self> {
+    ) -> DiskResult<Self> {
         let mut page = [0_u8; HEADER_BYTES];
         page[..CHECKED_BYTES].copy_from_slice(&fixed_header(slot, epoch, data_bytes));
         let checksum = crc32c::crc32c(&page[..CHECKED_BYTES]);
@@ -114,9 +112,9 @@ impl SegmentHeader {
     /// Reads the header of a segment file by `pread`, never through a mapping: a bad sector is an error this way.
     ///
     /// A file of nothing but zeros, as a killed creation leaves it, is `Ok(None)`.
-    pub(crate) fn read(file: &File) -> io::Result<Result<Option<Self>, HeaderFault>> {
+    pub(crate) fn read(file: &DiskFile) -> DiskResult<Result<Option<Self>, HeaderFault>> {
         let mut page = [0_u8; 128];
-        let file_bytes = file.metadata()?.len();
+        let file_bytes = file.bytes()?;
         if file_bytes < HEADER_BYTES as u64 {
             return Ok(Ok(None));
         }
@@ -159,13 +157,15 @@ impl SegmentHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::disk::Disk;
 
-    fn header_of(file: &File) -> Option<SegmentHeader> {
+    fn header_of(file: &DiskFile) -> Option<SegmentHeader> {
         SegmentHeader::read(file).unwrap().unwrap()
     }
 
-    fn segment_file(data_bytes: usize) -> File {
-        let file = tempfile::tempfile().unwrap();
+    fn segment_file(data_bytes: usize) -> DiskFile {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let file = Disk::default().open_or_create(&path).unwrap();
         file.set_len((HEADER_BYTES + data_bytes) as u64).unwrap();
         file
     }
@@ -185,8 +185,10 @@ mod tests {
 
     #[test]
     fn a_file_of_zeros_holds_nothing_and_is_no_fault() {
+        let empty = segment_file(0);
+        empty.set_len(0).unwrap();
         assert_eq!(header_of(&segment_file(4096)), None);
-        assert_eq!(header_of(&tempfile::tempfile().unwrap()), None);
+        assert_eq!(header_of(&empty), None);
     }
 
     #[test]

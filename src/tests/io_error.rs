@@ -1,0 +1,156 @@
+//! No I/O error is hidden, and none loses or doubles a line.
+//!
+//! Without retries, latches and the way back of unjournaled events, an error of the system at some
+//! unlucky call would lose what was accepted before it, and say nothing.
+//!
+//! One small life of an appender is played again and again: the N-th call to the disk fails once,
+//! and then the N-th call and all after it, for every N there is. What was accepted must be in the
+//! files after the next opening, or have been given back, each exactly once and in order.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::file::disk::{Disk, Watcher};
+use crate::{Appender, Builder, FlushError, SyncPolicy};
+
+const EVENTS: u64 = 60;
+
+/// Lets calls number `first` and up fail, `count` of them.
+struct Failing {
+    calls: AtomicU64,
+    first: u64,
+    count: u64,
+}
+
+impl Failing {
+    fn from(first: u64, count: u64) -> Arc<Self> {
+        Arc::new(Self { calls: AtomicU64::new(0), first, count })
+    }
+}
+
+impl Watcher for Failing {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if call >= self.first && call - self.first < self.count {
+            return Err(io::Error::other(format!("injected at {action} {}", path.display())));
+        }
+        Ok(())
+    }
+}
+
+fn builder(directory: &Path) -> Builder {
+    Appender::builder(directory)
+        .segment_count(2)
+        .segment_bytes(4096)
+        .event_bytes_max(2048)
+        .flush_interval(Duration::from_millis(1))
+        .sync_policy(SyncPolicy::Interval(Duration::from_millis(2)))
+        .close_patience(Duration::from_millis(5))
+}
+
+fn body(number: u64) -> String {
+    let name = if number % 8 == 5 { "none" } else { "event" };
+    format!(r#"{{"n":{number},"p":"{}","{name}":"e"}}"#, "p".repeat(100))
+}
+
+/// What became of a life.
+struct Life {
+    /// Numbers of the events that were accepted and not given back.
+    kept: Vec<u64>,
+    error: Option<FlushError>,
+}
+
+/// Opens, sends, flushes, syncs and closes. `None` where the opening failed.
+fn live(directory: &Path, disk: &Disk) -> Option<Life> {
+    let appender =
+        builder(directory).write_patience(Duration::from_millis(10)).open_on(disk).ok()?;
+    let producer = appender.producer();
+    let mut kept: Vec<u64> = Vec::new();
+    for number in 0..EVENTS {
+        match producer.send_slice(body(number).as_bytes()) {
+            Ok(()) => kept.push(number),
+            Err(error) => assert_eq!(error.into_event(), body(number)),
+        }
+        if number == EVENTS / 2 {
+            // Errors of these show again in the one of `close`, or were made good by then.
+            let _ = appender.flush();
+            let _ = appender.sync();
+        }
+    }
+    match appender.close() {
+        Ok(_) => Some(Life { kept, error: None }),
+        Err(error) => {
+            let back = error.events().len();
+            for (event, number) in error.events().iter().zip(&kept[kept.len() - back..]) {
+                assert_eq!(event, body(*number).as_bytes());
+            }
+            kept.truncate(kept.len() - back);
+            Some(Life { kept, error: Some(error.cause().clone()) })
+        }
+    }
+}
+
+fn text_of(directory: &Path, prefix: &str) -> String {
+    let mut names = Disk::default().names(directory).unwrap();
+    names.retain(|name| name.starts_with(prefix));
+    names.sort();
+    names.iter().map(|name| std::fs::read_to_string(directory.join(name)).unwrap()).collect()
+}
+
+/// The numbers in the CDR and in the rejects, in the order of the files.
+fn numbers(directory: &Path) -> (Vec<u64>, Vec<u64>) {
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let lines = text_of(directory, "CDR.");
+    let rejects = text_of(directory, "rejected.");
+    let of_reject = |line| parse(parse(line)["body"].as_str().unwrap())["n"].as_u64().unwrap();
+    (
+        lines.lines().map(|line| parse(line)["e"]["n"].as_u64().unwrap()).collect(),
+        rejects.lines().map(of_reject).collect(),
+    )
+}
+
+fn check(directory: &Path, kept: &[u64], what: &str) {
+    // The next opening finds a disk that works again.
+    builder(directory).open().unwrap_or_else(|error| panic!("{what}: {error}")).close().unwrap();
+    let (rejects, lines): (Vec<u64>, Vec<u64>) = kept.iter().partition(|&number| number % 8 == 5);
+    assert_eq!(numbers(directory), (lines, rejects), "{what}");
+}
+
+/// Plays the life with calls failing as `watcher` says; gives what `close` said.
+fn play(watcher: Arc<Failing>, what: &str) -> Option<FlushError> {
+    let directory = super::memory_directory();
+    let life = live(directory.path(), &Disk::watched(watcher));
+    let kept = life.as_ref().map_or(&[][..], |life| &life.kept);
+    check(directory.path(), kept, what);
+    life.and_then(|life| life.error)
+}
+
+/// About how many calls a life makes: they differ a little by the timing of the threads.
+fn calls_of_a_life() -> u64 {
+    let watcher = Failing::from(u64::MAX, 0);
+    assert!(play(watcher.clone(), "no failure").is_none());
+    watcher.calls.load(Ordering::SeqCst)
+}
+
+#[test]
+fn one_failing_call_is_made_good_or_told_and_loses_nothing() {
+    for call in 0..calls_of_a_life() {
+        match play(Failing::from(call, 1), &format!("call {call} fails once")) {
+            None => {}
+            Some(FlushError::Sync { source, .. }) => {
+                assert!(source.to_string().starts_with("injected at sync"), "{source}");
+            }
+            Some(other) => panic!("call {call}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_from_some_call_on_loses_nothing_that_was_accepted() {
+    for call in 0..calls_of_a_life() {
+        play(Failing::from(call, u64::MAX), &format!("all calls fail from {call} on"));
+    }
+}
