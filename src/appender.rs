@@ -78,12 +78,12 @@ impl Appender {
         let mut journal = folder.create_journal(ring)?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
+        let pipeline = Arc::new(Pipeline::default());
         let mut lines = Sink::new(Stream::Lines, journal.lines.1, cdr_path.clone(), disk.clone());
-        lines.create_file(&mut journal.control)?;
+        lines.create_file(&mut journal.control, &pipeline)?;
         let rejects =
             Sink::new(Stream::Rejects, journal.rejects.1, rejects_path.clone(), disk.clone());
 
-        let pipeline = Arc::new(Pipeline::default());
         let (queue, queue_end) =
             queue(options.queue_events_max, options.queue_bytes_max as u64, pipeline.clone());
         let stage = Stage::new(

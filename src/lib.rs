@@ -90,6 +90,7 @@
     )
 )]
 
+mod ack;
 mod appender;
 mod bell;
 mod builder;
@@ -103,6 +104,7 @@ mod queue;
 mod rewrite;
 mod stats;
 
+pub use ack::{Ack, AckError, Durability, Position};
 pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;

@@ -1,13 +1,14 @@
 //! What the threads of one appender share: bells, counters, and the state of failure.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
 use crate::bell::Bell;
 use crate::error::FlushError;
+use crate::flush::{FilePlace, PendingAck};
 use crate::stats::Counters;
 
 /// A place in both streams.
@@ -34,6 +35,9 @@ pub(crate) struct Pipeline {
     /// Wakes the flusher thread.
     pub(crate) flusher_bell: Bell,
     requests: Mutex<Vec<Request>>,
+    acks: Mutex<Vec<PendingAck>>,
+    /// The file that lines are written to now.
+    place: Mutex<Option<FilePlace>>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
     /// Close was called: the flusher gives up after the patience of a close.
@@ -50,16 +54,36 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     pub(crate) fn request(&self, request: Request) {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+        lock(&self.requests).push(request);
         self.flusher_bell.ring();
     }
 
     pub(crate) fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.requests))
     }
 
     pub(crate) fn has_requests(&self) -> bool {
-        !self.requests.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
+    }
+
+    /// Hands acknowledgements over to the flusher.
+    pub(crate) fn add_acks(&self, acks: &mut Vec<PendingAck>) {
+        if !acks.is_empty() {
+            lock(&self.acks).append(acks);
+            self.flusher_bell.ring();
+        }
+    }
+
+    pub(crate) fn take_acks(&self) -> Vec<PendingAck> {
+        std::mem::take(&mut *lock(&self.acks))
+    }
+
+    pub(crate) fn set_place(&self, place: FilePlace) {
+        *lock(&self.place) = Some(place);
+    }
+
+    pub(crate) fn place(&self) -> Option<FilePlace> {
+        lock(&self.place).clone()
     }
 
     pub(crate) fn end_rewriter(&self) {
@@ -91,17 +115,17 @@ impl Pipeline {
     }
 
     pub(crate) fn set_trouble(&self, error: FlushError) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        *lock(&self.trouble) = Some(error);
         self.troubles.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn clear_trouble(&self) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.trouble) = None;
     }
 
     /// The write that failed last and was not made good since.
     pub(crate) fn trouble(&self) -> Option<FlushError> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.trouble).clone()
     }
 
     /// Failed attempts to write, ever.
@@ -117,6 +141,11 @@ impl Pipeline {
     pub(crate) fn sync_failure(&self) -> Option<FlushError> {
         self.sync_failure.get().cloned()
     }
+}
+
+/// A thread that panicked while it held one of these locks had stored all or nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles from try to try.

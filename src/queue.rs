@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use crossbeam_utils::CachePadded;
 
+use crate::ack::Acked;
 use crate::pipeline::Pipeline;
 
 /// The top bit of the load: nothing is taken any more.
@@ -26,6 +27,8 @@ const PLACE_BYTES: u64 = 64;
 #[derive(Debug)]
 pub(crate) enum Message {
     Event(Bytes),
+    /// An event whose sender waits to hear of it.
+    Acked(Acked),
     /// Everything sent before is to be reported to the flusher.
     Barrier(Barrier),
 }
@@ -41,6 +44,7 @@ impl Message {
     fn cost(&self) -> u64 {
         match self {
             Self::Event(body) => body.len() as u64 + PLACE_BYTES,
+            Self::Acked(acked) => acked.event_bytes() as u64 + PLACE_BYTES,
             Self::Barrier(_) => PLACE_BYTES,
         }
     }
@@ -209,6 +213,11 @@ impl Queue {
                 Err(Refused::Full(message)) => message,
             };
         }
+    }
+
+    /// Wakes the receiving thread, for a message that somebody waits for.
+    pub(crate) fn ring(&self) {
+        self.pipeline.rewriter_bell.ring();
     }
 
     /// Lets no message in from now on. Those that are in, or are just being pushed, still come out.

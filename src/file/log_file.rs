@@ -98,6 +98,16 @@ impl LogFile {
         }
     }
 
+    /// Takes back the last `bytes` bytes.
+    pub(crate) fn shorten_by(&mut self, bytes: u64) -> DiskResult<()> {
+        if bytes > 0 {
+            let end = self.file.bytes()?.saturating_sub(bytes);
+            self.file.set_len(end)?;
+            self.bytes = end;
+        }
+        Ok(())
+    }
+
     /// Cuts what follows the last line feed behind offset `from`; gives how many bytes that were.
     ///
     /// For a disk that is full in the middle of a line, when writing is given up: the journal still has the line.

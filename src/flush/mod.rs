@@ -4,9 +4,11 @@
 //! writes whole lines. A write that fails is tried again, later and later; nothing is lost, because the segments are
 //! not given back until they are written. A sync that fails is never tried again.
 
+mod acks;
 mod policy;
 mod sink;
 
+pub(crate) use acks::{FilePlace, PendingAck};
 pub use policy::SyncPolicy;
 pub(crate) use sink::Sink;
 
@@ -67,6 +69,7 @@ impl Drop for EndGuard {
         self.pipeline.give_up();
         (self.close_queue)();
         drop(self.pipeline.take_requests());
+        drop(self.pipeline.take_acks());
     }
 }
 
@@ -98,6 +101,7 @@ impl Flusher {
         let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
         loop {
             self.requests.append(&mut self.pipeline.take_requests());
+            self.lines.acks().add(self.pipeline.take_acks());
             // Looked up before anything is written: what the rewriter did before it ended is then written below.
             let last_round = self.pipeline.rewriter_has_ended();
             let now = Instant::now();
@@ -131,6 +135,7 @@ impl Flusher {
         }
         last_round
             || !self.requests.is_empty()
+            || self.lines.acks().want_write()
             || now - since >= self.schedule.gather
             || self.lines.segment_is_full()
             || self.rejects.segment_is_full()
@@ -193,7 +198,7 @@ impl Flusher {
             SyncPolicy::Interval(interval) => last_round || self.last_sync.elapsed() >= interval,
         };
         let by_request = self.requests.iter().any(|request| request.synced);
-        if unsynced && (by_policy || by_request) {
+        if unsynced && (by_policy || by_request || self.lines.acks().want_sync()) {
             self.sync();
         }
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
@@ -283,6 +288,8 @@ impl Flusher {
         for request in self.requests.drain(..) {
             let _ = request.reply.send(Err(failure.clone()));
         }
+        self.lines.acks().add(self.pipeline.take_acks());
+        self.lines.acks().fail_all(&failure);
         // Shortening needs no space. Where it fails all the same, the next opening completes the line in place.
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);

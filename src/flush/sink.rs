@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::acks::{Acks, FilePlace};
 use crate::error::FlushError;
 use crate::file::disk::{Disk, DiskResult};
 use crate::file::{Interference, LogFile};
@@ -23,6 +24,10 @@ pub(crate) struct Sink {
     anchored_bytes: u64,
     /// The first sync that failed: there is no other one after it.
     sync_failure: Option<FlushError>,
+    /// The file as acknowledgements name it.
+    place: Option<FilePlace>,
+    /// Who waits for lines of this stream.
+    acks: Acks,
 }
 
 impl Sink {
@@ -36,17 +41,28 @@ impl Sink {
             anchored_bytes: 0,
             disk,
             sync_failure: None,
+            place: None,
+            acks: Acks::default(),
         }
     }
 
     /// Creates the file and anchors the stream to it.
-    pub(crate) fn create_file(&mut self, control: &mut Control) -> DiskResult<()> {
+    pub(crate) fn create_file(
+        &mut self,
+        control: &mut Control,
+        pipeline: &Pipeline,
+    ) -> DiskResult<()> {
         let file = LogFile::create(&self.disk, &self.path)?;
-        self.anchor_to(file, control)
+        self.anchor_to(file, control, pipeline)
     }
 
     /// Goes on with `file` at its end. The anchor is moved before the first byte is written.
-    fn anchor_to(&mut self, file: LogFile, control: &mut Control) -> DiskResult<()> {
+    fn anchor_to(
+        &mut self,
+        file: LogFile,
+        control: &mut Control,
+        pipeline: &Pipeline,
+    ) -> DiskResult<()> {
         let anchor = Anchor {
             file_name: file.name(),
             file_bytes: file.bytes(),
@@ -54,6 +70,12 @@ impl Sink {
         };
         control.set_anchor(self.stream, &anchor)?;
         self.anchored_bytes = file.bytes();
+        if self.stream == Stream::Lines {
+            let (path, position) = (file.path().into(), self.end.position());
+            let place = FilePlace { file: path, file_bytes: file.bytes(), position };
+            pipeline.set_place(place.clone());
+            self.place = Some(place);
+        }
         self.file = Some(file);
         Ok(())
     }
@@ -62,7 +84,7 @@ impl Sink {
     pub(crate) fn write(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         let counters = &pipeline.counters.flusher;
         while self.end.is_behind() {
-            self.settle_file(control, counters)?;
+            self.settle_file(control, pipeline)?;
             let pending = self.end.pending();
             let Some(file) = &mut self.file else { break };
             let written = file.append(pending)?;
@@ -70,6 +92,7 @@ impl Sink {
             control.set_written(self.stream, self.end.position());
             counters.writes.add_alone(1);
             self.count_written(counters, written as u64);
+            self.acks.note_written(self.end.position(), self.place.as_ref());
             // A segment that was read to its end is given back at once: the rewriter may wait for it.
             self.end.pending();
             pipeline.rewriter_bell.ring_if_idle();
@@ -85,40 +108,48 @@ impl Sink {
     }
 
     /// Makes sure that there is a file, and that it is still the one of its name and of our length.
-    fn settle_file(&mut self, control: &mut Control, counters: &FlusherCounters) -> DiskResult<()> {
-        let Some(file) = &mut self.file else { return self.create_file(control) };
+    fn settle_file(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
+        let Some(file) = &mut self.file else { return self.create_file(control, pipeline) };
         match file.check()? {
             None => Ok(()),
             Some(interference) => {
-                counters.files_changed_by_others.add_alone(1);
-                self.settle_with_others(interference, control, counters)
+                pipeline.counters.flusher.files_changed_by_others.add_alone(1);
+                self.settle_with_others(interference, control, pipeline)
             }
         }
     }
 
+    /// Goes on with the file as others left it. A line that was written in part is begun anew: half
+    /// a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
         interference: Interference,
         control: &mut Control,
-        counters: &FlusherCounters,
+        pipeline: &Pipeline,
     ) -> DiskResult<()> {
-        if interference == Interference::Replaced {
-            // The lines in the file that was moved are to be as safe as those in one that we close. A failure is kept
-            // in `sync_failure`, where the flusher finds it.
-            let _ = self.sync(control, counters);
-        }
-        let Some(file) = self.file.take() else { return Ok(()) };
-        let file = match interference {
-            Interference::Resized => file,
+        let Some(mut file) = self.file.take() else { return Ok(()) };
+        let reopened = match interference {
+            Interference::Resized => None,
             Interference::Replaced => match file.reopen() {
-                Ok(reopened) => reopened,
+                Ok(reopened) => Some(reopened),
                 Err(error) => {
                     self.file = Some(file);
                     return Err(error);
                 }
             },
         };
-        self.anchor_to(file, control)
+        let part = self.end.unfinished_line_bytes();
+        self.end.step_back(part);
+        control.set_written(self.stream, self.end.position());
+        if let Some(reopened) = reopened {
+            // The lines in the file that was moved are to be as whole and as safe as those in one
+            // that we close ourselves. A failure is kept in `sync_failure`.
+            let _ = file.shorten_by(part as u64);
+            self.file = Some(file);
+            let _ = self.sync(control, &pipeline.counters.flusher);
+            file = reopened;
+        }
+        self.anchor_to(file, control, pipeline)
     }
 
     /// Makes what was written survive a power loss. The only place where a file of lines is synced; after a failure it
@@ -129,19 +160,23 @@ impl Sink {
         counters: &FlusherCounters,
     ) -> Result<(), FlushError> {
         if let Some(failure) = &self.sync_failure {
+            self.acks.fail_syncs(failure);
             return Err(failure.clone());
         }
         let Some(file) = self.file.as_ref().filter(|_| self.is_unsynced()) else { return Ok(()) };
         counters.syncs.add_alone(1);
         if let Err(error) = file.sync() {
             counters.sync_errors.add_alone(1);
-            return Err(self.sync_failure.insert(FlushError::sync(error)).clone());
+            let failure = self.sync_failure.insert(FlushError::sync(error));
+            self.acks.fail_syncs(failure);
+            return Err(failure.clone());
         }
         if self.stream == Stream::Lines {
             counters.bytes_synced.add_alone(self.end.position() - self.synced);
         }
         self.synced = self.end.position();
         control.set_synced(self.stream, self.synced);
+        self.acks.note_synced(self.synced);
         Ok(())
     }
 
@@ -157,6 +192,11 @@ impl Sink {
         let cut = file.cut_to_line(self.anchored_bytes)?;
         control.set_written(self.stream, self.end.position() - cut);
         Ok(())
+    }
+
+    /// Those who wait for lines of this stream.
+    pub(crate) fn acks(&mut self) -> &mut Acks {
+        &mut self.acks
     }
 
     /// Whether something waits to be written.

@@ -184,6 +184,23 @@ impl ReadEnd {
         self.position += bytes as u64;
     }
 
+    /// The bytes that were consumed of a line whose end was not. Lines never cross segments.
+    pub(crate) fn unfinished_line_bytes(&self) -> usize {
+        let to = (self.position - self.start) as usize;
+        let consumed = match self.ring.mapping(self.sequence) {
+            // SAFETY: consumed bytes of a segment that is not released are published, and the write
+            // end does not touch them.
+            Some(mapping) => unsafe { mapping.slice(HEADER_BYTES..HEADER_BYTES + to) },
+            None => &[],
+        };
+        consumed.iter().rev().take_while(|&&byte| byte != b'\n').count()
+    }
+
+    /// Makes the last `bytes` bytes that were consumed pending again; not beyond the segment.
+    pub(crate) fn step_back(&mut self, bytes: usize) {
+        self.position = self.position.saturating_sub(bytes as u64).max(self.start);
+    }
+
     /// The position of the next byte to read.
     pub(crate) fn position(&self) -> u64 {
         self.position
@@ -252,6 +269,18 @@ mod tests {
         write.publish();
         read.consume(8);
         assert_eq!(read.pending(), b"x\n");
+    }
+
+    #[test]
+    fn a_line_that_was_read_in_part_can_be_read_again() {
+        let (mut write, mut read) = plain_ring(2, 32);
+        assert!(put(&mut write, b"one\n") && put(&mut write, b"three\n"));
+        write.publish();
+        read.consume(7);
+        assert_eq!(read.unfinished_line_bytes(), 3);
+        read.step_back(3);
+        assert_eq!(read.unfinished_line_bytes(), 0);
+        assert_eq!(read.pending(), b"three\n");
     }
 
     #[test]

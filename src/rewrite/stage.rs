@@ -10,8 +10,10 @@ use bytes::Bytes;
 
 use super::record::RejectRecord;
 use super::{Reason, Rejection, Rewriter};
+use crate::ack::{AckError, Acked, Durability};
 use crate::bell::Sleep;
 use crate::error::FlushError;
+use crate::flush::PendingAck;
 use crate::journal::WriteEnd;
 use crate::pipeline::{Pipeline, Positions, Request};
 use crate::queue::{Barrier, Message, QueueEnd};
@@ -39,6 +41,20 @@ pub(crate) struct Stage {
     nap_max: Duration,
     /// Events that were accepted and cannot be journaled any more.
     left: Vec<Bytes>,
+    /// Acknowledgements of this batch that wait for the flusher.
+    acks: Vec<PendingAck>,
+}
+
+/// What became of an event.
+enum Put {
+    /// Its line is journaled, from position `start` on.
+    Line {
+        start: u64,
+        line_bytes: u64,
+    },
+    Rejected(Rejection),
+    /// It cannot be journaled any more.
+    Left,
 }
 
 /// Says that the thread has ended, also when it panics, so that nobody waits for it.
@@ -70,6 +86,7 @@ impl Stage {
             pipeline,
             nap_max,
             left: Vec::new(),
+            acks: Vec::new(),
         }
     }
 
@@ -111,6 +128,11 @@ impl Stage {
                     events += 1;
                     self.put(event);
                 }
+                Message::Acked(acked) => {
+                    bytes += acked.event_bytes() as u64;
+                    events += 1;
+                    self.put_acked(acked);
+                }
                 Message::Barrier(barrier) => self.pass_on(barrier),
             }
         }
@@ -122,36 +144,61 @@ impl Stage {
             self.lines.publish();
             self.rejects.publish();
             self.queue.make_room();
+            self.pipeline.add_acks(&mut self.acks);
             self.pipeline.flusher_bell.ring_if_idle();
         }
         taken
     }
 
     /// Makes the line of an event, or the record of its rejection.
-    fn put(&mut self, event: Bytes) {
-        if self.pipeline.has_given_up() && !self.left.is_empty() {
+    fn put(&mut self, event: Bytes) -> Put {
+        if !self.left.is_empty() {
+            // Nothing may pass an event that was left.
             self.left.push(event);
-            return;
+            return Put::Left;
         }
         let rejection = if event.len() > self.event_bytes_max {
             Rejection::new(Reason::TooLarge, self.event_bytes_max)
         } else {
             if make_room(&mut self.lines, event.len(), &self.pipeline).is_err() {
                 self.left.push(event);
-                return;
+                return Put::Left;
             }
             match self.rewriter.rewrite_into(&event, self.lines.tail()) {
                 Ok(line_bytes) => {
+                    let start = self.lines.position();
                     self.lines.commit(line_bytes);
                     self.lines.mark();
                     self.pipeline.counters.rewriter.events_journaled.add_alone(1);
-                    return;
+                    return Put::Line { start, line_bytes: line_bytes as u64 };
                 }
                 Err(rejection) => rejection,
             }
         };
-        if self.reject(&event, rejection).is_err() {
-            self.left.push(event);
+        match self.reject(&event, rejection) {
+            Ok(()) => Put::Rejected(rejection),
+            Err(GaveUp) => {
+                self.left.push(event);
+                Put::Left
+            }
+        }
+    }
+
+    /// Does the same for an event whose sender waits to hear of it.
+    #[cold]
+    fn put_acked(&mut self, acked: Acked) {
+        match self.put(acked.take_event()) {
+            Put::Line { start, line_bytes } => match self.pipeline.place() {
+                Some(place) if acked.durability() == Durability::Journaled => {
+                    acked.complete(Ok(place.position_of(start, line_bytes)));
+                }
+                _ => self.acks.push(PendingAck { acked, start, line_bytes }),
+            },
+            Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
+            Put::Left => {
+                let failure = self.pipeline.trouble().unwrap_or(FlushError::Closed);
+                acked.complete(Err(AckError::Failed(failure)));
+            }
         }
     }
 

@@ -1,0 +1,280 @@
+//! Acknowledged sends: the sender learns what became of its event.
+//!
+//! The event, the level that was asked for and the outcome share one small allocation, an [`Arc`],
+//! which goes through the queue instead of the event and is the only cost of an acknowledgement.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::error::FlushError;
+use crate::rewrite::Rejection;
+
+/// What an event must have reached before its [`Ack`] is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Durability {
+    /// Its line is committed in the journal: it survives `kill -9`, **not** a power loss.
+    Journaled,
+    /// It was written to the CDR file by `write(2)`: readers see it. Survives the same.
+    Written,
+    /// An `fdatasync(2)` of the CDR file returned after that: it survives a power loss too.
+    Synced,
+}
+
+/// Where the line of an acknowledged event is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Position {
+    /// The CDR file. With [`Durability::Journaled`] the one that it will be in, unless the file is
+    /// replaced before the line is written.
+    pub file: Arc<Path>,
+    /// The offset of its first byte in the file.
+    pub offset: u64,
+    /// Its length in bytes, the line feed counted.
+    pub line_bytes: u64,
+}
+
+/// Why an event did not become a line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AckError {
+    /// It is no event. Its body is in the rejects file, or on the way there: as safe as a journaled
+    /// line.
+    Rejected(Rejection),
+    /// It did not reach the level that was asked for: the appender gave up or ended before, or a
+    /// sync has failed. The line may be in the file all the same.
+    Failed(FlushError),
+}
+
+impl fmt::Display for AckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(rejection) => write!(f, "the body is no event: {rejection}"),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for AckError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Rejected(rejection) => Some(rejection),
+            Self::Failed(error) => Some(error),
+        }
+    }
+}
+
+type Outcome = Result<Position, AckError>;
+
+/// What sender and threads share.
+struct Shared {
+    durability: Durability,
+    event_bytes: usize,
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+struct State {
+    /// Until the rewriter takes it.
+    event: Bytes,
+    outcome: Option<Outcome>,
+    waker: Option<Waker>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A future that is ready when an event has reached its [`Durability`], or will not.
+///
+/// Made by [`Producer::send_acked`](crate::Producer::send_acked). It needs no particular runtime,
+/// and none at all with [`wait`](Self::wait). Dropping it gives up the answer, not the event.
+#[must_use = "an acknowledgement says something only to those who wait for it"]
+pub struct Ack(Arc<Shared>);
+
+impl Ack {
+    /// Waits for the outcome on this thread.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError`] where the event did not become a line of that durability.
+    pub fn wait(self) -> Result<Position, AckError> {
+        let mut state = self.0.state();
+        loop {
+            match state.outcome.take() {
+                Some(outcome) => return outcome,
+                None => state = self.0.done.wait(state).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    /// Waits for the outcome on this thread, for `timeout` at most. Gives the acknowledgement back
+    /// where there is none by then, to be asked again.
+    ///
+    /// # Errors
+    ///
+    /// The acknowledgement itself.
+    pub fn wait_timeout(self, timeout: Duration) -> Result<Result<Position, AckError>, Self> {
+        let end = Instant::now().checked_add(timeout);
+        let mut state = self.0.state();
+        loop {
+            if let Some(outcome) = state.outcome.take() {
+                return Ok(outcome);
+            }
+            let left = match end {
+                Some(end) => end.saturating_duration_since(Instant::now()),
+                None => timeout,
+            };
+            if left.is_zero() {
+                drop(state);
+                return Err(self);
+            }
+            let waited = self.0.done.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Future for Ack {
+    type Output = Result<Position, AckError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.0.state();
+        if let Some(outcome) = state.outcome.take() {
+            return Poll::Ready(outcome);
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ack").field("durability", &self.0.durability).finish_non_exhaustive()
+    }
+}
+
+/// The other end of an [`Ack`]: an event with somebody who waits for it. Dropped without an
+/// outcome, it says that the appender ended, so that nobody waits for ever.
+pub(crate) struct Acked(Arc<Shared>);
+
+/// An event to be sent, and the acknowledgement to be waited for.
+pub(crate) fn acked(event: Bytes, durability: Durability) -> (Acked, Ack) {
+    let shared = Arc::new(Shared {
+        durability,
+        event_bytes: event.len(),
+        state: Mutex::new(State { event, outcome: None, waker: None }),
+        done: Condvar::new(),
+    });
+    (Acked(shared.clone()), Ack(shared))
+}
+
+impl Acked {
+    pub(crate) fn durability(&self) -> Durability {
+        self.0.durability
+    }
+
+    pub(crate) fn event_bytes(&self) -> usize {
+        self.0.event_bytes
+    }
+
+    /// Takes the event out.
+    pub(crate) fn take_event(&self) -> Bytes {
+        std::mem::take(&mut self.0.state().event)
+    }
+
+    /// Says what became of the event. Only the first word counts.
+    pub(crate) fn complete(&self, outcome: Outcome) {
+        let mut state = self.0.state();
+        if state.outcome.is_some() {
+            return;
+        }
+        state.outcome = Some(outcome);
+        let waker = state.waker.take();
+        drop(state);
+        self.0.done.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Acked {
+    fn drop(&mut self) {
+        self.complete(Err(AckError::Failed(FlushError::Closed)));
+    }
+}
+
+impl fmt::Debug for Acked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acked").field("event_bytes", &self.0.event_bytes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    const _: fn() = || {
+        fn is_send_and_sync<T: Send + Sync>() {}
+        is_send_and_sync::<Ack>();
+    };
+
+    fn position() -> Position {
+        Position { file: Path::new("CDR.log").into(), offset: 7, line_bytes: 3 }
+    }
+
+    #[test]
+    fn the_outcome_comes_to_the_one_who_waits() {
+        let (acked, ack) = acked(Bytes::from_static(b"event"), Durability::Written);
+        assert_eq!(acked.take_event(), "event");
+        let ack = ack.wait_timeout(Duration::from_millis(1)).unwrap_err();
+        let waiter = std::thread::spawn(move || ack.wait());
+        acked.complete(Ok(position()));
+        drop(acked);
+        assert_eq!(waiter.join().unwrap().unwrap(), position());
+    }
+
+    #[test]
+    fn an_end_without_an_outcome_says_so() {
+        let (acked, ack) = acked(Bytes::new(), Durability::Synced);
+        drop(acked);
+        assert!(matches!(ack.wait(), Err(AckError::Failed(FlushError::Closed))));
+    }
+
+    #[test]
+    fn a_polled_future_is_woken_once_and_ready() {
+        #[derive(Default)]
+        struct Counting(AtomicUsize);
+        impl Wake for Counting {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let counting = Arc::new(Counting::default());
+        let waker = Waker::from(counting.clone());
+        let mut context = Context::from_waker(&waker);
+        let (acked, mut ack) = acked(Bytes::new(), Durability::Synced);
+        for _ in 0..2 {
+            assert!(Pin::new(&mut ack).poll(&mut context).is_pending());
+        }
+        acked.complete(Ok(position()));
+        acked.complete(Err(AckError::Failed(FlushError::Closed)));
+        assert_eq!(counting.0.load(Ordering::SeqCst), 1);
+        assert!(matches!(Pin::new(&mut ack).poll(&mut context), Poll::Ready(Ok(_))));
+    }
+}
