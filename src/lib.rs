@@ -34,3 +34,8 @@ pub use journal::Recovery;
 pub use producer::Producer;
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
 pub use stats::Stats;
+
+/// The examples of the README, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;
