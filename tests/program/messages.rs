@@ -86,6 +86,8 @@ fn wrong_usage_gives_exit_code_2_and_touches_nothing() {
         &["--sync", "sometimes"],
         &["--patience", "-1"],
         &["--event-bytes-max", "many"],
+        &["--event-bytes-max", "0"],
+        &["--event-bytes-max", "1073741825"],
     ] {
         run(append(&target).args(arguments)).expect(2, &["--help"]);
     }
@@ -93,13 +95,6 @@ fn wrong_usage_gives_exit_code_2_and_touches_nothing() {
     run(cdrlog().arg("no-such-command")).expect(2, &["no-such-command"]);
     run(cdrlog().args(["completions", "no-such-shell"])).expect(2, &["no-such-shell"]);
     assert!(!target.exists());
-}
-
-#[test]
-fn an_option_out_of_its_range_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let ended = run(append(directory.path()).args(["--event-bytes-max", "0"])).expect(1, &[]);
-    assert_eq!(ended.only_message(), "cdrlog: event_bytes_max must be at least 1");
 }
 
 #[test]
