@@ -1,7 +1,7 @@
 //! What the threads of one appender share: bells, counters, and the state of failure.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -28,7 +28,7 @@ pub(crate) struct Request {
 /// Shared by the appender, the rewriter thread and the flusher thread.
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Counters,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_bell: Bell,
     /// Wakes the flusher thread.

@@ -312,12 +312,13 @@ mod tests {
     #[test]
     fn a_damaged_control_file_is_told_from_a_sound_one() {
         let (file, mut control) = control_file();
-        for slot in 0..2_u64 {
+        for slot in 0..2 {
             control.set_anchor(Stream::Lines, &anchor("CDR.a.log", slot)).unwrap();
-            file.write_all_at(b"?", slot_offset(Stream::Lines, slot as usize) as u64 + 30).unwrap();
         }
-        control.set_anchor(Stream::Lines, &anchor("CDR.a.log", 2)).unwrap();
-        file.write_all_at(b"?", slot_offset(Stream::Lines, 1) as u64 + 30).unwrap();
+        for slot in 0..2 {
+            assert!(state(&file).stream(Stream::Lines).anchor.is_some());
+            file.write_all_at(b"?", slot_offset(Stream::Lines, slot) as u64 + 30).unwrap();
+        }
         assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Anchor);
         file.write_all_at(b"?", 18).unwrap();
         assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Checksum);

@@ -22,6 +22,7 @@ use super::folder::{Folder, JournalError};
 use super::segment::{HEADER_BYTES, SegmentHeader};
 use crate::file::disk::{self, At, DiskResult};
 use crate::file::{LogFile, Stamp};
+use crate::rewrite;
 
 /// How much is copied at once.
 const COPY_BYTES: usize = 256 << 10;
@@ -218,8 +219,12 @@ impl Session<'_> {
         let Some(file) = disk::open_existing(&path)? else { return Ok(()) };
         let file_bytes = file.metadata().at("examine", &path)?.len();
         let synced_bytes = anchor.file_bytes + state.synced.saturating_sub(anchor.position);
-        let whole =
-            whole_lines_end(&file, synced_bytes.min(file_bytes), file_bytes).at("read", &path)?;
+        let is_whole = match stream {
+            Stream::Lines => rewrite::is_whole_line,
+            Stream::Rejects => rewrite::is_whole_record,
+        };
+        let from = synced_bytes.min(file_bytes);
+        let whole = whole_lines_end(&file, from, file_bytes, is_whole).at("read", &path)?;
         if whole < file_bytes {
             let torn = keep_torn(&path, &file, whole, file_bytes)?;
             file.set_len(whole).at("shorten", &path)?;
@@ -296,7 +301,12 @@ fn ends_with_line_feed(segments: &[(PathBuf, File, SegmentHeader)]) -> DiskResul
 }
 
 /// The offset behind the last whole line, looking from `from` on, which is behind a whole line.
-fn whole_lines_end(file: &File, from: u64, file_bytes: u64) -> io::Result<u64> {
+fn whole_lines_end(
+    file: &File,
+    from: u64,
+    file_bytes: u64,
+    is_whole: fn(&[u8]) -> bool,
+) -> io::Result<u64> {
     let mut whole = from;
     let mut line = Vec::new();
     let mut block = vec![0_u8; COPY_BYTES];
@@ -309,7 +319,7 @@ fn whole_lines_end(file: &File, from: u64, file_bytes: u64) -> io::Result<u64> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             line.extend_from_slice(part);
             if part.ends_with(b"\n") {
-                if !crate::rewrite::is_whole_line(&line) {
+                if !is_whole(&line) {
                     return Ok(whole);
                 }
                 whole += line.len() as u64;

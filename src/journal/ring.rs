@@ -125,6 +125,11 @@ impl WriteEnd {
         self.position
     }
 
+    /// The bytes that a segment holds.
+    pub(crate) fn segment_bytes(&self) -> usize {
+        self.ring.segment_bytes
+    }
+
     /// The number of segments that were ended: the read end has something to do when it grows.
     pub(crate) fn segments_ended(&self) -> u64 {
         self.sequence + u64::from(self.ended)

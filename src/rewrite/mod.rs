@@ -11,7 +11,7 @@ mod whole_line;
 
 pub use reason::{Reason, Rejection};
 pub(crate) use stage::Stage;
-pub(crate) use whole_line::is_whole_line;
+pub(crate) use whole_line::{is_whole_line, is_whole_record};
 
 /// The largest event by default, in bytes: 1 MiB.
 pub const EVENT_BYTES_MAX_DEFAULT: usize = 1 << 20;

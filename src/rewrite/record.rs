@@ -16,6 +16,9 @@ use super::Rejection;
 /// Bytes of a body in a part of a record: a multiple of three, so that the base64 of the parts joins up.
 const PART_BYTES: usize = 12 << 10;
 
+/// What a record takes beside its body, at most.
+const FRAME_BYTES_MAX: usize = 256;
+
 /// The parts of a record, one after the other; none is longer than about six times [`PART_BYTES`].
 pub(crate) struct RejectRecord<'a> {
     body: Body<'a>,
@@ -40,6 +43,15 @@ impl<'a> RejectRecord<'a> {
     pub(crate) fn new(body: &'a [u8], rejection: Rejection, at_ms: u128) -> Self {
         let body = simdutf8::basic::from_utf8(body).map_or(Body::Bytes(body), Body::Text);
         Self { body, rejection, at_ms, step: Step::Head }
+    }
+
+    /// What the record takes at most: six bytes for each of a text, the longest escape there is.
+    pub(crate) fn bytes_max(&self) -> usize {
+        let body_bytes_max = match self.body {
+            Body::Text(text) => text.len().saturating_mul(6),
+            Body::Bytes(bytes) => bytes.len().saturating_mul(2),
+        };
+        FRAME_BYTES_MAX.saturating_add(body_bytes_max)
     }
 
     fn head(&self) -> Vec<u8> {
@@ -126,6 +138,9 @@ mod tests {
             .collect();
         assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
         assert!(bytes.ends_with(b"}\n"));
+        let rejection = Rejection::new(Reason::EventNotAString, usize::MAX);
+        let longest = RejectRecord::new(body, rejection, u128::MAX);
+        assert!(longest.bytes_max() >= longest.flatten().count());
         serde_json::from_slice(&bytes).unwrap()
     }
 

@@ -155,26 +155,38 @@ impl Stage {
         }
     }
 
-    /// Writes the record of a rejected body to the journal, in parts where it is larger than a segment.
+    /// Writes the record of a rejected body to the journal: whole, or in parts where it may be larger than a segment.
+    /// A kill between two parts leaves a record that the next opening closes, so only those may be cut.
     #[cold]
     fn reject(&mut self, event: &Bytes, rejection: Rejection) -> Result<(), GaveUp> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        for part in RejectRecord::new(event, rejection, at) {
-            let mut rest = part.as_slice();
-            while !rest.is_empty() {
-                make_room(&mut self.rejects, 1, &self.pipeline)?;
-                let tail = self.rejects.tail();
-                let step = rest.len().min(tail.len());
-                let (now, later) = rest.split_at(step);
-                if let Some(room) = tail.get_mut(..step) {
-                    room.copy_from_slice(now);
-                }
-                self.rejects.commit(step);
-                rest = later;
+        let record = RejectRecord::new(event, rejection, at);
+        if record.bytes_max() <= self.rejects.segment_bytes() {
+            let record: Vec<u8> = record.flatten().collect();
+            make_room(&mut self.rejects, record.len(), &self.pipeline)?;
+            self.put_reject_bytes(&record)?;
+        } else {
+            for part in record {
+                self.put_reject_bytes(&part)?;
             }
         }
         self.rejects.mark();
         self.pipeline.counters.rewriter.events_rejected.add_alone(1);
+        Ok(())
+    }
+
+    /// Stores bytes of a record into as many segments as it takes.
+    fn put_reject_bytes(&mut self, mut bytes: &[u8]) -> Result<(), GaveUp> {
+        while !bytes.is_empty() {
+            make_room(&mut self.rejects, 1, &self.pipeline)?;
+            let tail = self.rejects.tail();
+            let (now, later) = bytes.split_at(bytes.len().min(tail.len()));
+            if let Some(room) = tail.get_mut(..now.len()) {
+                room.copy_from_slice(now);
+            }
+            self.rejects.commit(now.len());
+            bytes = later;
+        }
         Ok(())
     }
 

@@ -1,14 +1,77 @@
-//! Tells a whole CDR line from a torn one.
+//! Tells whole lines from torn ones, by the rewriter itself: a line is whole if it is what the rewriter makes of the
+//! body that it must have come from.
 
-use super::{Reason, Rewriter};
+use super::{Rewriter, token};
 
-/// Whether `line`, its line feed included, is a line as the rewriter makes them: one JSON object on one line.
+/// Whether `line`, its line feed included, is one whole line of a CDR.
 pub(crate) fn is_whole_line(line: &[u8]) -> bool {
-    let Some(text) = line.strip_suffix(b"\n") else { return false };
-    if !text.starts_with(b"{\"") || !text.ends_with(b"}") || text.contains(&0) {
+    let Some(body) = body_of(line) else { return false };
+    let mut again = Vec::new();
+    unlimited().rewrite(&body, &mut again).is_ok() && again == line
+}
+
+/// A body of which `line` is the line: its members, and the name of the event as the last one.
+fn body_of(line: &[u8]) -> Option<Vec<u8>> {
+    let name_end = token::string_end(line, 1).ok()?;
+    let name = line.strip_prefix(b"{")?.get(..name_end - 1)?;
+    let members = line.get(name_end..)?.strip_prefix(b":")?.strip_suffix(b"}}\n")?;
+    let comma: &[u8] = if members == b"{" { b"" } else { b"," };
+    Some([members, comma, b"\"event\":", name, b"}"].concat())
+}
+
+/// Whether `line`, its line feed included, is one whole record of a rejects file.
+pub(crate) fn is_whole_record(line: &[u8]) -> bool {
+    let Some(members) =
+        line.strip_suffix(b"}\n").filter(|members| members.starts_with(b"{\"reason\":"))
+    else {
         return false;
+    };
+    unlimited().rewrite(&[members, b",\"event\":\"rejected\"}"].concat(), &mut Vec::new()).is_ok()
+}
+
+const fn unlimited() -> Rewriter {
+    Rewriter::with_event_bytes_max(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Reason, Rejection, record::RejectRecord};
+    use super::*;
+
+    #[test]
+    fn lines_of_the_rewriter_are_whole_and_every_piece_of_one_is_not() {
+        let mut deep = b"{\"a\":".to_vec();
+        deep.extend(b"[".repeat(127).into_iter().chain(b"]".repeat(127)));
+        deep.extend(b",\"event\":\"deep\"}");
+        let bodies: [&[u8]; 5] = [
+            br#"{"event":"event","a":{"event":1}}"#,
+            br#"{"event":"only"}"#,
+            br#"{ "a" : 1 , "event":"x\"y" , "b":"\u00e9" }"#,
+            "{\"\u{e9}\":\"\u{e9}\",\"event\":\"\u{e9}\"}".as_bytes(),
+            &deep,
+        ];
+        for body in bodies {
+            let mut line = Vec::new();
+            Rewriter::new().rewrite(body, &mut line).unwrap();
+            assert!(is_whole_line(&line), "{}", String::from_utf8_lossy(&line));
+            for cut in 0..line.len() {
+                assert!(!is_whole_line(&line[..cut]));
+                assert!(!is_whole_line(&[&line[..cut], b"\n"].concat()) || cut == line.len() - 1);
+                assert!(!is_whole_line(&[&line[..cut], b"\0", &line[cut + 1..]].concat()));
+            }
+            assert!(!is_whole_line(&[&line[..line.len() - 1], b"}\n"].concat()));
+        }
     }
-    // Valid JSON with no root `event` is all that the scan can object to in a line of ours.
-    let scanned = Rewriter::with_event_bytes_max(usize::MAX).rewrite(text, &mut Vec::new());
-    matches!(scanned, Err(rejection) if matches!(rejection.reason, Reason::EventMissing | Reason::EventNotAString))
+
+    #[test]
+    fn records_of_rejects_are_whole_and_every_piece_of_one_is_not() {
+        let rejection = Rejection::new(Reason::Empty, 0);
+        let record: Vec<u8> =
+            RejectRecord::new(b"{\"event\":}\n\0", rejection, 7).flatten().collect();
+        assert!(is_whole_record(&record));
+        for cut in 0..record.len() - 1 {
+            assert!(!is_whole_record(&[&record[..cut], b"\n"].concat()));
+            assert!(!is_whole_record(&[&record[..cut], b"\0", &record[cut + 1..]].concat()));
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub fn files(directory: &Path, prefix: &str) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix))
+        .filter(|path| !path.to_str().unwrap().contains(".torn"))
         .collect();
     paths.sort();
     paths

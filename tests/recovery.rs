@@ -1,0 +1,192 @@
+//! The next opening finishes what the last process left, whatever it left.
+//!
+//! A copy of the directory of an appender that is at rest is what a kill at that moment leaves. These tests take such
+//! copies, damage them as a kill, a power loss or another program would, and open them.
+
+#[expect(dead_code, reason = "shared by several test files")]
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cdrlog::{Appender, OpenError};
+use common::{body, cdr, files, line, lines, rejects};
+
+/// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in the journal.
+fn killed(written: u64, journaled: u64) -> tempfile::TempDir {
+    let original = tempfile::tempdir().unwrap();
+    let appender =
+        Appender::builder(&original).flush_interval(Duration::from_secs(60)).open().unwrap();
+    let producer = appender.producer();
+    (0..written).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    appender.flush().unwrap();
+    (written..written + journaled)
+        .for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    while appender.stats().events_accepted < written + journaled {
+        std::thread::yield_now();
+    }
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(original.path(), copy.path());
+    copy
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn cdr_file(directory: &Path) -> PathBuf {
+    files(directory, "CDR.").remove(0)
+}
+
+fn journal_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(".cdrlog").join(name)
+}
+
+/// Opens and closes; gives what the opening repaired.
+fn reopen(directory: &Path) -> cdrlog::Recovery {
+    let appender = Appender::builder(directory).open().unwrap();
+    let recovery = appender.recovery().clone();
+    appender.close().unwrap();
+    recovery
+}
+
+#[test]
+fn lines_that_were_only_journaled_are_appended_to_the_file_they_belong_to() {
+    let directory = killed(10, 25);
+    let cdr_path = cdr_file(directory.path());
+    let recovery = reopen(directory.path());
+    assert_eq!(fs::read_to_string(&cdr_path).unwrap(), lines(35));
+    assert_eq!(recovery.lines_bytes, (lines(35).len() - lines(10).len()) as u64);
+    assert_eq!(recovery.files, [cdr_path]);
+    assert!(!recovery.power_loss);
+    assert!(reopen(directory.path()).is_nothing());
+    assert_eq!(cdr(directory.path()), lines(35));
+}
+
+#[test]
+fn a_write_that_was_cut_at_any_byte_is_completed() {
+    let directory = killed(3, 4);
+    let journaled = lines(7);
+    for cut in (lines(3).len()..=journaled.len()).step_by(7) {
+        let copy = tempfile::tempdir().unwrap();
+        copy_tree(directory.path(), copy.path());
+        fs::write(cdr_file(copy.path()), &journaled.as_bytes()[..cut]).unwrap();
+        let recovery = reopen(copy.path());
+        assert_eq!(cdr(copy.path()), journaled, "cut at {cut}");
+        assert_eq!(recovery.lines_bytes, (journaled.len() - cut) as u64);
+        assert!(recovery.changed_by_others.is_empty());
+    }
+}
+
+#[test]
+fn rejects_are_finished_like_lines() {
+    let original = tempfile::tempdir().unwrap();
+    let appender =
+        Appender::builder(&original).flush_interval(Duration::from_secs(60)).open().unwrap();
+    for number in 0..5 {
+        appender.producer().send_slice(format!("no event {number}").as_bytes()).unwrap();
+    }
+    while appender.stats().events_rejected < 5 {
+        std::thread::yield_now();
+    }
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(original.path(), copy.path());
+    assert!(reopen(copy.path()).rejects_bytes > 0);
+    let bodies: Vec<_> =
+        rejects(copy.path()).iter().map(|record| record["body"].to_string()).collect();
+    assert_eq!(bodies, (0..5).map(|number| format!("\"no event {number}\"")).collect::<Vec<_>>());
+    assert!(reopen(copy.path()).is_nothing());
+}
+
+#[test]
+fn lines_of_a_file_that_was_taken_away_go_to_a_new_one() {
+    let directory = killed(10, 5);
+    fs::remove_file(cdr_file(directory.path())).unwrap();
+    let recovery = reopen(directory.path());
+    assert_eq!(cdr(directory.path()), (10..15).map(line).collect::<String>());
+    assert_eq!(recovery.changed_by_others.len(), 1);
+    assert!(reopen(directory.path()).is_nothing());
+}
+
+#[test]
+fn a_file_that_others_truncated_gets_what_was_not_written_and_nothing_twice() {
+    let directory = killed(10, 5);
+    fs::write(cdr_file(directory.path()), "").unwrap();
+    assert_eq!(reopen(directory.path()).changed_by_others.len(), 1);
+    assert_eq!(cdr(directory.path()), (10..15).map(line).collect::<String>());
+}
+
+/// Makes the control file one of another boot of the kernel.
+fn change_boot_id(directory: &Path) {
+    let path = journal_file(directory, "control");
+    let mut page = fs::read(&path).unwrap();
+    page[24] ^= 1;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..40]);
+    page[40..44].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(path, page).unwrap();
+}
+
+#[test]
+fn after_a_power_loss_whole_lines_stay_and_the_torn_rest_is_kept_beside() {
+    for torn in
+        ["{\"numbered\":{\"number\":10,\"pad", "\0\0\0\0\n\0", "{\"numbered\":{}}}\n", "x\n"]
+    {
+        let directory = killed(10, 0);
+        change_boot_id(directory.path());
+        let cdr_path = cdr_file(directory.path());
+        fs::write(&cdr_path, lines(10) + torn).unwrap();
+        let recovery = reopen(directory.path());
+        assert!(recovery.power_loss);
+        assert_eq!(fs::read_to_string(&cdr_path).unwrap(), lines(10), "{torn:?}");
+        assert_eq!(recovery.torn_bytes, torn.len() as u64, "{torn:?}");
+        assert_eq!(fs::read_to_string(&recovery.torn_files[0]).unwrap(), torn);
+        assert!(reopen(directory.path()).is_nothing());
+    }
+}
+
+#[test]
+fn a_power_loss_that_tore_nothing_changes_nothing() {
+    let directory = killed(10, 0);
+    change_boot_id(directory.path());
+    let recovery = reopen(directory.path());
+    assert!(recovery.power_loss && recovery.torn_files.is_empty());
+    assert_eq!(cdr(directory.path()), lines(10));
+}
+
+#[test]
+fn damaged_journal_files_are_named_and_left_as_they_are() {
+    for (name, offset) in [("control", 3), ("control", 20), ("journal-0", 1), ("journal-0", 20)] {
+        let directory = killed(10, 5);
+        let path = journal_file(directory.path(), name);
+        let mut content = fs::read(&path).unwrap();
+        content[offset] ^= 0x55;
+        fs::write(&path, &content).unwrap();
+        let error = Appender::builder(directory.path()).open().unwrap_err();
+        assert!(
+            matches!(&error, OpenError::Damaged { path: named, .. } if *named == path),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).unwrap(), content);
+        assert_eq!(cdr(directory.path()), lines(10));
+    }
+}
+
+#[test]
+fn lines_in_a_journal_without_its_control_file_are_not_thrown_away() {
+    let directory = killed(10, 5);
+    fs::remove_file(journal_file(directory.path(), "control")).unwrap();
+    let error = Appender::builder(directory.path()).open().unwrap_err();
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    fs::rename(directory.path().join(".cdrlog"), directory.path().join("kept")).unwrap();
+    assert!(reopen(directory.path()).is_nothing());
+}
