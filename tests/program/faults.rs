@@ -21,6 +21,12 @@ fn bytes_written(directory: &Path) -> u64 {
     files(directory, "CDR.").iter().map(|path| fs::metadata(path).unwrap().len()).sum()
 }
 
+/// The number in "N bytes of lines ... were finished"; 0 where there is no such message.
+fn bytes_finished(ended: &Run) -> u64 {
+    let Some((before, _)) = ended.stderr.split_once(" bytes of lines and ") else { return 0 };
+    before.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_kill_in_the_middle_loses_doubles_and_mixes_up_nothing() {
     const COUNT: u64 = 100_000;
@@ -28,6 +34,7 @@ fn a_kill_in_the_middle_loses_doubles_and_mixes_up_nothing() {
     let input = directory.path().join("bodies.jsonl");
     fs::write(&input, bodies(0..COUNT)).unwrap();
     let all_lines = lines(COUNT);
+    let mut bytes_finished_ever = 0;
     for kill in 1..=KILLS {
         let target = directory.path().join(format!("cdr-{kill}"));
         // Standard input stays open, so that it cannot end before it is killed, however fast it is.
@@ -42,9 +49,11 @@ fn a_kill_in_the_middle_loses_doubles_and_mixes_up_nothing() {
 
         // The next run finishes what was journaled, and only that.
         let before = bytes_written(&target);
-        run(&mut append(&target)).expect(0, &["0 lines, 0 rejected"]);
+        let next = run(&mut append(&target)).expect(0, &["0 lines, 0 rejected"]);
+        let bytes = bytes_finished(&next);
+        bytes_finished_ever += bytes;
         let finished = cdr(&target);
-        assert!(finished.len() as u64 >= before.max(kill_at));
+        assert_eq!(finished.len() as u64, before + bytes, "{next:?}");
         assert!(finished.ends_with('\n') && all_lines.starts_with(&finished));
 
         // What follows is behind it, in a file that sorts behind it.
@@ -52,6 +61,10 @@ fn a_kill_in_the_middle_loses_doubles_and_mixes_up_nothing() {
         run_with(&mut append(&target), bodies(taken..COUNT).as_bytes()).expect(0, &[]);
         assert!(cdr(&target) == all_lines, "lines are missing, doubled or out of order");
     }
+    assert!(
+        bytes_finished_ever > 0,
+        "no kill left anything in the journal: the test shows nothing"
+    );
 }
 
 /// A small file system in memory, unmounted at the end of the test however it ends.
