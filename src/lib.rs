@@ -127,3 +127,8 @@ compile_error!(
 
 #[cfg(test)]
 mod tests;
+
+/// The examples of the README, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

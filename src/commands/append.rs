@@ -16,6 +16,9 @@ use super::progress::Progress;
 use super::summary::Summary;
 use super::{Outcome, say};
 
+/// An event has to fit into a segment of the journal, which has 1 GiB at most.
+const EVENT_BYTES_LIMIT: i64 = 1 << 30;
+
 /// Append WebHook bodies, one a line, to the CDR of a directory
 ///
 /// Bodies that are no events go to the rejects file of the directory, whole and with the reason, and the exit code is 3.
@@ -51,8 +54,13 @@ pub(super) struct Append {
     patience: u64,
 
     /// The largest body that is an event, in bytes
-    #[arg(long, value_name = "BYTES", default_value_t = EVENT_BYTES_MAX_DEFAULT)]
-    event_bytes_max: usize,
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = EVENT_BYTES_MAX_DEFAULT as u32,
+        value_parser = clap::value_parser!(u32).range(1..=EVENT_BYTES_LIMIT),
+    )]
+    event_bytes_max: u32,
 
     /// Name files in UTC instead of local time
     #[arg(long)]
@@ -121,8 +129,8 @@ impl Append {
         };
         let patience = Duration::from_secs(self.patience);
         let appender = Appender::builder(&self.dir)
-            .event_bytes_max(self.event_bytes_max)
-            .segment_bytes(self.event_bytes_max.max(1 << 20))
+            .event_bytes_max(self.event_bytes_max())
+            .segment_bytes(self.event_bytes_max().max(1 << 20))
             .sync_policy(policy)
             .write_patience(patience)
             .close_patience(patience)
@@ -131,13 +139,18 @@ impl Append {
         Ok(appender)
     }
 
+    fn event_bytes_max(&self) -> usize {
+        self.event_bytes_max as usize
+    }
+
     fn append_files(
         &self,
         producer: &Producer,
         progress: &mut Progress,
     ) -> Result<(), (PathBuf, Stop)> {
         for path in &self.files {
-            append_file(path, producer, progress).map_err(|stop| (path.clone(), stop))?;
+            append_file(path, self.event_bytes_max(), producer, progress)
+                .map_err(|stop| (path.clone(), stop))?;
         }
         Ok(())
     }
@@ -189,7 +202,12 @@ impl Append {
     }
 }
 
-fn append_file(path: &Path, producer: &Producer, progress: &mut Progress) -> Result<(), Stop> {
+fn append_file(
+    path: &Path,
+    event_bytes_max: usize,
+    producer: &Producer,
+    progress: &mut Progress,
+) -> Result<(), Stop> {
     let source: Box<dyn Read> = if is_standard_input(path) {
         if io::stdin().is_terminal() {
             say("reading bodies from the terminal, one a line; Ctrl-D ends them");
@@ -198,7 +216,7 @@ fn append_file(path: &Path, producer: &Producer, progress: &mut Progress) -> Res
     } else {
         Box::new(File::open(path)?)
     };
-    let mut bodies = Bodies::new(source);
+    let mut bodies = Bodies::new(source, event_bytes_max);
     loop {
         let read = bodies.next_block(|body| producer.send_slice(body).map_err(Stop::from))?;
         if read == 0 {

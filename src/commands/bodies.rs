@@ -5,26 +5,34 @@ use std::io::{self, Read};
 /// What is read at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// A line that is longer than this is handed on in pieces of this size, so that memory stays bounded. Each piece is far
-/// above any event, so they are rejected, whole, one by one.
-const LINE_BYTES_MAX: usize = 64 << 20;
+/// The smallest piece of a line that is handed on in pieces, so that memory stays bounded: a line of twice as much. It is
+/// more where events may be larger.
+const PIECE_BYTES_MIN: usize = 32 << 20;
 
 /// The lines of a source, without their line ends. Empty lines are left out.
+///
+/// A line far above any event comes in pieces. Each of them, the last one too, is larger than any event, so that they are
+/// rejected, whole, one by one, and none of them is taken for an event.
 pub(super) struct Bodies<R> {
     source: R,
     block: Vec<u8>,
     /// Bytes of `block` that hold something.
     filled: usize,
-    line_bytes_max: usize,
+    piece_bytes_min: usize,
 }
 
 impl<R: Read> Bodies<R> {
-    pub(super) fn new(source: R) -> Self {
-        Self::with_sizes(source, BLOCK_BYTES, LINE_BYTES_MAX)
+    pub(super) fn new(source: R, event_bytes_max: usize) -> Self {
+        // One byte more than an event, and one for the carriage return that is taken off at the end.
+        Self::with_sizes(source, BLOCK_BYTES, PIECE_BYTES_MIN.max(event_bytes_max + 2))
     }
 
-    fn with_sizes(source: R, block_bytes: usize, line_bytes_max: usize) -> Self {
-        Self { source, block: vec![0; block_bytes], filled: 0, line_bytes_max }
+    fn with_sizes(source: R, block_bytes: usize, piece_bytes_min: usize) -> Self {
+        Self { source, block: vec![0; block_bytes], filled: 0, piece_bytes_min }
+    }
+
+    fn line_bytes_max(&self) -> usize {
+        2 * self.piece_bytes_min
     }
 
     /// Reads a block and hands every line that ends in it to `take`, until that fails. Gives how many bytes were read;
@@ -49,9 +57,14 @@ impl<R: Read> Bodies<R> {
             take_line(held.get(start..end).unwrap_or_default(), &mut take)?;
             start = end + 1;
         }
-        if read == 0 || self.filled - start >= self.line_bytes_max {
+        if read == 0 {
             take_line(held.get(start..).unwrap_or_default(), &mut take)?;
             start = self.filled;
+        } else if self.filled - start >= self.line_bytes_max() {
+            // As much stays as makes the last piece large enough, wherever the line ends.
+            let end = self.filled - self.piece_bytes_min;
+            take(held.get(start..end).unwrap_or_default())?;
+            start = end;
         }
         self.block.copy_within(start..self.filled, 0);
         self.filled -= start;
@@ -61,7 +74,7 @@ impl<R: Read> Bodies<R> {
     /// Doubles a block that is full of the beginning of one line.
     fn make_room(&mut self) {
         if self.filled == self.block.len() {
-            let bytes = (self.block.len() * 2).min(self.line_bytes_max.max(self.block.len() + 1));
+            let bytes = (self.block.len() * 2).min(self.line_bytes_max().max(self.block.len() + 1));
             self.block.resize(bytes, 0);
         }
     }
@@ -114,16 +127,21 @@ mod tests {
     }
 
     #[test]
-    fn a_line_above_all_bounds_comes_in_pieces() {
-        let text = format!("a\n{}\nb\n", "x".repeat(25));
-        let lines = lines_of(Bodies::with_sizes(text.as_bytes(), 4, 10));
-        assert_eq!(lines.concat(), format!("a{}b", "x".repeat(25)));
-        assert!(lines.iter().all(|line| line.len() <= 10));
+    fn no_piece_of_a_line_above_all_bounds_is_small_enough_for_an_event() {
+        for length in 20..100 {
+            let long = format!("{}\r", "x\r".repeat(length));
+            for text in [format!("a\n{long}\nb\n"), format!("a\n{long}")] {
+                let lines = lines_of(Bodies::with_sizes(text.as_bytes(), 4, 10));
+                let pieces: Vec<_> = lines.into_iter().filter(|line| line.len() > 1).collect();
+                assert_eq!(pieces.concat(), long[..long.len() - 1], "a byte is missing");
+                assert!(pieces.iter().all(|piece| (9..20).contains(&piece.len())), "{pieces:?}");
+            }
+        }
     }
 
     #[test]
     fn an_error_of_the_taker_ends_it() {
-        let mut bodies = Bodies::new(&b"one\ntwo\n"[..]);
+        let mut bodies = Bodies::new(&b"one\ntwo\n"[..], 100);
         let mut taken = 0;
         let result = bodies.next_block(|_| {
             taken += 1;

@@ -154,13 +154,13 @@ impl Session<'_> {
         };
         let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position: written };
         self.control.set_anchor(stream, &anchor)?;
-        let mut position = written;
-        for (segment, header) in &segments {
-            position = copy_segment(segment, header, position, &mut file)?;
+        let copied = copy_segments(&segments, written, cut_record, &mut file);
+        if copied.is_err() {
+            // A full disk, most of the time: readers are left whole lines. What is cut is copied again by the next
+            // opening; where shortening fails too, that one completes the line in place.
+            let _ = file.cut_to_line(anchor.file_bytes);
         }
-        if cut_record {
-            append_all(&mut file, CUT_RECORD_END)?;
-        }
+        copied?;
         file.sync()?;
         self.note_finished(stream, end - written, file.path());
         Ok(())
@@ -235,6 +235,22 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+/// Appends what lies behind `position` in the segments, and the end of a record that was cut.
+fn copy_segments(
+    segments: &[(DiskFile, SegmentHeader)],
+    mut position: u64,
+    cut_record: bool,
+    file: &mut LogFile,
+) -> Result<(), JournalError> {
+    for (segment, header) in segments {
+        position = copy_segment(segment, header, position, file)?;
+    }
+    if cut_record {
+        append_all(file, CUT_RECORD_END)?;
+    }
+    Ok(())
 }
 
 /// Appends what lies behind `position` in a segment; gives the position behind it.

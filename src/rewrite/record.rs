@@ -1,7 +1,7 @@
 //! The record of a rejected body in the rejects file:
 //!
 //! ```text
-//! {"reason":"event_missing","offset":16,"at":1763903248000,"body":"{\"timestamp\":1}"}
+//! {"reason":"event_missing","offset":14,"at":1763903248000,"body":"{\"timestamp\":1}"}
 //! ```
 //!
 //! `reason` is [`Reason::as_str`](super::Reason::as_str), `offset` a byte of the body, `at` milliseconds since 1970. The

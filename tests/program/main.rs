@@ -1,0 +1,11 @@
+//! The program as a user drives it: by its command line, its files, its messages and its exit codes.
+
+#![cfg(feature = "cli")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod faults;
+mod input;
+mod messages;
+mod run;
