@@ -275,7 +275,10 @@ impl Flusher {
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
             None => {
-                self.control.set_clean();
+                // Without a sync, a power loss may still tear what is written.
+                if !self.lines.is_unsynced() && !self.rejects.is_unsynced() {
+                    self.control.set_clean();
+                }
                 Ok(())
             }
             Some(failure) => Err(failure),

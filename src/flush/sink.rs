@@ -69,6 +69,11 @@ impl Sink {
             position: self.end.position(),
         };
         control.set_anchor(self.stream, &anchor)?;
+        // Before the first byte: after a power loss, the file of an anchor that was lost would not be
+        // looked at. A failure is one of a sync like any other.
+        if let Err(error) = control.sync() {
+            self.sync_failure.get_or_insert(FlushError::sync(error));
+        }
         self.anchored_bytes = file.bytes();
         if self.stream == Stream::Lines {
             let (path, position) = (file.path().into(), self.end.position());
@@ -85,6 +90,7 @@ impl Sink {
         let counters = &pipeline.counters.flusher;
         while self.end.is_behind() {
             self.settle_file(control, pipeline)?;
+            self.end.seal_pending();
             let pending = self.end.pending();
             let Some(file) = &mut self.file else { break };
             let written = file.append(pending)?;
