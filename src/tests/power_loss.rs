@@ -109,6 +109,7 @@ fn live(directory: &Path, random: &mut Random) -> Life {
         .segment_count(2 + random.below(3) as usize)
         .segment_bytes(8192)
         .event_bytes_max(1024)
+        .rotate_bytes(2000 + random.below(20_000))
         .flush_interval(Duration::from_millis(1))
         .sync_policy(SyncPolicy::Never)
         .open_on(&Disk::watched(states.clone()))
