@@ -45,8 +45,9 @@ struct States(Mutex<BTreeMap<PathBuf, Vec<Vec<u8>>>>);
 
 impl States {
     fn note(&self, path: &Path, synced: bool) {
-        let Ok(content) = fs::read(path) else { return };
+        // Read under the lock: what is read before a sync must not be noted behind it.
         let mut files = self.0.lock().unwrap();
+        let Ok(content) = fs::read(path) else { return };
         let states = files.entry(path.to_owned()).or_insert_with(|| vec![Vec::new()]);
         if synced {
             states.clear();
