@@ -140,3 +140,23 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         }
     }
 }
+
+#[test]
+fn an_acknowledgement_comes_though_its_line_was_written_before_the_flusher_heard_of_it() {
+    // The rewriter shows lines first and hands acknowledgements over behind them; a flusher that is
+    // awake may write in between, and there may never be another line that makes it look again.
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory)
+        .flush_interval(Duration::from_millis(1))
+        .sync_policy(SyncPolicy::Never)
+        .open()
+        .unwrap();
+    let producer = appender.producer();
+    for number in 0..10_000 {
+        producer.send(event(number)).unwrap();
+        let ack = producer.send_acked(event(number), Durability::Written).unwrap();
+        let outcome = ack.wait_timeout(Duration::from_secs(10));
+        outcome.expect("it never came").unwrap();
+    }
+    appender.close().unwrap();
+}

@@ -56,15 +56,15 @@ impl Acks {
         !self.unsynced.is_empty()
     }
 
-    /// Everything before `written` is in the file that is at `place`.
+    /// Everything before `written` is in the file, which is at the last of `places`, or was at one before it.
     ///
-    /// Called before the stream is anchored to another file, so that every line is looked up in its
-    /// own.
-    pub(crate) fn note_written(&mut self, written: u64, place: Option<&FilePlace>) {
-        let Some(place) = place else { return };
+    /// An acknowledgement may come behind the write of its line, even behind the change to another file.
+    pub(crate) fn note_written(&mut self, written: u64, places: &[FilePlace]) {
         while let Some(ack) =
             self.unwritten.pop_front_if(|ack| ack.start + ack.line_bytes <= written)
         {
+            let place = places.iter().rfind(|place| place.position <= ack.start);
+            let Some(place) = place.or(places.first()) else { continue };
             let position = place.position_of(ack.start, ack.line_bytes);
             if ack.acked.durability() == Durability::Synced {
                 self.unsynced.push_back((ack.start + ack.line_bytes, ack.acked, position));

@@ -100,10 +100,10 @@ impl Flusher {
         self.pipeline.flusher_bell.attach();
         let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
         loop {
-            self.requests.append(&mut self.pipeline.take_requests());
-            self.lines.acks().add(self.pipeline.take_acks());
-            // Looked up before anything is written: what the rewriter did before it ended is then written below.
+            // Looked up before anything is taken or written: what the rewriter did before it ended is then done below.
             let last_round = self.pipeline.rewriter_has_ended();
+            self.requests.append(&mut self.pipeline.take_requests());
+            self.lines.add_acks(self.pipeline.take_acks());
             let now = Instant::now();
             let written = !self.write_is_due(now, last_round) || self.write(now);
             self.sync_if_due(last_round);
@@ -288,7 +288,7 @@ impl Flusher {
         for request in self.requests.drain(..) {
             let _ = request.reply.send(Err(failure.clone()));
         }
-        self.lines.acks().add(self.pipeline.take_acks());
+        self.lines.add_acks(self.pipeline.take_acks());
         self.lines.acks().fail_all(&failure);
         // Shortening needs no space. Where it fails all the same, the next opening completes the line in place.
         let _ = self.lines.cut_to_line(&self.control);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::acks::{Acks, FilePlace};
+use super::acks::{Acks, FilePlace, PendingAck};
 use crate::error::FlushError;
 use crate::file::disk::{Disk, DiskResult};
 use crate::file::{Interference, LogFile};
@@ -24,8 +24,8 @@ pub(crate) struct Sink {
     anchored_bytes: u64,
     /// The first sync that failed: there is no other one after it.
     sync_failure: Option<FlushError>,
-    /// The file as acknowledgements name it.
-    place: Option<FilePlace>,
+    /// The file as acknowledgements name it, and the one before it.
+    places: Vec<FilePlace>,
     /// Who waits for lines of this stream.
     acks: Acks,
 }
@@ -41,7 +41,7 @@ impl Sink {
             anchored_bytes: 0,
             disk,
             sync_failure: None,
-            place: None,
+            places: Vec::new(),
             acks: Acks::default(),
         }
     }
@@ -74,7 +74,10 @@ impl Sink {
             let (path, position) = (file.path().into(), self.end.position());
             let place = FilePlace { file: path, file_bytes: file.bytes(), position };
             pipeline.set_place(place.clone());
-            self.place = Some(place);
+            if self.places.len() > 1 {
+                self.places.remove(0);
+            }
+            self.places.push(place);
         }
         self.file = Some(file);
         Ok(())
@@ -92,7 +95,7 @@ impl Sink {
             control.set_written(self.stream, self.end.position());
             counters.writes.add_alone(1);
             self.count_written(counters, written as u64);
-            self.acks.note_written(self.end.position(), self.place.as_ref());
+            self.acks.note_written(self.end.position(), &self.places);
             // A segment that was read to its end is given back at once: the rewriter may wait for it.
             self.end.pending();
             pipeline.rewriter_bell.ring_if_idle();
@@ -192,6 +195,16 @@ impl Sink {
         let cut = file.cut_to_line(self.anchored_bytes)?;
         control.set_written(self.stream, self.end.position() - cut);
         Ok(())
+    }
+
+    /// Takes new acknowledgements on. The lines of some may be written or synced already: the rewriter shows lines
+    /// before it hands the acknowledgements over, and there may never be a next line.
+    pub(crate) fn add_acks(&mut self, acks: Vec<PendingAck>) {
+        if !acks.is_empty() {
+            self.acks.add(acks);
+            self.acks.note_written(self.end.position(), &self.places);
+            self.acks.note_synced(self.synced);
+        }
     }
 
     /// Those who wait for lines of this stream.
