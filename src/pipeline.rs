@@ -40,6 +40,8 @@ pub(crate) struct Pipeline {
     place: Mutex<Option<FilePlace>>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
+    /// It did so by a panic.
+    rewriter_panicked: AtomicBool,
     /// Close was called: the flusher gives up after the patience of a close.
     closing: AtomicBool,
     /// The flusher gave up, or ended: a rewriter that waits for a free segment waits in vain.
@@ -53,8 +55,14 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
+    /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the reply is told so.
     pub(crate) fn request(&self, request: Request) {
-        lock(&self.requests).push(request);
+        let mut requests = lock(&self.requests);
+        // Looked up under the lock: a flusher that ends says so before it empties the list for the last time.
+        if !self.has_given_up() {
+            requests.push(request);
+        }
+        drop(requests);
         self.flusher_bell.ring();
     }
 
@@ -66,10 +74,15 @@ impl Pipeline {
         !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
     }
 
-    /// Hands acknowledgements over to the flusher.
+    /// Hands acknowledgements over to the flusher. Where it has ended, they are dropped, which tells those who wait.
     pub(crate) fn add_acks(&self, acks: &mut Vec<PendingAck>) {
         if !acks.is_empty() {
-            lock(&self.acks).append(acks);
+            let mut waiting = lock(&self.acks);
+            if !self.has_given_up() {
+                waiting.append(acks);
+            }
+            drop(waiting);
+            acks.clear();
             self.flusher_bell.ring();
         }
     }
@@ -86,13 +99,20 @@ impl Pipeline {
         lock(&self.place).clone()
     }
 
-    pub(crate) fn end_rewriter(&self) {
+    /// `in_order`: everything that was journaled is published.
+    pub(crate) fn end_rewriter(&self, in_order: bool) {
+        self.rewriter_panicked.store(!in_order, Ordering::SeqCst);
         self.rewriter_ended.store(true, Ordering::SeqCst);
         self.flusher_bell.ring();
     }
 
     pub(crate) fn rewriter_has_ended(&self) -> bool {
         self.rewriter_ended.load(Ordering::SeqCst)
+    }
+
+    /// The rewriter thread has panicked: the journal may hold lines that were never published.
+    pub(crate) fn rewriter_has_panicked(&self) -> bool {
+        self.rewriter_panicked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn begin_closing(&self) {

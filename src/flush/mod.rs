@@ -66,8 +66,9 @@ struct EndGuard {
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        self.pipeline.give_up();
+        // First of all, so that whoever hears of the end finds the queue closed.
         (self.close_queue)();
+        self.pipeline.give_up();
         drop(self.pipeline.take_requests());
         drop(self.pipeline.take_acks());
     }
@@ -271,9 +272,11 @@ impl Flusher {
         self.failing.is_none() && (self.lines.segment_is_full() || self.rejects.segment_is_full())
     }
 
-    /// Everything is written. The next opening has nothing to do, unless a sync failed.
+    /// Everything is written. The next opening has nothing to do, unless a sync failed, or the rewriter panicked: what
+    /// it had journaled and not published is found by that opening only.
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
+            None if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
             None => {
                 self.control.set_clean();
                 Ok(())
