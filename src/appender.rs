@@ -78,7 +78,7 @@ impl Appender {
         let mut journal = folder.create_journal(ring)?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
-        let pipeline = Arc::new(Pipeline::default());
+        let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
         let mut lines = Sink::new(Stream::Lines, journal.lines.1, cdr_path.clone(), disk.clone());
         lines.create_file(&mut journal.control, &pipeline)?;
         let rejects =

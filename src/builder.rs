@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::appender::Appender;
 use crate::error::OpenError;
 use crate::file::disk::Disk;
-use crate::flush::SyncPolicy;
+use crate::flush::{Listener, SyncPolicy, Trouble};
 use crate::journal::SEGMENT_COUNT_MAX;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
 
@@ -29,6 +29,7 @@ pub struct Builder {
     pub(crate) write_patience: Option<Duration>,
     pub(crate) close_patience: Duration,
     pub(crate) utc: bool,
+    pub(crate) listener: Listener,
 }
 
 const SEGMENT_BYTES_UNIT: usize = 4096;
@@ -48,6 +49,7 @@ impl Builder {
             write_patience: None,
             close_patience: Duration::from_secs(5),
             utc: false,
+            listener: Listener::default(),
         }
     }
 
@@ -115,6 +117,17 @@ impl Builder {
     /// Whether names of files are in UTC instead of local time. Default: local time, as `TZ` or the system has it.
     pub fn utc(mut self, utc: bool) -> Self {
         self.utc = utc;
+        self
+    }
+
+    /// A callback that hears of trouble with the disk, when it begins and when it ends. Default: none;
+    /// [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
+    ///
+    /// It is called by the thread that writes, which writes nothing meanwhile: it should send a message or log a line
+    /// and return. It must not call [`Appender::flush`], [`Appender::sync`] or [`Appender::close`], which would wait
+    /// for the very thread that calls. A panic in it is caught and changes nothing.
+    pub fn on_trouble(mut self, listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
         self
     }
 

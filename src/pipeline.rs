@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 
 use crate::bell::Bell;
 use crate::error::FlushError;
-use crate::flush::{FilePlace, PendingAck};
+use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::stats::Counters;
 
 /// A place in both streams.
@@ -30,6 +30,8 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
+    /// Who wants to hear of trouble. Told by the flusher thread.
+    pub(crate) listener: Listener,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_bell: Bell,
     /// Wakes the flusher thread.
@@ -55,6 +57,10 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self { listener, ..Self::default() }
+    }
+
     /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the reply is told so.
     pub(crate) fn request(&self, request: Request) {
         let mut requests = lock(&self.requests);

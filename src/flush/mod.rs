@@ -7,10 +7,13 @@
 mod acks;
 mod policy;
 mod sink;
+mod trouble;
 
 pub(crate) use acks::{FilePlace, PendingAck};
 pub use policy::SyncPolicy;
 pub(crate) use sink::Sink;
+pub(crate) use trouble::Listener;
+pub use trouble::Trouble;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,6 +49,8 @@ pub(crate) struct Flusher {
     gathering_since: Option<Instant>,
     last_sync: Instant,
     failing: Option<Failing>,
+    /// The failed sync was told to the listener.
+    sync_failure_told: bool,
 }
 
 /// Writes fail.
@@ -93,6 +98,7 @@ impl Flusher {
             gathering_since: None,
             last_sync,
             failing: None,
+            sync_failure_told: false,
         }
     }
 
@@ -150,8 +156,10 @@ impl Flusher {
         let rejects = self.rejects.write(&mut self.control, &self.pipeline);
         match lines.and(rejects) {
             Ok(()) => {
-                if self.failing.take().is_some() {
+                if let Some(failing) = self.failing.take() {
                     self.pipeline.clear_trouble();
+                    let failed_for = failing.since.elapsed();
+                    self.pipeline.listener.tell(&Trouble::WritesGoOn { failed_for });
                 }
                 true
             }
@@ -165,6 +173,9 @@ impl Flusher {
     fn note_failure(&mut self, error: FlushError, now: Instant) {
         self.pipeline.counters.flusher.write_errors.add_alone(1);
         self.pipeline.set_trouble(error.clone());
+        if self.failing.is_none() {
+            self.pipeline.listener.tell(&Trouble::WritesFail(error.clone()));
+        }
         let begin = || Failing {
             since: now,
             retry_at: now,
@@ -204,6 +215,9 @@ impl Flusher {
         }
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
+            if !std::mem::replace(&mut self.sync_failure_told, true) {
+                self.pipeline.listener.tell(&Trouble::SyncFailed(failure.clone()));
+            }
         }
     }
 
@@ -297,6 +311,7 @@ impl Flusher {
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);
         self.sync();
+        self.pipeline.listener.tell(&Trouble::GaveUp(failure.clone()));
         Err(failure)
     }
 }

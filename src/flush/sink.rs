@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Trouble;
 use super::acks::{Acks, FilePlace, PendingAck};
 use crate::error::FlushError;
 use crate::file::disk::{Disk, DiskResult};
@@ -117,6 +118,7 @@ impl Sink {
             None => Ok(()),
             Some(interference) => {
                 pipeline.counters.flusher.files_changed_by_others.add_alone(1);
+                pipeline.listener.tell(&Trouble::ChangedByOthers(self.path.clone()));
                 self.settle_with_others(interference, control, pipeline)
             }
         }

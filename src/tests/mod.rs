@@ -4,6 +4,7 @@ mod abort;
 mod dead_thread;
 mod io_error;
 pub(crate) mod step;
+mod trouble;
 
 /// A directory in memory where there is one, because these tests make thousands of syncs.
 fn memory_directory() -> tempfile::TempDir {
