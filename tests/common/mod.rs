@@ -1,5 +1,7 @@
 //! What the tests of the appender share.
 
+pub mod mount;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
