@@ -9,13 +9,15 @@
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
+#[expect(dead_code, reason = "shared by several test files")]
+mod mount;
 
 use std::sync::mpsc;
 use std::time::Duration;
 
 use cdrlog::{Appender, Trouble};
-use common::mount::Mount;
 use common::{body, cdr, lines};
+use mount::Mount;
 
 /// 2 MB of lines.
 const EVENTS_BEFORE: u64 = 10_000;

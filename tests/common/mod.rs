@@ -1,7 +1,5 @@
 //! What the tests of the appender share.
 
-pub mod mount;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
