@@ -75,7 +75,7 @@ impl Appender {
         let mut journal = folder.create_journal(ring)?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
-        let pipeline = Arc::new(Pipeline::default());
+        let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
             Rotation::new(calendar.clone(), stream, rotate_bytes, rotate_daily)

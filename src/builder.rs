@@ -9,7 +9,7 @@ use crate::appender::Appender;
 use crate::error::OpenError;
 use crate::file::Clock;
 use crate::file::disk::Disk;
-use crate::flush::SyncPolicy;
+use crate::flush::{Listener, SyncPolicy, Trouble};
 use crate::journal::SEGMENT_COUNT_MAX;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
 
@@ -33,6 +33,7 @@ pub struct Builder {
     pub(crate) rotate_bytes: Option<u64>,
     pub(crate) rotate_daily: bool,
     pub(crate) clock: Clock,
+    pub(crate) listener: Listener,
 }
 
 const SEGMENT_BYTES_UNIT: usize = 4096;
@@ -55,6 +56,7 @@ impl Builder {
             rotate_bytes: None,
             rotate_daily: true,
             clock: Clock::default(),
+            listener: Listener::default(),
         }
     }
 
@@ -146,6 +148,17 @@ impl Builder {
     #[cfg(test)]
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// A callback that hears of trouble with the disk, when it begins and when it ends. Default: none;
+    /// [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
+    ///
+    /// It is called by the thread that writes, which writes nothing meanwhile: it should send a message or log a line
+    /// and return. It must not call [`Appender::flush`], [`Appender::sync`] or [`Appender::close`], which would wait
+    /// for the very thread that calls. A panic in it is caught and changes nothing.
+    pub fn on_trouble(mut self, listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
         self
     }
 

@@ -111,7 +111,7 @@ pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError};
-pub use flush::SyncPolicy;
+pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};

@@ -8,7 +8,7 @@ use crossbeam_channel::Sender;
 
 use crate::bell::Bell;
 use crate::error::FlushError;
-use crate::flush::{FilePlace, PendingAck};
+use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
 use crate::queue::Goal;
 use crate::stats::Counters;
@@ -32,6 +32,8 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
+    /// Who wants to hear of trouble. Told by the flusher thread.
+    pub(crate) listener: Listener,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_bell: Bell,
     /// Wakes the flusher thread.
@@ -42,6 +44,8 @@ pub(crate) struct Pipeline {
     places: Mutex<[Option<FilePlace>; 2]>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
+    /// It did so by a panic.
+    rewriter_panicked: AtomicBool,
     /// Close was called: the flusher gives up after the patience of a close.
     closing: AtomicBool,
     /// The flusher gave up, or ended: a rewriter that waits for a free segment waits in vain.
@@ -55,8 +59,18 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self { listener, ..Self::default() }
+    }
+
+    /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the reply is told so.
     pub(crate) fn request(&self, request: Request) {
-        lock(&self.requests).push(request);
+        let mut requests = lock(&self.requests);
+        // Looked up under the lock: a flusher that ends says so before it empties the list for the last time.
+        if !self.has_given_up() {
+            requests.push(request);
+        }
+        drop(requests);
         self.flusher_bell.ring();
     }
 
@@ -68,9 +82,13 @@ impl Pipeline {
         !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
     }
 
-    /// Hands an acknowledgement over to the flusher, before its line is published.
+    /// Hands an acknowledgement over to the flusher, before its line is published. Where the flusher
+    /// has ended it is dropped, which tells the one who waits.
     pub(crate) fn add_ack(&self, ack: PendingAck) {
-        lock(&self.acks).push(ack);
+        let mut waiting = lock(&self.acks);
+        if !self.has_given_up() {
+            waiting.push(ack);
+        }
     }
 
     pub(crate) fn take_acks(&self) -> Vec<PendingAck> {
@@ -94,13 +112,20 @@ impl Pipeline {
         .clone()
     }
 
-    pub(crate) fn end_rewriter(&self) {
+    /// `in_order`: everything that was journaled is published.
+    pub(crate) fn end_rewriter(&self, in_order: bool) {
+        self.rewriter_panicked.store(!in_order, Ordering::SeqCst);
         self.rewriter_ended.store(true, Ordering::SeqCst);
         self.flusher_bell.ring();
     }
 
     pub(crate) fn rewriter_has_ended(&self) -> bool {
         self.rewriter_ended.load(Ordering::SeqCst)
+    }
+
+    /// The rewriter thread has panicked: the journal may hold lines that were never published.
+    pub(crate) fn rewriter_has_panicked(&self) -> bool {
+        self.rewriter_panicked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn begin_closing(&self) {

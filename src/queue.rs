@@ -23,6 +23,10 @@ const CLOSED: u64 = 1 << 63;
 /// What a place in the queue costs beside the bytes of the event, so that empty events are bounded too.
 const PLACE_BYTES: u64 = 64;
 
+/// How often a receiver that ends looks for senders that were let in before it closed the gate. They need a few
+/// instructions more, unless the system has taken the processor from them.
+const LATE_SENDERS_YIELDS_MAX: usize = 10_000;
+
 /// What goes through the queue.
 #[derive(Debug)]
 pub(crate) enum Message {
@@ -288,9 +292,22 @@ impl QueueEnd {
 }
 
 impl Drop for QueueEnd {
-    /// Nobody may wait for a receiver that is gone.
+    /// Nobody may wait for a receiver that is gone. After a panic the channel may hold messages still, and keeps them for
+    /// as long as there are senders: whoever waits for the fate of one would wait as long.
     fn drop(&mut self) {
         self.close();
+        self.make_room();
+        for _ in 0..LATE_SENDERS_YIELDS_MAX {
+            while let Some(message) = self.take() {
+                drop(message);
+            }
+            self.make_room();
+            if self.is_finished() {
+                break;
+            }
+            // A sender is between the gate and the channel.
+            std::thread::yield_now();
+        }
     }
 }
 

@@ -6,26 +6,31 @@
 //! A child (this very program, started again) appends from several threads, each numbering its events, every tenth of
 //! which is no event. It is killed by SIGKILL at a random time and the directory is opened again, over and over. In the
 //! end the CDR must hold for each thread of each round exactly the numbers from 0 up to some last one, each once and in
-//! order, the same for the rejects, and nothing less than what the child was told is written.
+//! order, the same for the rejects, and nothing less than what the child was told is written. One more thread sends with
+//! acknowledgements, half of them at `Journaled` and half at `Written`, and says each number that came back: all of those
+//! must be there.
 //!
 //! The long form: `CDRLOG_KILL9_ROUNDS=300 cargo test --release --test kill9`.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use cdrlog::{Appender, SyncPolicy};
+use cdrlog::{Appender, Durability, Producer, SyncPolicy};
 use common::{cdr, files, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_CHILD_DIRECTORY";
 const CHILD_ROUND: &str = "CDRLOG_KILL9_CHILD_ROUND";
 const ROUNDS: &str = "CDRLOG_KILL9_ROUNDS";
 const SENDERS: u64 = 3;
+/// The sender that waits for acknowledgements, this many at a time.
+const ACKED_SENDER: u64 = SENDERS;
+const ACKS_WAITING: usize = 64;
 
 /// The child: appends until it is killed, and says after each flush how far every sender was before it.
 #[test]
@@ -38,6 +43,8 @@ fn child() {
         .segment_bytes(if round.is_multiple_of(2) { 1 << 20 } else { 16 << 10 })
         .event_bytes_max(8192)
         .segment_count(2 + (round % 3) as usize)
+        // Short, so that acknowledgements come often.
+        .queue_events_max(1 << 10)
         .flush_interval(Duration::from_millis(1 + round % 20))
         .sync_policy(SyncPolicy::Never)
         .open()
@@ -55,15 +62,46 @@ fn child() {
             }
         });
     }
+    let producer = appender.producer();
+    std::thread::spawn(move || send_acked(&producer, round));
     loop {
         // Lines written so far: a promise that no kill may break.
         appender.flush().unwrap();
-        println!("{}", appender.stats().bytes_written);
+        say(format!("written {}\n", appender.stats().bytes_written));
     }
 }
 
-/// Starts the child, kills it after `pause`; gives the number of bytes that it was told are written.
-fn run_and_kill(directory: &Path, round: u64, pause: Duration) -> u64 {
+/// Sends and says the number of each event that was acknowledged.
+fn send_acked(producer: &Producer, round: u64) {
+    let mut acks = VecDeque::new();
+    for number in 0_u64.. {
+        let body = format!(r#"{{"n":{number},"from":"{round}/{ACKED_SENDER}","event":"e"}}"#);
+        let durability = if number % 2 == 0 { Durability::Journaled } else { Durability::Written };
+        acks.push_back((number, producer.send_acked(body.into(), durability).unwrap()));
+        if acks.len() == ACKS_WAITING {
+            let (number, ack) = acks.pop_front().unwrap();
+            ack.wait().unwrap();
+            say(format!("acked {number}\n"));
+        }
+    }
+}
+
+/// One call of `write`, so that a kill leaves a whole word or none.
+fn say(word: String) {
+    std::io::stdout().lock().write_all(word.as_bytes()).unwrap();
+}
+
+/// What the child said before it was killed.
+#[derive(Default)]
+struct Said {
+    /// Bytes of lines that are written.
+    written: u64,
+    /// The last number of an event that was acknowledged.
+    acked: Option<u64>,
+}
+
+/// Starts the child and kills it after `pause`.
+fn run_and_kill(directory: &Path, round: u64, pause: Duration) -> Said {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
@@ -71,11 +109,24 @@ fn run_and_kill(directory: &Path, round: u64, pause: Duration) -> u64 {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    let listener = std::thread::spawn(move || listen(stdout));
     std::thread::sleep(pause);
     child.kill().unwrap();
     child.wait().unwrap();
-    let told = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-    told.filter_map(|line| line.parse().ok()).max().unwrap_or(0)
+    listener.join().unwrap()
+}
+
+fn listen(stdout: impl BufRead) -> Said {
+    let mut said = Said::default();
+    for line in stdout.lines().map_while(Result::ok) {
+        match line.split_once(' ') {
+            Some(("written", bytes)) => said.written = bytes.parse().unwrap(),
+            Some(("acked", number)) => said.acked = Some(number.parse().unwrap()),
+            _ => {}
+        }
+    }
+    said
 }
 
 /// The numbers of each round and sender, in the order of the file.
@@ -90,24 +141,26 @@ fn numbers<'a>(records: impl Iterator<Item = &'a serde_json::Value>) -> BTreeMap
 
 #[test]
 fn what_was_journaled_is_in_the_cdr_exactly_once_after_every_kill() {
-    let rounds: u64 = std::env::var(ROUNDS).map_or(8, |rounds| rounds.parse().unwrap());
+    let rounds: u64 = std::env::var(ROUNDS).map_or(30, |rounds| rounds.parse().unwrap());
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
     let directory = tempfile::tempdir().unwrap();
-    let mut recovered_bytes = 0;
+    let (mut recovered_bytes, mut acked) = (0, 0);
     for round in 0..rounds {
         let pause_ms = 20 + (u64::from(seed) >> (round % 16)) * (round + 1) % 150;
         let before = cdr(directory.path()).len() as u64;
-        let told = run_and_kill(directory.path(), round, Duration::from_millis(pause_ms));
+        let said = run_and_kill(directory.path(), round, Duration::from_millis(pause_ms));
         let appender = Appender::builder(directory.path()).open().unwrap();
         recovered_bytes += appender.recovery().lines_bytes;
         appender.close().unwrap();
         let after = cdr(directory.path()).len() as u64;
         assert!(
-            after - before >= told,
-            "round {round}: {told} bytes were written, {} are there",
+            after - before >= said.written,
+            "round {round}: {} bytes were written, {} are there",
+            said.written,
             after - before
         );
-        check(directory.path());
+        check(directory.path(), round, said.acked);
+        acked += said.acked.map_or(0, |last| last + 1);
         // Keeps a long run from reading hundreds of megabytes again and again.
         for path in
             files(directory.path(), "CDR.").iter().chain(&files(directory.path(), "rejected."))
@@ -115,15 +168,20 @@ fn what_was_journaled_is_in_the_cdr_exactly_once_after_every_kill() {
             std::fs::remove_file(path).unwrap();
         }
     }
-    println!("{rounds} rounds, {recovered_bytes} bytes of lines recovered");
+    println!("{rounds} rounds, {recovered_bytes} bytes of lines recovered, {acked} acknowledged");
 }
 
-fn check(directory: &Path) {
+fn check(directory: &Path, round: u64, acked: Option<u64>) {
     let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-    let lines: Vec<_> = cdr(directory).lines().map(|line| parse(line)["e"].clone()).collect();
-    for (from, found) in numbers(lines.iter()) {
+    let lines: Vec<_> = cdr(directory).lines().map(|line| parse(line)["e"].take()).collect();
+    let lines = numbers(lines.iter());
+    let acked_sender = format!("{round}/{ACKED_SENDER}");
+    let last_acked = lines.get(&acked_sender).and_then(|found| found.last().copied());
+    assert!(last_acked >= acked, "{acked:?} was acknowledged, {last_acked:?} is there");
+    for (from, found) in lines {
         let last = *found.last().unwrap();
-        let expected: Vec<_> = (0..=last).filter(|number| number % 10 != 9).collect();
+        let all = from == acked_sender;
+        let expected: Vec<_> = (0..=last).filter(|number| all || number % 10 != 9).collect();
         assert!(found == expected, "events of {from} are lost, doubled or out of order");
     }
     let bodies: Vec<_> =

@@ -8,11 +8,14 @@ mod acks;
 mod policy;
 mod rotation;
 mod sink;
+mod trouble;
 
 pub(crate) use acks::{FilePlace, PendingAck};
 pub use policy::SyncPolicy;
 pub(crate) use rotation::Rotation;
 pub(crate) use sink::Sink;
+pub(crate) use trouble::Listener;
+pub use trouble::Trouble;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,6 +52,8 @@ pub(crate) struct Flusher {
     gathering_since: Option<Instant>,
     last_sync: Instant,
     failing: Option<Failing>,
+    /// The failed sync was told to the listener.
+    sync_failure_told: bool,
 }
 
 impl Request {
@@ -79,8 +84,9 @@ struct EndGuard {
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        self.pipeline.give_up();
+        // First of all, so that whoever hears of the end finds the queue closed.
         (self.close_queue)();
+        self.pipeline.give_up();
         drop(self.pipeline.take_requests());
         drop(self.pipeline.take_acks());
     }
@@ -105,6 +111,7 @@ impl Flusher {
             gathering_since: None,
             last_sync,
             failing: None,
+            sync_failure_told: false,
         }
     }
 
@@ -113,10 +120,11 @@ impl Flusher {
         self.pipeline.flusher_bell.attach();
         let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
         loop {
+            // Looked up before anything is taken or written: what the rewriter did before it ended is
+            // then done below.
+            let last_round = self.pipeline.rewriter_has_ended();
             self.requests.append(&mut self.pipeline.take_requests());
             self.lines.take_acks(&self.pipeline);
-            // Looked up before anything is written: what the rewriter did before it ended is then written below.
-            let last_round = self.pipeline.rewriter_has_ended();
             let now = Instant::now();
             let written = !self.write_is_due(now, last_round) || self.write(now);
             self.sync_if_due(last_round);
@@ -162,8 +170,10 @@ impl Flusher {
         let rejects = self.rejects.write(&mut self.control, &self.pipeline);
         match lines.and(rejects) {
             Ok(()) => {
-                if self.failing.take().is_some() {
+                if let Some(failing) = self.failing.take() {
                     self.pipeline.clear_trouble();
+                    let failed_for = failing.since.elapsed();
+                    self.pipeline.listener.tell(&Trouble::WritesGoOn { failed_for });
                 }
                 true
             }
@@ -177,6 +187,9 @@ impl Flusher {
     fn note_failure(&mut self, error: FlushError, now: Instant) {
         self.pipeline.counters.flusher.write_errors.add_alone(1);
         self.pipeline.set_trouble(error.clone());
+        if self.failing.is_none() {
+            self.pipeline.listener.tell(&Trouble::WritesFail(error.clone()));
+        }
         let begin = || Failing {
             since: now,
             retry_at: now,
@@ -216,6 +229,9 @@ impl Flusher {
         }
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
+            if !std::mem::replace(&mut self.sync_failure_told, true) {
+                self.pipeline.listener.tell(&Trouble::SyncFailed(failure.clone()));
+            }
         }
     }
 
@@ -297,9 +313,11 @@ impl Flusher {
         self.failing.is_none() && (self.lines.segment_is_full() || self.rejects.segment_is_full())
     }
 
-    /// Everything is written. The next opening has nothing to do, unless a sync failed.
+    /// Everything is written. The next opening has nothing to do, unless a sync failed, or the rewriter panicked: what
+    /// it had journaled and not published is found by that opening only.
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
+            None if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
             None => {
                 // Without a sync, a power loss may still tear what is written.
                 if !self.lines.is_unsynced() && !self.rejects.is_unsynced() {
@@ -323,6 +341,7 @@ impl Flusher {
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);
         self.sync();
+        self.pipeline.listener.tell(&Trouble::GaveUp(failure.clone()));
         Err(failure)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Trouble;
 use super::acks::{Acks, FilePlace};
 use super::rotation::{Rotation, first_line_bytes};
 use crate::error::FlushError;
@@ -184,6 +185,8 @@ impl Sink {
             None => Ok(()),
             Some(interference) => {
                 pipeline.counters.flusher.files_changed_by_others.add_alone(1);
+                let path = file.path().to_owned();
+                pipeline.listener.tell(&Trouble::ChangedByOthers(path));
                 self.settle_with_others(interference, control, pipeline)
             }
         }

@@ -99,6 +99,8 @@ impl Mapping {
     /// Stores a counter. Program order with the stores before it is kept, which is all that a killed process needs:
     /// what it stored before it died is in the page cache.
     pub(crate) fn store_u64(&self, offset: usize, value: u64) {
+        #[cfg(test)]
+        crate::tests::step::take();
         self.counter(offset).store(value, Ordering::Release);
     }
 

@@ -62,7 +62,7 @@ struct EndGuard(Arc<Pipeline>);
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        self.0.end_rewriter();
+        self.0.end_rewriter(!std::thread::panicking());
     }
 }
 

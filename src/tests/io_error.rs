@@ -94,18 +94,11 @@ fn live(directory: &Path, disk: &Disk) -> Option<Life> {
     }
 }
 
-fn text_of(directory: &Path, prefix: &str) -> String {
-    let mut names = Disk::default().names(directory).unwrap();
-    names.retain(|name| name.starts_with(prefix));
-    names.sort();
-    names.iter().map(|name| std::fs::read_to_string(directory.join(name)).unwrap()).collect()
-}
-
 /// The numbers in the CDR and in the rejects, in the order of the files.
 fn numbers(directory: &Path) -> (Vec<u64>, Vec<u64>) {
     let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-    let lines = text_of(directory, "CDR.");
-    let rejects = text_of(directory, "rejected.");
+    let lines = super::text_of(directory, "CDR.");
+    let rejects = super::text_of(directory, "rejected.");
     let of_reject = |line| parse(parse(line)["body"].as_str().unwrap())["n"].as_u64().unwrap();
     (
         lines.lines().map(|line| parse(line)["e"]["n"].as_u64().unwrap()).collect(),

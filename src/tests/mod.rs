@@ -1,10 +1,32 @@
 //! Tests that need to stand between cdrlog and the disk.
 
+mod abort;
+mod dead_thread;
 mod io_error;
 mod midnight;
 mod power_loss;
+pub(crate) mod step;
+mod trouble;
 
 /// A directory in memory where there is one, because these tests make thousands of syncs.
 fn memory_directory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Makes the control file in `directory` one of another boot of the kernel: the machine went down.
+fn change_boot_id(directory: &std::path::Path) {
+    let path = directory.join(".cdrlog/control");
+    let mut page = std::fs::read(&path).unwrap();
+    page[24] ^= 1;
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..40]);
+    page[40..44].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(path, page).unwrap();
+}
+
+/// All files of a directory whose names begin with `prefix`, one after the other.
+fn text_of(directory: &std::path::Path, prefix: &str) -> String {
+    let mut names = crate::file::disk::Disk::default().names(directory).unwrap();
+    names.retain(|name| name.starts_with(prefix) && !name.contains(".torn"));
+    names.sort();
+    names.iter().map(|name| std::fs::read_to_string(directory.join(name)).unwrap()).collect()
 }

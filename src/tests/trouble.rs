@@ -1,0 +1,129 @@
+//! Trouble with the disk comes to the embedder by itself.
+//!
+//! Without the callback a full disk would be known to who asks for the counters only, and a server that does not ask
+//! would learn of it when its queue is full.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::file::disk::{Disk, Watcher};
+use crate::{Appender, Builder, FlushError, SyncPolicy, Trouble};
+
+const WORKS: u8 = 0;
+const WRITES_FAIL: u8 = 1;
+const SYNCS_FAIL: u8 = 2;
+
+/// A disk that can be broken and mended.
+#[derive(Default)]
+struct Switch(AtomicU8);
+
+impl Switch {
+    fn set(&self, state: u8) {
+        self.0.store(state, Ordering::SeqCst);
+    }
+}
+
+impl Watcher for Switch {
+    fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
+        match (self.0.load(Ordering::SeqCst), action) {
+            (WRITES_FAIL, "write") | (SYNCS_FAIL, "sync") => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+type Heard = Arc<Mutex<Vec<String>>>;
+
+fn listening(directory: &Path) -> (Builder, Heard) {
+    let heard = Heard::default();
+    let listener = {
+        let heard = heard.clone();
+        move |trouble: &Trouble| {
+            heard.lock().unwrap().push(format!("{trouble:?}"));
+            // The flusher lives on whatever a callback does.
+            panic!("in the callback");
+        }
+    };
+    let builder = Appender::builder(directory)
+        .flush_interval(Duration::from_millis(1))
+        .sync_policy(SyncPolicy::Never)
+        .on_trouble(listener);
+    (builder, heard)
+}
+
+#[track_caller]
+fn wait_for(heard: &Heard, beginnings: &[&str]) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let heard = heard.lock().unwrap().clone();
+        let fits = heard.len() == beginnings.len()
+            && heard.iter().zip(beginnings).all(|(heard, begin)| heard.starts_with(begin));
+        if fits {
+            return;
+        }
+        assert!(Instant::now() < end, "{heard:?} instead of {beginnings:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+const EVENT: &[u8] = br#"{"event":"e"}"#;
+
+#[test]
+fn a_full_disk_is_told_once_and_so_is_its_end() {
+    let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
+    let (builder, heard) = listening(directory.path());
+    let appender = builder.open_on(&Disk::watched(switch.clone())).unwrap();
+    let producer = appender.producer();
+    producer.send_slice(EVENT).unwrap();
+    appender.flush().unwrap();
+    wait_for(&heard, &[]);
+    switch.set(WRITES_FAIL);
+    producer.send_slice(EVENT).unwrap();
+    wait_for(&heard, &["WritesFail"]);
+    while appender.stats().write_errors < 4 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    wait_for(&heard, &["WritesFail"]);
+    switch.set(WORKS);
+    wait_for(&heard, &["WritesFail", "WritesGoOn"]);
+    appender.close().unwrap();
+    assert_eq!(super::text_of(directory.path(), "CDR."), "{\"e\":{}}\n".repeat(2));
+}
+
+#[test]
+fn a_failed_sync_is_told_once_and_lines_go_on() {
+    let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
+    let (builder, heard) = listening(directory.path());
+    let appender = builder.open_on(&Disk::watched(switch.clone())).unwrap();
+    let producer = appender.producer();
+    switch.set(SYNCS_FAIL);
+    producer.send_slice(EVENT).unwrap();
+    assert!(matches!(appender.sync(), Err(FlushError::Sync { .. })));
+    switch.set(WORKS);
+    producer.send_slice(EVENT).unwrap();
+    appender.flush().unwrap();
+    assert!(matches!(appender.sync(), Err(FlushError::Sync { .. })));
+    wait_for(&heard, &["SyncFailed"]);
+    assert!(appender.close().is_err());
+    assert_eq!(super::text_of(directory.path(), "CDR."), "{\"e\":{}}\n".repeat(2));
+}
+
+#[test]
+fn the_end_of_patience_and_what_others_do_are_told() {
+    let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
+    let (builder, heard) = listening(directory.path());
+    let builder = builder.write_patience(Duration::from_millis(20));
+    let appender = builder.open_on(&Disk::watched(switch.clone())).unwrap();
+    std::fs::remove_file(appender.cdr_path()).unwrap();
+    let producer = appender.producer();
+    producer.send_slice(EVENT).unwrap();
+    wait_for(&heard, &["ChangedByOthers"]);
+    appender.flush().unwrap();
+    switch.set(WRITES_FAIL);
+    producer.send_slice(EVENT).unwrap();
+    wait_for(&heard, &["ChangedByOthers", "WritesFail", "GaveUp"]);
+    assert!(appender.close().is_err());
+}

@@ -1,0 +1,103 @@
+//! A full disk is an error and never a SIGBUS; it loses nothing, and lines go on by themselves once there is space.
+//!
+//! Without pre-allocated, pre-faulted journal files (on btrfs: without copy-on-write) a store into the journal would end
+//! the process on a full disk. Without the retries of the flusher the lines that came meanwhile would be lost, or the
+//! server would have to be started again.
+//!
+//! `tests/program/faults.rs` looks at the same from the program, where patience ends. This takes root; there is no
+//! longer form: `cargo test --test disk_full`.
+
+#[expect(dead_code, reason = "shared by several test files")]
+mod common;
+#[expect(dead_code, reason = "shared by several test files")]
+mod mount;
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use cdrlog::{Appender, Trouble};
+use common::{body, cdr, lines};
+use mount::Mount;
+
+/// 2 MB of lines.
+const EVENTS_BEFORE: u64 = 10_000;
+/// 6 MB of lines: more than the ring holds.
+const MORE_THAN_THE_RING: u64 = 30_000;
+
+/// Long enough for every pause between two tries.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn fill_and_free(kind: &str, mebibytes: u64) {
+    let Some(mount) = Mount::new(kind, mebibytes) else { return };
+    let directory = mount.path().join("cdr");
+    let (sender, troubles) = mpsc::channel();
+    let appender = Appender::builder(&directory)
+        .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
+        .open()
+        .unwrap();
+    let producer = appender.producer();
+    let send = |number| producer.send_slice(body(number).as_bytes()).unwrap();
+    (0..EVENTS_BEFORE).for_each(send);
+    appender.flush().unwrap();
+    let mut sent = EVENTS_BEFORE;
+    // Some file systems find some more space whenever they are asked.
+    let heard = (EVENTS_BEFORE..2 * EVENTS_BEFORE).step_by(100).find_map(|number| {
+        mount.fill();
+        (number..number + 100).for_each(send);
+        sent = number + 100;
+        troubles.recv_timeout(Duration::from_millis(100)).ok()
+    });
+    assert!(matches!(&heard, Some(Trouble::WritesFail(_))), "{heard:?}");
+    let events = sent + MORE_THAN_THE_RING;
+    (sent..events).for_each(send);
+    assert!(appender.flush().is_err());
+    std::thread::sleep(Duration::from_millis(200));
+    // Both threads have stored into every page they can on a full disk.
+    let stats = appender.stats();
+    assert!(stats.journal_full > 0 && stats.write_errors > 1, "{stats:?}");
+
+    mount.free();
+    let heard = troubles.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(&heard, Trouble::WritesGoOn { .. }), "{heard:?}");
+    let stats = appender.close().unwrap();
+    assert_eq!((stats.events_journaled, stats.sync_errors), (events, 0));
+    assert!(cdr(&directory) == lines(events), "lines are lost, doubled or mixed up on {kind}");
+    println!("{kind}: {} failed writes, {events} lines", stats.write_errors);
+}
+
+#[test]
+fn tmpfs() {
+    fill_and_free("tmpfs", 64);
+}
+
+#[test]
+fn ext4() {
+    fill_and_free("ext4", 64);
+}
+
+/// A full btrfs looks for space at the first store into each page, though the page has its block, and takes seconds
+/// over it: the rewriter stands still until there is space, often before a write can fail. Producers do not notice, and
+/// nothing is lost.
+#[test]
+fn btrfs() {
+    let Some(mount) = Mount::new("btrfs", 256) else { return };
+    let directory = mount.path().join("cdr");
+    let appender = Appender::builder(&directory).open().unwrap();
+    let producer = appender.producer();
+    let send = |number| producer.try_send_slice(body(number).as_bytes()).unwrap();
+    (0..EVENTS_BEFORE).for_each(send);
+    appender.flush().unwrap();
+    mount.fill();
+    (EVENTS_BEFORE..2 * EVENTS_BEFORE).for_each(send);
+    std::thread::sleep(Duration::from_secs(2));
+    println!("btrfs: {} lines journaled on a full disk", appender.stats().events_journaled);
+    mount.free();
+    let stats = appender.close().unwrap();
+    assert_eq!((stats.events_journaled, stats.sync_errors), (2 * EVENTS_BEFORE, 0));
+    assert!(cdr(&directory) == lines(2 * EVENTS_BEFORE), "lines are lost, doubled or mixed up");
+}
+
+#[test]
+fn xfs() {
+    fill_and_free("xfs", 300);
+}

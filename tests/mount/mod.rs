@@ -1,0 +1,109 @@
+//! Small file systems to be filled and frozen. They take root; where they cannot be had, tests print why and skip.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A file system, unmounted at the end of the test however it ends.
+pub struct Mount {
+    home: tempfile::TempDir,
+    is_frozen: bool,
+}
+
+impl Mount {
+    /// A file system of `kind` ("tmpfs", "ext4", "btrfs", "xfs") and about this size.
+    pub fn new(kind: &str, mebibytes: u64) -> Option<Self> {
+        Self::try_new(kind, mebibytes)
+            .inspect_err(|reason| eprintln!("skipped: no {kind} to test on: {reason}"))
+            .ok()
+    }
+
+    fn try_new(kind: &str, mebibytes: u64) -> Result<Self, String> {
+        let home = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let point = home.path().join("mnt");
+        let image = home.path().join("image");
+        fs::create_dir(&point).map_err(|error| error.to_string())?;
+        let (image_text, size) = (image.display().to_string(), format!("size={mebibytes}m"));
+        let mut mount = vec!["-t", kind, "-o"];
+        if kind == "tmpfs" {
+            mount.extend([size.as_str(), "cdrlog-test"]);
+        } else {
+            let file = fs::File::create(&image).map_err(|error| error.to_string())?;
+            file.set_len(mebibytes << 20).map_err(|error| error.to_string())?;
+            let mkfs: &[&str] = match kind {
+                "ext4" => &["mkfs.ext4", "-q", "-F"],
+                "btrfs" => &["mkfs.btrfs", "-q"],
+                _ => &["mkfs.xfs", "-q"],
+            };
+            run(mkfs.iter().copied().chain([image_text.as_str()]))?;
+            mount.extend(["loop", image_text.as_str()]);
+        }
+        let point_text = point.display().to_string();
+        run(["mount"].into_iter().chain(mount).chain([point_text.as_str()]))?;
+        Ok(Self { home, is_frozen: false })
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.home.path().join("mnt")
+    }
+
+    /// Takes all space there is, until [`free`](Self::free).
+    pub fn fill(&self) {
+        use std::io::Write;
+        let mut filler = fs::File::options().create(true).append(true).open(self.filler()).unwrap();
+        for block in [vec![1; 1 << 20], vec![1; 16 << 10]] {
+            while filler.write_all(&block).is_ok() {}
+        }
+        // Space that the file system had only promised is taken by now, or turns out to be missing.
+        let _ = filler.sync_data();
+    }
+
+    pub fn free(&self) {
+        fs::remove_file(self.filler()).unwrap();
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.path().join("filler")
+    }
+
+    /// Makes every change of the file system wait until [`thaw`](Self::thaw).
+    pub fn freeze(&mut self) -> bool {
+        let frozen = freeze_or_thaw("-f", &self.path());
+        self.is_frozen = frozen.is_ok();
+        if let Err(reason) = frozen {
+            eprintln!("skipped: cannot freeze: {reason}");
+        }
+        self.is_frozen
+    }
+
+    pub fn thaw(&mut self) {
+        freeze_or_thaw("-u", &self.path()).unwrap();
+        self.is_frozen = false;
+    }
+}
+
+fn freeze_or_thaw(flag: &str, path: &Path) -> Result<(), String> {
+    run(["fsfreeze", flag, path.to_str().unwrap()])
+}
+
+/// Runs a command that must not hang a test run.
+fn run<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<(), String> {
+    let output = Command::new("timeout").arg("30").args(words).output();
+    let output = output.map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        if self.is_frozen {
+            let _ = freeze_or_thaw("-u", &self.path());
+        }
+        // Lazily: a file that is still open must not keep the mount.
+        if let Err(reason) = run(["umount", "-l", self.path().to_str().unwrap()]) {
+            eprintln!("{} is left mounted: {reason}", self.path().display());
+        }
+    }
+}
