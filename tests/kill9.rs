@@ -47,6 +47,8 @@ fn child() {
         .queue_events_max(1 << 10)
         .flush_interval(Duration::from_millis(1 + round % 20))
         .sync_policy(SyncPolicy::Never)
+        // In every third round a new file is begun many times a second.
+        .rotate_bytes(if round % 3 == 2 { 100 << 10 } else { u64::MAX })
         .open()
         .unwrap();
     for sender in 0..SENDERS {
