@@ -3,6 +3,8 @@
 mod abort;
 mod dead_thread;
 mod io_error;
+#[cfg(loom)]
+mod loom;
 pub(crate) mod step;
 mod trouble;
 
