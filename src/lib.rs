@@ -100,6 +100,7 @@ mod error;
 mod file;
 mod flush;
 mod journal;
+mod loom;
 mod pipeline;
 mod producer;
 mod queue;

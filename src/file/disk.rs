@@ -111,7 +111,7 @@ impl Disk {
         action: &'static str,
         options: &OpenOptions,
     ) -> DiskResult<DiskFile> {
-        let file = self.call(action, path, || options.open(path))?;
+        let file = self.call(action, path, || regular(options.open(path)?))?;
         Ok(DiskFile::new(file, path, self.clone()))
     }
 
@@ -154,6 +154,15 @@ impl Disk {
             self.sync_directory(directory)?;
         }
         Ok(file.renamed(path))
+    }
+}
+
+/// A FIFO or a device takes bytes and keeps none: lines would be gone, and told as written.
+fn regular(file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
     }
 }
 

@@ -22,6 +22,8 @@ mod segment;
 
 pub(crate) use control::{Anchor, Control};
 pub(crate) use folder::{Folder, JournalError, JournalOptions, SEGMENT_COUNT_MAX};
+#[cfg(loom)]
+pub(crate) use progress::Progress;
 pub use recovery::Recovery;
 pub(crate) use recovery::recover;
 pub(crate) use ring::{ReadEnd, WriteEnd};

@@ -12,9 +12,9 @@
 //! A byte has therefore one owner at any time: the write end until it is published, the read end until its segment is
 //! released, then the write end again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam_utils::CachePadded;
+
+use crate::loom::sync::atomic::{AtomicU64, Ordering};
 
 /// The end of a segment that is still being filled. No stream gets that long: at 10 GB/s it takes 58 years.
 const OPEN: u64 = u64::MAX;

@@ -3,6 +3,8 @@
 mod abort;
 mod dead_thread;
 mod io_error;
+#[cfg(loom)]
+mod loom;
 mod midnight;
 mod power_loss;
 pub(crate) mod step;

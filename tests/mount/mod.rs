@@ -66,6 +66,10 @@ impl Mount {
         self.path().join("filler")
     }
 
+    pub fn make_read_only(&self) {
+        run(["mount", "-o", "remount,ro", self.path().to_str().unwrap()]).unwrap();
+    }
+
     /// Makes every change of the file system wait until [`thaw`](Self::thaw).
     pub fn freeze(&mut self) -> bool {
         let frozen = freeze_or_thaw("-f", &self.path());

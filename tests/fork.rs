@@ -1,0 +1,74 @@
+//! A forked child that drops its copy of the appender touches nothing.
+//!
+//! After a fork the child has the memory, the mapping and the lock of its parent, but none of its threads. Without a
+//! look at the process id its `Drop` would wait for ever for threads that it does not have, or tell the journal that
+//! all is written.
+
+#![expect(unsafe_code, reason = "fork has no safe name")]
+
+#[expect(dead_code, reason = "shared by several test files")]
+mod common;
+
+use std::time::{Duration, Instant};
+
+use cdrlog::{Appender, Durability};
+use common::{body, cdr, lines};
+
+/// Forks; the child calls `run` and ends. Gives its exit code, 128 and its signal, or `None` where it hangs.
+fn in_a_forked_child(run: impl FnOnce()) -> Option<i32> {
+    // SAFETY: the child calls only `run` and `_exit`. `run` takes no lock that another thread may hold; it frees memory,
+    // which glibc keeps possible in the child.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        run();
+        // SAFETY: ends the process; nothing of the test harness runs in it.
+        unsafe { libc::_exit(0) };
+    }
+    assert!(child > 0, "no fork");
+    let end = Instant::now() + Duration::from_secs(10);
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a place for the status of a child of this process.
+        let ended = unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) };
+        if ended == child {
+            let by_signal = libc::WIFSIGNALED(status);
+            return Some(if by_signal {
+                128 + libc::WTERMSIG(status)
+            } else {
+                libc::WEXITSTATUS(status)
+            });
+        }
+        if Instant::now() >= end {
+            // SAFETY: a signal to our own child, which was not waited for.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_child_that_drops_the_appender_touches_nothing_and_the_parent_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).open().unwrap();
+    let producer = appender.producer();
+    let send = |number| {
+        let ack = producer.send_acked(body(number).into(), Durability::Written).unwrap();
+        ack.wait().unwrap();
+    };
+    (0..100).for_each(send);
+    let mut appender = Some(appender);
+    let journal = || std::fs::read(directory.path().join(".cdrlog/control")).unwrap();
+    appender.as_ref().unwrap().sync().unwrap();
+    let before = journal();
+    // Only the child takes the appender out of its copy of the memory.
+    let code = in_a_forked_child(|| drop(appender.take()));
+    assert_eq!(code, Some(0), "the child died or hangs");
+    assert!(journal() == before, "the child wrote to the control file");
+    assert!(Appender::builder(&directory).open().is_err(), "the child gave the lock back");
+    (100..200).for_each(send);
+    let stats = appender.take().unwrap().close().unwrap();
+    assert_eq!(stats.events_journaled, 200);
+    assert!(cdr(directory.path()) == lines(200));
+    Appender::builder(&directory).open().unwrap().close().unwrap();
+}

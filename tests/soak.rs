@@ -1,0 +1,104 @@
+//! Hours at full speed cost no more than seconds: memory, descriptors and mappings stay as they are.
+//!
+//! Without the return of segments, of places in the queue and of chunks of slices, a server would run out of memory or
+//! of descriptors after days, and no short test would say so.
+//!
+//! There is no rotation yet, so the file grows; every second it is moved away and removed, as logrotate would.
+//!
+//! The long form: `CDRLOG_SOAK_SECONDS=600 cargo test --release --test soak -- --nocapture`.
+
+#[expect(dead_code, reason = "shared by several test files")]
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cdrlog::Appender;
+use common::{body, files};
+
+const SENDERS: usize = 2;
+
+/// What the process holds.
+#[derive(Debug)]
+struct Held {
+    resident_kib: u64,
+    descriptors: usize,
+    mappings: usize,
+}
+
+impl Held {
+    fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let resident = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        Self {
+            resident_kib: resident.split_whitespace().nth(1).unwrap().parse().unwrap(),
+            descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
+            mappings: fs::read_to_string("/proc/self/maps").unwrap().lines().count(),
+        }
+    }
+}
+
+fn count_lines(path: &Path) -> u64 {
+    BufReader::new(fs::File::open(path).unwrap()).split(b'\n').count() as u64
+}
+
+/// Moves the file away; counts and removes what was moved the time before, to which nothing is written any more.
+fn rotate(directory: &Path, cdr_path: &Path) -> u64 {
+    let moved = files(directory, "moved");
+    let lines = moved.iter().map(|path| count_lines(path)).sum();
+    moved.iter().for_each(|path| fs::remove_file(path).unwrap());
+    if cdr_path.exists() {
+        fs::rename(cdr_path, directory.join("moved")).unwrap();
+    }
+    lines
+}
+
+#[test]
+fn memory_descriptors_and_mappings_stay_flat_at_full_speed() {
+    let seconds = std::env::var("CDRLOG_SOAK_SECONDS").map_or(4, |text| text.parse().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).open().unwrap();
+    let cdr_path = appender.cdr_path().to_owned();
+    let bodies: Vec<String> = (0..300).map(body).collect();
+    let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    let mut lines = 0;
+    std::thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            let (producer, bodies, over, sent) = (appender.producer(), &bodies, &over, &sent);
+            scope.spawn(move || {
+                for body in bodies.iter().cycle() {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    producer.send_slice(body.as_bytes()).unwrap();
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        let begin = Instant::now();
+        let mut warm = None;
+        while begin.elapsed() < Duration::from_secs(seconds) {
+            std::thread::sleep(Duration::from_secs(1));
+            lines += rotate(directory.path(), &cdr_path);
+            let held = Held::now();
+            let warm = warm.get_or_insert_with(Held::now);
+            let flat = held.resident_kib < warm.resident_kib + (32 << 10)
+                && held.descriptors <= warm.descriptors + 2
+                && held.mappings <= warm.mappings + 16;
+            if !flat {
+                over.store(true, Ordering::Relaxed);
+                panic!("{held:?} after {:?}, {warm:?} at first", begin.elapsed());
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        println!("{warm:?} at first, {:?} after {:?}", Held::now(), begin.elapsed());
+    });
+    appender.close().unwrap();
+    lines += rotate(directory.path(), &cdr_path);
+    lines += files(directory.path(), "moved").iter().map(|path| count_lines(path)).sum::<u64>();
+    assert_eq!(lines, sent.load(Ordering::Relaxed), "lines are lost or doubled");
+    println!("{lines} lines in {seconds} s");
+}
