@@ -3,20 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use crate::builder::Builder;
 use crate::error::{CloseError, FlushError, OpenError};
 use crate::file::disk::Disk;
-use crate::file::{Lock, LockError, Stamp};
-use crate::flush::{Flusher, Schedule, Sink};
+use crate::file::{Calendar, Lock, LockError};
+use crate::flush::{Flusher, Rotation, Schedule, Sink};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::Pipeline;
 use crate::producer::Producer;
-use crate::queue::{Barrier, Message, Queue, Refused, queue};
+use crate::queue::{Barrier, Goal, Message, Queue, Refused, queue};
 use crate::rewrite::Stage;
 use crate::stats::Stats;
 
@@ -39,8 +38,7 @@ pub struct Appender {
     pipeline: Arc<Pipeline>,
     threads: Option<Threads>,
     recovery: Recovery,
-    cdr_path: PathBuf,
-    rejects_path: PathBuf,
+    first_rejects_path: PathBuf,
     /// The process that opened it. A forked child has a copy, which must not touch anything.
     process_id: u32,
 }
@@ -65,12 +63,11 @@ impl Appender {
         let folder = Folder::create(disk, directory)?;
         let lock =
             Lock::take(disk, &folder.lock_path()).map_err(|error| lock_error(error, directory))?;
-        let now = Timestamp::try_from(SystemTime::now()).unwrap_or_default();
-        let now = options.time_zone().to_datetime(now);
-        let stamp = Stamp::next(disk, directory, now)?;
-        let recovery = journal::recover(directory, &folder, stamp)?;
-        // Recovery may have used the stamp for a file that was gone.
-        let stamp = Stamp::next(disk, directory, now)?;
+        let zone = options.time_zone();
+        let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
+        let recovery = journal::recover(directory, &folder, calendar.next_stamp()?)?;
+        // Recovery may have used its stamp for a file that was gone.
+        let stamp = calendar.next_stamp()?;
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
@@ -79,10 +76,15 @@ impl Appender {
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::default());
-        let mut lines = Sink::new(Stream::Lines, journal.lines.1, cdr_path.clone(), disk.clone());
+        let rotation = |stream| {
+            let Builder { rotate_bytes, rotate_daily, .. } = options;
+            Rotation::new(calendar.clone(), stream, rotate_bytes, rotate_daily)
+        };
+        let (lines, rejects) = (Stream::Lines, Stream::Rejects);
+        let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
         lines.create_file(&mut journal.control, &pipeline)?;
-        let rejects =
-            Sink::new(Stream::Rejects, journal.rejects.1, rejects_path.clone(), disk.clone());
+        let first_rejects_path = rejects_path.clone();
+        let rejects = Sink::new(rejects, journal.rejects.1, rejects_path, rotation(rejects));
 
         let (queue, queue_end) =
             queue(options.queue_events_max, options.queue_bytes_max as u64, pipeline.clone());
@@ -103,8 +105,7 @@ impl Appender {
             pipeline,
             threads: Some(threads),
             recovery,
-            cdr_path,
-            rejects_path,
+            first_rejects_path,
             process_id,
         })
     }
@@ -122,7 +123,7 @@ impl Appender {
     /// [`FlushError::Write`] where a write failed while this waited; what was sent is not lost, and later calls may
     /// succeed. [`FlushError::Closed`] where the appender gave up.
     pub fn flush(&self) -> Result<(), FlushError> {
-        self.wait_for(false)
+        self.wait_for(Goal::Written)
     }
 
     /// Waits until everything sent before is *synced*: an `fdatasync(2)` of the files returned after it was written.
@@ -134,14 +135,25 @@ impl Appender {
         if let Some(failure) = self.pipeline.sync_failure() {
             return Err(failure);
         }
-        self.wait_for(true)
+        self.wait_for(Goal::Synced)
     }
 
-    fn wait_for(&self, synced: bool) -> Result<(), FlushError> {
+    /// Begins a new CDR file, and a new rejects file, behind everything sent before. The files
+    /// before are complete, and synced unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never). A
+    /// file that holds nothing yet is kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    pub fn rotate(&self) -> Result<(), FlushError> {
+        self.wait_for(Goal::Rotated)
+    }
+
+    fn wait_for(&self, goal: Goal) -> Result<(), FlushError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let troubles = self.pipeline.troubles();
         let trouble = || self.pipeline.trouble().filter(|_| self.pipeline.troubles() > troubles);
-        let mut message = Message::Barrier(Barrier { synced, reply });
+        let mut message = Message::Barrier(Barrier { goal, reply });
         while let Err(refused) = self.queue.try_push(message) {
             message = match refused {
                 Refused::Closed(_) => return Err(FlushError::Closed),
@@ -187,16 +199,18 @@ impl Appender {
         &self.recovery
     }
 
-    /// The CDR file of this opening.
+    /// The CDR file that lines are written to now.
     #[must_use]
-    pub fn cdr_path(&self) -> &Path {
-        &self.cdr_path
+    pub fn cdr_path(&self) -> PathBuf {
+        self.pipeline.place(Stream::Lines).map(|place| place.file.to_path_buf()).unwrap_or_default()
     }
 
-    /// The rejects file of this opening. It is created when the first body is rejected.
+    /// The rejects file that was written to last, or will be first: it is created when the first body
+    /// is rejected.
     #[must_use]
-    pub fn rejects_path(&self) -> &Path {
-        &self.rejects_path
+    pub fn rejects_path(&self) -> PathBuf {
+        let place = self.pipeline.place(Stream::Rejects);
+        place.map_or_else(|| self.first_rejects_path.clone(), |place| place.file.to_path_buf())
     }
 
     /// Accepts nothing more, writes and (unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never)) syncs everything

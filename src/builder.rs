@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::appender::Appender;
 use crate::error::OpenError;
+use crate::file::Clock;
 use crate::file::disk::Disk;
 use crate::flush::SyncPolicy;
 use crate::journal::SEGMENT_COUNT_MAX;
@@ -29,6 +30,9 @@ pub struct Builder {
     pub(crate) write_patience: Option<Duration>,
     pub(crate) close_patience: Duration,
     pub(crate) utc: bool,
+    pub(crate) rotate_bytes: Option<u64>,
+    pub(crate) rotate_daily: bool,
+    pub(crate) clock: Clock,
 }
 
 const SEGMENT_BYTES_UNIT: usize = 4096;
@@ -48,6 +52,9 @@ impl Builder {
             write_patience: None,
             close_patience: Duration::from_secs(5),
             utc: false,
+            rotate_bytes: None,
+            rotate_daily: true,
+            clock: Clock::default(),
         }
     }
 
@@ -118,6 +125,30 @@ impl Builder {
         self
     }
 
+    /// The length in bytes that a file does not exceed: the line that would make it longer goes to a
+    /// new one. A line that is longer alone gets a file of its own. Default: no such limit, as in
+    /// OpenVidu. At least 1.
+    ///
+    /// Every rotation is on the end of a line, and no line is lost or doubled by it, whatever happens
+    /// to the process. The new file is named by the time of its beginning, like the first one.
+    pub fn rotate_bytes(mut self, bytes: u64) -> Self {
+        self.rotate_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether a new file is begun with the first line that is written on a new day, in local time
+    /// or as by [`utc`](Self::utc). Default: yes, as in OpenVidu.
+    pub fn rotate_daily(mut self, daily: bool) -> Self {
+        self.rotate_daily = daily;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Checks the options, takes the directory (which is created where it is missing), finishes what an earlier process
     /// left in the journal, and starts the two threads.
     ///
@@ -165,6 +196,7 @@ impl Builder {
                 segment_range.contains(&self.segment_bytes),
                 "from event_bytes_max to 1 GiB",
             ),
+            ("rotate_bytes", self.rotate_bytes != Some(0), "at least 1"),
             (
                 "flush_interval",
                 (Duration::from_millis(1)..=minute).contains(&self.flush_interval),
@@ -199,6 +231,7 @@ mod tests {
             (builder().event_bytes_max(0), "event_bytes_max"),
             (builder().segment_count(1), "segment_count"),
             (builder().segment_bytes(1000), "segment_bytes"),
+            (builder().rotate_bytes(0), "rotate_bytes"),
             (builder().flush_interval(Duration::ZERO), "flush_interval"),
             (builder().sync_policy(SyncPolicy::Interval(Duration::ZERO)), "sync_policy"),
         ];

@@ -48,9 +48,11 @@
 //! | an event is | when | and survives |
 //! |---|---|---|
 //! | *accepted* | [`Producer::send`] returned `Ok` | nothing: it is in memory |
-//! | *journaled* | counted in [`Stats::events_journaled`] | `kill -9`, panic and abort of the process |
+//! | *journaled* | counted in [`Stats::events_journaled`], told by an [`Ack`] | `kill -9`, panic and abort of the process |
 //! | *written* | [`Appender::flush`] returned `Ok` | the same, and readers see it |
 //! | *synced* | [`Appender::sync`] or [`Appender::close`] returned `Ok` | power loss and crash of the kernel |
+//!
+//! A sender learns that its own event is there by [`Producer::send_acked`], at any of the last three levels.
 //!
 //! - A journaled line is in the CDR exactly once, whole and in order. After a kill the next [`Builder::open`] of the
 //!   directory finishes what was journaled; [`Appender::recovery`] tells what it did.

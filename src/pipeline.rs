@@ -9,6 +9,8 @@ use crossbeam_channel::Sender;
 use crate::bell::Bell;
 use crate::error::FlushError;
 use crate::flush::{FilePlace, PendingAck};
+use crate::journal::Stream;
+use crate::queue::Goal;
 use crate::stats::Counters;
 
 /// A place in both streams.
@@ -18,11 +20,11 @@ pub(crate) struct Positions {
     pub(crate) rejects: u64,
 }
 
-/// Somebody waits until everything before `positions` is written, or synced.
+/// Somebody waits until everything before `positions` has reached a goal.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) positions: Positions,
-    pub(crate) synced: bool,
+    pub(crate) goal: Goal,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 
@@ -36,8 +38,8 @@ pub(crate) struct Pipeline {
     pub(crate) flusher_bell: Bell,
     requests: Mutex<Vec<Request>>,
     acks: Mutex<Vec<PendingAck>>,
-    /// The file that lines are written to now.
-    place: Mutex<Option<FilePlace>>,
+    /// By stream: the file that is written to now, or was last.
+    places: Mutex<[Option<FilePlace>; 2]>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
     /// Close was called: the flusher gives up after the patience of a close.
@@ -66,24 +68,30 @@ impl Pipeline {
         !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
     }
 
-    /// Hands acknowledgements over to the flusher.
-    pub(crate) fn add_acks(&self, acks: &mut Vec<PendingAck>) {
-        if !acks.is_empty() {
-            lock(&self.acks).append(acks);
-            self.flusher_bell.ring();
-        }
+    /// Hands an acknowledgement over to the flusher, before its line is published.
+    pub(crate) fn add_ack(&self, ack: PendingAck) {
+        lock(&self.acks).push(ack);
     }
 
     pub(crate) fn take_acks(&self) -> Vec<PendingAck> {
         std::mem::take(&mut *lock(&self.acks))
     }
 
-    pub(crate) fn set_place(&self, place: FilePlace) {
-        *lock(&self.place) = Some(place);
+    pub(crate) fn set_place(&self, stream: Stream, place: FilePlace) {
+        let [lines, rejects] = &mut *lock(&self.places);
+        *match stream {
+            Stream::Lines => lines,
+            Stream::Rejects => rejects,
+        } = Some(place);
     }
 
-    pub(crate) fn place(&self) -> Option<FilePlace> {
-        lock(&self.place).clone()
+    pub(crate) fn place(&self, stream: Stream) -> Option<FilePlace> {
+        let [lines, rejects] = &*lock(&self.places);
+        match stream {
+            Stream::Lines => lines,
+            Stream::Rejects => rejects,
+        }
+        .clone()
     }
 
     pub(crate) fn end_rewriter(&self) {

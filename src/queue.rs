@@ -33,10 +33,19 @@ pub(crate) enum Message {
     Barrier(Barrier),
 }
 
+/// What a barrier waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    Written,
+    Synced,
+    /// Written, and new files are begun behind it.
+    Rotated,
+}
+
 /// Asks the flusher for everything sent before.
 #[derive(Debug)]
 pub(crate) struct Barrier {
-    pub(crate) synced: bool,
+    pub(crate) goal: Goal,
     pub(crate) reply: Sender<Result<(), crate::error::FlushError>>,
 }
 

@@ -43,6 +43,8 @@ pub struct Stats {
     pub syncs: u64,
     /// Calls of `fdatasync` that failed: 0, or 1 for good.
     pub sync_errors: u64,
+    /// Files that were finished because the next one was begun.
+    pub rotations: u64,
     /// Times others were found to have truncated, moved or removed a file that was being written.
     pub files_changed_by_others: u64,
 }
@@ -99,6 +101,7 @@ pub(crate) struct FlusherCounters {
     pub(crate) write_errors: Counter,
     pub(crate) syncs: Counter,
     pub(crate) sync_errors: Counter,
+    pub(crate) rotations: Counter,
     pub(crate) files_changed_by_others: Counter,
 }
 
@@ -122,6 +125,7 @@ impl Counters {
             write_errors: flusher.write_errors.get(),
             syncs: flusher.syncs.get(),
             sync_errors: flusher.sync_errors.get(),
+            rotations: flusher.rotations.get(),
             files_changed_by_others: flusher.files_changed_by_others.get(),
         }
     }

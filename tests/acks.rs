@@ -163,3 +163,24 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         }
     }
 }
+
+/// The flusher may write a line as soon as it is published. Acknowledgements that were handed over
+/// after that were never looked at again when no other line followed: their senders waited for ever.
+#[test]
+fn an_acknowledgement_comes_also_where_the_line_is_written_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory)
+        .segment_bytes(4096)
+        .event_bytes_max(4096)
+        .sync_policy(SyncPolicy::Never)
+        .open()
+        .unwrap();
+    let producer = appender.producer();
+    for number in 0..20_000 {
+        producer.send(event(number)).unwrap();
+        let ack = producer.send_acked(event(number), Durability::Written).unwrap();
+        let answer = ack.wait_timeout(Duration::from_secs(20));
+        assert!(answer.expect("the acknowledgement never came").is_ok());
+    }
+    appender.close().unwrap();
+}

@@ -112,8 +112,7 @@ impl Append {
         }
         let mut progress = Progress::new(bytes_total);
         let stop = self.append_files(&appender.producer(), &mut progress).err();
-        let (cdr_path, rejects_path) =
-            (appender.cdr_path().to_owned(), appender.rejects_path().to_owned());
+        let (cdr_path, rejects_path) = (appender.cdr_path(), appender.rejects_path());
         let closed = appender.close();
         let (bytes, elapsed) = progress.end();
         let stats = *closed.as_ref().unwrap_or_else(CloseError::stats);

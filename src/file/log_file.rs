@@ -53,6 +53,11 @@ impl LogFile {
         self.file.path()
     }
 
+    /// The file below, for reading.
+    pub(crate) fn disk_file(&self) -> &DiskFile {
+        &self.file
+    }
+
     /// The name in its directory.
     pub(crate) fn name(&self) -> String {
         self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
@@ -110,26 +115,29 @@ impl LogFile {
 
     /// Cuts what follows the last line feed behind offset `from`; gives how many bytes that were.
     ///
-    /// For a disk that is full in the middle of a line, when writing is given up: the journal still has the line.
+    /// For a disk that is full in the middle of a line, when writing is given up: the journal still
+    /// has the line.
     pub(crate) fn cut_to_line(&mut self, from: u64) -> DiskResult<u64> {
-        let mut end = self.bytes;
+        let cut = self.bytes - self.line_start(from, self.bytes)?;
+        self.shorten_by(cut)?;
+        Ok(cut)
+    }
+
+    /// Where the line begins that offset `to` is in: behind the last line feed between `from` and
+    /// `to`; at `from` where there is none.
+    pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
+        let mut end = to;
         let mut block = [0_u8; 4096];
         while end > from {
             let step = (end - from).min(block.len() as u64);
             let bytes = block.get_mut(..step as usize).unwrap_or_default();
             self.file.read_exact_at(bytes, end - step)?;
             if let Some(index) = bytes.iter().rposition(|&byte| byte == b'\n') {
-                end = end - step + index as u64 + 1;
-                break;
+                return Ok(end - step + index as u64 + 1);
             }
             end -= step;
         }
-        let cut = self.bytes - end;
-        if cut > 0 {
-            self.file.set_len(end)?;
-            self.bytes = end;
-        }
-        Ok(cut)
+        Ok(from)
     }
 }
 

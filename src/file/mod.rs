@@ -1,11 +1,13 @@
 //! Files on the disk: their names, how they are made, appended to, locked and watched.
 
+mod calendar;
 pub(crate) mod disk;
 mod disk_file;
 mod lock;
 mod log_file;
 mod name;
 
+pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{Interference, LogFile};

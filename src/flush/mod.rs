@@ -6,10 +6,12 @@
 
 mod acks;
 mod policy;
+mod rotation;
 mod sink;
 
 pub(crate) use acks::{FilePlace, PendingAck};
 pub use policy::SyncPolicy;
+pub(crate) use rotation::Rotation;
 pub(crate) use sink::Sink;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Pipeline, Request};
+use crate::queue::Goal;
 
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
@@ -46,6 +49,16 @@ pub(crate) struct Flusher {
     gathering_since: Option<Instant>,
     last_sync: Instant,
     failing: Option<Failing>,
+}
+
+impl Request {
+    fn is_written(&self, lines: &Sink, rejects: &Sink) -> bool {
+        lines.written() >= self.positions.lines && rejects.written() >= self.positions.rejects
+    }
+
+    fn is_synced(&self, lines: &Sink, rejects: &Sink) -> bool {
+        lines.synced() >= self.positions.lines && rejects.synced() >= self.positions.rejects
+    }
 }
 
 /// Writes fail.
@@ -101,7 +114,7 @@ impl Flusher {
         let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
         loop {
             self.requests.append(&mut self.pipeline.take_requests());
-            self.lines.acks().add(self.pipeline.take_acks());
+            self.lines.take_acks(&self.pipeline);
             // Looked up before anything is written: what the rewriter did before it ended is then written below.
             let last_round = self.pipeline.rewriter_has_ended();
             let now = Instant::now();
@@ -197,7 +210,7 @@ impl Flusher {
             SyncPolicy::Always => true,
             SyncPolicy::Interval(interval) => last_round || self.last_sync.elapsed() >= interval,
         };
-        let by_request = self.requests.iter().any(|request| request.synced);
+        let by_request = self.requests.iter().any(|request| request.goal == Goal::Synced);
         if unsynced && (by_policy || by_request || self.lines.acks().want_sync()) {
             self.sync();
         }
@@ -214,27 +227,40 @@ impl Flusher {
         self.last_sync = Instant::now();
     }
 
+    /// Begins new files where somebody asked for that and what was to be before them is written.
+    fn rotate_if_asked(&mut self) -> Result<(), FlushError> {
+        let (lines, rejects) = (&self.lines, &self.rejects);
+        let due =
+            |request: &Request| request.goal == Goal::Rotated && request.is_written(lines, rejects);
+        if !self.requests.iter().any(due) {
+            return Ok(());
+        }
+        for sink in [&mut self.lines, &mut self.rejects] {
+            if !sink.file_is_empty() {
+                sink.rotate(&mut self.control, &self.pipeline).map_err(FlushError::write)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Answers those who wait for what is done by now, or cannot be done.
     fn answer_requests(&mut self) {
+        let rotated = self.rotate_if_asked();
         let failing = self.failing.as_ref().map(|failing| &failing.error);
         let sync_failure = self.pipeline.sync_failure();
         let (lines, rejects) = (&self.lines, &self.rejects);
         self.requests.retain(|request| {
-            let Request { positions, synced, reply } = request;
-            let written =
-                lines.written() >= positions.lines && rejects.written() >= positions.rejects;
-            let done = written
-                && (!synced
-                    || (lines.synced() >= positions.lines
-                        && rejects.synced() >= positions.rejects));
-            let answer = match (failing, &sync_failure) {
-                _ if done => Ok(()),
-                (Some(failure), _) if !written => Err(failure.clone()),
-                (_, Some(failure)) if *synced => Err(failure.clone()),
+            let written = request.is_written(lines, rejects);
+            let answer = match (request.goal, failing, &sync_failure) {
+                (_, Some(failure), _) if !written => Err(failure.clone()),
+                (Goal::Written, ..) if written => Ok(()),
+                (Goal::Rotated, ..) if written => rotated.clone(),
+                (Goal::Synced, ..) if written && request.is_synced(lines, rejects) => Ok(()),
+                (Goal::Synced, _, Some(failure)) => Err(failure.clone()),
                 _ => return true,
             };
             // The other side may have stopped waiting.
-            let _ = reply.send(answer);
+            let _ = request.reply.send(answer);
             false
         });
     }
@@ -275,7 +301,10 @@ impl Flusher {
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
             None => {
-                self.control.set_clean();
+                // Without a sync, a power loss may still tear what is written.
+                if !self.lines.is_unsynced() && !self.rejects.is_unsynced() {
+                    self.control.set_clean();
+                }
                 Ok(())
             }
             Some(failure) => Err(failure),
@@ -288,7 +317,7 @@ impl Flusher {
         for request in self.requests.drain(..) {
             let _ = request.reply.send(Err(failure.clone()));
         }
-        self.lines.acks().add(self.pipeline.take_acks());
+        self.lines.take_acks(&self.pipeline);
         self.lines.acks().fail_all(&failure);
         // Shortening needs no space. Where it fails all the same, the next opening completes the line in place.
         let _ = self.lines.cut_to_line(&self.control);

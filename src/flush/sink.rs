@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::acks::{Acks, FilePlace};
+use super::rotation::{Rotation, first_line_bytes};
 use crate::error::FlushError;
-use crate::file::disk::{Disk, DiskResult};
+use crate::file::disk::DiskResult;
 use crate::file::{Interference, LogFile};
 use crate::journal::{Anchor, Control, ReadEnd, Stream};
 use crate::pipeline::Pipeline;
@@ -14,9 +15,10 @@ use crate::stats::FlusherCounters;
 pub(crate) struct Sink {
     stream: Stream,
     end: ReadEnd,
-    /// The file to be written to; made when there is something to write.
-    path: PathBuf,
-    disk: Disk,
+    /// Where the file is to be that is made when there is something to write; `None` where that is
+    /// settled only then.
+    path: Option<PathBuf>,
+    rotation: Rotation,
     file: Option<LogFile>,
     /// The position up to which a sync said that the stream is on the disk.
     synced: u64,
@@ -31,15 +33,16 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn new(stream: Stream, end: ReadEnd, path: PathBuf, disk: Disk) -> Self {
+    /// A sink of `stream`, whose first file is at `path`.
+    pub(crate) fn new(stream: Stream, end: ReadEnd, path: PathBuf, rotation: Rotation) -> Self {
         Self {
             stream,
             end,
-            path,
+            path: Some(path),
+            rotation,
             file: None,
             synced: 0,
             anchored_bytes: 0,
-            disk,
             sync_failure: None,
             place: None,
             acks: Acks::default(),
@@ -52,7 +55,12 @@ impl Sink {
         control: &mut Control,
         pipeline: &Pipeline,
     ) -> DiskResult<()> {
-        let file = LogFile::create(&self.disk, &self.path)?;
+        let path = match self.path.clone() {
+            Some(path) => path,
+            None => self.rotation.next_path()?,
+        };
+        let file = LogFile::create(&self.rotation.calendar.disk, &path)?;
+        self.path = Some(path);
         self.anchor_to(file, control, pipeline)
     }
 
@@ -69,13 +77,16 @@ impl Sink {
             position: self.end.position(),
         };
         control.set_anchor(self.stream, &anchor)?;
-        self.anchored_bytes = file.bytes();
-        if self.stream == Stream::Lines {
-            let (path, position) = (file.path().into(), self.end.position());
-            let place = FilePlace { file: path, file_bytes: file.bytes(), position };
-            pipeline.set_place(place.clone());
-            self.place = Some(place);
+        // Before the first byte: after a power loss, the file of an anchor that was lost would not be
+        // looked at. A failure is one of a sync like any other.
+        if let Err(error) = control.sync() {
+            self.sync_failure.get_or_insert(FlushError::sync(error));
         }
+        self.anchored_bytes = file.bytes();
+        let (path, position) = (file.path().into(), self.end.position());
+        let place = FilePlace { file: path, file_bytes: file.bytes(), position };
+        pipeline.set_place(self.stream, place.clone());
+        self.place = Some(place);
         self.file = Some(file);
         Ok(())
     }
@@ -83,21 +94,80 @@ impl Sink {
     /// Writes everything that is pending. What was written before an error stays written.
     pub(crate) fn write(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         let counters = &pipeline.counters.flusher;
+        let mut begun_anew = false;
         while self.end.is_behind() {
             self.settle_file(control, pipeline)?;
+            self.end.seal_pending();
+            let share = self.share_of_file();
+            if share == 0 && !begun_anew {
+                begun_anew = true;
+                self.rotate(control, pipeline)?;
+                continue;
+            }
+            begun_anew = false;
             let pending = self.end.pending();
             let Some(file) = &mut self.file else { break };
-            let written = file.append(pending)?;
+            // A new file takes a line in any case, whatever the clock says.
+            let share = if share == 0 { first_line_bytes(pending) } else { share };
+            let written = file.append(pending.get(..share).unwrap_or_default())?;
             self.end.consume(written);
             control.set_written(self.stream, self.end.position());
             counters.writes.add_alone(1);
             self.count_written(counters, written as u64);
+            // The rewriter hands an acknowledgement over before it publishes the line, so those of all
+            // lines that were pending are there now.
+            self.take_acks(pipeline);
             self.acks.note_written(self.end.position(), self.place.as_ref());
             // A segment that was read to its end is given back at once: the rewriter may wait for it.
             self.end.pending();
             pipeline.rewriter_bell.ring_if_idle();
         }
         Ok(())
+    }
+
+    /// How much of what is pending goes to the open file; 0 where it is time for another one. A line
+    /// that was written in part is completed first.
+    fn share_of_file(&mut self) -> usize {
+        let file_bytes = self.file.as_ref().map_or(0, LogFile::bytes);
+        let in_a_line = self.end.unfinished_line_bytes() > 0;
+        let pending = self.end.pending();
+        if in_a_line {
+            first_line_bytes(pending)
+        } else if self.rotation.day_is_over() {
+            0
+        } else {
+            self.rotation.share(file_bytes, pending)
+        }
+    }
+
+    /// Begins a new file, with the next line at once or (rejects) when there is one. The old file is
+    /// synced first: a later sync would only be one of the new file. An old file that nothing was
+    /// written to is removed.
+    pub(crate) fn rotate(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
+        // A failure is kept in `sync_failure`, where the flusher finds it.
+        let _ = self.sync(control, &pipeline.counters.flusher);
+        let old = self.file.as_ref().map(|file| (file.path().to_owned(), file.bytes()));
+        match self.stream {
+            Stream::Lines => {
+                let path = self.rotation.next_path()?;
+                let file = LogFile::create(&self.rotation.calendar.disk, &path)?;
+                self.path = Some(path);
+                self.anchor_to(file, control, pipeline)?;
+            }
+            Stream::Rejects => (self.path, self.file) = (None, None),
+        }
+        match old {
+            Some((path, 0)) => self.rotation.calendar.disk.remove(&path),
+            _ => {
+                pipeline.counters.flusher.rotations.add_alone(1);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the open file holds anything.
+    pub(crate) fn file_is_empty(&self) -> bool {
+        self.file.as_ref().is_none_or(|file| file.bytes() == 0)
     }
 
     fn count_written(&self, counters: &FlusherCounters, bytes: u64) {
@@ -197,6 +267,13 @@ impl Sink {
     /// Those who wait for lines of this stream.
     pub(crate) fn acks(&mut self) -> &mut Acks {
         &mut self.acks
+    }
+
+    /// Takes over those who began to wait since.
+    pub(crate) fn take_acks(&mut self, pipeline: &Pipeline) {
+        if self.stream == Stream::Lines {
+            self.acks.add(pipeline.take_acks());
+        }
     }
 
     /// Whether something waits to be written.

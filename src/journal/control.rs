@@ -24,7 +24,6 @@
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
 use std::io;
-use std::path::PathBuf;
 
 use super::Stream;
 use super::mapping::Mapping;
@@ -179,32 +178,31 @@ pub(crate) fn fresh_page(epoch: u64, boot_id: [u8; 16]) -> [u8; CONTROL_BYTES] {
 /// The control file of a running appender: its mapped page. Stored into by one thread at a time.
 pub(crate) struct Control {
     mapping: Mapping,
-    path: PathBuf,
+    file: DiskFile,
     generations: [u64; 2],
 }
 
 impl Control {
     /// Maps a control file that holds a [`fresh_page`].
-    pub(crate) fn map(file: &DiskFile) -> DiskResult<Self> {
+    pub(crate) fn map(file: DiskFile) -> DiskResult<Self> {
         Self::map_with(file, [0; 2])
     }
 
     /// Maps the control file of the last opening, which says `state`, to finish what it says.
-    pub(crate) fn map_again(file: &DiskFile, state: &ControlState) -> DiskResult<Self> {
+    pub(crate) fn map_again(file: DiskFile, state: &ControlState) -> DiskResult<Self> {
         let generations = Stream::ALL.map(|stream| state.stream(stream).generation);
         Self::map_with(file, generations)
     }
 
-    fn map_with(file: &DiskFile, generations: [u64; 2]) -> DiskResult<Self> {
-        let mapping = Mapping::of_file(file, CONTROL_BYTES)?;
-        Ok(Self { mapping, path: file.path().to_owned(), generations })
+    fn map_with(file: DiskFile, generations: [u64; 2]) -> DiskResult<Self> {
+        Ok(Self { mapping: Mapping::of_file(&file, CONTROL_BYTES)?, file, generations })
     }
 
     /// Moves the anchor of a stream.
     pub(crate) fn set_anchor(&mut self, stream: Stream, anchor: &Anchor) -> DiskResult<()> {
         let generation = self.generations[stream as usize] + 1;
         let slot = encode_slot(generation, anchor)
-            .map_err(|error| DiskError::new("note a file in", &self.path, error))?;
+            .map_err(|error| DiskError::new("note a file in", self.file.path(), error))?;
         // The slot is stored word by word; it is not in use, and becomes so when its checksum fits.
         let offset = slot_offset(stream, (generation % 2) as usize);
         for (index, word) in slot.chunks_exact(8).enumerate() {
@@ -212,6 +210,12 @@ impl Control {
         }
         self.generations[stream as usize] = generation;
         Ok(())
+    }
+
+    /// Makes the anchors survive a power loss. Syncing a file writes what was stored through its
+    /// mappings too.
+    pub(crate) fn sync(&self) -> DiskResult<()> {
+        self.file.sync_data()
     }
 
     /// Everything of the stream before `position` is in the file.
@@ -270,7 +274,7 @@ mod tests {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let file = Disk::default().open_or_create(&path).unwrap();
         file.write_all_at(&fresh_page(9, [3; 16]), 0).unwrap();
-        let control = Control::map(&file).unwrap();
+        let control = Control::map(Disk::default().open_existing(&path).unwrap().unwrap()).unwrap();
         (file, control)
     }
 

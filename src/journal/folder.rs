@@ -140,7 +140,7 @@ impl Folder {
         // The control file comes last and at once: before it, the old one still says that there is nothing to do.
         let path = self.control_path();
         let file = self.disk.replace(&path, &control::fresh_page(epoch, disk::boot_id()))?;
-        let control = Control::map(&file)?;
+        let control = Control::map(file)?;
         Ok(Journal { lines, rejects, control })
     }
 

@@ -12,6 +12,7 @@
 
 mod control;
 mod folder;
+mod frames;
 mod mapping;
 mod page;
 mod progress;

@@ -4,8 +4,8 @@
 //! exactly what was committed, and the length of the file says how much of it was written. The rest is appended.
 //!
 //! The kernel died too (another boot id): pages may be missing or stale. What the last sync covered is whole; behind
-//! it, the file is kept up to the first line that is not whole, and what follows goes to a `.torn` file. The journal is
-//! not believed.
+//! it, the file is kept up to the first line that is not whole, and what follows goes to a `.torn` file. Of the journal,
+//! only what its frames vouch for is appended.
 //!
 //! Everything is read by `pread`: a bad sector is then an error and not a SIGBUS. Recovery may be killed at any point
 //! and begun again: before the file grows by anything that its length does not explain, the anchor is moved.
@@ -15,10 +15,10 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::Stream;
 use super::control::{Anchor, Control, ControlState, StreamState};
 use super::folder::{Folder, JournalError};
 use super::segment::{HEADER_BYTES, SegmentHeader};
+use super::{Stream, frames};
 use crate::file::disk::{self, DiskResult};
 use crate::file::{DiskFile, LogFile, Stamp};
 use crate::rewrite;
@@ -99,11 +99,11 @@ pub(crate) fn recover(
         return Ok(recovery);
     }
     recovery.power_loss = state.boot_id != disk::boot_id();
-    let control = Control::map_again(&file, &state)?;
+    let control = Control::map_again(file, &state)?;
     let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
     for stream in Stream::ALL {
         if session.recovery.power_loss {
-            session.cut_torn_tail(stream)?;
+            session.finish_after_power_loss(stream)?;
         } else {
             session.finish_stream(stream)?;
         }
@@ -212,28 +212,75 @@ impl Session<'_> {
         self.recovery.files.push(path.to_owned());
     }
 
-    /// The machine went down: keeps the whole lines of the file, and what follows them beside it.
-    fn cut_torn_tail(&mut self, stream: Stream) -> Result<(), JournalError> {
-        let state = self.state.stream(stream);
-        let Some(anchor) = &state.anchor else { return Ok(()) };
+    /// The machine went down: keeps the whole lines of the file, what follows them beside it, and
+    /// appends what the journal can vouch for.
+    fn finish_after_power_loss(&mut self, stream: Stream) -> Result<(), JournalError> {
+        let Some(anchor) = self.state.stream(stream).anchor.clone() else { return Ok(()) };
         let path = self.directory.join(&anchor.file_name);
-        let Some(file) = self.folder.disk().open_existing(&path)? else { return Ok(()) };
-        let file_bytes = file.bytes()?;
-        let synced_bytes = anchor.file_bytes + state.synced.saturating_sub(anchor.position);
+        let Some(mut file) = LogFile::open(self.folder.disk(), &path)? else { return Ok(()) };
         let is_whole = match stream {
             Stream::Lines => rewrite::is_whole_line,
             Stream::Rejects => rewrite::is_whole_record,
         };
-        let from = synced_bytes.min(file_bytes);
-        let whole = whole_lines_end(&file, from, file_bytes, is_whole)?;
+        self.cut_torn_tail(stream, &anchor, &mut file, is_whole)?;
+        let Some(written) = file.bytes().checked_sub(anchor.file_bytes) else { return Ok(()) };
+        let position = anchor.position + written;
+        let lines = self.believable_lines(stream, position, is_whole)?;
+        if !lines.is_empty() {
+            let anchor = Anchor { file_name: anchor.file_name, file_bytes: file.bytes(), position };
+            self.control.set_anchor(stream, &anchor)?;
+            append_all(&mut file, &lines)?;
+            self.note_finished(stream, lines.len() as u64, &path);
+        }
+        file.sync()?;
+        Ok(())
+    }
+
+    fn cut_torn_tail(
+        &mut self,
+        stream: Stream,
+        anchor: &Anchor,
+        file: &mut LogFile,
+        is_whole: fn(&[u8]) -> bool,
+    ) -> Result<(), JournalError> {
+        let file_bytes = file.bytes();
+        let synced = self.state.stream(stream).synced;
+        let synced_bytes = anchor.file_bytes + synced.saturating_sub(anchor.position);
+        let from = file.line_start(0, synced_bytes.min(file_bytes))?;
+        let whole = whole_lines_end(file.disk_file(), from, file_bytes, is_whole)?;
         if whole < file_bytes {
-            let torn = keep_torn(&file, whole, file_bytes)?;
-            file.set_len(whole)?;
-            file.sync_all()?;
+            let torn = keep_torn(file.disk_file(), whole, file_bytes)?;
+            file.shorten_by(file_bytes - whole)?;
             self.recovery.torn_bytes += file_bytes - whole;
             self.recovery.torn_files.push(torn);
         }
         Ok(())
+    }
+
+    /// The whole lines from `position` on, as far as frames without a gap vouch for them.
+    fn believable_lines(
+        &self,
+        stream: Stream,
+        mut position: u64,
+        is_whole: fn(&[u8]) -> bool,
+    ) -> Result<Vec<u8>, JournalError> {
+        let mut bytes = Vec::new();
+        for (file, header) in self.folder.segments(stream)? {
+            if header.epoch != self.state.epoch {
+                continue;
+            }
+            for (range, held) in frames::believable(&file, &header)? {
+                if range.contains(&position) {
+                    let known = (position - range.start) as usize;
+                    bytes.extend_from_slice(held.get(known..).unwrap_or_default());
+                    position = range.end;
+                }
+            }
+        }
+        let whole = bytes.split_inclusive(|&byte| byte == b'\n').take_while(|line| is_whole(line));
+        let whole_bytes = whole.map(<[u8]>::len).sum();
+        bytes.truncate(whole_bytes);
+        Ok(bytes)
     }
 }
 

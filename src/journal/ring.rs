@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::frames::{self, Sealer};
 use super::mapping::Mapping;
 use super::progress::Progress;
 use super::segment::{HEADER_BYTES, Segment};
@@ -40,7 +41,7 @@ pub(crate) fn ring(
         segment.begin(sequence, position);
     }
     let write = WriteEnd { ring: ring.clone(), sequence, used: 0, position, ended: false };
-    (write, ReadEnd { ring, sequence, start: position, position })
+    (write, ReadEnd { ring, sequence, start: position, position, sealer: Sealer::default() })
 }
 
 /// Where lines are made: bytes are stored into [`tail`](Self::tail), kept by [`commit`](Self::commit) and shown to the
@@ -144,6 +145,7 @@ pub(crate) struct ReadEnd {
     start: u64,
     /// The position of the next byte to read.
     position: u64,
+    sealer: Sealer,
 }
 
 impl ReadEnd {
@@ -152,6 +154,7 @@ impl ReadEnd {
         while self.ring.progress.segment_end(self.sequence, self.start) == Some(self.position) {
             self.sequence += 1;
             self.start = self.position;
+            self.sealer = Sealer::default();
             self.ring.progress.release(self.sequence);
         }
         // Published before the end of the segment is looked up: a stale end is then never behind `start`.
@@ -168,6 +171,20 @@ impl ReadEnd {
             Some(mapping) => unsafe { mapping.slice(from..to) },
             None => &[],
         }
+    }
+
+    /// Seals what is pending, so that it can be believed after a power loss. Called before it is
+    /// written.
+    pub(crate) fn seal_pending(&mut self) {
+        let pending = self.pending().len();
+        let end = (self.position - self.start) as usize + pending;
+        let unsealed = self.sealer.unsealed(end);
+        let Some(segment) = self.ring.segment(self.sequence) else { return };
+        let range = HEADER_BYTES + unsealed.start..HEADER_BYTES + unsealed.end;
+        // SAFETY: the range is published and its segment not released, as in `pending`.
+        let bytes = unsafe { segment.mapping().slice(range) };
+        let seed = frames::seed(segment.epoch(), self.sequence, self.start);
+        self.sealer.seal(segment, seed, bytes);
     }
 
     /// Whether the segment being read was ended: its pending bytes will not become more.

@@ -11,7 +11,7 @@
 //!     64      8  sequence number of the segment
 //!     72      8  position of its first byte in the stream
 //!     80      8  committed: bytes of the data area in use, whole lines
-//!    128   3968  reserved: frames
+//!    128   3968  frames: what can be believed after a power loss (frames.rs)
 //!   4096      -  data area
 //! ```
 //!
@@ -35,6 +35,7 @@ const OFFSET_COMMITTED: usize = 80;
 /// A mapped segment.
 pub(crate) struct Segment {
     mapping: Mapping,
+    epoch: u64,
 }
 
 impl Segment {
@@ -50,12 +51,12 @@ impl Segment {
         let checksum = crc32c::crc32c(&page[..CHECKED_BYTES]);
         page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&checksum.to_le_bytes());
         file.write_all_at(&page, 0)?;
-        Ok(Self { mapping: Mapping::of_file(file, HEADER_BYTES + data_bytes)? })
+        Ok(Self { mapping: Mapping::of_file(file, HEADER_BYTES + data_bytes)?, epoch })
     }
 
     #[cfg(test)]
     pub(crate) fn plain(data_bytes: usize) -> Self {
-        Self { mapping: Mapping::plain(HEADER_BYTES + data_bytes) }
+        Self { mapping: Mapping::plain(HEADER_BYTES + data_bytes), epoch: 0 }
     }
 
     /// Makes the segment hold nothing, as `sequence` of the stream, from `position` on.
@@ -70,6 +71,16 @@ impl Segment {
     /// The first `bytes` of the data area survive this process from now on.
     pub(crate) fn commit(&self, bytes: usize) {
         self.mapping.store_u64(OFFSET_COMMITTED, bytes as u64);
+    }
+
+    /// Notes a frame at `offset` of the header page.
+    pub(super) fn set_frame(&self, offset: usize, frame: u64) {
+        self.mapping.store_u64(offset, frame);
+    }
+
+    /// The opening that the segment belongs to.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {

@@ -14,7 +14,7 @@ use crate::ack::{AckError, Acked, Durability};
 use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::flush::PendingAck;
-use crate::journal::WriteEnd;
+use crate::journal::{Stream, WriteEnd};
 use crate::pipeline::{Pipeline, Positions, Request};
 use crate::queue::{Barrier, Message, QueueEnd};
 
@@ -41,8 +41,8 @@ pub(crate) struct Stage {
     nap_max: Duration,
     /// Events that were accepted and cannot be journaled any more.
     left: Vec<Bytes>,
-    /// Acknowledgements of this batch that wait for the flusher.
-    acks: Vec<PendingAck>,
+    /// Somebody waits for the flusher to write a line of this batch.
+    is_awaited: bool,
 }
 
 /// What became of an event.
@@ -86,7 +86,7 @@ impl Stage {
             pipeline,
             nap_max,
             left: Vec::new(),
-            acks: Vec::new(),
+            is_awaited: false,
         }
     }
 
@@ -144,8 +144,11 @@ impl Stage {
             self.lines.publish();
             self.rejects.publish();
             self.queue.make_room();
-            self.pipeline.add_acks(&mut self.acks);
-            self.pipeline.flusher_bell.ring_if_idle();
+            if std::mem::take(&mut self.is_awaited) {
+                self.pipeline.flusher_bell.ring();
+            } else {
+                self.pipeline.flusher_bell.ring_if_idle();
+            }
         }
         taken
     }
@@ -188,11 +191,16 @@ impl Stage {
     #[cold]
     fn put_acked(&mut self, acked: Acked) {
         match self.put(acked.take_event()) {
-            Put::Line { start, line_bytes } => match self.pipeline.place() {
+            Put::Line { start, line_bytes } => match self.pipeline.place(Stream::Lines) {
                 Some(place) if acked.durability() == Durability::Journaled => {
                     acked.complete(Ok(place.position_of(start, line_bytes)));
                 }
-                _ => self.acks.push(PendingAck { acked, start, line_bytes }),
+                // At once: as soon as the line is published, be it because the segment is full, the
+                // flusher may write it, and then looks who waits for it.
+                _ => {
+                    self.pipeline.add_ack(PendingAck { acked, start, line_bytes });
+                    self.is_awaited = true;
+                }
             },
             Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
             Put::Left => {
@@ -248,7 +256,7 @@ impl Stage {
         }
         let positions =
             Positions { lines: self.lines.position(), rejects: self.rejects.position() };
-        self.pipeline.request(Request { positions, synced: barrier.synced, reply: barrier.reply });
+        self.pipeline.request(Request { positions, goal: barrier.goal, reply: barrier.reply });
     }
 
     /// Sleeps until there may be something in the queue.

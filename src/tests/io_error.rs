@@ -46,6 +46,7 @@ fn builder(directory: &Path) -> Builder {
         .segment_count(2)
         .segment_bytes(4096)
         .event_bytes_max(2048)
+        .rotate_bytes(3000)
         .flush_interval(Duration::from_millis(1))
         .sync_policy(SyncPolicy::Interval(Duration::from_millis(2)))
         .close_patience(Duration::from_millis(5))

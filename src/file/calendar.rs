@@ -1,0 +1,115 @@
+//! What day it is, and which name the next file gets.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+
+use super::disk::{Disk, DiskResult};
+use super::name::Stamp;
+
+/// Tells the time. The one of the system, but for tests.
+#[derive(Clone, Default)]
+pub(crate) struct Clock(Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>);
+
+impl Clock {
+    #[cfg(test)]
+    pub(crate) fn telling(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(now)))
+    }
+
+    fn now(&self) -> Timestamp {
+        match &self.0 {
+            Some(now) => now(),
+            None => Timestamp::try_from(SystemTime::now()).unwrap_or_default(),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// Names files by the local time at which they are begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Calendar {
+    pub(crate) disk: Disk,
+    directory: PathBuf,
+    time_zone: TimeZone,
+    clock: Clock,
+}
+
+impl Calendar {
+    pub(crate) fn new(disk: &Disk, directory: &Path, time_zone: TimeZone, clock: Clock) -> Self {
+        Self { disk: disk.clone(), directory: directory.to_owned(), time_zone, clock }
+    }
+
+    fn now(&self) -> ZonedDateTime {
+        self.clock.now().to_zoned_datetime(self.time_zone.clone())
+    }
+
+    /// A stamp for files that are begun now.
+    pub(crate) fn next_stamp(&self) -> DiskResult<Stamp> {
+        Stamp::next(&self.disk, &self.directory, self.now().datetime())
+    }
+
+    /// Where a file of that name is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Whether it is another day than the one that lasts `day`.
+    ///
+    /// Also after the clock was set back over midnight: what is written now is of another day.
+    pub(crate) fn is_another_day(&self, day: &Range<Timestamp>) -> bool {
+        !day.contains(&self.clock.now())
+    }
+
+    /// From when to when today lasts. Days of 23 and 25 hours are what the time zone makes them.
+    pub(crate) fn today(&self) -> Range<Timestamp> {
+        let now = self.now();
+        let begin = now.start_of_day();
+        let end = now.tomorrow().and_then(|tomorrow| tomorrow.start_of_day());
+        match (begin, end) {
+            (Ok(begin), Ok(end)) => begin.timestamp()..end.timestamp(),
+            // The last day that there is.
+            _ => Timestamp::MIN..Timestamp::MAX,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calendar_at(now: &str) -> Calendar {
+        let now: Timestamp = now.parse().unwrap();
+        let zone = TimeZone::get("Europe/Madrid").unwrap();
+        let clock = Clock::telling(move || now);
+        Calendar::new(&Disk::default(), Path::new("/nowhere"), zone, clock)
+    }
+
+    #[test]
+    fn a_day_lasts_from_one_local_midnight_to_the_next() {
+        let day = calendar_at("2026-11-23T12:00:00Z").today();
+        assert_eq!(day.start.to_string(), "2026-11-22T23:00:00Z");
+        assert_eq!(day.end.to_string(), "2026-11-23T23:00:00Z");
+        assert!(!calendar_at("2026-11-23T22:59:59Z").is_another_day(&day));
+        assert!(calendar_at("2026-11-23T23:00:00Z").is_another_day(&day));
+        assert!(calendar_at("2026-11-22T22:59:59Z").is_another_day(&day));
+    }
+
+    #[test]
+    fn the_days_on_which_summer_time_begins_and_ends_are_whole_days() {
+        for (noon, hours) in [("2026-03-29T12:00:00Z", 23), ("2026-10-25T12:00:00Z", 25)] {
+            let day = calendar_at(noon).today();
+            assert_eq!(day.end.duration_since(day.start).as_hours(), hours);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Each day has a file of its own, in local time, whatever the clock does.
+//!
+//! OpenVidu's CDR begins a new file at midnight, and people collect yesterday's by its name. A clock
+//! that is set back must not make a name that was used, nor one that sorts before.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+
+use crate::file::Clock;
+use crate::file::disk::Disk;
+use crate::{Appender, SyncPolicy};
+
+/// Sends one event at each of the given times; gives names and contents of the CDR files.
+fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
+    let now = Arc::new(AtomicI64::new(0));
+    let set = |time: &str| {
+        now.store(time.parse::<Timestamp>().unwrap().as_second(), Ordering::SeqCst);
+    };
+    set(times[0]);
+    let told = now.clone();
+    let clock =
+        Clock::telling(move || Timestamp::from_second(told.load(Ordering::SeqCst)).unwrap());
+    let directory = super::memory_directory();
+    let appender = Appender::builder(directory.path())
+        .utc(true)
+        .clock(clock)
+        .sync_policy(SyncPolicy::Never)
+        .open()
+        .unwrap();
+    let producer = appender.producer();
+    for (number, time) in times.iter().enumerate() {
+        set(time);
+        producer.send_slice(format!(r#"{{"event":"e","n":{number}}}"#).as_bytes()).unwrap();
+        appender.flush().unwrap();
+    }
+    appender.close().unwrap();
+    let mut names = Disk::default().names(directory.path()).unwrap();
+    names.retain(|name| name.starts_with("CDR."));
+    names.sort();
+    let content = |name: &String| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    names.into_iter().map(|name| (name.clone(), content(&name))).collect()
+}
+
+fn line(number: usize) -> String {
+    format!("{{\"e\":{{\"n\":{number}}}}}\n")
+}
+
+#[test]
+fn the_first_line_of_a_new_day_begins_a_new_file() {
+    let files = files_of_events_at(&[
+        "2026-11-23T23:59:58Z",
+        "2026-11-23T23:59:59Z",
+        "2026-11-24T00:00:00Z",
+        "2026-11-24T12:00:00Z",
+        "2026-11-27T01:00:00Z",
+    ]);
+    let expected = [
+        ("CDR.2026-11-23_23-59-58.log".to_owned(), line(0) + &line(1)),
+        ("CDR.2026-11-24_00-00-00.log".to_owned(), line(2) + &line(3)),
+        ("CDR.2026-11-27_01-00-00.log".to_owned(), line(4)),
+    ];
+    assert_eq!(files, expected);
+}
+
+#[test]
+fn a_clock_that_is_set_back_and_forward_gives_names_that_are_unique_and_in_order() {
+    let files = files_of_events_at(&[
+        "2026-11-23T12:00:00Z",
+        "2026-11-22T12:00:00Z",
+        "2026-11-22T13:00:00Z",
+        "2026-11-23T12:00:00Z",
+        "2026-11-23T12:00:05Z",
+    ]);
+    let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "CDR.2026-11-23_12-00-00.log",
+        "CDR.2026-11-23_12-00-01.log",
+        "CDR.2026-11-23_12-00-02.log",
+    ];
+    assert_eq!(names, expected);
+    let contents: String = files.iter().map(|(_, content)| content.as_str()).collect();
+    assert_eq!(contents, (0..5).map(line).collect::<String>());
+}
+
+#[test]
+fn a_file_of_yesterday_that_holds_nothing_makes_room_for_that_of_today() {
+    let now = Arc::new(AtomicI64::new(1_795_000_000));
+    let told = now.clone();
+    let clock =
+        Clock::telling(move || Timestamp::from_second(told.load(Ordering::SeqCst)).unwrap());
+    let directory = super::memory_directory();
+    let appender = Appender::builder(directory.path()).utc(true).clock(clock).open().unwrap();
+    let first = appender.cdr_path();
+    now.fetch_add(86_400, Ordering::SeqCst);
+    appender.producer().send_slice(br#"{"event":"e","n":0}"#).unwrap();
+    appender.flush().unwrap();
+    assert!(!first.exists());
+    assert_eq!(std::fs::read_to_string(appender.cdr_path()).unwrap(), line(0));
+    assert_eq!(appender.close().unwrap().rotations, 0);
+}
