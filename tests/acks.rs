@@ -71,6 +71,29 @@ fn many_who_wait_share_a_sync() {
     assert!(stats.syncs <= 100, "{} syncs for 1000 acknowledgements", stats.syncs);
 }
 
+/// The flusher may have written, or synced, a line before it hears that somebody waits for it. Such
+/// an acknowledgement once waited for the next write, which may never come.
+#[test]
+fn an_acknowledgement_comes_though_its_line_was_written_before_the_flusher_heard_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).sync_policy(SyncPolicy::Always).open().unwrap();
+    let producer = appender.producer();
+    for round in 0..300 {
+        // Others keep the flusher busy, so that it looks at what is new at any moment.
+        for number in 0..20 {
+            producer.send(event(number)).unwrap();
+        }
+        let durability = if round % 2 == 0 { Durability::Written } else { Durability::Synced };
+        let acks: Vec<_> =
+            (0..3).map(|number| producer.send_acked(event(number), durability).unwrap()).collect();
+        for ack in acks {
+            let answer = ack.wait_timeout(Duration::from_secs(20));
+            assert!(answer.expect("an answer").is_ok());
+        }
+    }
+    appender.close().unwrap();
+}
+
 #[test]
 fn acknowledgements_of_a_close_come_too_and_those_after_it_give_the_event_back() {
     let directory = tempfile::tempdir().unwrap();

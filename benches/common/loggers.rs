@@ -1,0 +1,398 @@
+//! cdrlog and its peers, each in the configuration that loses nothing and is fastest here.
+//!
+//! None of them syncs: the peers cannot, so cdrlog does not either where the throughput is compared.
+//! All but `TracingSerde` get the finished line and do no work on JSON.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use bytes::{Bytes, BytesMut};
+use cdrlog::{Appender, Producer, SyncPolicy};
+use serde_json::{Map, Value};
+use spdlog::sink::{AsyncPoolSink, FileSink, OverflowPolicy, Sink};
+use spdlog::{ErrorHandler, LevelFilter, ThreadPool};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+use super::{CORPUS, Logger, Sender};
+
+/// Lines that the queues of the peers hold: as many as cdrlog's. More or less makes them slower or
+/// leaves them as they are.
+const PEER_QUEUE_LINES: usize = 1 << 15;
+
+/// The buffer of every peer before `write(2)`. The 8 KiB of the standard library are slower.
+const PEER_BUFFER_BYTES: usize = 256 << 10;
+
+fn peer_file(directory: &Path) -> (PathBuf, BufWriter<File>) {
+    let path = directory.join("peer.log");
+    let file = File::create(&path).expect("a file");
+    (path, BufWriter::with_capacity(PEER_BUFFER_BYTES, file))
+}
+
+// ===== cdrlog =====
+
+/// `send_slice`, with the defaults but for syncs.
+pub struct CdrlogSlice(Appender);
+
+pub struct SliceSender(Producer);
+
+fn open(directory: &Path, sync_policy: SyncPolicy) -> Appender {
+    Appender::builder(directory).sync_policy(sync_policy).open().expect("an appender")
+}
+
+fn close(appender: Appender) -> (PathBuf, usize) {
+    let path = appender.cdr_path().to_owned();
+    let stats = appender.close().expect("a clean end");
+    assert_eq!(stats.events_rejected, 0);
+    (path, 0)
+}
+
+impl Logger for CdrlogSlice {
+    type Sender = SliceSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(open(directory, SyncPolicy::Never))
+    }
+
+    fn sender(&self, _events: usize) -> SliceSender {
+        SliceSender(self.0.producer())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        close(self.0)
+    }
+}
+
+impl Sender for SliceSender {
+    #[inline]
+    fn send(&mut self, number: usize) -> bool {
+        self.0.send_slice(CORPUS.body(number)).is_ok()
+    }
+}
+
+/// `send` of a `Bytes`. The bodies are parts of buffers of 64 KiB, as a server reads them from its
+/// connections; each buffer is freed by the rewriter thread.
+pub struct CdrlogBytes(Appender);
+
+pub struct BytesSender(Producer, std::vec::IntoIter<Bytes>);
+
+impl Logger for CdrlogBytes {
+    type Sender = BytesSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(open(directory, SyncPolicy::Never))
+    }
+
+    fn sender(&self, events: usize) -> BytesSender {
+        let mut buffer = BytesMut::new();
+        let body = |number| {
+            let body = CORPUS.body(number);
+            if buffer.capacity() < body.len() {
+                buffer = BytesMut::with_capacity(64 << 10);
+            }
+            buffer.extend_from_slice(body);
+            buffer.split().freeze()
+        };
+        let bodies: Vec<Bytes> = (0..events).map(body).collect();
+        BytesSender(self.0.producer(), bodies.into_iter())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        close(self.0)
+    }
+}
+
+impl Sender for BytesSender {
+    #[inline]
+    fn send(&mut self, _number: usize) -> bool {
+        self.1.next().is_some_and(|body| self.0.send(body).is_ok())
+    }
+}
+
+/// `send_slice` with all defaults: a sync every second.
+pub struct CdrlogSynced(Appender);
+
+impl Logger for CdrlogSynced {
+    type Sender = SliceSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(open(directory, SyncPolicy::default()))
+    }
+
+    fn sender(&self, _events: usize) -> SliceSender {
+        SliceSender(self.0.producer())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        close(self.0)
+    }
+}
+
+/// `send_slice` while the flusher does nothing but write and sync.
+pub struct CdrlogSyncing(Appender);
+
+impl Logger for CdrlogSyncing {
+    type Sender = SliceSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(open(directory, SyncPolicy::Always))
+    }
+
+    fn sender(&self, _events: usize) -> SliceSender {
+        SliceSender(self.0.producer())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        close(self.0)
+    }
+}
+
+/// `try_send_slice` with all defaults.
+pub struct CdrlogTry(Appender);
+
+pub struct TrySender(Producer);
+
+impl Logger for CdrlogTry {
+    type Sender = TrySender;
+
+    fn open(directory: &Path) -> Self {
+        Self(open(directory, SyncPolicy::default()))
+    }
+
+    fn sender(&self, _events: usize) -> TrySender {
+        TrySender(self.0.producer())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        close(self.0)
+    }
+}
+
+impl Sender for TrySender {
+    #[inline]
+    fn send(&mut self, number: usize) -> bool {
+        self.0.try_send_slice(CORPUS.body(number)).is_ok()
+    }
+}
+
+// ===== tracing-appender =====
+
+struct Tracing {
+    writer: NonBlocking,
+    dropped: ErrorCounter,
+    path: PathBuf,
+    guard: WorkerGuard,
+}
+
+impl Tracing {
+    fn open(directory: &Path, lossy: bool) -> Self {
+        let (path, file) = peer_file(directory);
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(lossy)
+            .buffered_lines_limit(PEER_QUEUE_LINES)
+            .finish(file);
+        let dropped = writer.error_counter();
+        Self { writer, dropped, path, guard }
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        drop(self.writer);
+        drop(self.guard);
+        (self.path, self.dropped.dropped_lines())
+    }
+}
+
+/// Finished lines, blocking where the queue is full.
+pub struct TracingRaw(Tracing);
+
+pub struct TracingSender(NonBlocking);
+
+impl Logger for TracingRaw {
+    type Sender = TracingSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(Tracing::open(directory, false))
+    }
+
+    fn sender(&self, _events: usize) -> TracingSender {
+        TracingSender(self.0.writer.clone())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        self.0.close()
+    }
+}
+
+impl Sender for TracingSender {
+    #[inline]
+    fn send(&mut self, number: usize) -> bool {
+        self.0.write_all(CORPUS.line(number).as_bytes()).is_ok()
+    }
+}
+
+/// Finished lines, dropped where the queue is full.
+pub struct TracingLossy(Tracing);
+
+impl Logger for TracingLossy {
+    type Sender = TracingSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(Tracing::open(directory, true))
+    }
+
+    fn sender(&self, _events: usize) -> TracingSender {
+        TracingSender(self.0.writer.clone())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        self.0.close()
+    }
+}
+
+/// The same job as cdrlog's: the body is parsed, re-keyed and printed by its producer.
+pub struct TracingSerde(Tracing);
+
+pub struct SerdeSender {
+    writer: NonBlocking,
+    line: Vec<u8>,
+}
+
+impl Logger for TracingSerde {
+    type Sender = SerdeSender;
+
+    fn open(directory: &Path) -> Self {
+        Self(Tracing::open(directory, false))
+    }
+
+    fn sender(&self, _events: usize) -> SerdeSender {
+        SerdeSender { writer: self.0.writer.clone(), line: Vec::with_capacity(4096) }
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        self.0.close()
+    }
+}
+
+impl Sender for SerdeSender {
+    fn send(&mut self, number: usize) -> bool {
+        let mut body: Map<String, Value> =
+            serde_json::from_slice(CORPUS.body(number)).expect("JSON");
+        let Some(Value::String(name)) = body.shift_remove("event") else { panic!("no event") };
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Map::from_iter([(name, body.into())]))
+            .expect("a line");
+        self.line.push(b'\n');
+        self.writer.write_all(&self.line).is_ok()
+    }
+}
+
+// ===== spdlog-rs =====
+
+/// An asynchronous file sink that waits where its queue is full, and prints nothing but the line.
+pub struct Spdlog {
+    logger: Arc<spdlog::Logger>,
+    pool: Arc<ThreadPool>,
+    path: PathBuf,
+}
+
+pub struct SpdlogSender(Arc<spdlog::Logger>);
+
+#[derive(Clone)]
+struct PayloadOnly;
+
+impl spdlog::formatter::Formatter for PayloadOnly {
+    fn format(
+        &self,
+        record: &spdlog::Record<'_>,
+        text: &mut spdlog::StringBuf,
+        _context: &mut spdlog::formatter::FormatterContext<'_>,
+    ) -> spdlog::Result<()> {
+        text.push_str(record.payload());
+        Ok(())
+    }
+}
+
+impl Logger for Spdlog {
+    type Sender = SpdlogSender;
+
+    fn open(directory: &Path) -> Self {
+        let path = directory.join("peer.log");
+        let file: Arc<dyn Sink> = FileSink::builder()
+            .path(&path)
+            .capacity(PEER_BUFFER_BYTES)
+            .formatter(PayloadOnly)
+            .build_arc()
+            .expect("a file");
+        let lines = NonZeroUsize::new(PEER_QUEUE_LINES).expect("not zero");
+        let pool = ThreadPool::builder().capacity(lines).build_arc().expect("a thread");
+        let sink = AsyncPoolSink::builder()
+            .sink(file)
+            .overflow_policy(OverflowPolicy::Block)
+            .thread_pool(pool.clone())
+            .build_arc()
+            .expect("a sink");
+        let logger = spdlog::Logger::builder()
+            .sink(sink)
+            .flush_level_filter(LevelFilter::Off)
+            .error_handler(ErrorHandler::new(|error| panic!("{error}")))
+            .build_arc()
+            .expect("a logger");
+        Self { logger, pool, path }
+    }
+
+    fn sender(&self, _events: usize) -> SpdlogSender {
+        SpdlogSender(self.logger.clone())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        drop(self.logger);
+        // Ends its thread, which drains the queue; the file is flushed when it is dropped.
+        drop(self.pool);
+        (self.path, 0)
+    }
+}
+
+impl Sender for SpdlogSender {
+    #[inline]
+    fn send(&mut self, number: usize) -> bool {
+        spdlog::info!(logger: self.0, "{}", CORPUS.line(number));
+        true
+    }
+}
+
+// ===== the ten lines that everyone could write =====
+
+pub struct MutexBufWriter {
+    file: Arc<Mutex<BufWriter<File>>>,
+    path: PathBuf,
+}
+
+pub struct MutexSender(Arc<Mutex<BufWriter<File>>>);
+
+impl Logger for MutexBufWriter {
+    type Sender = MutexSender;
+
+    fn open(directory: &Path) -> Self {
+        let (path, file) = peer_file(directory);
+        Self { file: Arc::new(Mutex::new(file)), path }
+    }
+
+    fn sender(&self, _events: usize) -> MutexSender {
+        MutexSender(self.file.clone())
+    }
+
+    fn close(self) -> (PathBuf, usize) {
+        self.file.lock().expect("no panic").flush().expect("a write");
+        (self.path, 0)
+    }
+}
+
+impl Sender for MutexSender {
+    #[inline]
+    fn send(&mut self, number: usize) -> bool {
+        let mut file = self.0.lock().expect("no panic");
+        file.write_all(CORPUS.line(number).as_bytes()).is_ok()
+    }
+}
