@@ -46,7 +46,13 @@ fn pieces(body: &[u8], event: Event) -> Option<Pieces> {
     let Event { root_start, root_end, key_start } = event;
     let key_end = token::string_end(body, key_start).ok()?;
     let name_start = token::blanks_end(body, token::blanks_end(body, key_end) + 1);
+    if body.get(name_start) != Some(&b'"') {
+        return None;
+    }
     let name_end = token::string_end(body, name_start).ok()?;
+    if name_end - name_start == 2 {
+        return None;
+    }
 
     let next = token::blanks_end(body, name_end);
     let previous = token::blanks_start(body, key_start).checked_sub(1)?;

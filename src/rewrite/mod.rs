@@ -1,10 +1,13 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
+mod escapes;
+mod grammar;
 mod line;
 mod nesting;
 mod reason;
 mod scan;
 mod token;
+mod vector;
 
 pub use reason::{Reason, Rejection};
 
@@ -54,6 +57,11 @@ impl Rewriter {
         }
         if line.len() < body.len() {
             return Err(Rejection::new(Reason::TooLarge, line.len()));
+        }
+        if let Some(event) = vector::scan(body)
+            && let Some(length) = line::write(body, event, line)
+        {
+            return Ok(length);
         }
         let event = find_event(body)?;
         line::write(body, event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))

@@ -190,3 +190,20 @@ pub(super) fn word_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
     }
     Ok(start + word.len())
 }
+
+/// Where the scalar ends that has a byte at `at`, wherever it started; `None` if it is not one.
+///
+/// It must be a whole: a comma, a closing bracket or a blank follows it.
+pub(super) fn scalar_around(body: &[u8], at: usize) -> Option<usize> {
+    let before = body.get(..at)?;
+    let number_bytes = before
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let start = at - number_bytes.count();
+    let end = match body.get(start)? {
+        b'-' | b'0'..=b'9' => number_end(body, start).ok()?,
+        _ => word_end(body, start).ok()?,
+    };
+    matches!(body.get(end)?, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r').then_some(end)
+}
