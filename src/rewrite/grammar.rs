@@ -126,6 +126,8 @@ pub(super) struct Grammar<'body> {
     /// The opening quote of the key `event` of the root, once found.
     event_key: Option<usize>,
     non_ascii: u64,
+    /// There are tabs, line feeds or carriage returns between tokens.
+    has_control_blanks: bool,
 }
 
 impl<'body> Grammar<'body> {
@@ -140,6 +142,7 @@ impl<'body> Grammar<'body> {
             scalars_end: 0,
             event_key: None,
             non_ascii: 0,
+            has_control_blanks: false,
         }
     }
 
@@ -165,6 +168,7 @@ impl<'body> Grammar<'body> {
         let mut blanks = masks.spaces & outside;
         if masks.controls & outside != 0 {
             blanks |= window.control_blanks() & outside;
+            self.has_control_blanks = true;
         }
         let (opens, closes) = (masks.opens & outside, masks.closes & outside);
         let (colons, commas) = (masks.colons & outside, masks.commas & outside);
@@ -286,7 +290,12 @@ impl<'body> Grammar<'body> {
         let is_whole = self.nesting.is_one_root() && self.escapes.pending() == 0;
         let is_utf8 = self.non_ascii == 0 || simdutf8::basic::from_utf8(self.root).is_ok();
         let key_start = root_start + self.event_key.filter(|_| is_whole && is_utf8)?;
-        Some(Event { root_start, root_end: root_start + self.root.len(), key_start })
+        Some(Event {
+            root_start,
+            root_end: root_start + self.root.len(),
+            key_start,
+            has_breaks: self.has_control_blanks,
+        })
     }
 }
 

@@ -37,13 +37,15 @@ pub(super) fn write(body: &[u8], event: Event, line: &mut [u8]) -> Option<usize>
     for piece in [body.get(pieces.before)?, body.get(pieces.after)?] {
         end = put(line, end, piece)?;
     }
-    blank_out_breaks(line.get_mut(root_start..end)?);
+    if event.has_breaks {
+        blank_out_breaks(line.get_mut(root_start..end)?);
+    }
     put(line, end, b"}\n")
 }
 
 /// Says which bytes of the body the line keeps. `None` never happens for an event that a scan has found.
 fn pieces(body: &[u8], event: Event) -> Option<Pieces> {
-    let Event { root_start, root_end, key_start } = event;
+    let Event { root_start, root_end, key_start, .. } = event;
     let key_end = token::string_end(body, key_start).ok()?;
     let name_start = token::blanks_end(body, token::blanks_end(body, key_end) + 1);
     if body.get(name_start) != Some(&b'"') {

@@ -17,6 +17,8 @@ pub(super) struct Event {
     pub(super) root_end: usize,
     /// The opening quote of the key `event`.
     pub(super) key_start: usize,
+    /// There may be CR or LF between its tokens.
+    pub(super) has_breaks: bool,
 }
 
 /// What the grammar allows next.
@@ -71,7 +73,7 @@ impl Scan<'_> {
         if self.at < self.body.len() {
             return Err(self.fault(Reason::TrailingBytes));
         }
-        Ok(Event { root_start, root_end, key_start })
+        Ok(Event { root_start, root_end, key_start, has_breaks: true })
     }
 
     /// Takes the next token, blanks before it included; a key together with its colon.
