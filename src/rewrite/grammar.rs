@@ -2,38 +2,40 @@
 //!
 //! # From bytes to bits
 //!
-//! A [`Vector`] turns a block of 64 bytes into [`Masks`]: one 64-bit word for each class of bytes, a bit for each byte,
-//! bit 0 the first. Everything else is arithmetic on such words, in safe code, the same for every processor.
+//! A [`Vector`] turns a block of 64 bytes into [`BlockMasks`]: 64 bits for each class of bytes, a bit for each byte, bit 0
+//! the first. Eight blocks are a group, and the masks of a group are [`Word`]s of 512 bits. Everything else is arithmetic
+//! on such words, in safe code, the same for every processor. Most events are one group: they are done without a loop,
+//! and the few branches there are go the same way for most events.
 //!
 //! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside is a row of tokens:
 //! brackets, colons, commas, whole strings, and *scalars*, which are runs of any other bytes. `follow(x)` are the places
 //! just after tokens `x`, blanks skipped, which is a shift by one where there are no blanks; what falls off at the end of a
-//! block is carried to the next.
+//! group is carried to the next.
 //!
 //! # The grammar as relations between neighbours
 //!
-//! Let a *value start* be an opening quote, the first byte of a scalar, `{` or `[`, and a *value end* a closing quote, the
-//! last byte of a scalar, `}` or `]`. Then a row of tokens in which the brackets match is JSON if:
+//! Let a *value start* be an opening quote, the first byte of a scalar, `{` or `[`. Then a row of tokens in which the
+//! brackets match, and whose first is the root's `{`, is JSON if:
 //!
 //! 1. a value start follows an opening bracket, a comma or a colon;
-//! 2. a comma follows a value end;
-//! 3. a closing bracket follows a value end or an opening bracket;
+//! 2. a comma follows none of these, and so the end of a value;
+//! 3. a closing bracket follows neither a comma nor a colon;
 //! 4. a colon follows a string, and that string does not follow a colon itself;
 //! 5. inside an object, what follows an opening bracket or a comma is a string, and a colon follows it;
 //! 6. inside an array, there are no colons.
 //!
-//! 1 to 4 hold or fail for a whole block at once. So do 5 and 6, once it is known which bytes of the block are directly
+//! 1 to 4 hold or fail for a whole group at once. So do 5 and 6, once it is known which bytes of the group are directly
 //! inside an object: that alone needs a walk, and only over the brackets ([`Nesting64`]). 4 and 5 need to know where the
 //! strings end that do not follow a colon: adding the opening quotes of those to the mask of all strings makes each carry
 //! ripple through its string and stop at the closing quote.
 //!
 //! # What is looked at one by one
 //!
-//! - Scalars with a byte that is not a digit: words, and numbers with a sign, a fraction or an exponent.
+//! - Scalars with a byte that is not a digit, or with a leading zero: words, and numbers with more than an integer part.
 //! - Root keys of five bytes: is it `event`? Root keys with a backslash are left to the portable scan.
-//! - Brackets.
+//! - Brackets, but not those of the root, so that most events have none.
 //!
-//! Escapes are masks again ([`Escapes`]), and are looked at in blocks that have a backslash.
+//! Escapes are masks again ([`Escapes`]), and are looked at in groups that have a backslash.
 //!
 //! # Trust
 //!
@@ -43,7 +45,7 @@
 use super::escapes::Escapes;
 use super::scan::Event;
 use super::token;
-use super::vector::{BLOCK_BYTES, Vector, Window};
+use super::vector::{BLOCK_BYTES, BlockMasks, GROUP_BLOCKS, Lanes, Vector, Window, Word};
 
 /// The key that is looked for, quotes included.
 const KEY: &[u8; 7] = b"\"event\"";
@@ -51,252 +53,80 @@ const KEY: &[u8; 7] = b"\"event\"";
 /// How far the closing quote of [`KEY`] is from its opening quote.
 const KEY_SPAN: u32 = KEY.len() as u32 - 1;
 
-/// Classes of the bytes of a block: bit `n` is byte `n`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Masks {
-    /// `"`
-    pub(super) quotes: u64,
-    /// `\`
-    pub(super) backslashes: u64,
-    /// Below 0x20.
-    pub(super) controls: u64,
-    /// `{` and `[`
-    pub(super) opens: u64,
-    /// `}` and `]`
-    pub(super) closes: u64,
-    /// `:`
-    pub(super) colons: u64,
-    /// `,`
-    pub(super) commas: u64,
-    /// Space, 0x20.
-    pub(super) spaces: u64,
-    /// `0` to `9`
-    pub(super) digits: u64,
-    /// `0`
-    pub(super) zeros: u64,
-    /// 0x80 and above. Not shifted with the rest: only whether it is 0 counts.
-    pub(super) non_ascii: u64,
+/// How many bytes are in a group.
+const GROUP_BYTES: usize = GROUP_BLOCKS * BLOCK_BYTES;
+
+/// The masks of a group, block by block. Where there are no bytes, after the last block, all are 0.
+#[derive(Default)]
+struct Masks {
+    /// There is a byte.
+    valid: Lanes,
+    /// The members of [`BlockMasks`].
+    quotes: Lanes,
+    inside: Lanes,
+    backslashes: Lanes,
+    controls: Lanes,
+    spaces: Lanes,
+    opens: Lanes,
+    closes: Lanes,
+    colons: Lanes,
+    commas: Lanes,
+    digits: Lanes,
+    zeros: Lanes,
 }
 
-/// The tokens of a block.
-#[derive(Clone, Copy)]
-struct Tokens {
-    /// From each opening quote to before its closing quote.
-    strings: u64,
-    opening_quotes: u64,
-    closing_quotes: u64,
-    opens: u64,
-    closes: u64,
-    colons: u64,
-    commas: u64,
-    blanks: u64,
-    /// All bytes of scalars.
-    scalars: u64,
+impl Masks {
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "the remainder is a lane")]
+    fn set(&mut self, block: usize, masks: BlockMasks, valid: u64) {
+        let lane = block % GROUP_BLOCKS;
+        self.valid.0[lane] = valid;
+        self.quotes.0[lane] = masks.quotes;
+        self.inside.0[lane] = masks.inside;
+        self.backslashes.0[lane] = masks.backslashes;
+        self.controls.0[lane] = masks.controls;
+        self.spaces.0[lane] = masks.spaces;
+        self.opens.0[lane] = masks.opens;
+        self.closes.0[lane] = masks.closes;
+        self.colons.0[lane] = masks.colons;
+        self.commas.0[lane] = masks.commas;
+        self.digits.0[lane] = masks.digits;
+        self.zeros.0[lane] = masks.zeros;
+    }
 }
 
-/// What a block says about the next: the places after its last token, at bit 0 of the next block.
+/// What a group says about the next.
 #[derive(Clone, Copy, Default)]
 struct Carries {
-    after_open: u64,
+    /// Bit 0: the next group starts just after one of these, blanks skipped.
+    after_open_or_comma: u64,
     after_comma: u64,
     after_colon: u64,
-    after_value: u64,
     after_key: u64,
     /// A string goes on that does not follow a colon.
     in_key: bool,
     /// All ones inside a string.
     in_string: u64,
-    /// The last byte was part of a scalar.
+    /// Bit 0: the last byte was part of a scalar.
     in_scalar: u64,
-    /// The last byte was a `0` that started a scalar.
-    after_leading_zero: u64,
     /// The last [`KEY_SPAN`] bits of the opening quotes of keys, at the low end.
     key_starts: u64,
 }
 
 /// The scan of one body.
-pub(super) struct Grammar<'body> {
-    /// From the root's `{` to its `}`, which have been checked to be there.
-    root: &'body [u8],
+struct Grammar<'body, V: Vector> {
+    vector: V,
+    /// What is between the braces of the root.
+    text: &'body [u8],
     carries: Carries,
     escapes: Escapes,
     nesting: Nesting64,
     /// Scalars that start before are checked.
     scalars_end: usize,
-    /// The opening quote of the key `event` of the root, once found.
+    /// The opening quote of the root's key `event`, once found.
     event_key: Option<usize>,
-    non_ascii: u64,
     /// There are tabs, line feeds or carriage returns between tokens.
     has_control_blanks: bool,
-}
-
-impl<'body> Grammar<'body> {
-    fn new(root: &'body [u8]) -> Self {
-        // The root itself comes as the value after a colon.
-        let carries = Carries { after_colon: 1, ..Carries::default() };
-        Self {
-            root,
-            carries,
-            escapes: Escapes::default(),
-            nesting: Nesting64::default(),
-            scalars_end: 0,
-            event_key: None,
-            non_ascii: 0,
-            has_control_blanks: false,
-        }
-    }
-
-    /// Takes the block that starts at `start`. False where the scan cannot go on.
-    #[inline(always)]
-    fn block<V: Vector>(&mut self, start: usize, window: Window<V>) -> bool {
-        let masks = window.masks();
-        self.non_ascii |= masks.non_ascii;
-
-        let mut quotes = masks.quotes;
-        let mut faults = 0;
-        if masks.backslashes | self.escapes.pending() != 0 {
-            let (escaped, escape_faults) = self.escapes.block(masks.backslashes, &window);
-            quotes &= !escaped;
-            faults |= escape_faults;
-        }
-
-        let strings = window.prefix_xor(quotes) ^ self.carries.in_string;
-        self.carries.in_string = (strings.cast_signed() >> 63).cast_unsigned();
-        faults |= masks.controls & strings;
-
-        let outside = !(strings | quotes) & window.valid();
-        let mut blanks = masks.spaces & outside;
-        if masks.controls & outside != 0 {
-            blanks |= window.control_blanks() & outside;
-            self.has_control_blanks = true;
-        }
-        let (opens, closes) = (masks.opens & outside, masks.closes & outside);
-        let (colons, commas) = (masks.colons & outside, masks.commas & outside);
-        let tokens = Tokens {
-            strings,
-            opening_quotes: quotes & strings,
-            closing_quotes: quotes & !strings,
-            opens,
-            closes,
-            colons,
-            commas,
-            blanks,
-            scalars: outside & !(opens | closes | colons | commas | blanks),
-        };
-        faults |= if blanks == 0 {
-            self.relations::<false>(start, tokens, &masks)
-        } else {
-            self.relations::<true>(start, tokens, &masks)
-        };
-        faults == 0 && self.odd_scalars(start, tokens.scalars & !masks.digits)
-    }
-
-    /// The relations of the module's documentation; the bits where one does not hold.
-    #[inline(always)]
-    fn relations<const BLANKS: bool>(
-        &mut self,
-        start: usize,
-        tokens: Tokens,
-        masks: &Masks,
-    ) -> u64 {
-        let Tokens {
-            strings,
-            opening_quotes,
-            closing_quotes,
-            opens,
-            closes,
-            colons,
-            commas,
-            blanks,
-            scalars,
-        } = tokens;
-        let carries = &mut self.carries;
-
-        let after_open = follow::<BLANKS>(opens, blanks, &mut carries.after_open);
-        let after_comma = follow::<BLANKS>(commas, blanks, &mut carries.after_comma);
-        let after_colon = follow::<BLANKS>(colons, blanks, &mut carries.after_colon);
-        let after_value =
-            follow::<BLANKS>(closing_quotes | scalars | closes, blanks, &mut carries.after_value);
-
-        // Strings that do not follow a colon: keys in an object, items in an array.
-        let key_starts = opening_quotes & !after_colon;
-        let (ripple, in_key) = strings.carrying_add(key_starts, carries.in_key);
-        carries.in_key = in_key;
-        let after_key = follow::<BLANKS>(ripple & !strings, blanks, &mut carries.after_key);
-
-        let scalar_starts = scalars & !(scalars << 1 | carries.in_scalar);
-        carries.in_scalar = scalars >> 63;
-        let leading_zeros = scalar_starts & masks.zeros;
-        let bad_digits = (leading_zeros << 1 | carries.after_leading_zero) & masks.digits & scalars;
-        carries.after_leading_zero = leading_zeros >> 63;
-
-        let others = scalar_starts | opens;
-        let items = after_open | after_comma;
-        let mut faults = bad_digits;
-        faults |= (opening_quotes | others) & !(items | after_colon);
-        faults |= commas & !after_value;
-        faults |= closes & !(after_value | after_open);
-        faults |= colons & !after_key;
-
-        // In an array only: an item that is no string, and a string that no colon follows.
-        let array_marks = items & others | after_key & !colons;
-        let levels = self.nesting.block(start, opens | closes, self.root);
-        faults |= array_marks & levels.in_object | colons & !levels.in_object;
-
-        // Root keys as long as `event`.
-        let candidates =
-            (key_starts << KEY_SPAN | carries.key_starts) & closing_quotes & levels.in_root;
-        carries.key_starts = key_starts >> (u64::BITS - KEY_SPAN);
-        if candidates != 0 {
-            faults |= self.find_event_key(start, candidates);
-        }
-        // A root key with an escape may be `event` once decoded.
-        faults | masks.backslashes & strings & !ripple & levels.in_root
-    }
-
-    /// Looks whether one of the root's keys that end at `candidates` is `event`; all ones if that is one too many.
-    #[inline(always)]
-    fn find_event_key(&mut self, start: usize, mut candidates: u64) -> u64 {
-        let mut faults = 0;
-        while candidates != 0 {
-            let key_end = start + candidates.trailing_zeros() as usize + 1;
-            let key_start = key_end - KEY.len();
-            if self.root.get(key_start..key_end) == Some(KEY)
-                && self.event_key.replace(key_start).is_some()
-            {
-                faults = u64::MAX;
-            }
-            candidates &= candidates - 1;
-        }
-        faults
-    }
-
-    /// Checks the scalars that have a byte at `odd`, which is not a digit, one by one.
-    #[inline(always)]
-    fn odd_scalars(&mut self, start: usize, mut odd: u64) -> bool {
-        while odd != 0 {
-            let at = start + odd.trailing_zeros() as usize;
-            if at >= self.scalars_end {
-                let Some(end) = token::scalar_around(self.root, at) else { return false };
-                self.scalars_end = end;
-            }
-            let checked = self.scalars_end - start;
-            odd &= if checked < BLOCK_BYTES { u64::MAX << checked } else { 0 };
-        }
-        true
-    }
-
-    fn finish(self, root_start: usize) -> Option<Event> {
-        let is_whole = self.nesting.is_one_root() && self.escapes.pending() == 0;
-        let is_utf8 = self.non_ascii == 0 || simdutf8::basic::from_utf8(self.root).is_ok();
-        let key_start = root_start + self.event_key.filter(|_| is_whole && is_utf8)?;
-        Some(Event {
-            root_start,
-            root_end: root_start + self.root.len(),
-            key_start,
-            has_breaks: self.has_control_blanks,
-        })
-    }
 }
 
 /// Finds the event in `body`. `None` leaves it to the portable scan.
@@ -305,73 +135,322 @@ pub(super) fn scan<V: Vector>(vector: V, body: &[u8]) -> Option<Event> {
     let root_start = token::blanks_end(body, 0);
     let root_end = token::blanks_start(body, body.len());
     let root = body.get(root_start..root_end)?;
-    let [b'{', .., b'}'] = root else { return None };
+    let [b'{', text @ .., b'}'] = root else { return None };
 
-    let mut grammar = Grammar::new(root);
-    let (blocks, tail) = root.as_chunks::<BLOCK_BYTES>();
+    let mut grammar = Grammar::new(vector, text);
+    let mut all_bytes = vector.load(&[0; BLOCK_BYTES]);
     let mut start = 0;
-    for block in blocks {
-        if !grammar.block(start, Window::whole(vector, block)) {
+    while start < text.len() {
+        let mut masks = Masks::default();
+        grammar.load(start, &mut masks, &mut all_bytes);
+        if !grammar.group(start, &mut masks) {
             return None;
         }
-        start += BLOCK_BYTES;
+        start += GROUP_BYTES;
     }
-    if !tail.is_empty() && !grammar.block(start, Window::tail(vector, root, tail)) {
+    if vector.non_ascii(all_bytes) != 0 && simdutf8::basic::from_utf8(text).is_err() {
         return None;
     }
-    grammar.finish(root_start)
+    let key_start = root_start + 1 + grammar.event_key.filter(|_| grammar.is_complete())?;
+    let name_start = token::event_name_start(body, key_start + KEY.len())?;
+    let name_end = string_end(vector, body, name_start)?;
+    let has_breaks = grammar.has_control_blanks;
+    Some(Event { root_start, root_end, key_start, name_start, name_end, has_breaks })
 }
 
-/// The places just after `tokens`, blanks skipped. `carry` is bit 0 of it from the block before, then for the next.
+/// Where the string ends whose opening quote is at `open`: within a block mostly, and without escapes.
+#[inline(always)]
+fn string_end<V: Vector>(vector: V, body: &[u8], open: usize) -> Option<usize> {
+    match Window::at(vector, body, open + 1).first_quote() {
+        Some(quote) => Some(open + 1 + quote + 1),
+        None => token::string_end(body, open).ok(),
+    }
+}
+
+impl<'body, V: Vector> Grammar<'body, V> {
+    #[inline(always)]
+    fn new(vector: V, text: &'body [u8]) -> Self {
+        Self {
+            vector,
+            text,
+            // Just after the root's `{`.
+            carries: Carries { after_open_or_comma: 1, ..Carries::default() },
+            escapes: Escapes::default(),
+            nesting: Nesting64::in_root(),
+            scalars_end: 0,
+            event_key: None,
+            has_control_blanks: false,
+        }
+    }
+
+    /// Classifies the bytes of the group that starts at `start`.
+    #[inline(always)]
+    fn load(&self, start: usize, masks: &mut Masks, all_bytes: &mut V::Block) {
+        let group = self.text.get(start..).unwrap_or_default();
+        let (blocks, tail) = group.as_chunks::<BLOCK_BYTES>();
+        for (lane, block) in blocks.iter().take(GROUP_BLOCKS).enumerate() {
+            let window = Window::whole(self.vector, block);
+            *all_bytes = self.vector.or(*all_bytes, window.bytes());
+            masks.set(lane, window.masks(), u64::MAX);
+        }
+        if blocks.len() < GROUP_BLOCKS && !tail.is_empty() {
+            let window = Window::tail(self.vector, self.text, self.text.len() - tail.len());
+            *all_bytes = self.vector.or(*all_bytes, window.bytes());
+            masks.set(blocks.len(), window.masks(), window.valid());
+        }
+    }
+
+    /// Takes the group that starts at `start`. False where the scan cannot go on.
+    #[inline(always)]
+    fn group(&mut self, start: usize, masks: &mut Masks) -> bool {
+        let vector = self.vector;
+        let word = |lanes: &Lanes| Word::load(vector, lanes);
+        let backslashes = word(&masks.backslashes);
+        let mut is_valid = true;
+        if self.escapes.pending() != 0 || !backslashes.is_zero() {
+            is_valid = self.escapes(start, masks);
+        }
+        let blocks = (self.text.len() - start).div_ceil(BLOCK_BYTES);
+        for inside in masks.inside.0.iter_mut().take(blocks) {
+            *inside ^= self.carries.in_string;
+            self.carries.in_string = (inside.cast_signed() >> 63).cast_unsigned();
+        }
+
+        let inside = word(&masks.inside);
+        let outside = word(&masks.valid) & !(inside | word(&masks.quotes));
+        let mut blanks = word(&masks.spaces) & outside;
+        let controls = word(&masks.controls);
+        if !controls.is_zero() {
+            is_valid &= (controls & inside).is_zero();
+            blanks = blanks | self.control_blanks(start) & outside;
+        }
+        is_valid
+            && if blanks.is_zero() {
+                self.relations::<false>(start, masks, outside, blanks)
+            } else {
+                self.relations::<true>(start, masks, outside, blanks)
+            }
+    }
+
+    /// Takes the escaped quotes out of the masks, and what is inside strings anew. False if an escape is none.
+    #[inline(always)]
+    fn escapes(&mut self, start: usize, masks: &mut Masks) -> bool {
+        let lanes = masks.quotes.0.iter_mut().zip(&mut masks.inside.0).zip(&masks.backslashes.0);
+        let mut faults = 0;
+        for (lane, ((quotes, inside), backslashes)) in lanes.enumerate() {
+            let start = start + lane * BLOCK_BYTES;
+            if start < self.text.len() && backslashes | self.escapes.pending() != 0 {
+                let window = Window::at(self.vector, self.text, start);
+                let (escaped, escape_faults) = self.escapes.block(*backslashes, &window);
+                faults |= escape_faults;
+                *quotes &= !escaped;
+                *inside = self.vector.prefix_xor(*quotes);
+            }
+        }
+        faults == 0
+    }
+
+    /// Tabs, line feeds and carriage returns.
+    #[inline(always)]
+    fn control_blanks(&mut self, start: usize) -> Word<V> {
+        self.has_control_blanks = true;
+        let mut control_blanks = Lanes::default();
+        for (lane, blanks) in control_blanks.0.iter_mut().enumerate() {
+            let start = start + lane * BLOCK_BYTES;
+            if start < self.text.len() {
+                *blanks = Window::at(self.vector, self.text, start).control_blanks();
+            }
+        }
+        Word::load(self.vector, &control_blanks)
+    }
+
+    /// The relations of the module's documentation. False where one does not hold.
+    #[inline(always)]
+    fn relations<const BLANKS: bool>(
+        &mut self,
+        start: usize,
+        masks: &Masks,
+        outside: Word<V>,
+        blanks: Word<V>,
+    ) -> bool {
+        let vector = self.vector;
+        let word = |lanes: &Lanes| Word::load(vector, lanes);
+        let (inside, quotes) = (word(&masks.inside), word(&masks.quotes));
+        let (opens, closes) = (word(&masks.opens) & outside, word(&masks.closes) & outside);
+        let (colons, commas) = (word(&masks.colons) & outside, word(&masks.commas) & outside);
+        let opening_quotes = quotes & inside;
+        let mut next = Carries { in_string: self.carries.in_string, ..Carries::default() };
+
+        let items = follow::<BLANKS, V>(
+            opens | commas,
+            blanks,
+            self.carries.after_open_or_comma,
+            &mut next.after_open_or_comma,
+        );
+        let after_comma =
+            follow::<BLANKS, V>(commas, blanks, self.carries.after_comma, &mut next.after_comma);
+        let after_colon =
+            follow::<BLANKS, V>(colons, blanks, self.carries.after_colon, &mut next.after_colon);
+
+        // Strings that do not follow a colon: keys in an object, items in an array.
+        let key_starts = opening_quotes & !after_colon;
+        let (ripple, in_key) = inside.carrying_add(key_starts, self.carries.in_key);
+        next.in_key = in_key;
+        let after_key = follow::<BLANKS, V>(
+            ripple & !inside,
+            blanks,
+            self.carries.after_key,
+            &mut next.after_key,
+        );
+
+        let scalars = outside & !(opens | closes | colons | commas | blanks);
+        let scalar_starts =
+            scalars & !scalars.shifted::<1>(self.carries.in_scalar, &mut next.in_scalar);
+        let key_ends = key_starts
+            .shifted::<KEY_SPAN>(self.carries.key_starts, &mut next.key_starts)
+            & quotes
+            & !inside;
+        self.carries = next;
+
+        let before_value = items | after_colon;
+        let others = scalar_starts | opens;
+        // An item that is no string, and a string that no colon follows: in an array only.
+        let array_marks = items & others | after_key & !colons;
+        let (in_object, in_root) = self.levels(start, opens | closes);
+        let faults = (opening_quotes | others) & !before_value
+            | commas & before_value
+            | closes & (after_comma | after_colon)
+            | colons & !(after_key & in_object)
+            | array_marks & in_object
+            // A root key with an escape may be `event` once decoded.
+            | word(&masks.backslashes) & inside & !ripple & in_root;
+
+        let odd = scalars & !word(&masks.digits) | scalar_starts & word(&masks.zeros);
+        faults.is_zero()
+            && self.find_event_key(start, key_ends & in_root)
+            && self.odd_scalars(start, odd)
+    }
+
+    /// Which bytes are directly inside an object, and directly inside the root.
+    #[inline(always)]
+    fn levels(&mut self, start: usize, brackets: Word<V>) -> (Word<V>, Word<V>) {
+        if brackets.is_zero() {
+            let Levels { in_object, in_root } = self.nesting.levels;
+            return (Word::splat(self.vector, in_object), Word::splat(self.vector, in_root));
+        }
+        let (mut in_object, mut in_root) = (Lanes::default(), Lanes::default());
+        let lanes = in_object.0.iter_mut().zip(&mut in_root.0).zip(brackets.lanes().0);
+        for (lane, ((in_object, in_root), brackets)) in lanes.enumerate() {
+            let levels = self.nesting.block(start + lane * BLOCK_BYTES, brackets, self.text);
+            (*in_object, *in_root) = (levels.in_object, levels.in_root);
+        }
+        (Word::load(self.vector, &in_object), Word::load(self.vector, &in_root))
+    }
+
+    /// Looks whether one of the root's keys that end at `key_ends` is `event`. False if that is one too many.
+    #[inline(always)]
+    fn find_event_key(&mut self, start: usize, key_ends: Word<V>) -> bool {
+        let mut is_valid = true;
+        key_ends.for_each_bit(|bit| {
+            let key_end = start + bit + 1;
+            let key_start = key_end - KEY.len();
+            if self.text.get(key_start..key_end) == Some(KEY) {
+                is_valid &= self.event_key.replace(key_start).is_none();
+            }
+        });
+        is_valid
+    }
+
+    /// Checks the scalars that have a byte at `odd` one by one.
+    #[inline(always)]
+    fn odd_scalars(&mut self, start: usize, odd: Word<V>) -> bool {
+        let mut is_valid = true;
+        let run_starts = odd & !odd.shifted::<1>(0, &mut 0);
+        run_starts.for_each_bit(|bit| {
+            let at = start + bit;
+            if at >= self.scalars_end && is_valid {
+                match token::scalar_around(self.text, at) {
+                    Some(end) => self.scalars_end = end,
+                    None => is_valid = false,
+                }
+            }
+        });
+        is_valid
+    }
+
+    /// Everything that was begun has ended.
+    #[inline(always)]
+    fn is_complete(&self) -> bool {
+        // The root's `}` is no part of the text: relation 3 for it.
+        let last = token::blanks_start(self.text, self.text.len())
+            .checked_sub(1)
+            .and_then(|at| self.text.get(at));
+        self.nesting.is_in_root()
+            && self.escapes.pending() == 0
+            && self.carries.in_string == 0
+            && self.carries.after_key == 0
+            && !matches!(last, Some(b',' | b':'))
+    }
+}
+
+/// The places just after `tokens`, blanks skipped. `carry` is bit 0 of it from the group before, `next` that for the next.
 ///
 /// With blanks: a place that is a blank is the start of a run of them, so that adding it to the run leaves the one bit just
 /// after the run.
 #[inline(always)]
-fn follow<const BLANKS: bool>(tokens: u64, blanks: u64, carry: &mut u64) -> u64 {
-    let after = tokens << 1 | *carry;
-    *carry = tokens >> 63;
+fn follow<const BLANKS: bool, V: Vector>(
+    tokens: Word<V>,
+    blanks: Word<V>,
+    carry: u64,
+    next: &mut u64,
+) -> Word<V> {
+    let after = tokens.shifted::<1>(carry, next);
     if !BLANKS {
         return after;
     }
-    let (past_blanks, overflow) = blanks.overflowing_add(after & blanks);
-    *carry |= u64::from(overflow);
+    let (past_blanks, overflow) = blanks.carrying_add(after & blanks, false);
+    *next |= u64::from(overflow);
     (after | past_blanks) & !blanks
 }
 
 // ===== nesting =====
 
-/// Which arrays and objects are open, 64 levels at most.
-#[derive(Clone, Copy, Default)]
+/// Which arrays and objects are open, the root and 63 levels below it at most.
+#[derive(Clone, Copy)]
 struct Nesting64 {
-    /// Bit 0 is the innermost, set for an object.
+    /// Bit 0 is the innermost, set for an object. The root is the highest bit set.
     objects: u64,
-    /// Wraps around below 0, which breaks it.
     depth: u32,
-    /// How many brackets were met at depth 0. One is the root's.
-    roots: u32,
-    /// A bracket closed what was not its own, or there were too many levels.
+    /// A bracket closed what was not its own, or the root, or there were too many levels.
     is_broken: bool,
+    /// For a block without brackets.
+    levels: Levels,
 }
 
 /// Which bytes of a block are directly inside an object, and directly inside the root. An opening bracket is in what it is
 /// opened in, a closing bracket in what it closes.
+#[derive(Clone, Copy)]
 struct Levels {
     in_object: u64,
     in_root: u64,
 }
 
 impl Nesting64 {
+    const fn in_root() -> Self {
+        let levels = Levels { in_object: u64::MAX, in_root: u64::MAX };
+        Self { objects: 1, depth: 1, is_broken: false, levels }
+    }
+
     #[inline(always)]
-    fn block(&mut self, start: usize, mut brackets: u64, root: &[u8]) -> Levels {
-        let mut levels =
-            Levels { in_object: ones_if(self.objects & 1 == 1), in_root: ones_if(self.depth == 1) };
+    fn block(&mut self, start: usize, mut brackets: u64, text: &[u8]) -> Levels {
+        let mut levels = self.levels;
         while brackets != 0 {
             let at = brackets.trailing_zeros();
             let rest = u64::MAX << at << 1;
             brackets &= rest;
-            self.bracket(root.get(start + at as usize).copied().unwrap_or_default());
-            levels.in_object = levels.in_object & !rest | ones_if(self.objects & 1 == 1) & rest;
-            levels.in_root = levels.in_root & !rest | ones_if(self.depth == 1) & rest;
+            self.bracket(text.get(start + at as usize).copied().unwrap_or_default());
+            levels.in_object = levels.in_object & !rest | self.levels.in_object & rest;
+            levels.in_root = levels.in_root & !rest | self.levels.in_root & rest;
         }
         levels
     }
@@ -380,25 +459,21 @@ impl Nesting64 {
     #[inline(always)]
     fn bracket(&mut self, byte: u8) {
         let is_object = u64::from(byte >> 5 & 1);
-        self.roots += u32::from(self.depth == 0);
         if byte & 2 != 0 {
             self.is_broken |= self.depth == u64::BITS;
             self.objects = self.objects << 1 | is_object;
             self.depth = self.depth.wrapping_add(1);
         } else {
-            self.is_broken |= self.depth == 0 || self.objects & 1 != is_object;
+            self.is_broken |= self.depth <= 1 || self.objects & 1 != is_object;
             self.objects >>= 1;
             self.depth = self.depth.wrapping_sub(1);
         }
+        self.levels.in_object = (self.objects & 1).wrapping_neg();
+        self.levels.in_root = u64::from(self.depth == 1).wrapping_neg();
     }
 
-    /// Every bracket matched, and nothing was outside the one root.
-    const fn is_one_root(self) -> bool {
-        self.depth == 0 && self.roots == 1 && !self.is_broken
+    /// Every bracket matched.
+    const fn is_in_root(self) -> bool {
+        self.depth == 1 && !self.is_broken
     }
-}
-
-#[inline(always)]
-const fn ones_if(condition: bool) -> u64 {
-    (condition as u64).wrapping_neg()
 }

@@ -15,68 +15,71 @@ use std::ops::Range;
 use super::scan::Event;
 use super::token;
 
-/// The pieces of one line, as ranges of the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pieces {
-    /// The event's name, with its quotes.
-    name: Range<usize>,
-    /// The root object from its brace to the cut.
-    before: Range<usize>,
-    /// The root object from the cut to its brace.
-    after: Range<usize>,
-}
+/// What is copied at once where there is room to copy too much.
+const WIDE_BYTES: usize = 32;
+
+/// From how many bytes on a call of the system's `memcpy` pays.
+const LONG_BYTES: usize = 1024;
 
 /// Writes the line of `event` to the front of `line` and gives its length; `None` if `line` is too short.
-pub(super) fn write(body: &[u8], event: Event, line: &mut [u8]) -> Option<usize> {
-    let pieces = pieces(body, event)?;
-    let mut end = 0;
-    for piece in [b"{", body.get(pieces.name)?, b":"] {
-        end = put(line, end, piece)?;
-    }
-    let root_start = end;
-    for piece in [body.get(pieces.before)?, body.get(pieces.after)?] {
-        end = put(line, end, piece)?;
-    }
+///
+/// Bytes of `line` after that may be overwritten.
+#[inline(always)]
+pub(super) fn write(body: &[u8], event: &Event, line: &mut [u8]) -> Option<usize> {
+    let cut = cut(body, event)?;
+    *line.get_mut(0)? = b'{';
+    let name_end = put(line, 1, body, event.name_start..event.name_end)?;
+    *line.get_mut(name_end)? = b':';
+    let root_start = name_end + 1;
+    let root_end = put(line, root_start, body, event.root_start..cut.start)?;
+    let root_end = put(line, root_end, body, cut.end..event.root_end)?;
     if event.has_breaks {
-        blank_out_breaks(line.get_mut(root_start..end)?);
+        blank_out_breaks(line.get_mut(root_start..root_end)?);
     }
-    put(line, end, b"}\n")
+    *line.get_mut(root_end..)?.first_chunk_mut()? = *b"}\n";
+    Some(root_end + 2)
 }
 
-/// Says which bytes of the body the line keeps. `None` never happens for an event that a scan has found.
-fn pieces(body: &[u8], event: Event) -> Option<Pieces> {
-    let Event { root_start, root_end, key_start, .. } = event;
-    let key_end = token::string_end(body, key_start).ok()?;
-    let name_start = token::blanks_end(body, token::blanks_end(body, key_end) + 1);
-    if body.get(name_start) != Some(&b'"') {
-        return None;
-    }
-    let name_end = token::string_end(body, name_start).ok()?;
-    if name_end - name_start == 2 {
-        return None;
-    }
-
-    let next = token::blanks_end(body, name_end);
-    let previous = token::blanks_start(body, key_start).checked_sub(1)?;
-    let cut = match (body.get(previous)?, body.get(next)?) {
+/// What of the root object the line does not keep.
+#[inline(always)]
+fn cut(body: &[u8], event: &Event) -> Option<Range<usize>> {
+    let next = token::blanks_end(body, event.name_end);
+    let previous = token::blanks_start(body, event.key_start).checked_sub(1)?;
+    Some(match (body.get(previous)?, body.get(next)?) {
         // First or in the middle: up to the next key.
-        (_, b',') => key_start..token::blanks_end(body, next + 1),
+        (_, b',') => event.key_start..token::blanks_end(body, next + 1),
         // Last: the comma before goes too.
-        (b',', _) => previous..name_end,
+        (b',', _) => previous..event.name_end,
         // The only member: nothing is left to keep the blanks of.
-        _ => root_start + 1..root_end - 1,
-    };
-    Some(Pieces {
-        name: name_start..name_end,
-        before: root_start..cut.start,
-        after: cut.end..root_end,
+        _ => event.root_start + 1..event.root_end - 1,
     })
 }
 
-/// Copies `piece` to `line` at `at` and gives where it ends there.
-fn put(line: &mut [u8], at: usize, piece: &[u8]) -> Option<usize> {
+/// Copies `piece` of `body` to `line` at `at` and gives where it ends there.
+///
+/// Most pieces are short, of any length: a loop over wide copies whose last one overlaps is never mispredicted where one
+/// over exact lengths is.
+#[inline(always)]
+fn put(line: &mut [u8], at: usize, body: &[u8], piece: Range<usize>) -> Option<usize> {
     let end = at + piece.len();
-    line.get_mut(at..end)?.copy_from_slice(piece);
+    if piece.len() <= WIDE_BYTES
+        && let Some(from) = body.get(piece.start..).and_then(<[u8]>::first_chunk::<WIDE_BYTES>)
+        && let Some(to) = line.get_mut(at..).and_then(<[u8]>::first_chunk_mut)
+    {
+        *to = *from;
+        return Some(end);
+    }
+    let from = body.get(piece)?;
+    let to = line.get_mut(at..end)?;
+    if from.len() < WIDE_BYTES || from.len() >= LONG_BYTES {
+        to.copy_from_slice(from);
+        return Some(end);
+    }
+    let last = *from.last_chunk::<WIDE_BYTES>()?;
+    for (to, from) in to.as_chunks_mut::<WIDE_BYTES>().0.iter_mut().zip(from.as_chunks().0) {
+        *to = *from;
+    }
+    *to.last_chunk_mut()? = last;
     Some(end)
 }
 

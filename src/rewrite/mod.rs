@@ -10,6 +10,7 @@ mod token;
 mod vector;
 
 pub use reason::{Reason, Rejection};
+use vector::Choice;
 
 /// The largest event by default, in bytes: 1 MiB.
 pub const EVENT_BYTES_MAX_DEFAULT: usize = 1 << 20;
@@ -58,14 +59,19 @@ impl Rewriter {
         if line.len() < body.len() {
             return Err(Rejection::new(Reason::TooLarge, line.len()));
         }
-        if let Some(event) = vector::scan(body)
-            && let Some(length) = line::write(body, event, line)
-        {
-            return Ok(length);
+        match Choice::best().rewrite(body, line) {
+            Some(length) => Ok(length),
+            None => rewrite_portably(body, line),
         }
-        let event = find_event(body)?;
-        line::write(body, event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))
     }
+}
+
+/// Writes the line of `body` with the portable scan, which knows the reason where it cannot.
+#[cold]
+#[inline(never)]
+fn rewrite_portably(body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+    let event = find_event(body)?;
+    line::write(body, &event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))
 }
 
 /// Finds the one event in `body`, or the first byte that cannot be accepted.

@@ -1,13 +1,17 @@
 //! 64 bytes in one register, compared straight into masks: AVX-512 with byte instructions.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512,
+    __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64,
+    _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
+    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_loadu_si512, _mm512_mask_sub_epi64,
     _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
-    _mm512_sub_epi8,
+    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64, _mm512_srlv_epi64,
+    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi64_mask, _mm512_xor_si512,
+    _mm512_zextsi128_si512,
 };
 
 use super::clmul::prefix_xor;
-use super::{BLOCK_BYTES, Event, Vector, grammar};
+use super::{BLOCK_BYTES, GROUP_BLOCKS, Lanes, Vector, rewrite_with};
 
 /// The proof that this processor has AVX-512 F and BW, BMI 1 and 2, and PCLMULQDQ.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +19,7 @@ pub(in super::super) struct Avx512(());
 
 impl Avx512 {
     /// A value, if this processor has what it stands for.
-    pub(in super::super) fn detect() -> Option<Self> {
+    pub(super) fn detect() -> Option<Self> {
         let is_there = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("bmi1")
@@ -24,22 +28,86 @@ impl Avx512 {
         is_there.then_some(Self(()))
     }
 
-    /// [`grammar::scan`] with these instructions.
+    /// [`rewrite_with`] these instructions.
     #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
-    pub(in super::super) fn scan(self, body: &[u8]) -> Option<Event> {
+    pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
-        unsafe { scan(self, body) }
+        unsafe { rewrite(self, body, line) }
     }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,pclmulqdq")]
-fn scan(vector: Avx512, body: &[u8]) -> Option<Event> {
-    grammar::scan(vector, body)
+fn rewrite(vector: Avx512, body: &[u8], line: &mut [u8]) -> Option<usize> {
+    rewrite_with(vector, body, line)
 }
 
 #[expect(unsafe_code, reason = "calls functions that need the instructions")]
 impl Vector for Avx512 {
     type Block = __m512i;
+
+    type Row = __m512i;
+
+    #[inline(always)]
+    fn row(self, lanes: &Lanes) -> __m512i {
+        // SAFETY: `self` proves AVX-512 F; the load reads the 64 bytes of `lanes`.
+        unsafe { _mm512_loadu_si512(lanes.0.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn lanes(self, row: __m512i) -> Lanes {
+        let mut lanes = Lanes::default();
+        // SAFETY: `self` proves AVX-512 F; the store writes the 64 bytes of `lanes`.
+        unsafe { _mm512_storeu_si512(lanes.0.as_mut_ptr().cast(), row) };
+        lanes
+    }
+
+    #[inline(always)]
+    fn splat(self, mask: u64) -> __m512i {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { _mm512_set1_epi64(mask.cast_signed()) }
+    }
+
+    #[inline(always)]
+    fn row_and(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { _mm512_and_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn row_or(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { _mm512_or_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn row_not(self, a: __m512i) -> __m512i {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { not(a) }
+    }
+
+    #[inline(always)]
+    fn nonzero(self, row: __m512i) -> u32 {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { u32::from(_mm512_test_epi64_mask(row, row)) }
+    }
+
+    #[inline(always)]
+    fn shifted<const BITS: u32>(self, row: __m512i, carry: u64) -> __m512i {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { shifted::<BITS>(row, carry) }
+    }
+
+    #[inline(always)]
+    fn highest(self, row: __m512i) -> u64 {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { highest(row) }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { add(a, b, carry) }
+    }
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> __m512i {
@@ -73,6 +141,12 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
+    fn or(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { or(a, b) }
+    }
+
+    #[inline(always)]
     fn lower(self, block: __m512i) -> __m512i {
         // SAFETY: `self` proves the features of the function.
         unsafe { lower(block) }
@@ -102,4 +176,47 @@ fn between(block: __m512i, first: u8, last: u8) -> u64 {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn lower(block: __m512i) -> __m512i {
     _mm512_or_si512(block, _mm512_set1_epi8(0x20))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn or(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_or_si512(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn not(row: __m512i) -> __m512i {
+    _mm512_xor_si512(row, _mm512_set1_epi64(-1))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn shifted<const BITS: u32>(row: __m512i, carry: u64) -> __m512i {
+    // Each lane gets what is shifted out of the lane below; the lowest gets the carry.
+    let below = _mm512_alignr_epi64::<7>(row, _mm512_setzero_si512());
+    let out = _mm512_srlv_epi64(below, _mm512_set1_epi64(i64::from(64 - BITS)));
+    let carry = _mm512_zextsi128_si512(_mm_cvtsi64_si128(carry.cast_signed()));
+    let shifted = _mm512_sllv_epi64(row, _mm512_set1_epi64(i64::from(BITS)));
+    _mm512_or_si512(_mm512_or_si512(shifted, out), carry)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn highest(row: __m512i) -> u64 {
+    _mm_cvtsi128_si64(_mm512_castsi512_si128(_mm512_alignr_epi64::<7>(row, row))).cast_unsigned()
+}
+
+/// Lanes that overflow carry into the next lane, and a lane of ones passes a carry on. Adding the one mask to the other
+/// makes all carries ripple at once.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add(a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
+    let sums = _mm512_add_epi64(a, b);
+    let overflows = u32::from(_mm512_cmplt_epu64_mask(sums, a));
+    let ones = u32::from(_mm512_cmpeq_epi64_mask(sums, _mm512_set1_epi64(-1)));
+    let carries = (overflows << 1 | u32::from(carry)) + ones;
+    let carried = (carries ^ ones) as u8;
+    let sums = _mm512_mask_sub_epi64(sums, carried, sums, _mm512_set1_epi64(-1));
+    (sums, carries >> GROUP_BLOCKS & 1 == 1)
 }

@@ -5,7 +5,7 @@ use std::arch::x86_64::{
     _mm_set1_epi8, _mm_sub_epi8,
 };
 
-use super::{BLOCK_BYTES, Event, Vector, grammar};
+use super::{BLOCK_BYTES, Lanes, Vector, rewrite_with};
 
 /// The proof that this processor has SSE2.
 #[derive(Clone, Copy, Debug)]
@@ -13,21 +13,21 @@ pub(in super::super) struct Sse2(());
 
 impl Sse2 {
     /// A value, if this processor has what it stands for.
-    pub(in super::super) fn detect() -> Option<Self> {
+    pub(super) fn detect() -> Option<Self> {
         is_x86_feature_detected!("sse2").then_some(Self(()))
     }
 
-    /// [`grammar::scan`] with these instructions.
+    /// [`rewrite_with`] these instructions.
     #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
-    pub(in super::super) fn scan(self, body: &[u8]) -> Option<Event> {
+    pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
-        unsafe { scan(self, body) }
+        unsafe { rewrite(self, body, line) }
     }
 }
 
 #[target_feature(enable = "sse2")]
-fn scan(vector: Sse2, body: &[u8]) -> Option<Event> {
-    grammar::scan(vector, body)
+fn rewrite(vector: Sse2, body: &[u8], line: &mut [u8]) -> Option<usize> {
+    rewrite_with(vector, body, line)
 }
 
 /// The registers of a block.
@@ -36,6 +36,56 @@ type Block = [__m128i; 4];
 #[expect(unsafe_code, reason = "calls functions that need the instructions")]
 impl Vector for Sse2 {
     type Block = Block;
+
+    type Row = [u64; 8];
+
+    #[inline(always)]
+    fn row(self, lanes: &Lanes) -> [u64; 8] {
+        lanes.0
+    }
+
+    #[inline(always)]
+    fn splat(self, mask: u64) -> [u64; 8] {
+        [mask; 8]
+    }
+
+    #[inline(always)]
+    fn lanes(self, row: [u64; 8]) -> Lanes {
+        Lanes(row)
+    }
+
+    #[inline(always)]
+    fn row_and(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        std::array::from_fn(|lane| a[lane] & b[lane])
+    }
+
+    #[inline(always)]
+    fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+
+    #[inline(always)]
+    fn row_not(self, a: [u64; 8]) -> [u64; 8] {
+        a.map(|lane| !lane)
+    }
+
+    #[inline(always)]
+    fn nonzero(self, row: [u64; 8]) -> u32 {
+        (0..8).fold(0, |mask, lane| mask | u32::from(row[lane] != 0) << lane)
+    }
+
+    #[inline(always)]
+    fn shifted<const BITS: u32>(self, row: [u64; 8], carry: u64) -> [u64; 8] {
+        std::array::from_fn(|lane| {
+            let below = if lane == 0 { carry } else { row[lane - 1] >> (64 - BITS) };
+            row[lane] << BITS | below
+        })
+    }
+
+    #[inline(always)]
+    fn highest(self, row: [u64; 8]) -> u64 {
+        row[7]
+    }
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block {
@@ -65,6 +115,12 @@ impl Vector for Sse2 {
     fn non_ascii(self, block: Block) -> u64 {
         // SAFETY: `self` proves the features of the function.
         unsafe { high_bits(block) }
+    }
+
+    #[inline(always)]
+    fn or(self, a: Block, b: Block) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { or(a, b) }
     }
 
     #[inline(always)]
@@ -116,4 +172,15 @@ fn between(block: Block, first: u8, last: u8) -> u64 {
 #[target_feature(enable = "sse2")]
 fn lower(block: Block) -> Block {
     block.map(|part| _mm_or_si128(part, _mm_set1_epi8(0x20)))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn or(a: Block, b: Block) -> Block {
+    [
+        _mm_or_si128(a[0], b[0]),
+        _mm_or_si128(a[1], b[1]),
+        _mm_or_si128(a[2], b[2]),
+        _mm_or_si128(a[3], b[3]),
+    ]
 }

@@ -1,0 +1,103 @@
+//! Masks of a group of blocks as numbers of 512 bits.
+
+use std::ops::{BitAnd, BitOr, Not};
+
+use super::Vector;
+
+/// How many blocks are a group: as many masks as fit the widest vectors.
+pub(in super::super) const GROUP_BLOCKS: usize = 8;
+
+/// The masks of one class for each block of a group, in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+pub(in super::super) struct Lanes(pub(in super::super) [u64; GROUP_BLOCKS]);
+
+/// The masks of one class for a group, in registers: bit `n` is byte `n` of the group.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Word<V: Vector> {
+    vector: V,
+    row: V::Row,
+}
+
+impl<V: Vector> Word<V> {
+    #[inline(always)]
+    pub(in super::super) fn load(vector: V, lanes: &Lanes) -> Self {
+        Self { vector, row: vector.row(lanes) }
+    }
+
+    /// The same mask for every block.
+    #[inline(always)]
+    pub(in super::super) fn splat(vector: V, mask: u64) -> Self {
+        Self { vector, row: vector.splat(mask) }
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn lanes(self) -> Lanes {
+        self.vector.lanes(self.row)
+    }
+
+    #[inline(always)]
+    pub(in super::super) fn is_zero(self) -> bool {
+        self.vector.nonzero(self.row) == 0
+    }
+
+    /// Shifted left by `BITS`, with `carry` in the bits set free. The bits shifted out are put into `next`.
+    #[inline(always)]
+    pub(in super::super) fn shifted<const BITS: u32>(self, carry: u64, next: &mut u64) -> Self {
+        *next = self.vector.highest(self.row) >> (u64::BITS - BITS);
+        Self { row: self.vector.shifted::<BITS>(self.row, carry), ..self }
+    }
+
+    /// The sum with `other`, and its carry.
+    #[inline(always)]
+    pub(in super::super) fn carrying_add(self, other: Self, carry: bool) -> (Self, bool) {
+        let (row, carry) = self.vector.add(self.row, other.row, carry);
+        (Self { row, ..self }, carry)
+    }
+
+    /// Calls `visit` with the number of each bit that is set, from the lowest on.
+    #[inline(always)]
+    pub(in super::super) fn for_each_bit(self, mut visit: impl FnMut(usize)) {
+        let mut nonzero = self.vector.nonzero(self.row);
+        if nonzero == 0 {
+            return;
+        }
+        let lanes = self.lanes();
+        while nonzero != 0 {
+            let lane = nonzero.trailing_zeros() as usize;
+            let mut bits = lanes.0.get(lane).copied().unwrap_or_default();
+            while bits != 0 {
+                visit(lane * u64::BITS as usize + bits.trailing_zeros() as usize);
+                bits &= bits - 1;
+            }
+            nonzero &= nonzero - 1;
+        }
+    }
+}
+
+impl<V: Vector> BitAnd for Word<V> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitand(self, other: Self) -> Self {
+        Self { row: self.vector.row_and(self.row, other.row), ..self }
+    }
+}
+
+impl<V: Vector> BitOr for Word<V> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Self { row: self.vector.row_or(self.row, other.row), ..self }
+    }
+}
+
+impl<V: Vector> Not for Word<V> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn not(self) -> Self {
+        Self { row: self.vector.row_not(self.row), ..self }
+    }
+}
