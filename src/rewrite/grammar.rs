@@ -43,12 +43,11 @@
 //! 64 levels, an escaped root key). So only acceptance must be right here, and no fault needs a reason.
 
 use super::escapes::Escapes;
-use super::scan::Event;
 use super::token;
 use super::vector::{BLOCK_BYTES, BlockMasks, GROUP_BLOCKS, Lanes, Vector, Window, Word};
 
 /// The key that is looked for, quotes included.
-const KEY: &[u8; 7] = b"\"event\"";
+pub(super) const KEY: &[u8; 7] = b"\"event\"";
 
 /// How far the closing quote of [`KEY`] is from its opening quote.
 const KEY_SPAN: u32 = KEY.len() as u32 - 1;
@@ -105,8 +104,8 @@ struct Carries {
     after_key: u64,
     /// A string goes on that does not follow a colon.
     in_key: bool,
-    /// All ones inside a string.
-    in_string: u64,
+    /// It starts inside a string.
+    in_string: bool,
     /// Bit 0: the last byte was part of a scalar.
     in_scalar: u64,
     /// The last [`KEY_SPAN`] bits of the opening quotes of keys, at the low end.
@@ -129,14 +128,18 @@ struct Grammar<'body, V: Vector> {
     has_control_blanks: bool,
 }
 
-/// Finds the event in `body`. `None` leaves it to the portable scan.
-#[inline(always)]
-pub(super) fn scan<V: Vector>(vector: V, body: &[u8]) -> Option<Event> {
-    let root_start = token::blanks_end(body, 0);
-    let root_end = token::blanks_start(body, body.len());
-    let root = body.get(root_start..root_end)?;
-    let [b'{', text @ .., b'}'] = root else { return None };
+/// What the grammar has found in a text.
+pub(super) struct Found {
+    /// The opening quote of the root's key `event`.
+    pub(super) key_start: usize,
+    /// There may be CR or LF between tokens.
+    pub(super) has_breaks: bool,
+}
 
+/// Finds the only key `event` in `text`, which is what is between the braces of the root. `None` leaves it to the portable
+/// scan.
+#[inline(always)]
+pub(super) fn find_event<V: Vector>(vector: V, text: &[u8]) -> Option<Found> {
     let mut grammar = Grammar::new(vector, text);
     let mut all_bytes = vector.load(&[0; BLOCK_BYTES]);
     let mut start = 0;
@@ -151,20 +154,11 @@ pub(super) fn scan<V: Vector>(vector: V, body: &[u8]) -> Option<Event> {
     if vector.non_ascii(all_bytes) != 0 && simdutf8::basic::from_utf8(text).is_err() {
         return None;
     }
-    let key_start = root_start + 1 + grammar.event_key.filter(|_| grammar.is_complete())?;
-    let name_start = token::event_name_start(body, key_start + KEY.len())?;
-    let name_end = string_end(vector, body, name_start)?;
-    let has_breaks = grammar.has_control_blanks;
-    Some(Event { root_start, root_end, key_start, name_start, name_end, has_breaks })
-}
-
-/// Where the string ends whose opening quote is at `open`: within a block mostly, and without escapes.
-#[inline(always)]
-fn string_end<V: Vector>(vector: V, body: &[u8], open: usize) -> Option<usize> {
-    match Window::at(vector, body, open + 1).first_quote() {
-        Some(quote) => Some(open + 1 + quote + 1),
-        None => token::string_end(body, open).ok(),
+    if !grammar.is_complete() {
+        return None;
     }
+    let key_start = grammar.event_key?;
+    Some(Found { key_start, has_breaks: grammar.has_control_blanks })
 }
 
 impl<'body, V: Vector> Grammar<'body, V> {
@@ -208,27 +202,22 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let backslashes = word(&masks.backslashes);
         let mut is_valid = true;
         if self.escapes.pending() != 0 || !backslashes.is_zero() {
-            is_valid = self.escapes(start, masks);
+            is_valid = vector.apart(|| self.escapes(start, masks));
         }
-        let blocks = (self.text.len() - start).div_ceil(BLOCK_BYTES);
-        for inside in masks.inside.0.iter_mut().take(blocks) {
-            *inside ^= self.carries.in_string;
-            self.carries.in_string = (inside.cast_signed() >> 63).cast_unsigned();
-        }
-
-        let inside = word(&masks.inside);
+        let (inside, in_string) = word(&masks.inside).continued(self.carries.in_string);
+        self.carries.in_string = in_string;
         let outside = word(&masks.valid) & !(inside | word(&masks.quotes));
         let mut blanks = word(&masks.spaces) & outside;
         let controls = word(&masks.controls);
         if !controls.is_zero() {
             is_valid &= (controls & inside).is_zero();
-            blanks = blanks | self.control_blanks(start) & outside;
+            blanks = blanks | word(&vector.apart(|| self.control_blanks(start))) & outside;
         }
         is_valid
             && if blanks.is_zero() {
-                self.relations::<false>(start, masks, outside, blanks)
+                self.relations::<false>(start, masks, inside, outside, blanks)
             } else {
-                self.relations::<true>(start, masks, outside, blanks)
+                self.relations::<true>(start, masks, inside, outside, blanks)
             }
     }
 
@@ -252,7 +241,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
 
     /// Tabs, line feeds and carriage returns.
     #[inline(always)]
-    fn control_blanks(&mut self, start: usize) -> Word<V> {
+    fn control_blanks(&mut self, start: usize) -> Lanes {
         self.has_control_blanks = true;
         let mut control_blanks = Lanes::default();
         for (lane, blanks) in control_blanks.0.iter_mut().enumerate() {
@@ -261,7 +250,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
                 *blanks = Window::at(self.vector, self.text, start).control_blanks();
             }
         }
-        Word::load(self.vector, &control_blanks)
+        control_blanks
     }
 
     /// The relations of the module's documentation. False where one does not hold.
@@ -270,12 +259,13 @@ impl<'body, V: Vector> Grammar<'body, V> {
         &mut self,
         start: usize,
         masks: &Masks,
+        inside: Word<V>,
         outside: Word<V>,
         blanks: Word<V>,
     ) -> bool {
         let vector = self.vector;
         let word = |lanes: &Lanes| Word::load(vector, lanes);
-        let (inside, quotes) = (word(&masks.inside), word(&masks.quotes));
+        let quotes = word(&masks.quotes);
         let (opens, closes) = (word(&masks.opens) & outside, word(&masks.closes) & outside);
         let (colons, commas) = (word(&masks.colons) & outside, word(&masks.commas) & outside);
         let opening_quotes = quotes & inside;
@@ -387,7 +377,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
             .and_then(|at| self.text.get(at));
         self.nesting.is_in_root()
             && self.escapes.pending() == 0
-            && self.carries.in_string == 0
+            && !self.carries.in_string
             && self.carries.after_key == 0
             && !matches!(last, Some(b',' | b':'))
     }

@@ -15,24 +15,37 @@ use std::ops::Range;
 use super::scan::Event;
 use super::token;
 
-/// What is copied at once where there is room to copy too much.
-const WIDE_BYTES: usize = 32;
+/// How pieces are copied.
+pub(super) trait Copier: Copy {
+    /// Copies `from` to `to`, which has the same length.
+    fn copy(self, from: &[u8], to: &mut [u8]);
+}
 
-/// From how many bytes on a call of the system's `memcpy` pays.
-const LONG_BYTES: usize = 1024;
+/// The system's `memcpy`.
+#[derive(Clone, Copy)]
+pub(super) struct Memcpy;
+
+impl Copier for Memcpy {
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        to.copy_from_slice(from);
+    }
+}
 
 /// Writes the line of `event` to the front of `line` and gives its length; `None` if `line` is too short.
-///
-/// Bytes of `line` after that may be overwritten.
 #[inline(always)]
-pub(super) fn write(body: &[u8], event: &Event, line: &mut [u8]) -> Option<usize> {
+pub(super) fn write(
+    copier: impl Copier,
+    body: &[u8],
+    event: &Event,
+    line: &mut [u8],
+) -> Option<usize> {
     let cut = cut(body, event)?;
     *line.get_mut(0)? = b'{';
-    let name_end = put(line, 1, body, event.name_start..event.name_end)?;
+    let name_end = put(copier, line, 1, body.get(event.name_start..event.name_end)?)?;
     *line.get_mut(name_end)? = b':';
     let root_start = name_end + 1;
-    let root_end = put(line, root_start, body, event.root_start..cut.start)?;
-    let root_end = put(line, root_end, body, cut.end..event.root_end)?;
+    let root_end = put(copier, line, root_start, body.get(event.root_start..cut.start)?)?;
+    let root_end = put(copier, line, root_end, body.get(cut.end..event.root_end)?)?;
     if event.has_breaks {
         blank_out_breaks(line.get_mut(root_start..root_end)?);
     }
@@ -55,31 +68,11 @@ fn cut(body: &[u8], event: &Event) -> Option<Range<usize>> {
     })
 }
 
-/// Copies `piece` of `body` to `line` at `at` and gives where it ends there.
-///
-/// Most pieces are short, of any length: a loop over wide copies whose last one overlaps is never mispredicted where one
-/// over exact lengths is.
+/// Copies `piece` to `line` at `at` and gives where it ends there.
 #[inline(always)]
-fn put(line: &mut [u8], at: usize, body: &[u8], piece: Range<usize>) -> Option<usize> {
+fn put(copier: impl Copier, line: &mut [u8], at: usize, piece: &[u8]) -> Option<usize> {
     let end = at + piece.len();
-    if piece.len() <= WIDE_BYTES
-        && let Some(from) = body.get(piece.start..).and_then(<[u8]>::first_chunk::<WIDE_BYTES>)
-        && let Some(to) = line.get_mut(at..).and_then(<[u8]>::first_chunk_mut)
-    {
-        *to = *from;
-        return Some(end);
-    }
-    let from = body.get(piece)?;
-    let to = line.get_mut(at..end)?;
-    if from.len() < WIDE_BYTES || from.len() >= LONG_BYTES {
-        to.copy_from_slice(from);
-        return Some(end);
-    }
-    let last = *from.last_chunk::<WIDE_BYTES>()?;
-    for (to, from) in to.as_chunks_mut::<WIDE_BYTES>().0.iter_mut().zip(from.as_chunks().0) {
-        *to = *from;
-    }
-    *to.last_chunk_mut()? = last;
+    copier.copy(piece, line.get_mut(at..end)?);
     Some(end)
 }
 

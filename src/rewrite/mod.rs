@@ -1,6 +1,7 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
 mod escapes;
+mod fast;
 mod grammar;
 mod line;
 mod nesting;
@@ -71,7 +72,8 @@ impl Rewriter {
 #[inline(never)]
 fn rewrite_portably(body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
     let event = find_event(body)?;
-    line::write(body, &event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))
+    line::write(line::Memcpy, body, &event, line)
+        .ok_or(Rejection::new(Reason::TooLarge, line.len()))
 }
 
 /// Finds the one event in `body`, or the first byte that cannot be accepted.

@@ -5,8 +5,10 @@ use std::arch::x86_64::{
     _mm256_or_si256, _mm256_set1_epi8, _mm256_sub_epi8,
 };
 
+use super::super::fast;
+use super::super::line::Copier;
 use super::clmul::prefix_xor;
-use super::{BLOCK_BYTES, Lanes, Vector, rewrite_with};
+use super::{BLOCK_BYTES, Lanes, Vector};
 
 /// The proof that this processor has AVX2, BMI 1 and 2, and PCLMULQDQ.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +24,7 @@ impl Avx2 {
         is_there.then_some(Self(()))
     }
 
-    /// [`rewrite_with`] these instructions.
+    /// [`fast::rewrite`] with these instructions.
     #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
@@ -32,7 +34,7 @@ impl Avx2 {
 
 #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
 fn rewrite(vector: Avx2, body: &[u8], line: &mut [u8]) -> Option<usize> {
-    rewrite_with(vector, body, line)
+    fast::rewrite(vector, body, line)
 }
 
 /// The registers of a block.
@@ -47,6 +49,12 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn row(self, lanes: &Lanes) -> [u64; 8] {
         lanes.0
+    }
+
+    #[inline(always)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { apart(work) }
     }
 
     #[inline(always)]
@@ -192,4 +200,18 @@ fn lower(block: Block) -> Block {
 #[target_feature(enable = "avx2")]
 fn or(a: Block, b: Block) -> Block {
     [_mm256_or_si256(a[0], b[0]), _mm256_or_si256(a[1], b[1])]
+}
+
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
+fn apart<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+impl Copier for Avx2 {
+    #[inline(always)]
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        to.copy_from_slice(from);
+    }
 }

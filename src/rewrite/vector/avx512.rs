@@ -3,15 +3,17 @@
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64,
     _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
-    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_loadu_si512, _mm512_mask_sub_epi64,
-    _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64, _mm512_srlv_epi64,
-    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi64_mask, _mm512_xor_si512,
-    _mm512_zextsi128_si512,
+    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_loadu_si512, _mm512_mask_storeu_epi8,
+    _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask,
+    _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64,
+    _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi64_mask,
+    _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
+use super::super::fast;
+use super::super::line::Copier;
 use super::clmul::prefix_xor;
-use super::{BLOCK_BYTES, GROUP_BLOCKS, Lanes, Vector, rewrite_with};
+use super::{BLOCK_BYTES, GROUP_BLOCKS, Lanes, Vector};
 
 /// The proof that this processor has AVX-512 F and BW, BMI 1 and 2, and PCLMULQDQ.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +30,7 @@ impl Avx512 {
         is_there.then_some(Self(()))
     }
 
-    /// [`rewrite_with`] these instructions.
+    /// [`fast::rewrite`] with these instructions.
     #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
@@ -38,7 +40,7 @@ impl Avx512 {
 
 #[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,pclmulqdq")]
 fn rewrite(vector: Avx512, body: &[u8], line: &mut [u8]) -> Option<usize> {
-    rewrite_with(vector, body, line)
+    fast::rewrite(vector, body, line)
 }
 
 #[expect(unsafe_code, reason = "calls functions that need the instructions")]
@@ -59,6 +61,12 @@ impl Vector for Avx512 {
         // SAFETY: `self` proves AVX-512 F; the store writes the 64 bytes of `lanes`.
         unsafe { _mm512_storeu_si512(lanes.0.as_mut_ptr().cast(), row) };
         lanes
+    }
+
+    #[inline(always)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { apart(work) }
     }
 
     #[inline(always)]
@@ -101,6 +109,12 @@ impl Vector for Avx512 {
     fn highest(self, row: __m512i) -> u64 {
         // SAFETY: `self` proves the features of the function.
         unsafe { highest(row) }
+    }
+
+    #[inline(always)]
+    fn continued(self, row: __m512i, in_string: bool) -> (__m512i, bool) {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { continued(row, in_string) }
     }
 
     #[inline(always)]
@@ -220,3 +234,61 @@ fn add(a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
     let sums = _mm512_mask_sub_epi64(sums, carried, sums, _mm512_set1_epi64(-1));
     (sums, carries >> GROUP_BLOCKS & 1 == 1)
 }
+
+/// The parity of the quotes of each lane is its highest bit; the prefix XOR of these eight bits is what each lane leaves to
+/// the next.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn continued(row: __m512i, in_string: bool) -> (__m512i, bool) {
+    let highest = _mm512_set1_epi64(i64::MIN);
+    let mut parities = u32::from(_mm512_test_epi64_mask(row, highest)) << 1 | u32::from(in_string);
+    parities ^= parities << 1;
+    parities ^= parities << 2;
+    parities ^= parities << 4;
+    parities ^= parities << 8;
+    let row = _mm512_mask_xor_epi64(row, parities as u8, row, _mm512_set1_epi64(-1));
+    (row, parities >> GROUP_BLOCKS & 1 == 1)
+}
+
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,pclmulqdq")]
+fn apart<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+#[expect(unsafe_code, reason = "calls a function that needs the instructions")]
+impl Copier for Avx512 {
+    #[inline(always)]
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { copy(from, to) }
+    }
+}
+
+/// Most pieces are short and of any length. Whole blocks and a masked rest have no branches on the length of the rest.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+#[expect(unsafe_code, reason = "reads and writes through pointers")]
+fn copy(from: &[u8], to: &mut [u8]) {
+    if from.len() >= LONG_BYTES {
+        to.copy_from_slice(from);
+        return;
+    }
+    let (from_blocks, from) = from.as_chunks::<BLOCK_BYTES>();
+    let (to_blocks, to) = to.as_chunks_mut::<BLOCK_BYTES>();
+    for (from, to) in from_blocks.iter().zip(to_blocks) {
+        // SAFETY: the load reads the 64 bytes of `from`.
+        let block = unsafe { _mm512_loadu_si512(from.as_ptr().cast()) };
+        // SAFETY: the store writes the 64 bytes of `to`.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), block) };
+    }
+    let bits = !(u64::MAX << (from.len().min(to.len()) % BLOCK_BYTES));
+    // SAFETY: a byte is read only where its bit is set: those of `from`.
+    let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
+    // SAFETY: a byte is written only where its bit is set: those of `to`.
+    unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
+}
+
+/// From how many bytes on a call of the system's `memcpy` pays.
+const LONG_BYTES: usize = 2048;

@@ -21,7 +21,8 @@ use std::sync::OnceLock;
 pub(super) use word::{GROUP_BLOCKS, Lanes, Word};
 
 use super::escapes::{EscapeMasks, HexMasks};
-use super::{grammar, line};
+use super::fast;
+use super::line::Copier;
 
 /// How many bytes are looked at together: one for each bit of a word.
 pub(super) const BLOCK_BYTES: usize = 64;
@@ -57,7 +58,7 @@ pub(super) struct BlockMasks {
 /// The vector instructions of a processor. Holding a value is the proof that the processor has them.
 ///
 /// A processor says how to load and compare; what is compared with what is said once, here.
-pub(super) trait Vector: Copy {
+pub(super) trait Vector: Copier {
     /// A block in registers.
     type Block: Copy;
 
@@ -90,6 +91,9 @@ pub(super) trait Vector: Copy {
     /// The lanes in registers.
     fn row(self, lanes: &Lanes) -> Self::Row;
 
+    /// Runs `work` in a function of its own that may use the instructions: for what is rare and shall not be in the way.
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
+
     /// The same mask for every block.
     fn splat(self, mask: u64) -> Self::Row;
 
@@ -109,6 +113,18 @@ pub(super) trait Vector: Copy {
 
     /// The highest lane.
     fn highest(self, row: Self::Row) -> u64;
+
+    /// Inverts each lane that starts inside a string, as the first does if `in_string`: each one whose highest bit is set,
+    /// once inverted where need be, makes the next one start so. Gives that for the lane after the last.
+    #[inline(always)]
+    fn continued(self, row: Self::Row, mut in_string: bool) -> (Self::Row, bool) {
+        let mut lanes = self.lanes(row);
+        for lane in &mut lanes.0 {
+            *lane ^= u64::from(in_string).wrapping_neg();
+            in_string = *lane >> 63 == 1;
+        }
+        (self.row(&lanes), in_string)
+    }
 
     /// The sum of two rows as numbers of 512 bits, and its carry.
     #[inline(always)]
@@ -263,10 +279,15 @@ impl<V: Vector> Window<V> {
         }
     }
 
+    #[inline(always)]
+    pub(super) fn quotes(&self) -> u64 {
+        self.vector.equal(self.block, b'"') >> self.skipped
+    }
+
     /// The first quote, if there is no backslash before it.
     #[inline(always)]
     pub(super) fn first_quote(&self) -> Option<usize> {
-        let quotes = self.vector.equal(self.block, b'"') >> self.skipped;
+        let quotes = self.quotes();
         let backslashes = self.vector.equal(self.block, b'\\') >> self.skipped;
         let before = quotes.wrapping_sub(1) & !quotes;
         (quotes != 0 && backslashes & before == 0).then_some(quotes.trailing_zeros() as usize)
@@ -293,13 +314,6 @@ impl<V: Vector> Window<V> {
             c_to_f: masks.c_to_f >> self.skipped,
         }
     }
-}
-
-/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives its length. `None` leaves
-/// it to the portable scan.
-#[inline(always)]
-fn rewrite_with<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> {
-    line::write(body, &grammar::scan(vector, body)?, line)
 }
 
 // ===== the choice =====
@@ -344,7 +358,7 @@ impl Choice {
         *BEST.get_or_init(|| Self::all().next().unwrap_or(Self::Portable))
     }
 
-    /// [`rewrite_with`] this one.
+    /// [`fast::rewrite`] with this one.
     #[inline]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         match self {

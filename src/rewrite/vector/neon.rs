@@ -6,7 +6,9 @@ use std::arch::aarch64::{
 };
 use std::arch::is_aarch64_feature_detected;
 
-use super::{BLOCK_BYTES, Lanes, Vector, rewrite_with};
+use super::super::fast;
+use super::super::line::Copier;
+use super::{BLOCK_BYTES, Lanes, Vector};
 
 /// The proof that this processor has NEON.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +20,7 @@ impl Neon {
         is_aarch64_feature_detected!("neon").then_some(Self(()))
     }
 
-    /// [`rewrite_with`] these instructions.
+    /// [`fast::rewrite`] with these instructions.
     #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
@@ -28,7 +30,7 @@ impl Neon {
 
 #[target_feature(enable = "neon")]
 fn rewrite(vector: Neon, body: &[u8], line: &mut [u8]) -> Option<usize> {
-    rewrite_with(vector, body, line)
+    fast::rewrite(vector, body, line)
 }
 
 /// The registers of a block.
@@ -43,6 +45,12 @@ impl Vector for Neon {
     #[inline(always)]
     fn row(self, lanes: &Lanes) -> [u64; 8] {
         lanes.0
+    }
+
+    #[inline(always)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { apart(work) }
     }
 
     #[inline(always)]
@@ -189,4 +197,18 @@ fn lower(block: Block) -> Block {
 #[target_feature(enable = "neon")]
 fn or(a: Block, b: Block) -> Block {
     [vorrq_u8(a[0], b[0]), vorrq_u8(a[1], b[1]), vorrq_u8(a[2], b[2]), vorrq_u8(a[3], b[3])]
+}
+
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "neon")]
+fn apart<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+impl Copier for Neon {
+    #[inline(always)]
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        to.copy_from_slice(from);
+    }
 }

@@ -5,7 +5,9 @@ use std::arch::x86_64::{
     _mm_set1_epi8, _mm_sub_epi8,
 };
 
-use super::{BLOCK_BYTES, Lanes, Vector, rewrite_with};
+use super::super::fast;
+use super::super::line::Copier;
+use super::{BLOCK_BYTES, Lanes, Vector};
 
 /// The proof that this processor has SSE2.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +19,7 @@ impl Sse2 {
         is_x86_feature_detected!("sse2").then_some(Self(()))
     }
 
-    /// [`rewrite_with`] these instructions.
+    /// [`fast::rewrite`] with these instructions.
     #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
@@ -27,7 +29,7 @@ impl Sse2 {
 
 #[target_feature(enable = "sse2")]
 fn rewrite(vector: Sse2, body: &[u8], line: &mut [u8]) -> Option<usize> {
-    rewrite_with(vector, body, line)
+    fast::rewrite(vector, body, line)
 }
 
 /// The registers of a block.
@@ -42,6 +44,12 @@ impl Vector for Sse2 {
     #[inline(always)]
     fn row(self, lanes: &Lanes) -> [u64; 8] {
         lanes.0
+    }
+
+    #[inline(always)]
+    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { apart(work) }
     }
 
     #[inline(always)]
@@ -183,4 +191,18 @@ fn or(a: Block, b: Block) -> Block {
         _mm_or_si128(a[2], b[2]),
         _mm_or_si128(a[3], b[3]),
     ]
+}
+
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "sse2")]
+fn apart<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+impl Copier for Sse2 {
+    #[inline(always)]
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        to.copy_from_slice(from);
+    }
 }

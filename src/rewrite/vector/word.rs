@@ -48,6 +48,14 @@ impl<V: Vector> Word<V> {
         Self { row: self.vector.shifted::<BITS>(self.row, carry), ..self }
     }
 
+    /// From prefix XORs that were made block by block to one over the whole group: a block that starts inside a string is
+    /// inverted. `in_string` says so for the first block, and the answer for the next group.
+    #[inline(always)]
+    pub(in super::super) fn continued(self, in_string: bool) -> (Self, bool) {
+        let (row, in_string) = self.vector.continued(self.row, in_string);
+        (Self { row, ..self }, in_string)
+    }
+
     /// The sum with `other`, and its carry.
     #[inline(always)]
     pub(in super::super) fn carrying_add(self, other: Self, carry: bool) -> (Self, bool) {
