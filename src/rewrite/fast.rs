@@ -29,8 +29,10 @@ pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Opt
     let guess = guess(vector, body, root_start, root_end);
     let guessed_line_bytes = guess.and_then(|event| line::write(vector, body, &event, line));
 
-    let Found { key_start, has_breaks } = grammar::find_event(vector, text)?;
-    let key_start = root_start + 1 + key_start;
+    let text_start = root_start + 1;
+    let guessed_key = guess.map(|event| event.key_start - text_start);
+    let Found { key_start, has_breaks } = grammar::find_event(vector, text, guessed_key)?;
+    let key_start = text_start + key_start;
     if let Some(event) = guess
         && event.key_start == key_start
         && !has_breaks

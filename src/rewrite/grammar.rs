@@ -2,9 +2,8 @@
 //!
 //! # From bytes to bits
 //!
-//! A [`Vector`] turns a block of 64 bytes into [`BlockMasks`]: 64 bits for each class of bytes, a bit for each byte, bit 0
-//! the first. Eight blocks are a group, and the masks of a group are [`Word`]s of 512 bits. Everything else is arithmetic
-//! on such words, in safe code, the same for every processor. Most events are one group: they are done without a loop,
+//! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Word`] of 512 bits for each class of bytes, a bit for each
+//! byte, bit 0 the first. Everything else is arithmetic on such words, in safe code, the same for every processor. Most events are one group: they are done without a loop,
 //! and the few branches there are go the same way for most events.
 //!
 //! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside is a row of tokens:
@@ -44,7 +43,7 @@
 
 use super::escapes::Escapes;
 use super::token;
-use super::vector::{BLOCK_BYTES, BlockMasks, GROUP_BLOCKS, Lanes, Vector, Window, Word};
+use super::vector::{GROUP_BYTES, Lanes, Vector, Word};
 
 /// The key that is looked for, quotes included.
 pub(super) const KEY: &[u8; 7] = b"\"event\"";
@@ -52,46 +51,44 @@ pub(super) const KEY: &[u8; 7] = b"\"event\"";
 /// How far the closing quote of [`KEY`] is from its opening quote.
 const KEY_SPAN: u32 = KEY.len() as u32 - 1;
 
-/// How many bytes are in a group.
-const GROUP_BYTES: usize = GROUP_BLOCKS * BLOCK_BYTES;
-
-/// The masks of a group, block by block. Where there are no bytes, after the last block, all are 0.
-#[derive(Default)]
-struct Masks {
+/// Classes of the bytes of a group: bit `n` is byte `n`. Where there are no bytes all are 0.
+#[derive(Clone, Copy)]
+pub(super) struct Classes<V: Vector> {
     /// There is a byte.
-    valid: Lanes,
-    /// The members of [`BlockMasks`].
-    quotes: Lanes,
-    inside: Lanes,
-    backslashes: Lanes,
-    controls: Lanes,
-    spaces: Lanes,
-    opens: Lanes,
-    closes: Lanes,
-    colons: Lanes,
-    commas: Lanes,
-    digits: Lanes,
-    zeros: Lanes,
+    pub(super) valid: Word<V>,
+    /// `"`
+    pub(super) quotes: Word<V>,
+    /// `\`
+    pub(super) backslashes: Word<V>,
+    /// Below 0x20.
+    pub(super) controls: Word<V>,
+    /// Tab, line feed and carriage return.
+    pub(super) control_blanks: Word<V>,
+    /// Space, 0x20.
+    pub(super) spaces: Word<V>,
+    /// `{` and `[`
+    pub(super) opens: Word<V>,
+    /// `}` and `]`
+    pub(super) closes: Word<V>,
+    /// `:`
+    pub(super) colons: Word<V>,
+    /// `,`
+    pub(super) commas: Word<V>,
+    /// `0` to `9`
+    pub(super) digits: Word<V>,
+    /// `0`
+    pub(super) zeros: Word<V>,
 }
 
-impl Masks {
-    #[inline(always)]
-    #[expect(clippy::indexing_slicing, reason = "the remainder is a lane")]
-    fn set(&mut self, block: usize, masks: BlockMasks, valid: u64) {
-        let lane = block % GROUP_BLOCKS;
-        self.valid.0[lane] = valid;
-        self.quotes.0[lane] = masks.quotes;
-        self.inside.0[lane] = masks.inside;
-        self.backslashes.0[lane] = masks.backslashes;
-        self.controls.0[lane] = masks.controls;
-        self.spaces.0[lane] = masks.spaces;
-        self.opens.0[lane] = masks.opens;
-        self.closes.0[lane] = masks.closes;
-        self.colons.0[lane] = masks.colons;
-        self.commas.0[lane] = masks.commas;
-        self.digits.0[lane] = masks.digits;
-        self.zeros.0[lane] = masks.zeros;
-    }
+/// The strings of a group.
+#[derive(Clone, Copy)]
+struct Strings<V: Vector> {
+    /// The quotes that are not escaped.
+    quotes: Word<V>,
+    /// From each opening quote to before its closing quote.
+    inside: Word<V>,
+    /// What is no part of a string.
+    outside: Word<V>,
 }
 
 /// What a group says about the next.
@@ -122,8 +119,12 @@ struct Grammar<'body, V: Vector> {
     nesting: Nesting64,
     /// Scalars that start before are checked.
     scalars_end: usize,
+    /// Where the key `event` is expected.
+    guess: Option<usize>,
     /// The opening quote of the root's key `event`, once found.
     event_key: Option<usize>,
+    /// A value or a colon must come next.
+    is_due: bool,
     /// There are tabs, line feeds or carriage returns between tokens.
     has_control_blanks: bool,
 }
@@ -138,20 +139,23 @@ pub(super) struct Found {
 
 /// Finds the only key `event` in `text`, which is what is between the braces of the root. `None` leaves it to the portable
 /// scan.
+///
+/// `guess` is a place where [`KEY`] is, but perhaps no key.
 #[inline(always)]
-pub(super) fn find_event<V: Vector>(vector: V, text: &[u8]) -> Option<Found> {
-    let mut grammar = Grammar::new(vector, text);
-    let mut all_bytes = vector.load(&[0; BLOCK_BYTES]);
-    let mut start = 0;
-    while start < text.len() {
-        let mut masks = Masks::default();
-        grammar.load(start, &mut masks, &mut all_bytes);
-        if !grammar.group(start, &mut masks) {
+pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>) -> Option<Found> {
+    let mut grammar = Grammar::new(vector, text, guess);
+    let mut is_ascii = true;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (classes, group_is_ascii) = vector.classes(rest);
+        is_ascii &= group_is_ascii;
+        let start = text.len() - rest.len();
+        rest = rest.get(GROUP_BYTES..).unwrap_or_default();
+        if !grammar.group(start, &classes) {
             return None;
         }
-        start += GROUP_BYTES;
     }
-    if vector.non_ascii(all_bytes) != 0 && simdutf8::basic::from_utf8(text).is_err() {
+    if !is_ascii && simdutf8::basic::from_utf8(text).is_err() {
         return None;
     }
     if !grammar.is_complete() {
@@ -163,7 +167,7 @@ pub(super) fn find_event<V: Vector>(vector: V, text: &[u8]) -> Option<Found> {
 
 impl<'body, V: Vector> Grammar<'body, V> {
     #[inline(always)]
-    fn new(vector: V, text: &'body [u8]) -> Self {
+    fn new(vector: V, text: &'body [u8], guess: Option<usize>) -> Self {
         Self {
             vector,
             text,
@@ -172,85 +176,42 @@ impl<'body, V: Vector> Grammar<'body, V> {
             escapes: Escapes::default(),
             nesting: Nesting64::in_root(),
             scalars_end: 0,
+            guess,
             event_key: None,
+            is_due: false,
             has_control_blanks: false,
-        }
-    }
-
-    /// Classifies the bytes of the group that starts at `start`.
-    #[inline(always)]
-    fn load(&self, start: usize, masks: &mut Masks, all_bytes: &mut V::Block) {
-        let group = self.text.get(start..).unwrap_or_default();
-        let (blocks, tail) = group.as_chunks::<BLOCK_BYTES>();
-        for (lane, block) in blocks.iter().take(GROUP_BLOCKS).enumerate() {
-            let window = Window::whole(self.vector, block);
-            *all_bytes = self.vector.or(*all_bytes, window.bytes());
-            masks.set(lane, window.masks(), u64::MAX);
-        }
-        if blocks.len() < GROUP_BLOCKS && !tail.is_empty() {
-            let window = Window::tail(self.vector, self.text, self.text.len() - tail.len());
-            *all_bytes = self.vector.or(*all_bytes, window.bytes());
-            masks.set(blocks.len(), window.masks(), window.valid());
         }
     }
 
     /// Takes the group that starts at `start`. False where the scan cannot go on.
     #[inline(always)]
-    fn group(&mut self, start: usize, masks: &mut Masks) -> bool {
-        let vector = self.vector;
-        let word = |lanes: &Lanes| Word::load(vector, lanes);
-        let backslashes = word(&masks.backslashes);
+    fn group(&mut self, start: usize, classes: &Classes<V>) -> bool {
+        let mut quotes = classes.quotes;
         let mut is_valid = true;
-        if self.escapes.pending() != 0 || !backslashes.is_zero() {
-            is_valid = vector.apart(|| self.escapes(start, masks));
+        if self.escapes.pending() != 0 || !classes.backslashes.is_zero() {
+            let group = self.text.get(start..).unwrap_or_default();
+            let (escaped, faults) =
+                self.escapes.group(classes.backslashes, &self.vector.escape_classes(group));
+            quotes = quotes & !escaped;
+            is_valid = faults.is_zero();
         }
-        let (inside, in_string) = word(&masks.inside).continued(self.carries.in_string);
+        let (inside, in_string) = quotes.prefix_xor(self.carries.in_string);
         self.carries.in_string = in_string;
-        let outside = word(&masks.valid) & !(inside | word(&masks.quotes));
-        let mut blanks = word(&masks.spaces) & outside;
-        let controls = word(&masks.controls);
-        if !controls.is_zero() {
-            is_valid &= (controls & inside).is_zero();
-            blanks = blanks | word(&vector.apart(|| self.control_blanks(start))) & outside;
+
+        let outside = classes.valid & !(inside | quotes);
+        let mut blanks = classes.spaces & outside;
+        if !classes.controls.is_zero() {
+            is_valid &= (classes.controls & inside).is_zero();
+            blanks = blanks | classes.control_blanks & outside;
+            self.has_control_blanks = true;
         }
+        let strings = Strings { quotes, inside, outside };
         is_valid
             && if blanks.is_zero() {
-                self.relations::<false>(start, masks, inside, outside, blanks)
+                self.relations::<false>(start, classes, strings, blanks)
             } else {
-                self.relations::<true>(start, masks, inside, outside, blanks)
+                self.relations::<true>(start, classes, strings, blanks)
             }
-    }
-
-    /// Takes the escaped quotes out of the masks, and what is inside strings anew. False if an escape is none.
-    #[inline(always)]
-    fn escapes(&mut self, start: usize, masks: &mut Masks) -> bool {
-        let lanes = masks.quotes.0.iter_mut().zip(&mut masks.inside.0).zip(&masks.backslashes.0);
-        let mut faults = 0;
-        for (lane, ((quotes, inside), backslashes)) in lanes.enumerate() {
-            let start = start + lane * BLOCK_BYTES;
-            if start < self.text.len() && backslashes | self.escapes.pending() != 0 {
-                let window = Window::at(self.vector, self.text, start);
-                let (escaped, escape_faults) = self.escapes.block(*backslashes, &window);
-                faults |= escape_faults;
-                *quotes &= !escaped;
-                *inside = self.vector.prefix_xor(*quotes);
-            }
-        }
-        faults == 0
-    }
-
-    /// Tabs, line feeds and carriage returns.
-    #[inline(always)]
-    fn control_blanks(&mut self, start: usize) -> Lanes {
-        self.has_control_blanks = true;
-        let mut control_blanks = Lanes::default();
-        for (lane, blanks) in control_blanks.0.iter_mut().enumerate() {
-            let start = start + lane * BLOCK_BYTES;
-            if start < self.text.len() {
-                *blanks = Window::at(self.vector, self.text, start).control_blanks();
-            }
-        }
-        control_blanks
     }
 
     /// The relations of the module's documentation. False where one does not hold.
@@ -258,49 +219,46 @@ impl<'body, V: Vector> Grammar<'body, V> {
     fn relations<const BLANKS: bool>(
         &mut self,
         start: usize,
-        masks: &Masks,
-        inside: Word<V>,
-        outside: Word<V>,
+        classes: &Classes<V>,
+        strings: Strings<V>,
         blanks: Word<V>,
     ) -> bool {
-        let vector = self.vector;
-        let word = |lanes: &Lanes| Word::load(vector, lanes);
-        let quotes = word(&masks.quotes);
-        let (opens, closes) = (word(&masks.opens) & outside, word(&masks.closes) & outside);
-        let (colons, commas) = (word(&masks.colons) & outside, word(&masks.commas) & outside);
+        let Strings { quotes, inside, outside } = strings;
+        let (opens, closes) = (classes.opens & outside, classes.closes & outside);
+        let (colons, commas) = (classes.colons & outside, classes.commas & outside);
         let opening_quotes = quotes & inside;
-        let mut next = Carries { in_string: self.carries.in_string, ..Carries::default() };
+        let before = self.carries;
+        let mut next = Carries { in_string: before.in_string, ..Carries::default() };
 
         let items = follow::<BLANKS, V>(
             opens | commas,
             blanks,
-            self.carries.after_open_or_comma,
+            before.after_open_or_comma,
             &mut next.after_open_or_comma,
         );
         let after_comma =
-            follow::<BLANKS, V>(commas, blanks, self.carries.after_comma, &mut next.after_comma);
+            follow::<BLANKS, V>(commas, blanks, before.after_comma, &mut next.after_comma);
         let after_colon =
-            follow::<BLANKS, V>(colons, blanks, self.carries.after_colon, &mut next.after_colon);
+            follow::<BLANKS, V>(colons, blanks, before.after_colon, &mut next.after_colon);
 
         // Strings that do not follow a colon: keys in an object, items in an array.
         let key_starts = opening_quotes & !after_colon;
-        let (ripple, in_key) = inside.carrying_add(key_starts, self.carries.in_key);
+        let (ripple, in_key) = inside.carrying_add(key_starts, before.in_key);
         next.in_key = in_key;
-        let after_key = follow::<BLANKS, V>(
-            ripple & !inside,
-            blanks,
-            self.carries.after_key,
-            &mut next.after_key,
-        );
+        let after_key =
+            follow::<BLANKS, V>(ripple & !inside, blanks, before.after_key, &mut next.after_key);
 
         let scalars = outside & !(opens | closes | colons | commas | blanks);
-        let scalar_starts =
-            scalars & !scalars.shifted::<1>(self.carries.in_scalar, &mut next.in_scalar);
-        let key_ends = key_starts
-            .shifted::<KEY_SPAN>(self.carries.key_starts, &mut next.key_starts)
+        let scalar_starts = scalars & !scalars.shifted::<1>(before.in_scalar, &mut next.in_scalar);
+        let key_ends = key_starts.shifted::<KEY_SPAN>(before.key_starts, &mut next.key_starts)
             & quotes
             & !inside;
-        self.carries = next;
+
+        if self.text.len() > start + GROUP_BYTES {
+            self.carries = next;
+        }
+        // What is due just after the text is missing. In the last group that may be the first bit of a next one.
+        self.is_due = next.after_key | next.after_comma | next.after_colon != 0;
 
         let before_value = items | after_colon;
         let others = scalar_starts | opens;
@@ -309,13 +267,13 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let (in_object, in_root) = self.levels(start, opens | closes);
         let faults = (opening_quotes | others) & !before_value
             | commas & before_value
-            | closes & (after_comma | after_colon)
+            | (closes | !classes.valid) & (after_comma | after_colon)
             | colons & !(after_key & in_object)
             | array_marks & in_object
             // A root key with an escape may be `event` once decoded.
-            | word(&masks.backslashes) & inside & !ripple & in_root;
+            | classes.backslashes & inside & !ripple & in_root;
 
-        let odd = scalars & !word(&masks.digits) | scalar_starts & word(&masks.zeros);
+        let odd = scalars & !classes.digits | scalar_starts & classes.zeros;
         faults.is_zero()
             && self.find_event_key(start, key_ends & in_root)
             && self.odd_scalars(start, odd)
@@ -326,12 +284,12 @@ impl<'body, V: Vector> Grammar<'body, V> {
     fn levels(&mut self, start: usize, brackets: Word<V>) -> (Word<V>, Word<V>) {
         if brackets.is_zero() {
             let Levels { in_object, in_root } = self.nesting.levels;
-            return (Word::splat(self.vector, in_object), Word::splat(self.vector, in_root));
+            return (brackets.splat(in_object), brackets.splat(in_root));
         }
         let (mut in_object, mut in_root) = (Lanes::default(), Lanes::default());
         let lanes = in_object.0.iter_mut().zip(&mut in_root.0).zip(brackets.lanes().0);
         for (lane, ((in_object, in_root), brackets)) in lanes.enumerate() {
-            let levels = self.nesting.block(start + lane * BLOCK_BYTES, brackets, self.text);
+            let levels = self.nesting.block(start + lane * u64::BITS as usize, brackets, self.text);
             (*in_object, *in_root) = (levels.in_object, levels.in_root);
         }
         (Word::load(self.vector, &in_object), Word::load(self.vector, &in_root))
@@ -340,6 +298,14 @@ impl<'body, V: Vector> Grammar<'body, V> {
     /// Looks whether one of the root's keys that end at `key_ends` is `event`. False if that is one too many.
     #[inline(always)]
     fn find_event_key(&mut self, start: usize, key_ends: Word<V>) -> bool {
+        // Mostly the guess is the only candidate: then it is the key.
+        if let Some(guess) = self.guess
+            && let Some(guessed_end) = (guess + KEY_SPAN as usize).checked_sub(start)
+            && guessed_end < GROUP_BYTES
+            && (key_ends ^ key_ends.one_bit(guessed_end)).is_zero()
+        {
+            return self.event_key.replace(guess).is_none();
+        }
         let mut is_valid = true;
         key_ends.for_each_bit(|bit| {
             let key_end = start + bit + 1;
@@ -355,6 +321,9 @@ impl<'body, V: Vector> Grammar<'body, V> {
     #[inline(always)]
     fn odd_scalars(&mut self, start: usize, odd: Word<V>) -> bool {
         let mut is_valid = true;
+        if odd.is_zero() {
+            return true;
+        }
         let run_starts = odd & !odd.shifted::<1>(0, &mut 0);
         run_starts.for_each_bit(|bit| {
             let at = start + bit;
@@ -371,15 +340,10 @@ impl<'body, V: Vector> Grammar<'body, V> {
     /// Everything that was begun has ended.
     #[inline(always)]
     fn is_complete(&self) -> bool {
-        // The root's `}` is no part of the text: relation 3 for it.
-        let last = token::blanks_start(self.text, self.text.len())
-            .checked_sub(1)
-            .and_then(|at| self.text.get(at));
         self.nesting.is_in_root()
             && self.escapes.pending() == 0
             && !self.carries.in_string
-            && self.carries.after_key == 0
-            && !matches!(last, Some(b',' | b':'))
+            && !self.is_due
     }
 }
 

@@ -52,12 +52,6 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { apart(work) }
-    }
-
-    #[inline(always)]
     fn splat(self, mask: u64) -> [u64; 8] {
         [mask; 8]
     }
@@ -75,6 +69,11 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
         std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+
+    #[inline(always)]
+    fn row_xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        std::array::from_fn(|lane| a[lane] ^ b[lane])
     }
 
     #[inline(always)]
@@ -143,7 +142,7 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn prefix_xor(self, word: u64) -> u64 {
+    fn prefix_xor_lane(self, word: u64) -> u64 {
         // SAFETY: `self` proves PCLMULQDQ.
         unsafe { prefix_xor(word) }
     }
@@ -200,13 +199,6 @@ fn lower(block: Block) -> Block {
 #[target_feature(enable = "avx2")]
 fn or(a: Block, b: Block) -> Block {
     [_mm256_or_si256(a[0], b[0]), _mm256_or_si256(a[1], b[1])]
-}
-
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
-fn apart<R>(work: impl FnOnce() -> R) -> R {
-    work()
 }
 
 impl Copier for Avx2 {

@@ -1,21 +1,28 @@
 //! 64 bytes in one register, compared straight into masks: AVX-512 with byte instructions.
 
 use std::arch::x86_64::{
-    __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm512_add_epi64, _mm512_alignr_epi64,
-    _mm512_and_si512, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
-    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_loadu_si512, _mm512_mask_storeu_epi8,
-    _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8, _mm512_movepi8_mask,
-    _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_sllv_epi64,
-    _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi64_mask,
-    _mm512_xor_si512, _mm512_zextsi128_si512,
+    __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set_epi8, _mm512_add_epi64,
+    _mm512_alignr_epi64, _mm512_and_si512, _mm512_andnot_si512, _mm512_broadcast_i32x4,
+    _mm512_castsi512_si128, _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask,
+    _mm512_cmpeq_epi64_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask,
+    _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_mask_storeu_epi8,
+    _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8, _mm512_maskz_mov_epi64,
+    _mm512_maskz_set1_epi64, _mm512_max_epi64, _mm512_movepi8_mask, _mm512_or_si512,
+    _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set_epi64, _mm512_set1_epi8,
+    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2,
+    _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi64,
+    _mm512_test_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm512_zextsi128_si512,
 };
 
+use super::super::escapes::EscapeClasses;
 use super::super::fast;
+use super::super::grammar::Classes;
 use super::super::line::Copier;
-use super::clmul::prefix_xor;
-use super::{BLOCK_BYTES, GROUP_BLOCKS, Lanes, Vector};
+use super::{BLOCK_BYTES, GROUP_BLOCKS, GROUP_BYTES, Lanes, Vector, Word};
 
-/// The proof that this processor has AVX-512 F and BW, BMI 1 and 2, and PCLMULQDQ.
+/// The proof that this processor has AVX-512 F, BW and VBMI, GFNI, VPCLMULQDQ, and BMI 1 and 2: Ice Lake,
+/// Zen 4 and later.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Avx512(());
 
@@ -26,7 +33,9 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
-            && is_x86_feature_detected!("pclmulqdq");
+            && is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("gfni")
+            && is_x86_feature_detected!("vpclmulqdq");
         is_there.then_some(Self(()))
     }
 
@@ -38,7 +47,7 @@ impl Avx512 {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,pclmulqdq")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,vpclmulqdq,bmi1,bmi2")]
 fn rewrite(vector: Avx512, body: &[u8], line: &mut [u8]) -> Option<usize> {
     fast::rewrite(vector, body, line)
 }
@@ -57,16 +66,16 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn lanes(self, row: __m512i) -> Lanes {
-        let mut lanes = Lanes::default();
-        // SAFETY: `self` proves AVX-512 F; the store writes the 64 bytes of `lanes`.
-        unsafe { _mm512_storeu_si512(lanes.0.as_mut_ptr().cast(), row) };
-        lanes
+        // SAFETY: `self` proves the features of the function.
+        unsafe { lanes(row) }
     }
 
     #[inline(always)]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { apart(work) }
+    fn one_bit(self, bit: usize) -> __m512i {
+        let lane = 1_u8.checked_shl((bit / BLOCK_BYTES) as u32).unwrap_or_default();
+        let mask = 1_i64 << (bit % BLOCK_BYTES);
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_maskz_set1_epi64(lane, mask) }
     }
 
     #[inline(always)]
@@ -112,9 +121,27 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn continued(self, row: __m512i, in_string: bool) -> (__m512i, bool) {
+    fn row_xor(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+
+    #[inline(always)]
+    fn prefix_xor(self, row: __m512i, carry: bool) -> (__m512i, bool) {
         // SAFETY: `self` proves the features of the function.
-        unsafe { continued(row, in_string) }
+        unsafe { prefix_xor(row, carry) }
+    }
+
+    #[inline(always)]
+    fn classes(self, rest: &[u8]) -> (Classes<Self>, bool) {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { classes(self, rest) }
+    }
+
+    #[inline(always)]
+    fn escape_classes(self, rest: &[u8]) -> EscapeClasses<Self> {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { escape_classes(self, rest) }
     }
 
     #[inline(always)]
@@ -131,7 +158,7 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn load_tail(self, _body: &[u8], tail: &[u8]) -> (__m512i, u32) {
-        let bits = if tail.len() < BLOCK_BYTES { !(u64::MAX << tail.len()) } else { u64::MAX };
+        let bits = low_bits(tail.len());
         // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of `tail`.
         (unsafe { _mm512_maskz_loadu_epi8(bits, tail.as_ptr().cast()) }, 0)
     }
@@ -165,12 +192,6 @@ impl Vector for Avx512 {
         // SAFETY: `self` proves the features of the function.
         unsafe { lower(block) }
     }
-
-    #[inline(always)]
-    fn prefix_xor(self, word: u64) -> u64 {
-        // SAFETY: `self` proves PCLMULQDQ.
-        unsafe { prefix_xor(word) }
-    }
 }
 
 #[inline]
@@ -196,6 +217,16 @@ fn lower(block: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn or(a: __m512i, b: __m512i) -> __m512i {
     _mm512_or_si512(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "writes through a pointer")]
+fn lanes(row: __m512i) -> Lanes {
+    let mut lanes = Lanes::default();
+    // SAFETY: the store writes the 64 bytes of `lanes`.
+    unsafe { _mm512_storeu_si512(lanes.0.as_mut_ptr().cast(), row) };
+    lanes
 }
 
 #[inline]
@@ -235,60 +266,281 @@ fn add(a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
     (sums, carries >> GROUP_BLOCKS & 1 == 1)
 }
 
-/// The parity of the quotes of each lane is its highest bit; the prefix XOR of these eight bits is what each lane leaves to
-/// the next.
+/// A product without carries by a word of ones is the XOR of all the places that a bit can be shifted to: that does each
+/// lane. Its highest bit is then its parity, and the prefix XOR of these eight bits says which lanes are to be inverted.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn continued(row: __m512i, in_string: bool) -> (__m512i, bool) {
+#[target_feature(enable = "avx512f,vpclmulqdq")]
+fn prefix_xor(row: __m512i, carry: bool) -> (__m512i, bool) {
+    let ones = _mm512_set1_epi64(-1);
+    let even = _mm512_clmulepi64_epi128::<0x00>(row, ones);
+    let odd = _mm512_clmulepi64_epi128::<0x01>(row, ones);
+    let row = _mm512_unpacklo_epi64(even, odd);
     let highest = _mm512_set1_epi64(i64::MIN);
-    let mut parities = u32::from(_mm512_test_epi64_mask(row, highest)) << 1 | u32::from(in_string);
+    let mut parities = u32::from(_mm512_test_epi64_mask(row, highest)) << 1 | u32::from(carry);
     parities ^= parities << 1;
     parities ^= parities << 2;
     parities ^= parities << 4;
     parities ^= parities << 8;
-    let row = _mm512_mask_xor_epi64(row, parities as u8, row, _mm512_set1_epi64(-1));
+    let row = _mm512_mask_xor_epi64(row, parities as u8, row, ones);
     (row, parities >> GROUP_BLOCKS & 1 == 1)
 }
 
+// ===== classes =====
+
+/// For each ASCII byte, the bits of its classes.
+type Table = [u8; 128];
+
+/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks. Bits 3 to 5 are one of the codes below.
+const STRUCTURE: Table = {
+    let mut table = [0; 128];
+    let mut byte = 0;
+    while byte < table.len() {
+        let code = match byte as u8 {
+            b'{' | b'[' => OPEN,
+            b'}' | b']' => CLOSE,
+            b':' => COLON,
+            b',' => COMMA,
+            b'1'..=b'9' => DIGIT,
+            b'0' => ZERO,
+            b' ' => SPACE,
+            _ => 0,
+        };
+        let flags = match byte as u8 {
+            b'"' => 1,
+            b'\\' => 1 << 1,
+            b'\t' | b'\n' | b'\r' => 1 << 2 | 1 << 6,
+            0..=0x1F => 1 << 2,
+            _ => 0,
+        };
+        table[byte] = flags | code << 3;
+        byte += 1;
+    }
+    table
+};
+
+const OPEN: u8 = 1;
+const CLOSE: u8 = 2;
+const COLON: u8 = 3;
+const COMMA: u8 = 4;
+const DIGIT: u8 = 5;
+const ZERO: u8 = 6;
+const SPACE: u8 = 7;
+
+/// The members of [`EscapeClasses`], from bit 0 on.
+const ESCAPES: Table = {
+    let mut table = [0; 128];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = match byte as u8 {
+            b'/' | b'n' | b'r' | b't' | b'"' | b'\\' => 1,
+            b'u' => 1 << 1,
+            b'0'..=b'7' => 1 << 2,
+            b'8' | b'9' | b'a' | b'A' | b'B' => 1 << 2 | 1 << 4,
+            b'b' => 1 | 1 << 2 | 1 << 4,
+            b'c' | b'C' | b'e' | b'E' | b'F' => 1 << 2 | 1 << 5,
+            b'f' => 1 | 1 << 2 | 1 << 5,
+            b'd' | b'D' => 1 << 2 | 1 << 3 | 1 << 5,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    table
+};
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
+    let (planes, is_ascii) = planes(rest, &STRUCTURE);
+    let word = |row| Word::new(vector, row);
+    let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, _] =
+        planes.map(word);
+    let high = code_2;
+    let low = !code_2;
+    let valid = word(valid(rest));
+    let classes = Classes {
+        valid,
+        quotes,
+        backslashes,
+        controls: controls & valid,
+        control_blanks,
+        opens: low & !code_1 & code_0,
+        closes: low & code_1 & !code_0,
+        colons: low & code_1 & code_0,
+        commas: high & !code_1 & !code_0,
+        digits: high & (code_1 ^ code_0),
+        zeros: high & code_1 & !code_0,
+        spaces: high & code_1 & code_0,
+    };
+    (classes, is_ascii)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+fn escape_classes(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
+    let (planes, _) = planes(rest, &ESCAPES);
+    let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] =
+        planes.map(|row| Word::new(vector, row));
+    EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
+}
+
+/// The bits of a group that are bytes of `rest`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn valid(rest: &[u8]) -> __m512i {
+    let ends = _mm512_set_epi64(512, 448, 384, 320, 256, 192, 128, 64);
+    let bytes = _mm512_set1_epi64(rest.len().min(GROUP_BYTES) as i64);
+    let missing = _mm512_max_epi64(_mm512_sub_epi64(ends, bytes), _mm512_setzero_si512());
+    _mm512_srlv_epi64(_mm512_set1_epi64(-1), missing)
+}
+
+/// Looks each byte of the first group of `rest` up in `table` and gives a row for each bit of what is found there; and
+/// whether all bytes are ASCII. Others have no classes. Where there are no bytes it is what NUL has.
+///
+/// A table of 128 bytes fits two registers, and one instruction looks 64 bytes up in it. The bits of eight bytes found are
+/// a matrix of eight by eight, which multiplying the unit matrix by it transposes: a byte for each class. The bytes of each
+/// class, then the blocks of each class, are brought together.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
+#[expect(unsafe_code, reason = "reads through pointers")]
+#[expect(clippy::indexing_slicing, reason = "by lane")]
+fn planes(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
+    let (halves, _) = table.as_chunks::<BLOCK_BYTES>();
+    let [low, high] = halves else { unreachable!("a table is two blocks") };
+    let (low, high) = (load(low), load(high));
+    let unit = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
+    let reverse =
+        _mm512_broadcast_i32x4(_mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
+    let transpose = load(&TRANSPOSE);
+    // Where each block starts, and which of its bytes there are. A block without bytes starts where the first does: reading
+    // none of its bytes is allowed anywhere, but slow where no memory is.
+    let valid = valid(rest);
+    let starts = _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0);
+    let starts = lanes(_mm512_maskz_mov_epi64(_mm512_test_epi64_mask(valid, valid), starts));
+    let valid = lanes(valid);
+    let blocks: [_; GROUP_BLOCKS] = std::array::from_fn(|lane| {
+        let block = rest.as_ptr().wrapping_add(starts.0[lane] as usize);
+        // SAFETY: a byte is read only where its bit is set, and then it is one of `rest`.
+        unsafe { _mm512_maskz_loadu_epi8(valid.0[lane], block.cast()) }
+    });
+    let all_bytes =
+        blocks.iter().fold(_mm512_setzero_si512(), |all, &block| _mm512_or_si512(all, block));
+    let rows = transposed(blocks.map(|block| {
+        let found = _mm512_permutex2var_epi8(low, block, high);
+        let found = _mm512_shuffle_epi8(found, reverse);
+        let classes = _mm512_gf2p8affine_epi64_epi8::<0>(unit, found);
+        _mm512_permutexvar_epi8(transpose, classes)
+    }));
+    if _mm512_movepi8_mask(all_bytes) == 0 {
+        return (rows, true);
+    }
+    (without_non_ascii(rows, &blocks), false)
+}
+
+/// The rows without the bytes that are not ASCII: they were looked up without their highest bit.
 #[cold]
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,pclmulqdq")]
-fn apart<R>(work: impl FnOnce() -> R) -> R {
-    work()
-}
-
-#[expect(unsafe_code, reason = "calls a function that needs the instructions")]
-impl Copier for Avx512 {
-    #[inline(always)]
-    fn copy(self, from: &[u8], to: &mut [u8]) {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { copy(from, to) }
-    }
-}
-
-/// Most pieces are short and of any length. Whole blocks and a masked rest have no branches on the length of the rest.
-#[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-#[expect(unsafe_code, reason = "reads and writes through pointers")]
-fn copy(from: &[u8], to: &mut [u8]) {
-    if from.len() >= LONG_BYTES {
-        to.copy_from_slice(from);
-        return;
-    }
-    let (from_blocks, from) = from.as_chunks::<BLOCK_BYTES>();
-    let (to_blocks, to) = to.as_chunks_mut::<BLOCK_BYTES>();
-    for (from, to) in from_blocks.iter().zip(to_blocks) {
-        // SAFETY: the load reads the 64 bytes of `from`.
-        let block = unsafe { _mm512_loadu_si512(from.as_ptr().cast()) };
-        // SAFETY: the store writes the 64 bytes of `to`.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), block) };
-    }
-    let bits = !(u64::MAX << (from.len().min(to.len()) % BLOCK_BYTES));
-    // SAFETY: a byte is read only where its bit is set: those of `from`.
-    let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
-    // SAFETY: a byte is written only where its bit is set: those of `to`.
-    unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
+fn without_non_ascii(rows: [__m512i; 8], blocks: &[__m512i; 8]) -> [__m512i; 8] {
+    let [a, b, c, d, e, f, g, h] = blocks.map(|block| _mm512_movepi8_mask(block).cast_signed());
+    let non_ascii = _mm512_set_epi64(h, g, f, e, d, c, b, a);
+    rows.map(|row| _mm512_andnot_si512(non_ascii, row))
 }
 
+/// Where byte `n` comes from if eight times eight bytes are transposed.
+const TRANSPOSE: [u8; BLOCK_BYTES] = {
+    let mut from = [0; BLOCK_BYTES];
+    let mut to = 0;
+    while to < BLOCK_BYTES {
+        from[to] = (to % 8 * 8 + to / 8) as u8;
+        to += 1;
+    }
+    from
+};
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "reads through a pointer")]
+fn load(bytes: &[u8; BLOCK_BYTES]) -> __m512i {
+    // SAFETY: the load needs no alignment and reads the 64 bytes of `bytes`.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// Eight times eight lanes transposed: pairs of lanes, then pairs of pairs, then pairs of these.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed(rows: [__m512i; 8]) -> [__m512i; 8] {
+    let [a, b, c, d, e, f, g, h] = rows;
+    let quarters = |ab, cd, ef, gh| {
+        let low = (_mm512_shuffle_i64x2::<0x44>(ab, cd), _mm512_shuffle_i64x2::<0x44>(ef, gh));
+        let high = (_mm512_shuffle_i64x2::<0xEE>(ab, cd), _mm512_shuffle_i64x2::<0xEE>(ef, gh));
+        [
+            _mm512_shuffle_i64x2::<0x88>(low.0, low.1),
+            _mm512_shuffle_i64x2::<0xDD>(low.0, low.1),
+            _mm512_shuffle_i64x2::<0x88>(high.0, high.1),
+            _mm512_shuffle_i64x2::<0xDD>(high.0, high.1),
+        ]
+    };
+    let [r0, r2, r4, r6] = quarters(
+        _mm512_unpacklo_epi64(a, b),
+        _mm512_unpacklo_epi64(c, d),
+        _mm512_unpacklo_epi64(e, f),
+        _mm512_unpacklo_epi64(g, h),
+    );
+    let [r1, r3, r5, r7] = quarters(
+        _mm512_unpackhi_epi64(a, b),
+        _mm512_unpackhi_epi64(c, d),
+        _mm512_unpackhi_epi64(e, f),
+        _mm512_unpackhi_epi64(g, h),
+    );
+    [r0, r1, r2, r3, r4, r5, r6, r7]
+}
 /// From how many bytes on a call of the system's `memcpy` pays.
 const LONG_BYTES: usize = 2048;
+
+#[expect(unsafe_code, reason = "reads and writes through pointers")]
+impl Copier for Avx512 {
+    /// Most pieces are short and of any length: masked copies have no branches on the length of the rest.
+    #[inline(always)]
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        if from.len() >= LONG_BYTES {
+            to.copy_from_slice(from);
+            return;
+        }
+        // Two blocks at a time: a loop over one the compiler would make a call of `memcpy`.
+        let (from_pairs, from) = from.as_chunks::<{ 2 * BLOCK_BYTES }>();
+        let (to_pairs, to) = to.as_chunks_mut::<{ 2 * BLOCK_BYTES }>();
+        for (from, to) in from_pairs.iter().zip(to_pairs) {
+            // SAFETY: `self` proves AVX-512 F, and the function needs no more.
+            unsafe { copy_pair(from, to) };
+        }
+        let (from_first, from_second) = from.split_at(from.len().min(BLOCK_BYTES));
+        let (to_first, to_second) = to.split_at_mut(to.len().min(BLOCK_BYTES));
+        for (from, to) in [(from_first, to_first), (from_second, to_second)] {
+            let bits = low_bits(from.len().min(to.len()));
+            // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of `from`.
+            let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
+            // SAFETY: `self` proves AVX-512 BW. A byte is written only where its bit is set: those of `to`.
+            unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "writes through a pointer")]
+fn copy_pair(from: &[u8; 2 * BLOCK_BYTES], to: &mut [u8; 2 * BLOCK_BYTES]) {
+    let (from, _) = from.as_chunks::<BLOCK_BYTES>();
+    let (to, _) = to.as_chunks_mut::<BLOCK_BYTES>();
+    let ([a, b], [to_a, to_b]) = (from, to) else { unreachable!("a pair is two blocks") };
+    let (a, b) = (load(a), load(b));
+    // SAFETY: the store writes the 64 bytes of `to_a`.
+    unsafe { _mm512_storeu_si512(to_a.as_mut_ptr().cast(), a) };
+    // SAFETY: the store writes the 64 bytes of `to_b`.
+    unsafe { _mm512_storeu_si512(to_b.as_mut_ptr().cast(), b) };
+}
+
+/// As many bits set as there are bytes, a block at most.
+#[inline(always)]
+const fn low_bits(bytes: usize) -> u64 {
+    if bytes < BLOCK_BYTES { !(u64::MAX << bytes) } else { u64::MAX }
+}

@@ -18,42 +18,15 @@ mod word;
 
 use std::sync::OnceLock;
 
-pub(super) use word::{GROUP_BLOCKS, Lanes, Word};
+pub(super) use word::{GROUP_BLOCKS, GROUP_BYTES, Lanes, Word};
 
-use super::escapes::{EscapeMasks, HexMasks};
+use super::escapes::EscapeClasses;
 use super::fast;
+use super::grammar::Classes;
 use super::line::Copier;
 
 /// How many bytes are looked at together: one for each bit of a word.
 pub(super) const BLOCK_BYTES: usize = 64;
-
-/// Classes of the bytes of a block: bit `n` is byte `n`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct BlockMasks {
-    /// `"`
-    pub(super) quotes: u64,
-    /// The prefix XOR of the quotes: from each opening quote to before its closing quote, if the block starts outside a
-    /// string and has no escapes.
-    pub(super) inside: u64,
-    /// `\`
-    pub(super) backslashes: u64,
-    /// Below 0x20.
-    pub(super) controls: u64,
-    /// Space, 0x20.
-    pub(super) spaces: u64,
-    /// `{` and `[`
-    pub(super) opens: u64,
-    /// `}` and `]`
-    pub(super) closes: u64,
-    /// `:`
-    pub(super) colons: u64,
-    /// `,`
-    pub(super) commas: u64,
-    /// `0` to `9`
-    pub(super) digits: u64,
-    /// `0`
-    pub(super) zeros: u64,
-}
 
 /// The vector instructions of a processor. Holding a value is the proof that the processor has them.
 ///
@@ -91,17 +64,26 @@ pub(super) trait Vector: Copier {
     /// The lanes in registers.
     fn row(self, lanes: &Lanes) -> Self::Row;
 
-    /// Runs `work` in a function of its own that may use the instructions: for what is rare and shall not be in the way.
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R;
-
     /// The same mask for every block.
     fn splat(self, mask: u64) -> Self::Row;
 
     fn lanes(self, row: Self::Row) -> Lanes;
 
+    /// A row of which only this bit is set; none if it has no such bit.
+    #[inline(always)]
+    fn one_bit(self, bit: usize) -> Self::Row {
+        let mut lanes = Lanes::default();
+        if let Some(lane) = lanes.0.get_mut(bit / BLOCK_BYTES) {
+            *lane = 1 << (bit % BLOCK_BYTES);
+        }
+        self.row(&lanes)
+    }
+
     fn row_and(self, a: Self::Row, b: Self::Row) -> Self::Row;
 
     fn row_or(self, a: Self::Row, b: Self::Row) -> Self::Row;
+
+    fn row_xor(self, a: Self::Row, b: Self::Row) -> Self::Row;
 
     fn row_not(self, a: Self::Row) -> Self::Row;
 
@@ -114,16 +96,26 @@ pub(super) trait Vector: Copier {
     /// The highest lane.
     fn highest(self, row: Self::Row) -> u64;
 
-    /// Inverts each lane that starts inside a string, as the first does if `in_string`: each one whose highest bit is set,
-    /// once inverted where need be, makes the next one start so. Gives that for the lane after the last.
+    /// Each bit becomes the XOR of all bits up to it, and of `carry`. Also gives that for the bit after the last.
     #[inline(always)]
-    fn continued(self, row: Self::Row, mut in_string: bool) -> (Self::Row, bool) {
+    fn prefix_xor(self, row: Self::Row, mut carry: bool) -> (Self::Row, bool) {
         let mut lanes = self.lanes(row);
         for lane in &mut lanes.0 {
-            *lane ^= u64::from(in_string).wrapping_neg();
-            in_string = *lane >> 63 == 1;
+            *lane = self.prefix_xor_lane(*lane) ^ u64::from(carry).wrapping_neg();
+            carry = *lane >> 63 == 1;
         }
-        (self.row(&lanes), in_string)
+        (self.row(&lanes), carry)
+    }
+
+    /// Each bit becomes the XOR of all bits up to it.
+    #[inline(always)]
+    fn prefix_xor_lane(self, mut lane: u64) -> u64 {
+        lane ^= lane << 1;
+        lane ^= lane << 2;
+        lane ^= lane << 4;
+        lane ^= lane << 8;
+        lane ^= lane << 16;
+        lane ^ lane << 32
     }
 
     /// The sum of two rows as numbers of 512 bits, and its carry.
@@ -134,17 +126,6 @@ pub(super) trait Vector: Copier {
             (*sum, carry) = sum.carrying_add(b, carry);
         }
         (self.row(&sums), carry)
-    }
-
-    /// Each bit is the XOR of all bits of `word` up to it.
-    #[inline(always)]
-    fn prefix_xor(self, mut word: u64) -> u64 {
-        word ^= word << 1;
-        word ^= word << 2;
-        word ^= word << 4;
-        word ^= word << 8;
-        word ^= word << 16;
-        word ^ word << 32
     }
 
     /// Loads `tail`, the last bytes of `body`: at least one and at most a block. Gives the block and the number of bytes in
@@ -164,46 +145,101 @@ pub(super) trait Vector: Copier {
         (self.load(&padded), 0)
     }
 
+    /// The classes of the first group of `rest`, which is not empty, and whether all its bytes are ASCII.
     #[inline(always)]
-    fn masks(self, block: Self::Block) -> BlockMasks {
-        // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting it.
-        let braces = self.lower(block);
-        let quotes = self.equal(block, b'"');
-        BlockMasks {
+    fn classes(self, rest: &[u8]) -> (Classes<Self>, bool) {
+        let mut all_bytes = self.load(&[0; BLOCK_BYTES]);
+        let [
+            valid,
             quotes,
-            inside: self.prefix_xor(quotes),
-            backslashes: self.equal(block, b'\\'),
-            controls: self.between(block, 0, 0x1F),
-            spaces: self.equal(block, b' '),
-            opens: self.equal(braces, b'{'),
-            closes: self.equal(braces, b'}'),
-            colons: self.equal(block, b':'),
-            commas: self.equal(block, b','),
-            digits: self.between(block, b'0', b'9'),
-            zeros: self.equal(block, b'0'),
+            backslashes,
+            controls,
+            control_blanks,
+            spaces,
+            opens,
+            closes,
+            colons,
+            commas,
+            digits,
+            zeros,
+        ] = self.masks(rest, |window| {
+            let block = window.block;
+            all_bytes = self.or(all_bytes, block);
+            // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting it.
+            let braces = self.lower(block);
+            [
+                u64::MAX,
+                self.equal(block, b'"'),
+                self.equal(block, b'\\'),
+                self.between(block, 0, 0x1F),
+                self.any_of(block, *b"\t\n\r"),
+                self.equal(block, b' '),
+                self.equal(braces, b'{'),
+                self.equal(braces, b'}'),
+                self.equal(block, b':'),
+                self.equal(block, b','),
+                self.between(block, b'0', b'9'),
+                self.equal(block, b'0'),
+            ]
+        });
+        let classes = Classes {
+            valid,
+            quotes,
+            backslashes,
+            controls,
+            control_blanks,
+            spaces,
+            opens,
+            closes,
+            colons,
+            commas,
+            digits,
+            zeros,
+        };
+        (classes, self.non_ascii(all_bytes) == 0)
+    }
+
+    /// The same for the classes of escapes.
+    #[inline(always)]
+    fn escape_classes(self, rest: &[u8]) -> EscapeClasses<Self> {
+        let [simple, unicode, hex, d, eight_to_b, c_to_f] = self.masks(rest, |window| {
+            let block = window.block;
+            let lower = self.lower(block);
+            [
+                self.any_of(block, *b"\"\\/bfnrt"),
+                self.equal(block, b'u'),
+                self.between(block, b'0', b'9') | self.between(lower, b'a', b'f'),
+                self.equal(lower, b'd'),
+                self.between(block, b'8', b'9') | self.between(lower, b'a', b'b'),
+                self.between(lower, b'c', b'f'),
+            ]
+        });
+        EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
+    }
+
+    /// The masks that `masks` gives for each block of the first group of `rest`, as words.
+    #[inline(always)]
+    fn masks<const N: usize>(
+        self,
+        rest: &[u8],
+        mut masks: impl FnMut(&Window<Self>) -> [u64; N],
+    ) -> [Word<Self>; N] {
+        let mut rows = [Lanes::default(); N];
+        let mut set = |lane: usize, window: &Window<Self>| {
+            for (row, mask) in rows.iter_mut().zip(masks(window)) {
+                if let Some(lane) = row.0.get_mut(lane) {
+                    *lane = mask >> window.skipped & window.valid;
+                }
+            }
+        };
+        let (blocks, tail) = rest.as_chunks::<BLOCK_BYTES>();
+        for (lane, block) in blocks.iter().take(GROUP_BLOCKS).enumerate() {
+            set(lane, &Window::whole(self, block));
         }
-    }
-
-    /// Tab, line feed and carriage return.
-    #[inline(always)]
-    fn control_blanks(self, block: Self::Block) -> u64 {
-        self.any_of(block, *b"\t\n\r")
-    }
-
-    #[inline(always)]
-    fn escapes(self, block: Self::Block) -> EscapeMasks {
-        EscapeMasks { simple: self.any_of(block, *b"\"\\/bfnrt"), unicode: self.equal(block, b'u') }
-    }
-
-    #[inline(always)]
-    fn hex(self, block: Self::Block) -> HexMasks {
-        let lower = self.lower(block);
-        HexMasks {
-            digits: self.between(block, b'0', b'9') | self.between(lower, b'a', b'f'),
-            d: self.equal(lower, b'd'),
-            eight_to_b: self.between(block, b'8', b'9') | self.between(lower, b'a', b'b'),
-            c_to_f: self.between(lower, b'c', b'f'),
+        if blocks.len() < GROUP_BLOCKS && !tail.is_empty() {
+            set(blocks.len(), &Window::tail(self, rest, rest.len() - tail.len()));
         }
+        rows.map(|lanes| Word::new(self, self.row(&lanes)))
     }
 }
 
@@ -245,40 +281,6 @@ impl<V: Vector> Window<V> {
         }
     }
 
-    /// The whole block.
-    #[inline(always)]
-    pub(super) const fn bytes(&self) -> V::Block {
-        self.block
-    }
-
-    /// The bits that are bytes of the body.
-    #[inline(always)]
-    pub(super) const fn valid(&self) -> u64 {
-        self.valid
-    }
-
-    #[inline(always)]
-    pub(super) fn masks(&self) -> BlockMasks {
-        let masks = self.vector.masks(self.block);
-        if self.valid == u64::MAX {
-            return masks;
-        }
-        let quotes = masks.quotes >> self.skipped;
-        BlockMasks {
-            quotes,
-            inside: self.vector.prefix_xor(quotes),
-            backslashes: masks.backslashes >> self.skipped,
-            controls: masks.controls >> self.skipped & self.valid,
-            spaces: masks.spaces >> self.skipped,
-            opens: masks.opens >> self.skipped,
-            closes: masks.closes >> self.skipped,
-            colons: masks.colons >> self.skipped,
-            commas: masks.commas >> self.skipped,
-            digits: masks.digits >> self.skipped,
-            zeros: masks.zeros >> self.skipped,
-        }
-    }
-
     #[inline(always)]
     pub(super) fn quotes(&self) -> u64 {
         self.vector.equal(self.block, b'"') >> self.skipped
@@ -291,28 +293,6 @@ impl<V: Vector> Window<V> {
         let backslashes = self.vector.equal(self.block, b'\\') >> self.skipped;
         let before = quotes.wrapping_sub(1) & !quotes;
         (quotes != 0 && backslashes & before == 0).then_some(quotes.trailing_zeros() as usize)
-    }
-
-    #[inline(always)]
-    pub(super) fn control_blanks(&self) -> u64 {
-        self.vector.control_blanks(self.block) >> self.skipped
-    }
-
-    #[inline(always)]
-    pub(super) fn escapes(&self) -> EscapeMasks {
-        let masks = self.vector.escapes(self.block);
-        EscapeMasks { simple: masks.simple >> self.skipped, unicode: masks.unicode >> self.skipped }
-    }
-
-    #[inline(always)]
-    pub(super) fn hex(&self) -> HexMasks {
-        let masks = self.vector.hex(self.block);
-        HexMasks {
-            digits: masks.digits >> self.skipped,
-            d: masks.d >> self.skipped,
-            eight_to_b: masks.eight_to_b >> self.skipped,
-            c_to_f: masks.c_to_f >> self.skipped,
-        }
     }
 }
 

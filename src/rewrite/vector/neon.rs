@@ -48,12 +48,6 @@ impl Vector for Neon {
     }
 
     #[inline(always)]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { apart(work) }
-    }
-
-    #[inline(always)]
     fn splat(self, mask: u64) -> [u64; 8] {
         [mask; 8]
     }
@@ -71,6 +65,11 @@ impl Vector for Neon {
     #[inline(always)]
     fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
         std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+
+    #[inline(always)]
+    fn row_xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        std::array::from_fn(|lane| a[lane] ^ b[lane])
     }
 
     #[inline(always)]
@@ -197,13 +196,6 @@ fn lower(block: Block) -> Block {
 #[target_feature(enable = "neon")]
 fn or(a: Block, b: Block) -> Block {
     [vorrq_u8(a[0], b[0]), vorrq_u8(a[1], b[1]), vorrq_u8(a[2], b[2]), vorrq_u8(a[3], b[3])]
-}
-
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "neon")]
-fn apart<R>(work: impl FnOnce() -> R) -> R {
-    work()
 }
 
 impl Copier for Neon {

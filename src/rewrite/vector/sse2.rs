@@ -47,12 +47,6 @@ impl Vector for Sse2 {
     }
 
     #[inline(always)]
-    fn apart<R>(self, work: impl FnOnce() -> R) -> R {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { apart(work) }
-    }
-
-    #[inline(always)]
     fn splat(self, mask: u64) -> [u64; 8] {
         [mask; 8]
     }
@@ -70,6 +64,11 @@ impl Vector for Sse2 {
     #[inline(always)]
     fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
         std::array::from_fn(|lane| a[lane] | b[lane])
+    }
+
+    #[inline(always)]
+    fn row_xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
+        std::array::from_fn(|lane| a[lane] ^ b[lane])
     }
 
     #[inline(always)]
@@ -191,13 +190,6 @@ fn or(a: Block, b: Block) -> Block {
         _mm_or_si128(a[2], b[2]),
         _mm_or_si128(a[3], b[3]),
     ]
-}
-
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "sse2")]
-fn apart<R>(work: impl FnOnce() -> R) -> R {
-    work()
 }
 
 impl Copier for Sse2 {

@@ -1,11 +1,14 @@
 //! Masks of a group of blocks as numbers of 512 bits.
 
-use std::ops::{BitAnd, BitOr, Not};
+use std::ops::{BitAnd, BitOr, BitXor, Not};
 
-use super::Vector;
+use super::{BLOCK_BYTES, Vector};
 
 /// How many blocks are a group: as many masks as fit the widest vectors.
 pub(in super::super) const GROUP_BLOCKS: usize = 8;
+
+/// How many bytes are in a group.
+pub(in super::super) const GROUP_BYTES: usize = GROUP_BLOCKS * BLOCK_BYTES;
 
 /// The masks of one class for each block of a group, in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,10 +28,30 @@ impl<V: Vector> Word<V> {
         Self { vector, row: vector.row(lanes) }
     }
 
-    /// The same mask for every block.
     #[inline(always)]
-    pub(in super::super) fn splat(vector: V, mask: u64) -> Self {
-        Self { vector, row: vector.splat(mask) }
+    pub(super) const fn new(vector: V, row: V::Row) -> Self {
+        Self { vector, row }
+    }
+
+    /// A word that has the same mask for every block.
+    #[inline(always)]
+    pub(in super::super) fn splat(self, mask: u64) -> Self {
+        Self { row: self.vector.splat(mask), ..self }
+    }
+
+    /// A word that has a mask for the first block only.
+    #[inline(always)]
+    pub(in super::super) fn low(self, mask: u64) -> Self {
+        let mut lanes = Lanes::default();
+        let [first, ..] = &mut lanes.0;
+        *first = mask;
+        Self { row: self.vector.row(&lanes), ..self }
+    }
+
+    /// A word of which only this bit is set.
+    #[inline(always)]
+    pub(in super::super) fn one_bit(self, bit: usize) -> Self {
+        Self { row: self.vector.one_bit(bit), ..self }
     }
 
     #[inline(always)]
@@ -48,12 +71,11 @@ impl<V: Vector> Word<V> {
         Self { row: self.vector.shifted::<BITS>(self.row, carry), ..self }
     }
 
-    /// From prefix XORs that were made block by block to one over the whole group: a block that starts inside a string is
-    /// inverted. `in_string` says so for the first block, and the answer for the next group.
+    /// Each bit becomes the XOR of all bits up to it, and of `carry`. Also gives that for the bit after the last.
     #[inline(always)]
-    pub(in super::super) fn continued(self, in_string: bool) -> (Self, bool) {
-        let (row, in_string) = self.vector.continued(self.row, in_string);
-        (Self { row, ..self }, in_string)
+    pub(in super::super) fn prefix_xor(self, carry: bool) -> (Self, bool) {
+        let (row, carry) = self.vector.prefix_xor(self.row, carry);
+        (Self { row, ..self }, carry)
     }
 
     /// The sum with `other`, and its carry.
@@ -98,6 +120,15 @@ impl<V: Vector> BitOr for Word<V> {
     #[inline(always)]
     fn bitor(self, other: Self) -> Self {
         Self { row: self.vector.row_or(self.row, other.row), ..self }
+    }
+}
+
+impl<V: Vector> BitXor for Word<V> {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitxor(self, other: Self) -> Self {
+        Self { row: self.vector.row_xor(self.row, other.row), ..self }
     }
 }
 
