@@ -15,3 +15,8 @@
 mod rewrite;
 
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
+
+/// Every implementation of the rewriter on its own, for fuzz targets.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use rewrite::each;

@@ -1,5 +1,7 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
+#[cfg(any(test, fuzzing))]
+pub mod each;
 mod escapes;
 mod fast;
 mod grammar;
@@ -7,6 +9,8 @@ mod line;
 mod nesting;
 mod reason;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod token;
 mod vector;
 
@@ -60,10 +64,16 @@ impl Rewriter {
         if line.len() < body.len() {
             return Err(Rejection::new(Reason::TooLarge, line.len()));
         }
-        match Choice::best().rewrite(body, line) {
-            Some(length) => Ok(length),
-            None => rewrite_portably(body, line),
-        }
+        rewrite_by(Choice::best(), body, line)
+    }
+}
+
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives its length.
+#[inline]
+fn rewrite_by(choice: Choice, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+    match choice.rewrite(body, line) {
+        Some(length) => Ok(length),
+        None => rewrite_portably(body, line),
     }
 }
 

@@ -1,8 +1,11 @@
 //! 64 bytes in two registers: AVX2.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
-    _mm256_or_si256, _mm256_set1_epi8, _mm256_sub_epi8,
+    __m256i, _mm_cvtsi32_si128, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_pd,
+    _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_extract_epi64, _mm256_loadu_si256,
+    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_or_si256,
+    _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi64x,
+    _mm256_setzero_si256, _mm256_sll_epi64, _mm256_srl_epi64, _mm256_sub_epi8, _mm256_xor_si256,
 };
 
 use super::super::fast;
@@ -44,59 +47,66 @@ type Block = [__m256i; 2];
 impl Vector for Avx2 {
     type Block = Block;
 
-    type Row = [u64; 8];
+    type Row = Block;
 
     #[inline(always)]
-    fn row(self, lanes: &Lanes) -> [u64; 8] {
-        lanes.0
+    fn row(self, lanes: &Lanes) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { row(lanes) }
     }
 
     #[inline(always)]
-    fn splat(self, mask: u64) -> [u64; 8] {
-        [mask; 8]
+    fn splat(self, mask: u64) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { splat(mask) }
     }
 
     #[inline(always)]
-    fn lanes(self, row: [u64; 8]) -> Lanes {
-        Lanes(row)
+    fn lanes(self, row: Block) -> Lanes {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { lanes(row) }
     }
 
     #[inline(always)]
-    fn row_and(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] & b[lane])
+    fn row_and(self, a: Block, b: Block) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { and(a, b) }
     }
 
     #[inline(always)]
-    fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] | b[lane])
+    fn row_or(self, a: Block, b: Block) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { or(a, b) }
     }
 
     #[inline(always)]
-    fn row_xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] ^ b[lane])
+    fn row_xor(self, a: Block, b: Block) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { xor(a, b) }
     }
 
     #[inline(always)]
-    fn row_not(self, a: [u64; 8]) -> [u64; 8] {
-        a.map(|lane| !lane)
+    fn row_not(self, a: Block) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { not(a) }
     }
 
     #[inline(always)]
-    fn nonzero(self, row: [u64; 8]) -> u32 {
-        (0..8).fold(0, |mask, lane| mask | u32::from(row[lane] != 0) << lane)
+    fn nonzero(self, row: Block) -> u32 {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { nonzero(row) }
     }
 
     #[inline(always)]
-    fn shifted<const BITS: u32>(self, row: [u64; 8], carry: u64) -> [u64; 8] {
-        std::array::from_fn(|lane| {
-            let below = if lane == 0 { carry } else { row[lane - 1] >> (64 - BITS) };
-            row[lane] << BITS | below
-        })
+    fn shifted<const BITS: u32>(self, row: Block, carry: u64) -> Block {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { shifted::<BITS>(row, carry) }
     }
 
     #[inline(always)]
-    fn highest(self, row: [u64; 8]) -> u64 {
-        row[7]
+    fn highest(self, row: Block) -> u64 {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { highest(row) }
     }
 
     #[inline(always)]
@@ -108,7 +118,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn equal(self, block: Block, byte: u8) -> u64 {
         // SAFETY: `self` proves the features of the function.
-        unsafe { any_of(block, [byte]) }
+        unsafe { equal(block, byte) }
     }
 
     #[inline(always)]
@@ -118,21 +128,9 @@ impl Vector for Avx2 {
     }
 
     #[inline(always)]
-    fn any_of<const N: usize>(self, block: Block, bytes: [u8; N]) -> u64 {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { any_of(block, bytes) }
-    }
-
-    #[inline(always)]
     fn non_ascii(self, block: Block) -> u64 {
         // SAFETY: `self` proves the features of the function.
         unsafe { high_bits(block) }
-    }
-
-    #[inline(always)]
-    fn or(self, a: Block, b: Block) -> Block {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { or(a, b) }
     }
 
     #[inline(always)]
@@ -169,12 +167,9 @@ fn high_bits(block: Block) -> u64 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn any_of<const N: usize>(block: Block, bytes: [u8; N]) -> u64 {
-    high_bits(block.map(|part| {
-        bytes.iter().fold(_mm256_set1_epi8(0), |found, &byte| {
-            _mm256_or_si256(found, _mm256_cmpeq_epi8(part, _mm256_set1_epi8(byte.cast_signed())))
-        })
-    }))
+fn equal([a, b]: Block, byte: u8) -> u64 {
+    let byte = _mm256_set1_epi8(byte.cast_signed());
+    high_bits([_mm256_cmpeq_epi8(a, byte), _mm256_cmpeq_epi8(b, byte)])
 }
 
 #[inline]
@@ -206,4 +201,96 @@ impl Copier for Avx2 {
     fn copy(self, from: &[u8], to: &mut [u8]) {
         to.copy_from_slice(from);
     }
+}
+
+// ===== rows =====
+
+#[inline]
+#[target_feature(enable = "avx2")]
+#[expect(unsafe_code, reason = "reads through a pointer")]
+fn row(lanes: &Lanes) -> Block {
+    let [low, high] = halves(lanes);
+    // SAFETY: the load needs no alignment and reads the 32 bytes of `low`.
+    let low = unsafe { _mm256_loadu_si256(low.as_ptr().cast()) };
+    // SAFETY: the load needs no alignment and reads the 32 bytes of `high`.
+    let high = unsafe { _mm256_loadu_si256(high.as_ptr().cast()) };
+    [low, high]
+}
+
+#[inline]
+const fn halves(lanes: &Lanes) -> [[u64; 4]; 2] {
+    let [a, b, c, d, e, f, g, h] = lanes.0;
+    [[a, b, c, d], [e, f, g, h]]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn lanes([low, high]: Block) -> Lanes {
+    let half = |half| {
+        [
+            _mm256_extract_epi64::<0>(half).cast_unsigned(),
+            _mm256_extract_epi64::<1>(half).cast_unsigned(),
+            _mm256_extract_epi64::<2>(half).cast_unsigned(),
+            _mm256_extract_epi64::<3>(half).cast_unsigned(),
+        ]
+    };
+    let ([a, b, c, d], [e, f, g, h]) = (half(low), half(high));
+    Lanes([a, b, c, d, e, f, g, h])
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn and([a_low, a_high]: Block, [b_low, b_high]: Block) -> Block {
+    [_mm256_and_si256(a_low, b_low), _mm256_and_si256(a_high, b_high)]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn xor([a_low, a_high]: Block, [b_low, b_high]: Block) -> Block {
+    [_mm256_xor_si256(a_low, b_low), _mm256_xor_si256(a_high, b_high)]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn not(row: Block) -> Block {
+    xor(row, [_mm256_set1_epi64x(-1); 2])
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nonzero(row: Block) -> u32 {
+    let zero = row.map(|half| {
+        let equal = _mm256_cmpeq_epi64(half, _mm256_setzero_si256());
+        _mm256_movemask_pd(_mm256_castsi256_pd(equal)).cast_unsigned()
+    });
+    let [low, high] = zero;
+    !(low | high << 4) & 0xFF
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn shifted<const BITS: u32>([low, high]: Block, carry: u64) -> Block {
+    // Each lane gets what is shifted out of the lane below; the lowest gets the carry.
+    let low_rotated = _mm256_permute4x64_epi64::<0b10_01_00_11>(low);
+    let high_rotated = _mm256_permute4x64_epi64::<0b10_01_00_11>(high);
+    let below_low = _mm256_blend_epi32::<0b0000_0011>(low_rotated, _mm256_setzero_si256());
+    let below_high = _mm256_blend_epi32::<0b0000_0011>(high_rotated, low_rotated);
+    let (left, right) =
+        (_mm_cvtsi32_si128(BITS.cast_signed()), _mm_cvtsi32_si128(64 - BITS.cast_signed()));
+    let shift =
+        |half, below| _mm256_or_si256(_mm256_sll_epi64(half, left), _mm256_srl_epi64(below, right));
+    let carry = _mm256_set_epi64x(0, 0, 0, carry.cast_signed());
+    [_mm256_or_si256(shift(low, below_low), carry), shift(high, below_high)]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn highest([_, high]: Block) -> u64 {
+    _mm256_extract_epi64::<3>(high).cast_unsigned()
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn splat(mask: u64) -> Block {
+    [_mm256_set1_epi64x(mask.cast_signed()); 2]
 }

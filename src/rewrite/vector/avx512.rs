@@ -182,12 +182,6 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn or(self, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { or(a, b) }
-    }
-
-    #[inline(always)]
     fn lower(self, block: __m512i) -> __m512i {
         // SAFETY: `self` proves the features of the function.
         unsafe { lower(block) }
@@ -211,12 +205,6 @@ fn between(block: __m512i, first: u8, last: u8) -> u64 {
 #[target_feature(enable = "avx512f,avx512bw")]
 fn lower(block: __m512i) -> __m512i {
     _mm512_or_si512(block, _mm512_set1_epi8(0x20))
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn or(a: __m512i, b: __m512i) -> __m512i {
-    _mm512_or_si512(a, b)
 }
 
 #[inline]
@@ -291,6 +279,7 @@ fn prefix_xor(row: __m512i, carry: bool) -> (__m512i, bool) {
 type Table = [u8; 128];
 
 /// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks. Bits 3 to 5 are one of the codes below.
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 const STRUCTURE: Table = {
     let mut table = [0; 128];
     let mut byte = 0;
@@ -327,6 +316,7 @@ const ZERO: u8 = 6;
 const SPACE: u8 = 7;
 
 /// The members of [`EscapeClasses`], from bit 0 on.
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 const ESCAPES: Table = {
     let mut table = [0; 128];
     let mut byte = 0;
@@ -447,6 +437,7 @@ fn without_non_ascii(rows: [__m512i; 8], blocks: &[__m512i; 8]) -> [__m512i; 8] 
 }
 
 /// Where byte `n` comes from if eight times eight bytes are transposed.
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 const TRANSPOSE: [u8; BLOCK_BYTES] = {
     let mut from = [0; BLOCK_BYTES];
     let mut to = 0;
@@ -497,46 +488,61 @@ fn transposed(rows: [__m512i; 8]) -> [__m512i; 8] {
 /// From how many bytes on a call of the system's `memcpy` pays.
 const LONG_BYTES: usize = 2048;
 
-#[expect(unsafe_code, reason = "reads and writes through pointers")]
+#[expect(unsafe_code, reason = "calls a function that needs the instructions")]
 impl Copier for Avx512 {
-    /// Most pieces are short and of any length: masked copies have no branches on the length of the rest.
     #[inline(always)]
     fn copy(self, from: &[u8], to: &mut [u8]) {
-        if from.len() >= LONG_BYTES {
-            to.copy_from_slice(from);
-            return;
+        // SAFETY: `self` proves the features of the function.
+        unsafe { copy(from, to) }
+    }
+}
+
+const PAIR_BYTES: usize = 2 * BLOCK_BYTES;
+
+/// Short pieces by one masked copy, longer ones by pairs of blocks of which the last overlaps: no branch depends on what
+/// remains. (A loop over single blocks the compiler would make a call of `memcpy`.)
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+#[expect(unsafe_code, reason = "reads and writes through pointers")]
+fn copy(from: &[u8], to: &mut [u8]) {
+    if from.len() < BLOCK_BYTES {
+        let bits = low_bits(from.len().min(to.len()));
+        // SAFETY: a byte is read only where its bit is set: those of `from`.
+        let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
+        // SAFETY: a byte is written only where its bit is set: those of `to`.
+        unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
+    } else if from.len() >= LONG_BYTES {
+        to.copy_from_slice(from);
+    } else if let (Some(from_last), Some(to_last)) = (from.last_chunk(), to.last_chunk_mut()) {
+        copy_pair(from_last, to_last);
+        for (from, to) in from.as_chunks().0.iter().zip(to.as_chunks_mut().0) {
+            copy_pair(from, to);
         }
-        // Two blocks at a time: a loop over one the compiler would make a call of `memcpy`.
-        let (from_pairs, from) = from.as_chunks::<{ 2 * BLOCK_BYTES }>();
-        let (to_pairs, to) = to.as_chunks_mut::<{ 2 * BLOCK_BYTES }>();
-        for (from, to) in from_pairs.iter().zip(to_pairs) {
-            // SAFETY: `self` proves AVX-512 F, and the function needs no more.
-            unsafe { copy_pair(from, to) };
-        }
-        let (from_first, from_second) = from.split_at(from.len().min(BLOCK_BYTES));
-        let (to_first, to_second) = to.split_at_mut(to.len().min(BLOCK_BYTES));
-        for (from, to) in [(from_first, to_first), (from_second, to_second)] {
-            let bits = low_bits(from.len().min(to.len()));
-            // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of `from`.
-            let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
-            // SAFETY: `self` proves AVX-512 BW. A byte is written only where its bit is set: those of `to`.
-            unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
-        }
+    } else if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+        let (first, last) = (load(first), load(last));
+        store(to.first_chunk_mut(), first);
+        store(to.last_chunk_mut(), last);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn copy_pair(from: &[u8; PAIR_BYTES], to: &mut [u8; PAIR_BYTES]) {
+    if let (Some(first), Some(last)) = (from.first_chunk(), from.last_chunk()) {
+        let (first, last) = (load(first), load(last));
+        store(to.first_chunk_mut(), first);
+        store(to.last_chunk_mut(), last);
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
 #[expect(unsafe_code, reason = "writes through a pointer")]
-fn copy_pair(from: &[u8; 2 * BLOCK_BYTES], to: &mut [u8; 2 * BLOCK_BYTES]) {
-    let (from, _) = from.as_chunks::<BLOCK_BYTES>();
-    let (to, _) = to.as_chunks_mut::<BLOCK_BYTES>();
-    let ([a, b], [to_a, to_b]) = (from, to) else { unreachable!("a pair is two blocks") };
-    let (a, b) = (load(a), load(b));
-    // SAFETY: the store writes the 64 bytes of `to_a`.
-    unsafe { _mm512_storeu_si512(to_a.as_mut_ptr().cast(), a) };
-    // SAFETY: the store writes the 64 bytes of `to_b`.
-    unsafe { _mm512_storeu_si512(to_b.as_mut_ptr().cast(), b) };
+fn store(to: Option<&mut [u8; BLOCK_BYTES]>, block: __m512i) {
+    if let Some(to) = to {
+        // SAFETY: the store needs no alignment and writes the 64 bytes of `to`.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), block) };
+    }
 }
 
 /// As many bits set as there are bytes, a block at most.

@@ -4,6 +4,7 @@
 //! holding a value of it is the proof that its instructions may be used. It implements [`Vector`], and the grammar is
 //! compiled once for each of them. Which one is used is decided at run time, once ([`Choice::best`]).
 
+mod array_rows;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -21,7 +22,6 @@ use std::sync::OnceLock;
 pub(super) use word::{GROUP_BLOCKS, GROUP_BYTES, Lanes, Word};
 
 use super::escapes::EscapeClasses;
-use super::fast;
 use super::grammar::Classes;
 use super::line::Copier;
 
@@ -49,14 +49,15 @@ pub(super) trait Vector: Copier {
     /// The bytes that are one of `bytes`.
     #[inline(always)]
     fn any_of<const N: usize>(self, block: Self::Block, bytes: [u8; N]) -> u64 {
-        bytes.iter().fold(0, |mask, &byte| mask | self.equal(block, byte))
+        let mut mask = 0;
+        for byte in bytes {
+            mask |= self.equal(block, byte);
+        }
+        mask
     }
 
     /// The bytes of 0x80 and above.
     fn non_ascii(self, block: Self::Block) -> u64;
-
-    /// The OR of two blocks, byte by byte.
-    fn or(self, a: Self::Block, b: Self::Block) -> Self::Block;
 
     /// Each byte with bit 5 set: lower case, and braces for brackets.
     fn lower(self, block: Self::Block) -> Self::Block;
@@ -89,6 +90,11 @@ pub(super) trait Vector: Copier {
 
     /// Bit `n` is set where lane `n` is not 0.
     fn nonzero(self, row: Self::Row) -> u32;
+
+    #[inline(always)]
+    fn is_zero(self, row: Self::Row) -> bool {
+        self.nonzero(row) == 0
+    }
 
     /// The row as one number of 512 bits shifted left by `BITS`, which is from 1 to 63, with `carry` in the bits set free.
     fn shifted<const BITS: u32>(self, row: Self::Row, carry: u64) -> Self::Row;
@@ -148,7 +154,6 @@ pub(super) trait Vector: Copier {
     /// The classes of the first group of `rest`, which is not empty, and whether all its bytes are ASCII.
     #[inline(always)]
     fn classes(self, rest: &[u8]) -> (Classes<Self>, bool) {
-        let mut all_bytes = self.load(&[0; BLOCK_BYTES]);
         let [
             valid,
             quotes,
@@ -162,26 +167,8 @@ pub(super) trait Vector: Copier {
             commas,
             digits,
             zeros,
-        ] = self.masks(rest, |window| {
-            let block = window.block;
-            all_bytes = self.or(all_bytes, block);
-            // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting it.
-            let braces = self.lower(block);
-            [
-                u64::MAX,
-                self.equal(block, b'"'),
-                self.equal(block, b'\\'),
-                self.between(block, 0, 0x1F),
-                self.any_of(block, *b"\t\n\r"),
-                self.equal(block, b' '),
-                self.equal(braces, b'{'),
-                self.equal(braces, b'}'),
-                self.equal(block, b':'),
-                self.equal(block, b','),
-                self.between(block, b'0', b'9'),
-                self.equal(block, b'0'),
-            ]
-        });
+            non_ascii,
+        ] = masks::<Self, Structure, 13>(self, rest);
         let classes = Classes {
             valid,
             quotes,
@@ -196,51 +183,90 @@ pub(super) trait Vector: Copier {
             digits,
             zeros,
         };
-        (classes, self.non_ascii(all_bytes) == 0)
+        (classes, non_ascii.is_zero())
     }
 
     /// The same for the classes of escapes.
     #[inline(always)]
     fn escape_classes(self, rest: &[u8]) -> EscapeClasses<Self> {
-        let [simple, unicode, hex, d, eight_to_b, c_to_f] = self.masks(rest, |window| {
-            let block = window.block;
-            let lower = self.lower(block);
-            [
-                self.any_of(block, *b"\"\\/bfnrt"),
-                self.equal(block, b'u'),
-                self.between(block, b'0', b'9') | self.between(lower, b'a', b'f'),
-                self.equal(lower, b'd'),
-                self.between(block, b'8', b'9') | self.between(lower, b'a', b'b'),
-                self.between(lower, b'c', b'f'),
-            ]
-        });
+        let [simple, unicode, hex, d, eight_to_b, c_to_f] = masks::<Self, Escape, 6>(self, rest);
         EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
     }
+}
 
-    /// The masks that `masks` gives for each block of the first group of `rest`, as words.
+// ===== classes by comparing =====
+
+/// The masks of `N` classes of the bytes of one block.
+trait BlockMasks<const N: usize> {
+    fn of<V: Vector>(vector: V, block: V::Block) -> [u64; N];
+}
+
+/// The members of [`Classes`], and what is not ASCII.
+struct Structure;
+
+impl BlockMasks<13> for Structure {
     #[inline(always)]
-    fn masks<const N: usize>(
-        self,
-        rest: &[u8],
-        mut masks: impl FnMut(&Window<Self>) -> [u64; N],
-    ) -> [Word<Self>; N] {
-        let mut rows = [Lanes::default(); N];
-        let mut set = |lane: usize, window: &Window<Self>| {
-            for (row, mask) in rows.iter_mut().zip(masks(window)) {
-                if let Some(lane) = row.0.get_mut(lane) {
-                    *lane = mask >> window.skipped & window.valid;
-                }
-            }
-        };
-        let (blocks, tail) = rest.as_chunks::<BLOCK_BYTES>();
-        for (lane, block) in blocks.iter().take(GROUP_BLOCKS).enumerate() {
-            set(lane, &Window::whole(self, block));
-        }
-        if blocks.len() < GROUP_BLOCKS && !tail.is_empty() {
-            set(blocks.len(), &Window::tail(self, rest, rest.len() - tail.len()));
-        }
-        rows.map(|lanes| Word::new(self, self.row(&lanes)))
+    fn of<V: Vector>(vector: V, block: V::Block) -> [u64; 13] {
+        // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting it.
+        let braces = vector.lower(block);
+        [
+            u64::MAX,
+            vector.equal(block, b'"'),
+            vector.equal(block, b'\\'),
+            vector.between(block, 0, 0x1F),
+            vector.any_of(block, *b"\t\n\r"),
+            vector.equal(block, b' '),
+            vector.equal(braces, b'{'),
+            vector.equal(braces, b'}'),
+            vector.equal(block, b':'),
+            vector.equal(block, b','),
+            vector.between(block, b'0', b'9'),
+            vector.equal(block, b'0'),
+            vector.non_ascii(block),
+        ]
     }
+}
+
+/// The members of [`EscapeClasses`].
+struct Escape;
+
+impl BlockMasks<6> for Escape {
+    #[inline(always)]
+    fn of<V: Vector>(vector: V, block: V::Block) -> [u64; 6] {
+        let lower = vector.lower(block);
+        [
+            vector.any_of(block, *b"\"\\/bfnrt"),
+            vector.equal(block, b'u'),
+            vector.between(block, b'0', b'9') | vector.between(lower, b'a', b'f'),
+            vector.equal(lower, b'd'),
+            vector.between(block, b'8', b'9') | vector.between(lower, b'a', b'b'),
+            vector.between(lower, b'c', b'f'),
+        ]
+    }
+}
+
+/// The masks of each block of the first group of `rest`, as words.
+#[inline(always)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "by lane and class; iterators are not inlined here"
+)]
+fn masks<V: Vector, M: BlockMasks<N>, const N: usize>(vector: V, rest: &[u8]) -> [Word<V>; N] {
+    let mut rows = [Lanes::default(); N];
+    let blocks = rest.len().div_ceil(BLOCK_BYTES).min(GROUP_BLOCKS);
+    for lane in 0..blocks {
+        let window = Window::at(vector, rest, lane * BLOCK_BYTES);
+        let masks = M::of(vector, window.block);
+        for class in 0..N {
+            rows[class].0[lane] = masks[class] >> window.skipped & window.valid;
+        }
+    }
+    let mut words = [Word::new(vector, vector.splat(0)); N];
+    for class in 0..N {
+        words[class] = Word::new(vector, vector.row(&rows[class]));
+    }
+    words
 }
 
 /// A block and which of its bytes are the body's: all of them, or those of the tail.

@@ -8,6 +8,7 @@ use std::arch::is_aarch64_feature_detected;
 
 use super::super::fast;
 use super::super::line::Copier;
+use super::array_rows::array_rows;
 use super::{BLOCK_BYTES, Lanes, Vector};
 
 /// The proof that this processor has NEON.
@@ -36,64 +37,12 @@ fn rewrite(vector: Neon, body: &[u8], line: &mut [u8]) -> Option<usize> {
 /// The registers of a block.
 type Block = [uint8x16_t; 4];
 
+#[expect(clippy::indexing_slicing, reason = "by lane, of which there are as many")]
 #[expect(unsafe_code, reason = "calls functions that need the instructions")]
 impl Vector for Neon {
     type Block = Block;
 
-    type Row = [u64; 8];
-
-    #[inline(always)]
-    fn row(self, lanes: &Lanes) -> [u64; 8] {
-        lanes.0
-    }
-
-    #[inline(always)]
-    fn splat(self, mask: u64) -> [u64; 8] {
-        [mask; 8]
-    }
-
-    #[inline(always)]
-    fn lanes(self, row: [u64; 8]) -> Lanes {
-        Lanes(row)
-    }
-
-    #[inline(always)]
-    fn row_and(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] & b[lane])
-    }
-
-    #[inline(always)]
-    fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] | b[lane])
-    }
-
-    #[inline(always)]
-    fn row_xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] ^ b[lane])
-    }
-
-    #[inline(always)]
-    fn row_not(self, a: [u64; 8]) -> [u64; 8] {
-        a.map(|lane| !lane)
-    }
-
-    #[inline(always)]
-    fn nonzero(self, row: [u64; 8]) -> u32 {
-        (0..8).fold(0, |mask, lane| mask | u32::from(row[lane] != 0) << lane)
-    }
-
-    #[inline(always)]
-    fn shifted<const BITS: u32>(self, row: [u64; 8], carry: u64) -> [u64; 8] {
-        std::array::from_fn(|lane| {
-            let below = if lane == 0 { carry } else { row[lane - 1] >> (64 - BITS) };
-            row[lane] << BITS | below
-        })
-    }
-
-    #[inline(always)]
-    fn highest(self, row: [u64; 8]) -> u64 {
-        row[7]
-    }
+    array_rows!();
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block {
@@ -104,7 +53,7 @@ impl Vector for Neon {
     #[inline(always)]
     fn equal(self, block: Block, byte: u8) -> u64 {
         // SAFETY: `self` proves the features of the function.
-        unsafe { any_of(block, [byte]) }
+        unsafe { equal(block, byte) }
     }
 
     #[inline(always)]
@@ -114,21 +63,9 @@ impl Vector for Neon {
     }
 
     #[inline(always)]
-    fn any_of<const N: usize>(self, block: Block, bytes: [u8; N]) -> u64 {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { any_of(block, bytes) }
-    }
-
-    #[inline(always)]
     fn non_ascii(self, block: Block) -> u64 {
         // SAFETY: `self` proves the features of the function.
         unsafe { non_ascii(block) }
-    }
-
-    #[inline(always)]
-    fn or(self, a: Block, b: Block) -> Block {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { or(a, b) }
     }
 
     #[inline(always)]
@@ -166,12 +103,9 @@ fn bits(compared: Block) -> u64 {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn any_of<const N: usize>(block: Block, bytes: [u8; N]) -> u64 {
-    bits(block.map(|part| {
-        bytes
-            .iter()
-            .fold(vdupq_n_u8(0), |found, &byte| vorrq_u8(found, vceqq_u8(part, vdupq_n_u8(byte))))
-    }))
+fn equal([a, b, c, d]: Block, byte: u8) -> u64 {
+    let byte = vdupq_n_u8(byte);
+    bits([vceqq_u8(a, byte), vceqq_u8(b, byte), vceqq_u8(c, byte), vceqq_u8(d, byte)])
 }
 
 #[inline]
@@ -190,12 +124,6 @@ fn non_ascii(block: Block) -> u64 {
 #[target_feature(enable = "neon")]
 fn lower(block: Block) -> Block {
     block.map(|part| vorrq_u8(part, vdupq_n_u8(0x20)))
-}
-
-#[inline]
-#[target_feature(enable = "neon")]
-fn or(a: Block, b: Block) -> Block {
-    [vorrq_u8(a[0], b[0]), vorrq_u8(a[1], b[1]), vorrq_u8(a[2], b[2]), vorrq_u8(a[3], b[3])]
 }
 
 impl Copier for Neon {

@@ -7,6 +7,7 @@ use std::arch::x86_64::{
 
 use super::super::fast;
 use super::super::line::Copier;
+use super::array_rows::array_rows;
 use super::{BLOCK_BYTES, Lanes, Vector};
 
 /// The proof that this processor has SSE2.
@@ -35,64 +36,12 @@ fn rewrite(vector: Sse2, body: &[u8], line: &mut [u8]) -> Option<usize> {
 /// The registers of a block.
 type Block = [__m128i; 4];
 
+#[expect(clippy::indexing_slicing, reason = "by lane, of which there are as many")]
 #[expect(unsafe_code, reason = "calls functions that need the instructions")]
 impl Vector for Sse2 {
     type Block = Block;
 
-    type Row = [u64; 8];
-
-    #[inline(always)]
-    fn row(self, lanes: &Lanes) -> [u64; 8] {
-        lanes.0
-    }
-
-    #[inline(always)]
-    fn splat(self, mask: u64) -> [u64; 8] {
-        [mask; 8]
-    }
-
-    #[inline(always)]
-    fn lanes(self, row: [u64; 8]) -> Lanes {
-        Lanes(row)
-    }
-
-    #[inline(always)]
-    fn row_and(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] & b[lane])
-    }
-
-    #[inline(always)]
-    fn row_or(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] | b[lane])
-    }
-
-    #[inline(always)]
-    fn row_xor(self, a: [u64; 8], b: [u64; 8]) -> [u64; 8] {
-        std::array::from_fn(|lane| a[lane] ^ b[lane])
-    }
-
-    #[inline(always)]
-    fn row_not(self, a: [u64; 8]) -> [u64; 8] {
-        a.map(|lane| !lane)
-    }
-
-    #[inline(always)]
-    fn nonzero(self, row: [u64; 8]) -> u32 {
-        (0..8).fold(0, |mask, lane| mask | u32::from(row[lane] != 0) << lane)
-    }
-
-    #[inline(always)]
-    fn shifted<const BITS: u32>(self, row: [u64; 8], carry: u64) -> [u64; 8] {
-        std::array::from_fn(|lane| {
-            let below = if lane == 0 { carry } else { row[lane - 1] >> (64 - BITS) };
-            row[lane] << BITS | below
-        })
-    }
-
-    #[inline(always)]
-    fn highest(self, row: [u64; 8]) -> u64 {
-        row[7]
-    }
+    array_rows!();
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block {
@@ -103,7 +52,7 @@ impl Vector for Sse2 {
     #[inline(always)]
     fn equal(self, block: Block, byte: u8) -> u64 {
         // SAFETY: `self` proves the features of the function.
-        unsafe { any_of(block, [byte]) }
+        unsafe { equal(block, byte) }
     }
 
     #[inline(always)]
@@ -113,21 +62,9 @@ impl Vector for Sse2 {
     }
 
     #[inline(always)]
-    fn any_of<const N: usize>(self, block: Block, bytes: [u8; N]) -> u64 {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { any_of(block, bytes) }
-    }
-
-    #[inline(always)]
     fn non_ascii(self, block: Block) -> u64 {
         // SAFETY: `self` proves the features of the function.
         unsafe { high_bits(block) }
-    }
-
-    #[inline(always)]
-    fn or(self, a: Block, b: Block) -> Block {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { or(a, b) }
     }
 
     #[inline(always)]
@@ -158,12 +95,14 @@ fn high_bits(block: Block) -> u64 {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn any_of<const N: usize>(block: Block, bytes: [u8; N]) -> u64 {
-    high_bits(block.map(|part| {
-        bytes.iter().fold(_mm_set1_epi8(0), |found, &byte| {
-            _mm_or_si128(found, _mm_cmpeq_epi8(part, _mm_set1_epi8(byte.cast_signed())))
-        })
-    }))
+fn equal([a, b, c, d]: Block, byte: u8) -> u64 {
+    let byte = _mm_set1_epi8(byte.cast_signed());
+    high_bits([
+        _mm_cmpeq_epi8(a, byte),
+        _mm_cmpeq_epi8(b, byte),
+        _mm_cmpeq_epi8(c, byte),
+        _mm_cmpeq_epi8(d, byte),
+    ])
 }
 
 #[inline]
@@ -179,17 +118,6 @@ fn between(block: Block, first: u8, last: u8) -> u64 {
 #[target_feature(enable = "sse2")]
 fn lower(block: Block) -> Block {
     block.map(|part| _mm_or_si128(part, _mm_set1_epi8(0x20)))
-}
-
-#[inline]
-#[target_feature(enable = "sse2")]
-fn or(a: Block, b: Block) -> Block {
-    [
-        _mm_or_si128(a[0], b[0]),
-        _mm_or_si128(a[1], b[1]),
-        _mm_or_si128(a[2], b[2]),
-        _mm_or_si128(a[3], b[3]),
-    ]
 }
 
 impl Copier for Sse2 {

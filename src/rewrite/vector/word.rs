@@ -61,7 +61,7 @@ impl<V: Vector> Word<V> {
 
     #[inline(always)]
     pub(in super::super) fn is_zero(self) -> bool {
-        self.vector.nonzero(self.row) == 0
+        self.vector.is_zero(self.row)
     }
 
     /// Shifted left by `BITS`, with `carry` in the bits set free. The bits shifted out are put into `next`.
