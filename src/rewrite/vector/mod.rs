@@ -247,11 +247,7 @@ impl BlockMasks<6> for Escape {
 
 /// The masks of each block of the first group of `rest`, as words.
 #[inline(always)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::needless_range_loop,
-    reason = "by lane and class; iterators are not inlined here"
-)]
+#[expect(clippy::indexing_slicing, reason = "by lane and class; iterators are not inlined here")]
 fn masks<V: Vector, M: BlockMasks<N>, const N: usize>(vector: V, rest: &[u8]) -> [Word<V>; N] {
     let mut rows = [Lanes::default(); N];
     let blocks = rest.len().div_ceil(BLOCK_BYTES).min(GROUP_BLOCKS);
