@@ -43,7 +43,7 @@
 
 use super::escapes::Escapes;
 use super::token;
-use super::vector::{GROUP_BYTES, Lanes, Vector, Word};
+use super::vector::{GROUP_BYTES, Vector, Word};
 
 /// The key that is looked for, quotes included.
 pub(super) const KEY: &[u8; 7] = b"\"event\"";
@@ -282,17 +282,19 @@ impl<'body, V: Vector> Grammar<'body, V> {
     /// Which bytes are directly inside an object, and directly inside the root.
     #[inline(always)]
     fn levels(&mut self, start: usize, brackets: Word<V>) -> (Word<V>, Word<V>) {
+        let mut nesting = self.nesting;
+        let mut in_object = brackets.splat(nesting.levels.in_object);
+        let mut in_root = brackets.splat(nesting.levels.in_root);
         if brackets.is_zero() {
-            let Levels { in_object, in_root } = self.nesting.levels;
-            return (brackets.splat(in_object), brackets.splat(in_root));
+            return (in_object, in_root);
         }
-        let (mut in_object, mut in_root) = (Lanes::default(), Lanes::default());
-        let lanes = in_object.0.iter_mut().zip(&mut in_root.0).zip(brackets.lanes().0);
-        for (lane, ((in_object, in_root), brackets)) in lanes.enumerate() {
-            let levels = self.nesting.block(start + lane * u64::BITS as usize, brackets, self.text);
-            (*in_object, *in_root) = (levels.in_object, levels.in_root);
+        for (lane, brackets) in brackets.blocks() {
+            let levels = nesting.block(start + lane * u64::BITS as usize, brackets, self.text);
+            in_object = in_object.with_lanes_from(lane, levels.in_object, nesting.levels.in_object);
+            in_root = in_root.with_lanes_from(lane, levels.in_root, nesting.levels.in_root);
         }
-        (Word::load(self.vector, &in_object), Word::load(self.vector, &in_root))
+        self.nesting = nesting;
+        (in_object, in_root)
     }
 
     /// Looks whether one of the root's keys that end at `key_ends` is `event`. False if that is one too many.
@@ -306,35 +308,40 @@ impl<'body, V: Vector> Grammar<'body, V> {
         {
             return self.event_key.replace(guess).is_none();
         }
-        let mut is_valid = true;
-        key_ends.for_each_bit(|bit| {
-            let key_end = start + bit + 1;
-            let key_start = key_end - KEY.len();
-            if self.text.get(key_start..key_end) == Some(KEY) {
-                is_valid &= self.event_key.replace(key_start).is_none();
+        for (lane, mut key_ends) in key_ends.blocks() {
+            while key_ends != 0 {
+                let bit = lane * u64::BITS as usize + key_ends.trailing_zeros() as usize;
+                key_ends &= key_ends - 1;
+                let key_end = start + bit + 1;
+                let key_start = key_end - KEY.len();
+                if self.text.get(key_start..key_end) == Some(KEY)
+                    && self.event_key.replace(key_start).is_some()
+                {
+                    return false;
+                }
             }
-        });
-        is_valid
+        }
+        true
     }
 
     /// Checks the scalars that have a byte at `odd` one by one.
     #[inline(always)]
     fn odd_scalars(&mut self, start: usize, odd: Word<V>) -> bool {
-        let mut is_valid = true;
         if odd.is_zero() {
             return true;
         }
         let run_starts = odd & !odd.shifted::<1>(0, &mut 0);
-        run_starts.for_each_bit(|bit| {
-            let at = start + bit;
-            if at >= self.scalars_end && is_valid {
-                match token::scalar_around(self.text, at) {
-                    Some(end) => self.scalars_end = end,
-                    None => is_valid = false,
+        for (lane, mut run_starts) in run_starts.blocks() {
+            while run_starts != 0 {
+                let at = start + lane * u64::BITS as usize + run_starts.trailing_zeros() as usize;
+                run_starts &= run_starts - 1;
+                if at >= self.scalars_end {
+                    let Some(end) = token::scalar_around(self.text, at) else { return false };
+                    self.scalars_end = end;
                 }
             }
-        });
-        is_valid
+        }
+        true
     }
 
     /// Everything that was begun has ended.

@@ -5,14 +5,14 @@ use std::arch::x86_64::{
     _mm512_alignr_epi64, _mm512_and_si512, _mm512_andnot_si512, _mm512_broadcast_i32x4,
     _mm512_castsi512_si128, _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask,
     _mm512_cmpeq_epi64_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask,
-    _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_mask_storeu_epi8,
-    _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8, _mm512_maskz_mov_epi64,
-    _mm512_maskz_set1_epi64, _mm512_max_epi64, _mm512_movepi8_mask, _mm512_or_si512,
-    _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set_epi64, _mm512_set1_epi8,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2,
-    _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi64,
-    _mm512_test_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512,
-    _mm512_zextsi128_si512,
+    _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_mask_set1_epi64,
+    _mm512_mask_storeu_epi8, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8,
+    _mm512_maskz_mov_epi64, _mm512_maskz_set1_epi64, _mm512_max_epi64, _mm512_movepi8_mask,
+    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set_epi64,
+    _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i64x2, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_storeu_si512,
+    _mm512_sub_epi8, _mm512_sub_epi64, _mm512_test_epi64_mask, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
 use super::super::escapes::EscapeClasses;
@@ -27,6 +27,14 @@ use super::{BLOCK_BYTES, GROUP_BLOCKS, GROUP_BYTES, Lanes, Vector, Word};
 pub(in super::super) struct Avx512(());
 
 impl Avx512 {
+    /// `row` with `mask` in the lanes whose bits are set in `lanes`.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "calls a function that needs the instructions")]
+    fn with_lanes(self, row: __m512i, lanes: u8, mask: u64) -> __m512i {
+        // SAFETY: `self` proves AVX-512 F.
+        unsafe { _mm512_mask_set1_epi64(row, lanes, mask.cast_signed()) }
+    }
+
     /// A value, if this processor has what it stands for.
     pub(super) fn detect() -> Option<Self> {
         let is_there = is_x86_feature_detected!("avx512f")
@@ -82,6 +90,13 @@ impl Vector for Avx512 {
     fn splat(self, mask: u64) -> __m512i {
         // SAFETY: `self` proves the features of the function.
         unsafe { _mm512_set1_epi64(mask.cast_signed()) }
+    }
+
+    #[inline(always)]
+    fn with_lanes_from(self, row: __m512i, lane: usize, mask: u64, above: u64) -> __m512i {
+        let from = u8::MAX.checked_shl(lane as u32).unwrap_or_default();
+        let row = self.with_lanes(row, from, above);
+        self.with_lanes(row, from & from.wrapping_neg(), mask)
     }
 
     #[inline(always)]
@@ -340,7 +355,7 @@ const ESCAPES: Table = {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
-    let (planes, is_ascii) = planes(rest, &STRUCTURE);
+    let (planes, is_ascii) = planes::<0>(rest, &STRUCTURE);
     let word = |row| Word::new(vector, row);
     let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, _] =
         planes.map(word);
@@ -367,7 +382,7 @@ fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 fn escape_classes(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
-    let (planes, _) = planes(rest, &ESCAPES);
+    let (planes, _) = planes::<1>(rest, &ESCAPES);
     let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] =
         planes.map(|row| Word::new(vector, row));
     EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
@@ -389,11 +404,13 @@ fn valid(rest: &[u8]) -> __m512i {
 /// A table of 128 bytes fits two registers, and one instruction looks 64 bytes up in it. The bits of eight bytes found are
 /// a matrix of eight by eight, which multiplying the unit matrix by it transposes: a byte for each class. The bytes of each
 /// class, then the blocks of each class, are brought together.
+///
+/// `USE` makes a function of its own for each use, which is then inlined.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 #[expect(unsafe_code, reason = "reads through pointers")]
 #[expect(clippy::indexing_slicing, reason = "by lane")]
-fn planes(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
+fn planes<const USE: u8>(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
     let (halves, _) = table.as_chunks::<BLOCK_BYTES>();
     let [low, high] = halves else { unreachable!("a table is two blocks") };
     let (low, high) = (load(low), load(high));

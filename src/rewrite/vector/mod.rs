@@ -80,6 +80,17 @@ pub(super) trait Vector: Copier {
         self.row(&lanes)
     }
 
+    /// The row with another `mask` in one lane, and `above` in all lanes above.
+    #[inline(always)]
+    fn with_lanes_from(self, row: Self::Row, lane: usize, mask: u64, above: u64) -> Self::Row {
+        let mut lanes = self.lanes(row);
+        if let Some([first, rest @ ..]) = lanes.0.get_mut(lane..) {
+            *first = mask;
+            rest.fill(above);
+        }
+        self.row(&lanes)
+    }
+
     fn row_and(self, a: Self::Row, b: Self::Row) -> Self::Row;
 
     fn row_or(self, a: Self::Row, b: Self::Row) -> Self::Row;

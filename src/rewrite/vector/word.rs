@@ -85,23 +85,35 @@ impl<V: Vector> Word<V> {
         (Self { row, ..self }, carry)
     }
 
-    /// Calls `visit` with the number of each bit that is set, from the lowest on.
+    /// The word with another `mask` for the block `lane`, and `above` for all blocks after it.
     #[inline(always)]
-    pub(in super::super) fn for_each_bit(self, mut visit: impl FnMut(usize)) {
-        let mut nonzero = self.vector.nonzero(self.row);
-        if nonzero == 0 {
-            return;
-        }
-        let lanes = self.lanes();
-        while nonzero != 0 {
-            let lane = nonzero.trailing_zeros() as usize;
-            let mut bits = lanes.0.get(lane).copied().unwrap_or_default();
-            while bits != 0 {
-                visit(lane * u64::BITS as usize + bits.trailing_zeros() as usize);
-                bits &= bits - 1;
-            }
-            nonzero &= nonzero - 1;
-        }
+    pub(in super::super) fn with_lanes_from(self, lane: usize, mask: u64, above: u64) -> Self {
+        Self { row: self.vector.with_lanes_from(self.row, lane, mask, above), ..self }
+    }
+
+    /// The blocks in which a bit is set, from the lowest on.
+    #[inline(always)]
+    pub(in super::super) fn blocks(self) -> Blocks {
+        Blocks { lanes: self.lanes(), left: self.vector.nonzero(self.row) }
+    }
+}
+
+/// The blocks of a word in which a bit is set.
+pub(in super::super) struct Blocks {
+    lanes: Lanes,
+    /// Bit `n` for block `n`.
+    left: u32,
+}
+
+impl Iterator for Blocks {
+    /// The number of the block and its mask.
+    type Item = (usize, u64);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, u64)> {
+        let lane = self.left.trailing_zeros() as usize;
+        self.left &= self.left.wrapping_sub(1);
+        self.lanes.0.get(lane).map(|mask| (lane, *mask))
     }
 }
 
