@@ -2,17 +2,17 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set_epi8, _mm512_add_epi64,
-    _mm512_alignr_epi64, _mm512_and_si512, _mm512_andnot_si512, _mm512_broadcast_i32x4,
-    _mm512_castsi512_si128, _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask,
-    _mm512_cmpeq_epi64_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask,
+    _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi512_si128,
+    _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
+    _mm512_cmpgt_epi8_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask,
     _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_mask_set1_epi64,
     _mm512_mask_storeu_epi8, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8,
-    _mm512_maskz_mov_epi64, _mm512_maskz_set1_epi64, _mm512_max_epi64, _mm512_movepi8_mask,
-    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set_epi64,
-    _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_shuffle_i64x2, _mm512_sllv_epi64, _mm512_srlv_epi64, _mm512_storeu_si512,
-    _mm512_sub_epi8, _mm512_sub_epi64, _mm512_test_epi64_mask, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi128_si512,
+    _mm512_maskz_mov_epi64, _mm512_maskz_permutex2var_epi8, _mm512_maskz_set1_epi64,
+    _mm512_max_epi64, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutexvar_epi8,
+    _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_sllv_epi64, _mm512_srlv_epi64,
+    _mm512_storeu_si512, _mm512_sub_epi8, _mm512_sub_epi64, _mm512_test_epi64_mask,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi64, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
 use super::super::escapes::EscapeClasses;
@@ -432,25 +432,14 @@ fn planes<const USE: u8>(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
     let all_bytes =
         blocks.iter().fold(_mm512_setzero_si512(), |all, &block| _mm512_or_si512(all, block));
     let rows = transposed(blocks.map(|block| {
-        let found = _mm512_permutex2var_epi8(low, block, high);
+        // The lookup does not see the highest bit.
+        let ascii = _mm512_cmpgt_epi8_mask(block, _mm512_set1_epi8(-1));
+        let found = _mm512_maskz_permutex2var_epi8(ascii, low, block, high);
         let found = _mm512_shuffle_epi8(found, reverse);
         let classes = _mm512_gf2p8affine_epi64_epi8::<0>(unit, found);
         _mm512_permutexvar_epi8(transpose, classes)
     }));
-    if _mm512_movepi8_mask(all_bytes) == 0 {
-        return (rows, true);
-    }
-    (without_non_ascii(rows, &blocks), false)
-}
-
-/// The rows without the bytes that are not ASCII: they were looked up without their highest bit.
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn without_non_ascii(rows: [__m512i; 8], blocks: &[__m512i; 8]) -> [__m512i; 8] {
-    let [a, b, c, d, e, f, g, h] = blocks.map(|block| _mm512_movepi8_mask(block).cast_signed());
-    let non_ascii = _mm512_set_epi64(h, g, f, e, d, c, b, a);
-    rows.map(|row| _mm512_andnot_si512(non_ascii, row))
+    (rows, _mm512_movepi8_mask(all_bytes) == 0)
 }
 
 /// Where byte `n` comes from if eight times eight bytes are transposed.
@@ -505,30 +494,31 @@ fn transposed(rows: [__m512i; 8]) -> [__m512i; 8] {
 /// From how many bytes on a call of the system's `memcpy` pays.
 const LONG_BYTES: usize = 2048;
 
-#[expect(unsafe_code, reason = "calls a function that needs the instructions")]
+#[expect(unsafe_code, reason = "reads and writes through pointers")]
 impl Copier for Avx512 {
     #[inline(always)]
     fn copy(self, from: &[u8], to: &mut [u8]) {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { copy(from, to) }
+        if from.len() < BLOCK_BYTES {
+            let bits = low_bits(from.len().min(to.len()));
+            // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of `from`.
+            let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
+            // SAFETY: `self` proves AVX-512 BW. A byte is written only where its bit is set: those of `to`.
+            unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
+        } else {
+            // SAFETY: `self` proves the features of the function.
+            unsafe { copy(from, to) }
+        }
     }
 }
 
 const PAIR_BYTES: usize = 2 * BLOCK_BYTES;
 
-/// Short pieces by one masked copy, longer ones by pairs of blocks of which the last overlaps: no branch depends on what
-/// remains. (A loop over single blocks the compiler would make a call of `memcpy`.)
+/// Copies a block and more, by pairs of blocks of which the last overlaps: no branch depends on what remains. (A loop over
+/// single blocks the compiler would make a call of `memcpy`.)
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-#[expect(unsafe_code, reason = "reads and writes through pointers")]
 fn copy(from: &[u8], to: &mut [u8]) {
-    if from.len() < BLOCK_BYTES {
-        let bits = low_bits(from.len().min(to.len()));
-        // SAFETY: a byte is read only where its bit is set: those of `from`.
-        let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
-        // SAFETY: a byte is written only where its bit is set: those of `to`.
-        unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
-    } else if from.len() >= LONG_BYTES {
+    if from.len() >= LONG_BYTES {
         to.copy_from_slice(from);
     } else if let (Some(from_last), Some(to_last)) = (from.last_chunk(), to.last_chunk_mut()) {
         copy_pair(from_last, to_last);

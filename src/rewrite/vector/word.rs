@@ -24,11 +24,6 @@ pub(in super::super) struct Word<V: Vector> {
 
 impl<V: Vector> Word<V> {
     #[inline(always)]
-    pub(in super::super) fn load(vector: V, lanes: &Lanes) -> Self {
-        Self { vector, row: vector.row(lanes) }
-    }
-
-    #[inline(always)]
     pub(super) const fn new(vector: V, row: V::Row) -> Self {
         Self { vector, row }
     }
