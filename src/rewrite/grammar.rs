@@ -143,26 +143,38 @@ pub(super) struct Found {
 /// `guess` is a place where [`KEY`] is, but perhaps no key.
 #[inline(always)]
 pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>) -> Option<Found> {
+    if text.len() > GROUP_BYTES {
+        return vector.find_event_in_groups(text, guess);
+    }
+    // Most events. Nothing is carried, and the compiler knows it.
+    let mut grammar = Grammar::new(vector, text, guess);
+    let (classes, is_ascii) = vector.classes::<false>(text);
+    if !grammar.group::<false>(0, &classes) {
+        return None;
+    }
+    grammar.found(is_ascii)
+}
+
+/// [`find_event`] for a text of any length.
+#[inline(always)]
+pub(super) fn find_event_in_groups<V: Vector>(
+    vector: V,
+    text: &[u8],
+    guess: Option<usize>,
+) -> Option<Found> {
     let mut grammar = Grammar::new(vector, text, guess);
     let mut is_ascii = true;
     let mut rest = text;
     while !rest.is_empty() {
-        let (classes, group_is_ascii) = vector.classes(rest);
+        let (classes, group_is_ascii) = vector.classes::<true>(rest);
         is_ascii &= group_is_ascii;
         let start = text.len() - rest.len();
         rest = rest.get(GROUP_BYTES..).unwrap_or_default();
-        if !grammar.group(start, &classes) {
+        if !grammar.group::<true>(start, &classes) {
             return None;
         }
     }
-    if !is_ascii && simdutf8::basic::from_utf8(text).is_err() {
-        return None;
-    }
-    if !grammar.is_complete() {
-        return None;
-    }
-    let key_start = grammar.event_key?;
-    Some(Found { key_start, has_breaks: grammar.has_control_blanks })
+    grammar.found(is_ascii)
 }
 
 impl<'body, V: Vector> Grammar<'body, V> {
@@ -185,13 +197,13 @@ impl<'body, V: Vector> Grammar<'body, V> {
 
     /// Takes the group that starts at `start`. False where the scan cannot go on.
     #[inline(always)]
-    fn group(&mut self, start: usize, classes: &Classes<V>) -> bool {
+    fn group<const MANY: bool>(&mut self, start: usize, classes: &Classes<V>) -> bool {
         let mut quotes = classes.quotes;
         let mut is_valid = true;
         if self.escapes.pending() != 0 || !classes.backslashes.is_zero() {
             let group = self.text.get(start..).unwrap_or_default();
             let (escaped, faults) =
-                self.escapes.group(classes.backslashes, &self.vector.escape_classes(group));
+                self.escapes.group(classes.backslashes, &self.vector.escape_classes::<MANY>(group));
             quotes = quotes & !escaped;
             is_valid = faults.is_zero();
         }
@@ -344,13 +356,16 @@ impl<'body, V: Vector> Grammar<'body, V> {
         true
     }
 
-    /// Everything that was begun has ended.
+    /// What has been found, if everything that was begun has ended.
     #[inline(always)]
-    fn is_complete(&self) -> bool {
-        self.nesting.is_in_root()
+    fn found(&self, is_ascii: bool) -> Option<Found> {
+        let is_complete = self.nesting.is_in_root()
             && self.escapes.pending() == 0
             && !self.carries.in_string
             && !self.is_due
+            && (is_ascii || simdutf8::basic::from_utf8(self.text).is_ok());
+        let has_breaks = self.has_control_blanks;
+        self.event_key.filter(|_| is_complete).map(|key_start| Found { key_start, has_breaks })
     }
 }
 

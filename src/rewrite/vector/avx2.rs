@@ -9,6 +9,7 @@ use std::arch::x86_64::{
 };
 
 use super::super::fast;
+use super::super::grammar::{self, Found};
 use super::super::line::Copier;
 use super::clmul::prefix_xor;
 use super::{BLOCK_BYTES, Lanes, Vector};
@@ -33,6 +34,12 @@ impl Avx2 {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
         unsafe { rewrite(self, body, line) }
     }
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
+fn find_event_in_groups(vector: Avx2, text: &[u8], guess: Option<usize>) -> Option<Found> {
+    grammar::find_event_in_groups(vector, text, guess)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,pclmulqdq")]
@@ -107,6 +114,12 @@ impl Vector for Avx2 {
     fn highest(self, row: Block) -> u64 {
         // SAFETY: `self` proves the features of the function.
         unsafe { highest(row) }
+    }
+
+    #[inline(always)]
+    fn find_event_in_groups(self, text: &[u8], guess: Option<usize>) -> Option<Found> {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { find_event_in_groups(self, text, guess) }
     }
 
     #[inline(always)]

@@ -17,7 +17,7 @@ use std::arch::x86_64::{
 
 use super::super::escapes::EscapeClasses;
 use super::super::fast;
-use super::super::grammar::Classes;
+use super::super::grammar::{self, Classes, Found};
 use super::super::line::Copier;
 use super::{BLOCK_BYTES, GROUP_BLOCKS, GROUP_BYTES, Lanes, Vector, Word};
 
@@ -53,6 +53,12 @@ impl Avx512 {
         // SAFETY: `self` was made by `detect`, so the processor has the instructions.
         unsafe { rewrite(self, body, line) }
     }
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,vpclmulqdq,bmi1,bmi2")]
+fn find_event_in_groups(vector: Avx512, text: &[u8], guess: Option<usize>) -> Option<Found> {
+    grammar::find_event_in_groups(vector, text, guess)
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,vpclmulqdq,bmi1,bmi2")]
@@ -148,21 +154,27 @@ impl Vector for Avx512 {
     }
 
     #[inline(always)]
-    fn classes(self, rest: &[u8]) -> (Classes<Self>, bool) {
+    fn classes<const MANY: bool>(self, rest: &[u8]) -> (Classes<Self>, bool) {
         // SAFETY: `self` proves the features of the function.
-        unsafe { classes(self, rest) }
+        unsafe { classes::<MANY>(self, rest) }
     }
 
     #[inline(always)]
-    fn escape_classes(self, rest: &[u8]) -> EscapeClasses<Self> {
+    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
         // SAFETY: `self` proves the features of the function.
-        unsafe { escape_classes(self, rest) }
+        unsafe { escape_classes::<MANY>(self, rest) }
     }
 
     #[inline(always)]
     fn add(self, a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
         // SAFETY: `self` proves the features of the function.
         unsafe { add(a, b, carry) }
+    }
+
+    #[inline(always)]
+    fn find_event_in_groups(self, text: &[u8], guess: Option<usize>) -> Option<Found> {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { find_event_in_groups(self, text, guess) }
     }
 
     #[inline(always)]
@@ -354,8 +366,8 @@ const ESCAPES: Table = {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
-    let (planes, is_ascii) = planes::<0>(rest, &STRUCTURE);
+fn classes<const MANY: bool>(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
+    let (planes, is_ascii) = planes::<MANY, 0>(rest, &STRUCTURE);
     let word = |row| Word::new(vector, row);
     let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, _] =
         planes.map(word);
@@ -381,8 +393,8 @@ fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn escape_classes(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
-    let (planes, _) = planes::<1>(rest, &ESCAPES);
+fn escape_classes<const MANY: bool>(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
+    let (planes, _) = planes::<MANY, 1>(rest, &ESCAPES);
     let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] =
         planes.map(|row| Word::new(vector, row));
     EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
@@ -405,12 +417,12 @@ fn valid(rest: &[u8]) -> __m512i {
 /// a matrix of eight by eight, which multiplying the unit matrix by it transposes: a byte for each class. The bytes of each
 /// class, then the blocks of each class, are brought together.
 ///
-/// `USE` makes a function of its own for each use, which is then inlined.
+/// `MANY` and `USE` make a function of its own for each use, which is then inlined.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
 #[expect(unsafe_code, reason = "reads through pointers")]
 #[expect(clippy::indexing_slicing, reason = "by lane")]
-fn planes<const USE: u8>(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
+fn planes<const MANY: bool, const USE: u8>(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
     let (halves, _) = table.as_chunks::<BLOCK_BYTES>();
     let [low, high] = halves else { unreachable!("a table is two blocks") };
     let (low, high) = (load(low), load(high));

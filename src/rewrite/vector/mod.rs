@@ -22,7 +22,7 @@ use std::sync::OnceLock;
 pub(super) use word::{GROUP_BLOCKS, GROUP_BYTES, Lanes, Word};
 
 use super::escapes::EscapeClasses;
-use super::grammar::Classes;
+use super::grammar::{Classes, Found};
 use super::line::Copier;
 
 /// How many bytes are looked at together: one for each bit of a word.
@@ -162,9 +162,14 @@ pub(super) trait Vector: Copier {
         (self.load(&padded), 0)
     }
 
-    /// The classes of the first group of `rest`, which is not empty, and whether all its bytes are ASCII.
+    /// [`grammar::find_event_in_groups`](super::grammar::find_event_in_groups) with these instructions, in a function of its
+    /// own.
+    fn find_event_in_groups(self, text: &[u8], guess: Option<usize>) -> Option<Found>;
+
+    /// The classes of the first group of `rest`, and whether all its bytes are ASCII. `MANY` says that there are more groups:
+    /// so each use is compiled for itself.
     #[inline(always)]
-    fn classes(self, rest: &[u8]) -> (Classes<Self>, bool) {
+    fn classes<const MANY: bool>(self, rest: &[u8]) -> (Classes<Self>, bool) {
         let [
             valid,
             quotes,
@@ -199,7 +204,7 @@ pub(super) trait Vector: Copier {
 
     /// The same for the classes of escapes.
     #[inline(always)]
-    fn escape_classes(self, rest: &[u8]) -> EscapeClasses<Self> {
+    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
         let [simple, unicode, hex, d, eight_to_b, c_to_f] = masks::<Self, Escape, 6>(self, rest);
         EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
     }

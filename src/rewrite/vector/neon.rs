@@ -7,6 +7,7 @@ use std::arch::aarch64::{
 use std::arch::is_aarch64_feature_detected;
 
 use super::super::fast;
+use super::super::grammar::{self, Found};
 use super::super::line::Copier;
 use super::array_rows::array_rows;
 use super::{BLOCK_BYTES, Lanes, Vector};
@@ -29,6 +30,12 @@ impl Neon {
     }
 }
 
+#[inline(never)]
+#[target_feature(enable = "neon")]
+fn find_event_in_groups(vector: Neon, text: &[u8], guess: Option<usize>) -> Option<Found> {
+    grammar::find_event_in_groups(vector, text, guess)
+}
+
 #[target_feature(enable = "neon")]
 fn rewrite(vector: Neon, body: &[u8], line: &mut [u8]) -> Option<usize> {
     fast::rewrite(vector, body, line)
@@ -43,6 +50,12 @@ impl Vector for Neon {
     type Block = Block;
 
     array_rows!();
+
+    #[inline(always)]
+    fn find_event_in_groups(self, text: &[u8], guess: Option<usize>) -> Option<Found> {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { find_event_in_groups(self, text, guess) }
+    }
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block {

@@ -6,6 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::super::fast;
+use super::super::grammar::{self, Found};
 use super::super::line::Copier;
 use super::array_rows::array_rows;
 use super::{BLOCK_BYTES, Lanes, Vector};
@@ -28,6 +29,12 @@ impl Sse2 {
     }
 }
 
+#[inline(never)]
+#[target_feature(enable = "sse2")]
+fn find_event_in_groups(vector: Sse2, text: &[u8], guess: Option<usize>) -> Option<Found> {
+    grammar::find_event_in_groups(vector, text, guess)
+}
+
 #[target_feature(enable = "sse2")]
 fn rewrite(vector: Sse2, body: &[u8], line: &mut [u8]) -> Option<usize> {
     fast::rewrite(vector, body, line)
@@ -42,6 +49,12 @@ impl Vector for Sse2 {
     type Block = Block;
 
     array_rows!();
+
+    #[inline(always)]
+    fn find_event_in_groups(self, text: &[u8], guess: Option<usize>) -> Option<Found> {
+        // SAFETY: `self` proves the features of the function.
+        unsafe { find_event_in_groups(self, text, guess) }
+    }
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block {
