@@ -4,8 +4,8 @@ use std::arch::x86_64::{
     __m512i, _mm_cvtsi64_si128, _mm_cvtsi128_si64, _mm_set_epi8, _mm512_add_epi64,
     _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcast_i32x4, _mm512_castsi512_si128,
     _mm512_clmulepi64_epi128, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
-    _mm512_cmpgt_epi8_mask, _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask,
-    _mm512_gf2p8affine_epi64_epi8, _mm512_loadu_si512, _mm512_mask_set1_epi64,
+    _mm512_cmple_epu8_mask, _mm512_cmplt_epu64_mask, _mm512_gf2p8affine_epi64_epi8,
+    _mm512_loadu_si512, _mm512_mask_cmpgt_epi8_mask, _mm512_mask_set1_epi64,
     _mm512_mask_storeu_epi8, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_maskz_loadu_epi8,
     _mm512_maskz_mov_epi64, _mm512_maskz_permutex2var_epi8, _mm512_maskz_set1_epi64,
     _mm512_max_epi64, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutexvar_epi8,
@@ -155,14 +155,12 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn classes<const MANY: bool>(self, rest: &[u8]) -> (Classes<Self>, bool) {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { classes::<MANY>(self, rest) }
+        classes(self, rest)
     }
 
     #[inline(always)]
     fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
-        // SAFETY: `self` proves the features of the function.
-        unsafe { escape_classes::<MANY>(self, rest) }
+        escape_classes(self, rest)
     }
 
     #[inline(always)]
@@ -364,21 +362,19 @@ const ESCAPES: Table = {
     table
 };
 
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn classes<const MANY: bool>(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
-    let (planes, is_ascii) = planes::<MANY, 0>(rest, &STRUCTURE);
-    let word = |row| Word::new(vector, row);
+#[inline(always)]
+fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
+    let (planes, is_ascii) = planes(vector, rest, &STRUCTURE);
     let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, _] =
-        planes.map(word);
+        words(vector, planes);
     let high = code_2;
     let low = !code_2;
-    let valid = word(valid(rest));
+    let valid = Word::new(vector, valid(vector, rest));
     let classes = Classes {
         valid,
         quotes,
         backslashes,
-        controls: controls & valid,
+        controls,
         control_blanks,
         opens: low & !code_1 & code_0,
         closes: low & code_1 & !code_0,
@@ -391,67 +387,90 @@ fn classes<const MANY: bool>(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, b
     (classes, is_ascii)
 }
 
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-fn escape_classes<const MANY: bool>(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
-    let (planes, _) = planes::<MANY, 1>(rest, &ESCAPES);
-    let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] =
-        planes.map(|row| Word::new(vector, row));
+#[inline(always)]
+fn escape_classes(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
+    let (planes, _) = planes(vector, rest, &ESCAPES);
+    let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] = words(vector, planes);
     EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
 }
 
+#[inline(always)]
+const fn words(vector: Avx512, [a, b, c, d, e, f, g, h]: [__m512i; 8]) -> [Word<Avx512>; 8] {
+    [
+        Word::new(vector, a),
+        Word::new(vector, b),
+        Word::new(vector, c),
+        Word::new(vector, d),
+        Word::new(vector, e),
+        Word::new(vector, f),
+        Word::new(vector, g),
+        Word::new(vector, h),
+    ]
+}
+
 /// The bits of a group that are bytes of `rest`.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn valid(rest: &[u8]) -> __m512i {
-    let ends = _mm512_set_epi64(512, 448, 384, 320, 256, 192, 128, 64);
-    let bytes = _mm512_set1_epi64(rest.len().min(GROUP_BYTES) as i64);
-    let missing = _mm512_max_epi64(_mm512_sub_epi64(ends, bytes), _mm512_setzero_si512());
-    _mm512_srlv_epi64(_mm512_set1_epi64(-1), missing)
+#[inline(always)]
+#[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all")]
+fn valid(_: Avx512, rest: &[u8]) -> __m512i {
+    // SAFETY: there is an `Avx512`, so the processor has the instructions.
+    unsafe {
+        let ends = _mm512_set_epi64(512, 448, 384, 320, 256, 192, 128, 64);
+        let bytes = _mm512_set1_epi64(rest.len().min(GROUP_BYTES) as i64);
+        let missing = _mm512_max_epi64(_mm512_sub_epi64(ends, bytes), _mm512_setzero_si512());
+        _mm512_srlv_epi64(_mm512_set1_epi64(-1), missing)
+    }
 }
 
 /// Looks each byte of the first group of `rest` up in `table` and gives a row for each bit of what is found there; and
-/// whether all bytes are ASCII. Others have no classes. Where there are no bytes it is what NUL has.
+/// whether all bytes are ASCII. Others have no classes, nor has what is after the last byte.
 ///
 /// A table of 128 bytes fits two registers, and one instruction looks 64 bytes up in it. The bits of eight bytes found are
 /// a matrix of eight by eight, which multiplying the unit matrix by it transposes: a byte for each class. The bytes of each
 /// class, then the blocks of each class, are brought together.
 ///
-/// `MANY` and `USE` make a function of its own for each use, which is then inlined.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni")]
-#[expect(unsafe_code, reason = "reads through pointers")]
+/// A call would move all rows through memory: this and what it uses is no function with target features, as those cannot be
+/// inlined always.
+#[inline(always)]
+#[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all but the load")]
 #[expect(clippy::indexing_slicing, reason = "by lane")]
-fn planes<const MANY: bool, const USE: u8>(rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
-    let (halves, _) = table.as_chunks::<BLOCK_BYTES>();
-    let [low, high] = halves else { unreachable!("a table is two blocks") };
-    let (low, high) = (load(low), load(high));
-    let unit = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
-    let reverse =
-        _mm512_broadcast_i32x4(_mm_set_epi8(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));
-    let transpose = load(&TRANSPOSE);
-    // Where each block starts, and which of its bytes there are. A block without bytes starts where the first does: reading
-    // none of its bytes is allowed anywhere, but slow where no memory is.
-    let valid = valid(rest);
-    let starts = _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0);
-    let starts = lanes(_mm512_maskz_mov_epi64(_mm512_test_epi64_mask(valid, valid), starts));
-    let valid = lanes(valid);
-    let blocks: [_; GROUP_BLOCKS] = std::array::from_fn(|lane| {
-        let block = rest.as_ptr().wrapping_add(starts.0[lane] as usize);
-        // SAFETY: a byte is read only where its bit is set, and then it is one of `rest`.
-        unsafe { _mm512_maskz_loadu_epi8(valid.0[lane], block.cast()) }
-    });
-    let all_bytes =
-        blocks.iter().fold(_mm512_setzero_si512(), |all, &block| _mm512_or_si512(all, block));
-    let rows = transposed(blocks.map(|block| {
-        // The lookup does not see the highest bit.
-        let ascii = _mm512_cmpgt_epi8_mask(block, _mm512_set1_epi8(-1));
-        let found = _mm512_maskz_permutex2var_epi8(ascii, low, block, high);
-        let found = _mm512_shuffle_epi8(found, reverse);
-        let classes = _mm512_gf2p8affine_epi64_epi8::<0>(unit, found);
-        _mm512_permutexvar_epi8(transpose, classes)
-    }));
-    (rows, _mm512_movepi8_mask(all_bytes) == 0)
+fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
+    // SAFETY: `vector` proves that the processor has the instructions. The load reads a byte only where its bit is set, and
+    // then it is one of `rest`.
+    unsafe {
+        let (halves, _) = table.as_chunks::<BLOCK_BYTES>();
+        let [low, high] = halves else { unreachable!("a table is two blocks") };
+        let (low, high) = (vector.load(low), vector.load(high));
+        let unit = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
+        let reverse = _mm512_broadcast_i32x4(_mm_set_epi8(
+            8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7,
+        ));
+        let transpose = vector.load(&TRANSPOSE);
+        // Where each block starts, and which of its bytes there are. A block without bytes starts where the first does: reading
+        // none of its bytes is allowed anywhere, but slow where no memory is.
+        let valid = valid(vector, rest);
+        let starts = _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0);
+        let starts =
+            vector.lanes(_mm512_maskz_mov_epi64(_mm512_test_epi64_mask(valid, valid), starts));
+        let valid = vector.lanes(valid);
+        // Loops, as closures would be functions without the instructions.
+        let mut all_bytes = _mm512_setzero_si512();
+        let mut blocks = [all_bytes; GROUP_BLOCKS];
+        for (lane, classes) in blocks.iter_mut().enumerate() {
+            let block = rest.as_ptr().wrapping_add(starts.0[lane] as usize);
+            let block = _mm512_maskz_loadu_epi8(valid.0[lane], block.cast());
+            all_bytes = _mm512_or_si512(all_bytes, block);
+            // The lookup does not see the highest bit.
+            let ascii = _mm512_mask_cmpgt_epi8_mask(valid.0[lane], block, _mm512_set1_epi8(-1));
+            let found = _mm512_maskz_permutex2var_epi8(ascii, low, block, high);
+            let found = _mm512_shuffle_epi8(found, reverse);
+            let transposed = _mm512_gf2p8affine_epi64_epi8::<0>(unit, found);
+            *classes = _mm512_permutexvar_epi8(transpose, transposed);
+        }
+        let rows = transposed(vector, blocks);
+        (rows, _mm512_movepi8_mask(all_bytes) == 0)
+    }
 }
 
 /// Where byte `n` comes from if eight times eight bytes are transposed.
@@ -475,33 +494,48 @@ fn load(bytes: &[u8; BLOCK_BYTES]) -> __m512i {
 }
 
 /// Eight times eight lanes transposed: pairs of lanes, then pairs of pairs, then pairs of these.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn transposed(rows: [__m512i; 8]) -> [__m512i; 8] {
-    let [a, b, c, d, e, f, g, h] = rows;
-    let quarters = |ab, cd, ef, gh| {
-        let low = (_mm512_shuffle_i64x2::<0x44>(ab, cd), _mm512_shuffle_i64x2::<0x44>(ef, gh));
-        let high = (_mm512_shuffle_i64x2::<0xEE>(ab, cd), _mm512_shuffle_i64x2::<0xEE>(ef, gh));
-        [
-            _mm512_shuffle_i64x2::<0x88>(low.0, low.1),
-            _mm512_shuffle_i64x2::<0xDD>(low.0, low.1),
-            _mm512_shuffle_i64x2::<0x88>(high.0, high.1),
-            _mm512_shuffle_i64x2::<0xDD>(high.0, high.1),
-        ]
+#[inline(always)]
+#[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all")]
+fn transposed(vector: Avx512, [a, b, c, d, e, f, g, h]: [__m512i; 8]) -> [__m512i; 8] {
+    // SAFETY: `vector` proves that the processor has the instructions.
+    let (low, high) = unsafe {
+        (
+            [
+                _mm512_unpacklo_epi64(a, b),
+                _mm512_unpacklo_epi64(c, d),
+                _mm512_unpacklo_epi64(e, f),
+                _mm512_unpacklo_epi64(g, h),
+            ],
+            [
+                _mm512_unpackhi_epi64(a, b),
+                _mm512_unpackhi_epi64(c, d),
+                _mm512_unpackhi_epi64(e, f),
+                _mm512_unpackhi_epi64(g, h),
+            ],
+        )
     };
-    let [r0, r2, r4, r6] = quarters(
-        _mm512_unpacklo_epi64(a, b),
-        _mm512_unpacklo_epi64(c, d),
-        _mm512_unpacklo_epi64(e, f),
-        _mm512_unpacklo_epi64(g, h),
-    );
-    let [r1, r3, r5, r7] = quarters(
-        _mm512_unpackhi_epi64(a, b),
-        _mm512_unpackhi_epi64(c, d),
-        _mm512_unpackhi_epi64(e, f),
-        _mm512_unpackhi_epi64(g, h),
-    );
+    let [r0, r2, r4, r6] = quarters(vector, low);
+    let [r1, r3, r5, r7] = quarters(vector, high);
     [r0, r1, r2, r3, r4, r5, r6, r7]
+}
+
+/// The first pairs of lanes of four rows, the second ones, and so on.
+#[inline(always)]
+#[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all")]
+fn quarters(_: Avx512, [a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+    // SAFETY: there is an `Avx512`, so the processor has the instructions.
+    unsafe {
+        let low = [_mm512_shuffle_i64x2::<0x44>(a, b), _mm512_shuffle_i64x2::<0x44>(c, d)];
+        let high = [_mm512_shuffle_i64x2::<0xEE>(a, b), _mm512_shuffle_i64x2::<0xEE>(c, d)];
+        [
+            _mm512_shuffle_i64x2::<0x88>(low[0], low[1]),
+            _mm512_shuffle_i64x2::<0xDD>(low[0], low[1]),
+            _mm512_shuffle_i64x2::<0x88>(high[0], high[1]),
+            _mm512_shuffle_i64x2::<0xDD>(high[0], high[1]),
+        ]
+    }
 }
 /// From how many bytes on a call of the system's `memcpy` pays.
 const LONG_BYTES: usize = 2048;
