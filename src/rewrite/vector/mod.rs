@@ -4,6 +4,7 @@
 //! holding a value of it is the proof that its instructions may be used. It implements [`Vector`], and the grammar is
 //! compiled once for each of them. Which one is used is decided at run time, once ([`Choice::best`]).
 
+#[cfg(target_arch = "aarch64")]
 mod array_rows;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
