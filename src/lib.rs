@@ -118,6 +118,11 @@ pub use producer::Producer;
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
 pub use stats::Stats;
 
+/// Every implementation of the rewriter on its own, for fuzz targets.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use rewrite::each;
+
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "cdrlog runs on Linux only: it needs fallocate(2), and the page cache that outlives a process"

@@ -15,60 +15,64 @@ use std::ops::Range;
 use super::scan::Event;
 use super::token;
 
-/// The pieces of one line, as ranges of the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pieces {
-    /// The event's name, with its quotes.
-    name: Range<usize>,
-    /// The root object from its brace to the cut.
-    before: Range<usize>,
-    /// The root object from the cut to its brace.
-    after: Range<usize>,
+/// How pieces are copied.
+pub(super) trait Copier: Copy {
+    /// Copies `from` to `to`, which has the same length.
+    fn copy(self, from: &[u8], to: &mut [u8]);
+}
+
+/// The system's `memcpy`.
+#[derive(Clone, Copy)]
+pub(super) struct Memcpy;
+
+impl Copier for Memcpy {
+    fn copy(self, from: &[u8], to: &mut [u8]) {
+        to.copy_from_slice(from);
+    }
 }
 
 /// Writes the line of `event` to the front of `line` and gives its length; `None` if `line` is too short.
-pub(super) fn write(body: &[u8], event: Event, line: &mut [u8]) -> Option<usize> {
-    let pieces = pieces(body, event)?;
-    let mut end = 0;
-    for piece in [b"{", body.get(pieces.name)?, b":"] {
-        end = put(line, end, piece)?;
+#[inline(always)]
+pub(super) fn write(
+    copier: impl Copier,
+    body: &[u8],
+    event: &Event,
+    line: &mut [u8],
+) -> Option<usize> {
+    let cut = cut(body, event)?;
+    *line.get_mut(0)? = b'{';
+    let name_end = put(copier, line, 1, body.get(event.name_start..event.name_end)?)?;
+    *line.get_mut(name_end)? = b':';
+    let root_start = name_end + 1;
+    let root_end = put(copier, line, root_start, body.get(event.root_start..cut.start)?)?;
+    let root_end = put(copier, line, root_end, body.get(cut.end..event.root_end)?)?;
+    if event.has_breaks {
+        blank_out_breaks(line.get_mut(root_start..root_end)?);
     }
-    let root_start = end;
-    for piece in [body.get(pieces.before)?, body.get(pieces.after)?] {
-        end = put(line, end, piece)?;
-    }
-    blank_out_breaks(line.get_mut(root_start..end)?);
-    put(line, end, b"}\n")
+    *line.get_mut(root_end..)?.first_chunk_mut()? = *b"}\n";
+    Some(root_end + 2)
 }
 
-/// Says which bytes of the body the line keeps. `None` never happens for an event that a scan has found.
-fn pieces(body: &[u8], event: Event) -> Option<Pieces> {
-    let Event { root_start, root_end, key_start } = event;
-    let key_end = token::string_end(body, key_start).ok()?;
-    let name_start = token::blanks_end(body, token::blanks_end(body, key_end) + 1);
-    let name_end = token::string_end(body, name_start).ok()?;
-
-    let next = token::blanks_end(body, name_end);
-    let previous = token::blanks_start(body, key_start).checked_sub(1)?;
-    let cut = match (body.get(previous)?, body.get(next)?) {
+/// What of the root object the line does not keep.
+#[inline(always)]
+fn cut(body: &[u8], event: &Event) -> Option<Range<usize>> {
+    let next = token::blanks_end(body, event.name_end);
+    let previous = token::blanks_start(body, event.key_start).checked_sub(1)?;
+    Some(match (body.get(previous)?, body.get(next)?) {
         // First or in the middle: up to the next key.
-        (_, b',') => key_start..token::blanks_end(body, next + 1),
+        (_, b',') => event.key_start..token::blanks_end(body, next + 1),
         // Last: the comma before goes too.
-        (b',', _) => previous..name_end,
+        (b',', _) => previous..event.name_end,
         // The only member: nothing is left to keep the blanks of.
-        _ => root_start + 1..root_end - 1,
-    };
-    Some(Pieces {
-        name: name_start..name_end,
-        before: root_start..cut.start,
-        after: cut.end..root_end,
+        _ => event.root_start + 1..event.root_end - 1,
     })
 }
 
 /// Copies `piece` to `line` at `at` and gives where it ends there.
-fn put(line: &mut [u8], at: usize, piece: &[u8]) -> Option<usize> {
+#[inline(always)]
+fn put(copier: impl Copier, line: &mut [u8], at: usize, piece: &[u8]) -> Option<usize> {
     let end = at + piece.len();
-    line.get_mut(at..end)?.copy_from_slice(piece);
+    copier.copy(piece, line.get_mut(at..end)?);
     Some(end)
 }
 

@@ -1,16 +1,25 @@
 //! The pure transformation: one WebHook body in, one CDR line out.
 
+#[cfg(any(test, fuzzing))]
+pub mod each;
+mod escapes;
+mod fast;
+mod grammar;
 mod line;
 mod nesting;
 mod reason;
 mod record;
 mod scan;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod token;
+mod vector;
 mod whole_line;
 
 pub use reason::{Reason, Rejection};
 pub(crate) use stage::Stage;
+use vector::Choice;
 pub(crate) use whole_line::{is_whole_line, is_whole_record};
 
 /// The largest event by default, in bytes: 1 MiB.
@@ -60,9 +69,26 @@ impl Rewriter {
         if line.len() < body.len() {
             return Err(Rejection::new(Reason::TooLarge, line.len()));
         }
-        let event = find_event(body)?;
-        line::write(body, event, line).ok_or(Rejection::new(Reason::TooLarge, line.len()))
+        rewrite_by(Choice::best(), body, line)
     }
+}
+
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives its length.
+#[inline]
+fn rewrite_by(choice: Choice, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+    match choice.rewrite(body, line) {
+        Some(length) => Ok(length),
+        None => rewrite_portably(body, line),
+    }
+}
+
+/// Writes the line of `body` with the portable scan, which knows the reason where it cannot.
+#[cold]
+#[inline(never)]
+fn rewrite_portably(body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+    let event = find_event(body)?;
+    line::write(line::Memcpy, body, &event, line)
+        .ok_or(Rejection::new(Reason::TooLarge, line.len()))
 }
 
 /// Finds the one event in `body`, or the first byte that cannot be accepted.

@@ -4,6 +4,8 @@
 //! come next is an [`Expected`]. The first byte that cannot be accepted ends the scan, so a reason is always that of the
 //! first fault. UTF-8 is not looked at here.
 
+use std::ops::Range;
+
 use super::nesting::{Container, Nesting};
 use super::reason::{Reason, Rejection};
 use super::token;
@@ -17,6 +19,12 @@ pub(super) struct Event {
     pub(super) root_end: usize,
     /// The opening quote of the key `event`.
     pub(super) key_start: usize,
+    /// The opening quote of its value.
+    pub(super) name_start: usize,
+    /// Just after the closing quote of its value.
+    pub(super) name_end: usize,
+    /// There may be CR or LF between its tokens.
+    pub(super) has_breaks: bool,
 }
 
 /// What the grammar allows next.
@@ -36,7 +44,7 @@ enum Expected {
 
 /// Finds the event in `body`, or the first fault.
 pub(super) fn scan(body: &[u8]) -> Result<Event, Rejection> {
-    Scan { body, at: 0, nesting: Nesting::default(), event_key: None }.root()
+    Scan { body, at: 0, nesting: Nesting::default(), event_key: None, event_name: 0..0 }.root()
 }
 
 struct Scan<'body> {
@@ -46,6 +54,8 @@ struct Scan<'body> {
     nesting: Nesting,
     /// The opening quote of the root's key `event`, once seen.
     event_key: Option<usize>,
+    /// Its value, with the quotes.
+    event_name: Range<usize>,
 }
 
 impl Scan<'_> {
@@ -71,7 +81,8 @@ impl Scan<'_> {
         if self.at < self.body.len() {
             return Err(self.fault(Reason::TrailingBytes));
         }
-        Ok(Event { root_start, root_end, key_start })
+        let Range { start: name_start, end: name_end } = self.event_name;
+        Ok(Event { root_start, root_end, key_start, name_start, name_end, has_breaks: true })
     }
 
     /// Takes the next token, blanks before it included; a key together with its colon.
@@ -120,22 +131,28 @@ impl Scan<'_> {
         }
         self.at += 1;
         if is_event {
-            self.check_event_value()?;
+            return self.event_value();
         }
         Ok(Expected::Value)
     }
 
-    /// The value that comes next is that of `event`: it must be a string, and not the empty one.
-    fn check_event_value(&mut self) -> Result<(), Rejection> {
+    /// Takes the value of `event`: it must be a string, and not the empty one.
+    fn event_value(&mut self) -> Result<Expected, Rejection> {
         match self.next_byte()? {
             b'"' if self.body.get(self.at + 1) == Some(&b'"') => {
                 Err(self.fault(Reason::EventEmpty))
             }
+            b'"' => {
+                let name_start = self.at;
+                self.at = token::string_end(self.body, name_start)?;
+                self.event_name = name_start..self.at;
+                Ok(Expected::CommaOrEnd)
+            }
             b'{' | b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 Err(self.fault(Reason::EventNotAString))
             }
-            // A string, or what the grammar will reject for a reason of its own.
-            _ => Ok(()),
+            // The grammar rejects it for a reason of its own.
+            _ => self.token(Expected::Value),
         }
     }
 

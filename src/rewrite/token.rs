@@ -141,6 +141,16 @@ pub(super) fn is_event_key(mut raw: &[u8]) -> bool {
     raw.is_empty()
 }
 
+/// The opening quote of the value of the key that ends at `key_end`; `None` where that is no string, or the empty one.
+pub(super) fn event_name_start(body: &[u8], key_end: usize) -> Option<usize> {
+    let start = blanks_end(body, blanks_end(body, key_end) + 1);
+    match body.get(start..start + 2)? {
+        [b'"', b'"'] => None,
+        [b'"', _] => Some(start),
+        _ => None,
+    }
+}
+
 // ===== numbers and words =====
 
 /// Where the number that starts at `start` ends, with a digit or a minus sign there.
@@ -167,9 +177,9 @@ fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
         at += 1;
     }
     match body.get(at) {
+        _ if at > start => Ok(at),
+        Some(_) => Err(Rejection::new(Reason::InvalidNumber, at)),
         None => Err(unexpected_end(body)),
-        Some(_) if at == start => Err(Rejection::new(Reason::InvalidNumber, at)),
-        Some(_) => Ok(at),
     }
 }
 
@@ -189,4 +199,22 @@ pub(super) fn word_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
         }
     }
     Ok(start + word.len())
+}
+
+/// Where the scalar ends that has a byte at `at`, wherever it started; `None` if it is not one.
+///
+/// It must be a whole: a comma, a closing bracket, a blank or the end of `body` follows it.
+pub(super) fn scalar_around(body: &[u8], at: usize) -> Option<usize> {
+    let before = body.get(..at)?;
+    let number_bytes = before
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let start = at - number_bytes.count();
+    let end = match body.get(start)? {
+        b'-' | b'0'..=b'9' => number_end(body, start).ok()?,
+        _ => word_end(body, start).ok()?,
+    };
+    matches!(body.get(end), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
+        .then_some(end)
 }

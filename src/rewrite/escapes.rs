@@ -1,0 +1,91 @@
+//! Escapes of a group, all at once: which bytes are escaped, and whether each escape is one.
+//!
+//! A `\u` is followed by four hexadecimal digits. `\uD800` to `\uDBFF` is a high surrogate, which is seen at its second
+//! digit, `8` to `B` after a `D`; `\uDC00` to `\uDFFF` is a low one, `C` to `F`. Each low one must be six bytes after a high
+//! one, and each high one six bytes before a low one: two masks that must be equal once one is shifted.
+
+use super::vector::{Vector, Word};
+
+/// How far the digits of one `\uXXXX` are from those of the next.
+const ESCAPE_SPAN: u32 = 6;
+
+/// Classes of bytes that matter in an escape.
+#[derive(Clone, Copy)]
+pub(super) struct EscapeClasses<V: Vector> {
+    /// `"`, `\`, `/`, `b`, `f`, `n`, `r` and `t`.
+    pub(super) simple: Word<V>,
+    /// `u`
+    pub(super) unicode: Word<V>,
+    /// `0` to `9`, `a` to `f`, `A` to `F`.
+    pub(super) hex: Word<V>,
+    /// `d` and `D`.
+    pub(super) d: Word<V>,
+    /// `8`, `9`, `a`, `b`, `A` and `B`.
+    pub(super) eight_to_b: Word<V>,
+    /// `c` to `f`, `C` to `F`.
+    pub(super) c_to_f: Word<V>,
+}
+
+/// What the escapes of a group leave for the next: the bits that were shifted out, at the low end.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Escapes {
+    /// The first byte of the next group is escaped.
+    escaped: u64,
+    /// Where the first to the fourth digit after `\u` are due.
+    digits: [u64; 4],
+    /// `d` and `D`.
+    d: u64,
+    /// Where a low surrogate is due.
+    low: u64,
+}
+
+impl Escapes {
+    /// Not 0 where an escape goes on in the next group: its digits, or the low surrogate that is due.
+    #[inline(always)]
+    pub(super) const fn pending(&self) -> u64 {
+        let [_, _, _, fourth] = self.digits;
+        self.escaped | fourth | self.low
+    }
+
+    /// The escaped bytes of a group, and those where an escape is none.
+    #[inline(always)]
+    pub(super) fn group<V: Vector>(
+        &mut self,
+        backslashes: Word<V>,
+        classes: &EscapeClasses<V>,
+    ) -> (Word<V>, Word<V>) {
+        let escaped = self.escaped_bytes(backslashes);
+        let unicode = classes.unicode & escaped;
+        let [first, second, third, fourth] = &mut self.digits;
+        let first = unicode.shifted::<1>(*first, first);
+        let second = unicode.shifted::<2>(*second, second);
+        let third = unicode.shifted::<3>(*third, third);
+        let fourth = unicode.shifted::<4>(*fourth, fourth);
+        let surrogates = second & classes.d.shifted::<1>(self.d, &mut self.d);
+        let low = surrogates & classes.c_to_f;
+        let due = (surrogates & classes.eight_to_b).shifted::<ESCAPE_SPAN>(self.low, &mut self.low);
+        let faults = escaped & !(classes.simple | classes.unicode)
+            | (first | second | third | fourth) & !classes.hex
+            | low & !due
+            | due & !low;
+        (escaped, faults)
+    }
+
+    /// The bytes after a backslash that is not escaped itself.
+    ///
+    /// In a run of backslashes every second one is escaped, and so is the byte after a run of odd length. Subtracting the
+    /// run's start from a word in which all odd places are set makes that alternation: see simdjson's `json_escape_scanner`.
+    #[inline(always)]
+    fn escaped_bytes<V: Vector>(&mut self, backslashes: Word<V>) -> Word<V> {
+        const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
+        let odd = backslashes.splat(ODD);
+        let first_escaped = backslashes.low(self.escaped);
+        let escaping = backslashes & !first_escaped;
+        let after = escaping.shifted::<1>(0, &mut 0);
+        // a - b is a + !b + 1.
+        let (difference, _) = (after | odd).carrying_add(!escaping, true);
+        let alternating = difference ^ odd;
+        (alternating & backslashes).shifted::<1>(0, &mut self.escaped);
+        alternating ^ (backslashes | first_escaped)
+    }
+}

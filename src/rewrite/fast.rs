@@ -1,0 +1,95 @@
+//! The fast way from a body to its line: guess where `event` is, write the line, check the grammar, confirm the guess.
+//!
+//! Servers put `event` first or last, and always the same server in the same place. Both places are found with a look at
+//! one end of the body, without knowing what is a string there. So the line is written before the grammar has said where
+//! `event` really is, and the processor does both at once. A wrong guess costs writing the line again, nothing else:
+//! what has been written counts only once the grammar has found the key at the same place.
+
+use super::grammar::{self, Found, KEY};
+use super::line;
+use super::scan::Event;
+use super::token;
+use super::vector::{BLOCK_BYTES, Vector, Window};
+
+/// The key and what follows it up to the name, in a compact body.
+const KEY_AND_QUOTE: &[u8; 9] = b"\"event\":\"";
+
+/// How far the name's opening quote is from that of the key.
+const NAME_OFFSET: usize = KEY_AND_QUOTE.len() - 1;
+
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives its length. `None` leaves
+/// it to the portable scan.
+#[inline(always)]
+pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> {
+    let root_start = token::blanks_end(body, 0);
+    let root_end = token::blanks_start(body, body.len());
+    let root = body.get(root_start..root_end)?;
+    let [b'{', text @ .., b'}'] = root else { return None };
+
+    let guess = guess(vector, body, root_start, root_end);
+    let guessed_line_bytes = guess.and_then(|event| line::write(vector, body, &event, line));
+
+    let text_start = root_start + 1;
+    let guessed_key = guess.map(|event| event.key_start - text_start);
+    let Found { key_start, has_breaks } = grammar::find_event(vector, text, guessed_key)?;
+    let key_start = text_start + key_start;
+    if let Some(event) = guess
+        && event.key_start == key_start
+        && !has_breaks
+        && guessed_line_bytes.is_some()
+    {
+        return guessed_line_bytes;
+    }
+    let name_start = token::event_name_start(body, key_start + KEY.len())?;
+    let name_end = string_end(vector, body, name_start)?;
+    let event = Event { root_start, root_end, key_start, name_start, name_end, has_breaks };
+    line::write(vector, body, &event, line)
+}
+
+/// The event of a compact body, if it is first or last, and if the body is one at all.
+#[inline(always)]
+fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) -> Option<Event> {
+    let first = root_start + 1;
+    let (key_start, name_end) = if starts_with(body, first, KEY_AND_QUOTE) {
+        (first, string_end(vector, body, first + NAME_OFFSET)?)
+    } else {
+        // The last two quotes of the root are those of the name.
+        let root = body.get(root_start..root_end)?;
+        let quotes = Window::whole(vector, root.last_chunk()?).quotes();
+        let closing = quotes.checked_ilog2()?;
+        let opening = (quotes ^ 1 << closing).checked_ilog2()?;
+        let block_start = root_end - BLOCK_BYTES;
+        let key_start = (block_start + opening as usize).checked_sub(NAME_OFFSET)?;
+        if !starts_with(body, key_start, KEY_AND_QUOTE) {
+            return None;
+        }
+        (key_start, block_start + closing as usize + 1)
+    };
+    let name_start = key_start + NAME_OFFSET;
+    // Not the empty name.
+    (name_end > name_start + 2).then_some(Event {
+        root_start,
+        root_end,
+        key_start,
+        name_start,
+        name_end,
+        has_breaks: false,
+    })
+}
+
+#[inline(always)]
+fn starts_with<const N: usize>(body: &[u8], start: usize, expected: &[u8; N]) -> bool {
+    body.get(start..).and_then(<[u8]>::first_chunk) == Some(expected)
+}
+
+/// Where the string ends whose opening quote is at `open`: within a block mostly, and without escapes.
+#[inline(always)]
+fn string_end<V: Vector>(vector: V, body: &[u8], open: usize) -> Option<usize> {
+    if open + 1 >= body.len() {
+        return None;
+    }
+    match Window::at(vector, body, open + 1).first_quote() {
+        Some(quote) => Some(open + 1 + quote + 1),
+        None => token::string_end(body, open).ok(),
+    }
+}
