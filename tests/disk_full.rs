@@ -13,7 +13,7 @@ mod common;
 mod mount;
 
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Trouble};
 use common::{body, cdr, lines};
@@ -51,10 +51,12 @@ fn fill_and_free(kind: &str, mebibytes: u64) {
     let events = sent + MORE_THAN_THE_RING;
     (sent..events).for_each(send);
     assert!(appender.flush().is_err());
-    std::thread::sleep(Duration::from_millis(200));
-    // Both threads have stored into every page they can on a full disk.
-    let stats = appender.stats();
-    assert!(stats.journal_full > 0 && stats.write_errors > 1, "{stats:?}");
+    // Until both threads have stored into every page they can on a full disk.
+    let end = Instant::now() + PATIENCE;
+    while appender.stats().journal_full == 0 || appender.stats().write_errors < 2 {
+        assert!(Instant::now() < end, "{:?}", appender.stats());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 
     mount.free();
     let heard = troubles.recv_timeout(PATIENCE).unwrap();
