@@ -131,7 +131,9 @@ fn calls_of_a_life() -> u64 {
 
 #[test]
 fn one_failing_call_is_made_good_or_told_and_loses_nothing() {
-    for call in 0..calls_of_a_life() {
+    let calls = calls_of_a_life();
+    println!("{calls} calls");
+    for call in 0..calls {
         match play(Failing::from(call, 1), &format!("call {call} fails once")) {
             None => {}
             Some(FlushError::Sync { source, .. }) => {

@@ -83,7 +83,10 @@ fn read(ring: &Ring, lines: u64) {
 fn model(lines: u64, per_segment: u64) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
+    let runs = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let count = runs.clone();
     builder.check(move || {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let ring = Ring::new();
         let reader = {
             let ring = ring.clone();
@@ -92,6 +95,7 @@ fn model(lines: u64, per_segment: u64) {
         write(&ring, lines, per_segment);
         reader.join().unwrap();
     });
+    println!("{runs:?} orders");
 }
 
 #[test]
