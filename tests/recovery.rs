@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cdrlog::{Appender, OpenError};
-use common::{body, cdr, files, line, lines, rejects};
+use common::{body, cdr, change_boot_id, files, line, lines, rejects};
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in the journal.
 fn killed(written: u64, journaled: u64) -> tempfile::TempDir {
@@ -124,16 +124,6 @@ fn a_file_that_others_truncated_gets_what_was_not_written_and_nothing_twice() {
     fs::write(cdr_file(directory.path()), "").unwrap();
     assert_eq!(reopen(directory.path()).changed_by_others.len(), 1);
     assert_eq!(cdr(directory.path()), (10..15).map(line).collect::<String>());
-}
-
-/// Makes the control file one of another boot of the kernel.
-fn change_boot_id(directory: &Path) {
-    let path = journal_file(directory, "control");
-    let mut page = fs::read(&path).unwrap();
-    page[24] ^= 1;
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..40]);
-    page[40..44].copy_from_slice(&checksum.to_le_bytes());
-    fs::write(path, page).unwrap();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Small file systems to be filled and frozen. They take root; where they cannot be had, tests print why and skip.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -68,6 +69,30 @@ impl Mount {
 
     pub fn make_read_only(&self) {
         run(["mount", "-o", "remount,ro", self.path().to_str().unwrap()]).unwrap();
+    }
+
+    /// Ends the file system as a power cut does: what was not synced is gone. Gives `false` where that
+    /// cannot be done.
+    pub fn cut_power(&self) -> bool {
+        /// `EXT4_IOC_SHUTDOWN`, the same number as `XFS_IOC_GOINGDOWN`.
+        const SHUTDOWN: libc::c_ulong = 0x8004_587d;
+        /// Not even the log of the file system is written.
+        const NO_LOG_FLUSH: u32 = 2;
+        let root = fs::File::open(self.path()).unwrap();
+        // SAFETY: the descriptor is open, and the call reads one u32.
+        let result = unsafe { libc::ioctl(root.as_raw_fd(), SHUTDOWN, &NO_LOG_FLUSH) };
+        if result != 0 {
+            eprintln!("skipped: cannot cut the power: {}", std::io::Error::last_os_error());
+        }
+        result == 0
+    }
+
+    /// Mounts the image again, as the next boot does.
+    pub fn boot_again(&self) {
+        let point = self.path();
+        run(["umount", point.to_str().unwrap()]).unwrap();
+        let image = self.home.path().join("image");
+        run(["mount", "-o", "loop", image.to_str().unwrap(), point.to_str().unwrap()]).unwrap();
     }
 
     /// Makes every change of the file system wait until [`thaw`](Self::thaw).
