@@ -18,9 +18,9 @@ const CHUNKS_MAX: usize = 256;
 /// next one is faulted in page by page, by the sender. Kept chunks took the p99 of a `send_slice`
 /// flat out from 1.6-1.8 us to 0.6-0.7 us, and saved one page fault in a hundred events.
 ///
-/// A chunk joins when it is full, while its events are still in the queue, and is taken out once the
-/// last of them was rewritten. A new one is made only where the oldest is still in use, so there are
-/// no more of them than the queue once needed at the same time.
+/// A chunk joins when it is full, while its events are still in the queue, and is taken out once
+/// the last of them was rewritten. A new one is made only where the oldest is still in use, so
+/// there are no more of them than the queue once needed at the same time.
 #[derive(Debug, Default)]
 pub(crate) struct Chunks {
     full: Mutex<VecDeque<BytesMut>>,
