@@ -5,8 +5,8 @@
 //! cargo bench --bench latency -- send     # only what contains "send"
 //! ```
 //!
-//! Each call is timed by itself, the clock included, whose own cost is printed first. Producers keep
-//! their rate by the clock; one that fell behind does not skip events, so the rate reached is
+//! Each call is timed by itself, the clock included, whose own cost is printed first. Producers
+//! keep their rate by the clock; one that fell behind does not skip events, so the rate reached is
 //! printed too. Where more producers than cores keep a high rate, they take the cores from each
 //! other: then the tail is the scheduler's, whoever writes the log.
 

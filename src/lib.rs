@@ -96,6 +96,7 @@ mod ack;
 mod appender;
 mod bell;
 mod builder;
+mod chunks;
 mod error;
 mod file;
 mod flush;

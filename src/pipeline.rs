@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use crate::bell::Bell;
+use crate::chunks::Chunks;
 use crate::error::FlushError;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
@@ -34,6 +35,8 @@ pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
     /// Who wants to hear of trouble. Told by the flusher thread.
     pub(crate) listener: Listener,
+    /// The memory of slices on their way to the rewriter thread.
+    pub(crate) chunks: Chunks,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_bell: Bell,
     /// Wakes the flusher thread.

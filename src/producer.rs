@@ -6,12 +6,9 @@ use std::fmt;
 use bytes::{Bytes, BytesMut};
 
 use crate::ack::{Ack, Durability, acked};
+use crate::chunks::CHUNK_BYTES;
 use crate::error::{SendError, TrySendError};
 use crate::queue::{Message, Queue, Refused};
-
-/// Slices are copied into chunks of this size, one allocation for many events: freeing an allocation an event on
-/// another thread costs more than all the rest of a send.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// A slice of more than this gets an allocation of its own, so that little of a chunk is wasted.
 const SHARED_SLICE_BYTES_MAX: usize = CHUNK_BYTES / 8;
@@ -139,7 +136,7 @@ impl Producer {
         }
         let mut chunk = self.chunk.take();
         if chunk.capacity() - chunk.len() < event.len() {
-            chunk = BytesMut::with_capacity(CHUNK_BYTES);
+            chunk = self.queue.chunks().exchange(chunk);
         }
         chunk.extend_from_slice(event);
         let copy = chunk.split().freeze();

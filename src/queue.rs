@@ -15,6 +15,7 @@ use crossbeam_channel::{Receiver, Sender};
 use crossbeam_utils::CachePadded;
 
 use crate::ack::Acked;
+use crate::chunks::Chunks;
 use crate::pipeline::Pipeline;
 
 /// The top bit of the load: nothing is taken any more.
@@ -231,6 +232,11 @@ impl Queue {
     /// Wakes the receiving thread, for a message that somebody waits for.
     pub(crate) fn ring(&self) {
         self.pipeline.rewriter_bell.ring();
+    }
+
+    /// The memory of slices that are sent.
+    pub(crate) fn chunks(&self) -> &Chunks {
+        &self.pipeline.chunks
     }
 
     /// Lets no message in from now on. Those that are in, or are just being pushed, still come out.

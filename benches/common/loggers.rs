@@ -1,7 +1,7 @@
 //! cdrlog and its peers, each in the configuration that loses nothing and is fastest here.
 //!
-//! None of them syncs: the peers cannot, so cdrlog does not either where the throughput is compared.
-//! All but `TracingSerde` get the finished line and do no work on JSON.
+//! None of them syncs: the peers cannot, so cdrlog does not either where the throughput is
+//! compared. All but `TracingSerde` get the finished line and do no work on JSON.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
