@@ -73,7 +73,7 @@
 //! # Limits
 //!
 //! Everything has one, and every one is an option of [`Builder`]: the queue in events and bytes, the largest event, the
-//! size of the journal. With the defaults an appender holds 23 MiB at most, when its queue and its journal are full.
+//! size of the journal. With the defaults an appender holds 39 MiB at most.
 //!
 //! # Features
 //!

@@ -9,6 +9,7 @@
 //!
 //! The long form: `CDRLOG_POWER_CUT_ROUNDS=50 cargo test --release --test power_cut -- --nocapture`.
 
+mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
@@ -20,8 +21,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use boot::change_boot_id;
 use cdrlog::{Appender, Bytes, Durability, SyncPolicy};
-use common::{body, cdr, change_boot_id, lines};
+use common::{body, cdr, lines};
 use mount::Mount;
 
 const CHILD_DIRECTORY: &str = "CDRLOG_POWER_CUT_CHILD_DIRECTORY";

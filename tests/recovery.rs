@@ -3,6 +3,7 @@
 //! A copy of the directory of an appender that is at rest is what a kill at that moment leaves. These tests take such
 //! copies, damage them as a kill, a power loss or another program would, and open them.
 
+mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 
@@ -10,8 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use boot::change_boot_id;
 use cdrlog::{Appender, OpenError};
-use common::{body, cdr, change_boot_id, files, line, lines, rejects};
+use common::{body, cdr, files, line, lines, rejects};
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in the journal.
 fn killed(written: u64, journaled: u64) -> tempfile::TempDir {

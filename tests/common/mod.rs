@@ -49,13 +49,3 @@ pub fn line(number: u64) -> String {
 pub fn lines(count: u64) -> String {
     (0..count).map(line).collect()
 }
-
-/// Makes a directory look as if the machine was booted since it was written to.
-pub fn change_boot_id(directory: &Path) {
-    let path = directory.join(".cdrlog/control");
-    let mut page = fs::read(&path).unwrap();
-    page[24] ^= 1;
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..40]);
-    page[40..44].copy_from_slice(&checksum.to_le_bytes());
-    fs::write(path, page).unwrap();
-}
