@@ -1,10 +1,10 @@
-//! The fast scan: the grammar of JSON checked on 64 bytes at once.
+//! The fast scan: the grammar of JSON checked on 512 bytes at once.
 //!
 //! # From bytes to bits
 //!
 //! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Word`] of 512 bits for each class of bytes, a bit for each
-//! byte, bit 0 the first. Everything else is arithmetic on such words, in safe code, the same for every processor. Most events are one group: they are done without a loop,
-//! and the few branches there are go the same way for most events.
+//! byte, bit 0 the first. Everything else is arithmetic on such words, in safe code, the same for every processor. Most
+//! events are one group: they are done without a loop, and the few branches there are go the same way for most events.
 //!
 //! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside is a row of tokens:
 //! brackets, colons, commas, whole strings, and *scalars*, which are runs of any other bytes. `follow(x)` are the places
@@ -42,6 +42,7 @@
 //! 64 levels, an escaped root key). So only acceptance must be right here, and no fault needs a reason.
 
 use super::escapes::Escapes;
+use super::nesting::Nesting64;
 use super::token;
 use super::vector::{GROUP_BYTES, Vector, Word};
 
@@ -387,69 +388,4 @@ fn follow<const BLANKS: bool, V: Vector>(
     let (past_blanks, overflow) = blanks.carrying_add(after & blanks, false);
     *next |= u64::from(overflow);
     (after | past_blanks) & !blanks
-}
-
-// ===== nesting =====
-
-/// Which arrays and objects are open, the root and 63 levels below it at most.
-#[derive(Clone, Copy)]
-struct Nesting64 {
-    /// Bit 0 is the innermost, set for an object. The root is the highest bit set.
-    objects: u64,
-    depth: u32,
-    /// A bracket closed what was not its own, or the root, or there were too many levels.
-    is_broken: bool,
-    /// For a block without brackets.
-    levels: Levels,
-}
-
-/// Which bytes of a block are directly inside an object, and directly inside the root. An opening bracket is in what it is
-/// opened in, a closing bracket in what it closes.
-#[derive(Clone, Copy)]
-struct Levels {
-    in_object: u64,
-    in_root: u64,
-}
-
-impl Nesting64 {
-    const fn in_root() -> Self {
-        let levels = Levels { in_object: u64::MAX, in_root: u64::MAX };
-        Self { objects: 1, depth: 1, is_broken: false, levels }
-    }
-
-    #[inline(always)]
-    fn block(&mut self, start: usize, mut brackets: u64, text: &[u8]) -> Levels {
-        let mut levels = self.levels;
-        while brackets != 0 {
-            let at = brackets.trailing_zeros();
-            let rest = u64::MAX << at << 1;
-            brackets &= rest;
-            self.bracket(text.get(start + at as usize).copied().unwrap_or_default());
-            levels.in_object = levels.in_object & !rest | self.levels.in_object & rest;
-            levels.in_root = levels.in_root & !rest | self.levels.in_root & rest;
-        }
-        levels
-    }
-
-    /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 says object, bit 1 open.
-    #[inline(always)]
-    fn bracket(&mut self, byte: u8) {
-        let is_object = u64::from(byte >> 5 & 1);
-        if byte & 2 != 0 {
-            self.is_broken |= self.depth == u64::BITS;
-            self.objects = self.objects << 1 | is_object;
-            self.depth = self.depth.wrapping_add(1);
-        } else {
-            self.is_broken |= self.depth <= 1 || self.objects & 1 != is_object;
-            self.objects >>= 1;
-            self.depth = self.depth.wrapping_sub(1);
-        }
-        self.levels.in_object = (self.objects & 1).wrapping_neg();
-        self.levels.in_root = u64::from(self.depth == 1).wrapping_neg();
-    }
-
-    /// Every bracket matched.
-    const fn is_in_root(self) -> bool {
-        self.depth == 1 && !self.is_broken
-    }
 }
