@@ -96,6 +96,11 @@ impl DiskFile {
         })
     }
 
+    /// Gives the lock back.
+    pub(crate) fn unlock(&self) -> DiskResult<()> {
+        self.call("unlock", File::unlock)
+    }
+
     /// The first bytes of the file as text.
     pub(crate) fn read_text(&self, bytes_max: u64) -> DiskResult<String> {
         self.call("read", |mut file| {

@@ -8,7 +8,8 @@ use super::disk_file::DiskFile;
 /// Held from the opening to the end of the appender, or of its process: a kill gives it back too.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: DiskFile,
+    file: DiskFile,
+    process_id: u32,
 }
 
 pub(crate) enum LockError {
@@ -33,7 +34,18 @@ impl Lock {
             return Err(LockError::Held(holder(&file)));
         }
         write_holder(&file)?;
-        Ok(Self { _file: file })
+        Ok(Self { file, process_id: std::process::id() })
+    }
+}
+
+impl Drop for Lock {
+    /// Gives the lock back by name. Closing the file would not do while a child that the server is
+    /// just starting has a copy of its descriptor: until its `exec`, the child would hold the lock.
+    fn drop(&mut self) {
+        if self.process_id == std::process::id() {
+            // What fails here is made good by the closing that follows.
+            let _ = self.file.unlock();
+        }
     }
 }
 
@@ -50,6 +62,18 @@ fn holder(file: &DiskFile) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lock_that_was_given_back_is_free_though_a_child_has_a_copy_of_it() {
+        let disk = Disk::default();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let lock = Lock::take(&disk, &path).ok().unwrap();
+        let copy = lock.file.call("copy", std::fs::File::try_clone).unwrap();
+        drop(lock);
+        assert!(Lock::take(&disk, &path).is_ok());
+        drop(copy);
+    }
 
     #[test]
     fn a_second_taker_is_refused_and_told_who_holds_it() {
