@@ -1,7 +1,7 @@
 //! How fast a body becomes a line, beside what others need only to find it valid.
 //!
-//! One iteration is the whole corpus, or one large event. The competitors do less than we do: they neither keep the bytes
-//! nor write a line.
+//! One iteration is the whole corpus, or one large event. The competitors do less than we do: they
+//! neither keep the bytes nor write a line.
 
 mod corpus;
 
@@ -41,7 +41,8 @@ fn line_buffer() -> Vec<u8> {
     vec![0; 2 << 20]
 }
 
-/// Rewrites every event, having checked once that each is accepted and that its line holds the same members.
+/// Rewrites every event, having checked once that each is accepted and that its line holds the same
+/// members.
 fn bench_cdrlog(group: &mut Group<'_>, id: &str, events: &[Vec<u8>]) {
     let rewriter = Rewriter::with_event_bytes_max(2 << 20);
     let mut line = line_buffer();

@@ -22,13 +22,14 @@ use crate::stats::Stats;
 /// How often a waiting `flush` looks whether the disk has failed, or the threads are gone.
 const REPLY_POLL: Duration = Duration::from_millis(10);
 
-/// The longest nap of the rewriter thread: an idle appender costs about a third of a percent of a core this way.
+/// The longest nap of the rewriter thread: an idle appender costs about a third of a percent of a
+/// core this way.
 const NAP_MAX: Duration = Duration::from_millis(10);
 
 /// Appends events to the CDR of one directory.
 ///
-/// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Two threads work for it: one
-/// rewrites events into the journal, one writes the journal to the files.
+/// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Two threads
+/// work for it: one rewrites events into the journal, one writes the journal to the files.
 ///
 /// Dropping it does what [`close`](Self::close) does, but has nowhere to report an error to.
 #[derive(Debug)]
@@ -120,13 +121,14 @@ impl Appender {
     ///
     /// # Errors
     ///
-    /// [`FlushError::Write`] where a write failed while this waited; what was sent is not lost, and later calls may
-    /// succeed. [`FlushError::Closed`] where the appender gave up.
+    /// [`FlushError::Write`] where a write failed while this waited; what was sent is not lost, and
+    /// later calls may succeed. [`FlushError::Closed`] where the appender gave up.
     pub fn flush(&self) -> Result<(), FlushError> {
         self.wait_for(Goal::Written)
     }
 
-    /// Waits until everything sent before is *synced*: an `fdatasync(2)` of the files returned after it was written.
+    /// Waits until everything sent before is *synced*: an `fdatasync(2)` of the files returned
+    /// after it was written.
     ///
     /// # Errors
     ///
@@ -187,7 +189,8 @@ impl Appender {
         self.pipeline.counters.snapshot(self.queue.events_queued(), self.queue.bytes_queued())
     }
 
-    /// The failed write that is being tried again now, if there is one: a full disk, most of the time.
+    /// The failed write that is being tried again now, if there is one: a full disk, most of the
+    /// time.
     #[must_use]
     pub fn write_trouble(&self) -> Option<FlushError> {
         self.pipeline.trouble()
@@ -205,21 +208,21 @@ impl Appender {
         self.pipeline.place(Stream::Lines).map(|place| place.file.to_path_buf()).unwrap_or_default()
     }
 
-    /// The rejects file that was written to last, or will be first: it is created when the first body
-    /// is rejected.
+    /// The rejects file that was written to last, or will be first: it is created when the first
+    /// body is rejected.
     #[must_use]
     pub fn rejects_path(&self) -> PathBuf {
         let place = self.pipeline.place(Stream::Rejects);
         place.map_or_else(|| self.first_rejects_path.clone(), |place| place.file.to_path_buf())
     }
 
-    /// Accepts nothing more, writes and (unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never)) syncs everything
-    /// that was accepted, and ends the threads.
+    /// Accepts nothing more, writes and (unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never))
+    /// syncs everything that was accepted, and ends the threads.
     ///
     /// # Errors
     ///
-    /// [`CloseError`], with the events that could be neither written nor journaled, where writes failed until patience
-    /// ended, or a sync has failed.
+    /// [`CloseError`], with the events that could be neither written nor journaled, where writes
+    /// failed until patience ended, or a sync has failed.
     pub fn close(mut self) -> Result<Stats, CloseError> {
         self.end()
     }
@@ -256,8 +259,9 @@ impl Drop for Appender {
 
 fn schedule(options: &Builder) -> Schedule {
     Schedule {
-        // Half of the interval may pass before the event is seen (`NAP_MAX`), a quarter is left for waking up and for the
-        // write itself, so that also an event that comes alone is in the file within one interval of its being sent.
+        // Half of the interval may pass before the event is seen (`NAP_MAX`), a quarter is left for
+        // waking up and for the write itself, so that also an event that comes alone is in
+        // the file within one interval of its being sent.
         gather: options.flush_interval / 4,
         sync_policy: options.sync_policy,
         write_patience: options.write_patience,

@@ -20,8 +20,8 @@ pub(crate) enum Sleep {
 
 /// The bell of one thread.
 ///
-/// Nobody is woken in vain twice: the one who rings takes the sleep off the bell, and only that one pays for the call
-/// into the kernel.
+/// Nobody is woken in vain twice: the one who rings takes the sleep off the bell, and only that one
+/// pays for the call into the kernel.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     thread: OnceLock<Thread>,
@@ -34,10 +34,12 @@ impl Bell {
         let _ = self.thread.set(std::thread::current());
     }
 
-    /// Sleeps for `timeout` at most, unless `has_work`, looked at after the sleep was announced, says not to.
+    /// Sleeps for `timeout` at most, unless `has_work`, looked at after the sleep was announced,
+    /// says not to.
     ///
-    /// One who makes work and then rings is never missed: both do store, then load, in one total order (SeqCst), so
-    /// either the ringer sees the announced sleep or the sleeper sees the work.
+    /// One who makes work and then rings is never missed: both do store, then load, in one total
+    /// order (SeqCst), so either the ringer sees the announced sleep or the sleeper sees the
+    /// work.
     pub(crate) fn sleep(&self, depth: Sleep, timeout: Duration, has_work: impl FnOnce() -> bool) {
         let announced = match depth {
             Sleep::Nap => NAPPING,

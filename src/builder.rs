@@ -70,14 +70,15 @@ impl Builder {
 
     /// How many bytes of events the queue holds before `send` waits. Default: 16 MiB. At least 1.
     ///
-    /// Each event counts 64 bytes more than it has, for its place. An event that is larger than the whole queue is
-    /// taken alone.
+    /// Each event counts 64 bytes more than it has, for its place. An event that is larger than the
+    /// whole queue is taken alone.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
         self.queue_bytes_max = bytes;
         self
     }
 
-    /// The largest body that is an event, in bytes; a larger one is rejected. Default: 1 MiB. At most `segment_bytes`.
+    /// The largest body that is an event, in bytes; a larger one is rejected. Default: 1 MiB. At
+    /// most `segment_bytes`.
     pub fn event_bytes_max(mut self, bytes: usize) -> Self {
         self.event_bytes_max = bytes;
         self
@@ -89,7 +90,8 @@ impl Builder {
         self
     }
 
-    /// Bytes in a segment of the journal. Default: 1 MiB. From `event_bytes_max` to 1 GiB; rounded up to 4 KiB.
+    /// Bytes in a segment of the journal. Default: 1 MiB. From `event_bytes_max` to 1 GiB; rounded
+    /// up to 4 KiB.
     ///
     /// Small rings stay in the processor's cache; large ones outlast a longer stall of the disk.
     pub fn segment_bytes(mut self, bytes: usize) -> Self {
@@ -97,8 +99,8 @@ impl Builder {
         self
     }
 
-    /// The longest time between the journaling of a line and its being in the file, while the disk keeps up.
-    /// Default: 20 ms. From 1 ms to 1 minute.
+    /// The longest time between the journaling of a line and its being in the file, while the disk
+    /// keeps up. Default: 20 ms. From 1 ms to 1 minute.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.flush_interval = interval;
         self
@@ -110,31 +112,35 @@ impl Builder {
         self
     }
 
-    /// How long writes may fail, one after the other, before the appender gives up: sends then give their events back,
-    /// and [`Appender::close`] says why. Default: for ever, the writes are tried again until one succeeds.
+    /// How long writes may fail, one after the other, before the appender gives up: sends then give
+    /// their events back, and [`Appender::close`] says why. Default: for ever, the writes are
+    /// tried again until one succeeds.
     pub fn write_patience(mut self, patience: Duration) -> Self {
         self.write_patience = Some(patience);
         self
     }
 
-    /// How long [`Appender::close`] tries to write what is left when writes fail. Default: 5 seconds.
+    /// How long [`Appender::close`] tries to write what is left when writes fail. Default: 5
+    /// seconds.
     pub fn close_patience(mut self, patience: Duration) -> Self {
         self.close_patience = patience;
         self
     }
 
-    /// Whether names of files are in UTC instead of local time. Default: local time, as `TZ` or the system has it.
+    /// Whether names of files are in UTC instead of local time. Default: local time, as `TZ` or the
+    /// system has it.
     pub fn utc(mut self, utc: bool) -> Self {
         self.utc = utc;
         self
     }
 
-    /// The length in bytes that a file does not exceed: the line that would make it longer goes to a
-    /// new one. A line that is longer alone gets a file of its own. Default: no such limit, as in
-    /// OpenVidu. At least 1.
+    /// The length in bytes that a file does not exceed: the line that would make it longer goes to
+    /// a new one. A line that is longer alone gets a file of its own. Default: no such limit,
+    /// as in OpenVidu. At least 1.
     ///
-    /// Every rotation is on the end of a line, and no line is lost or doubled by it, whatever happens
-    /// to the process. The new file is named by the time of its beginning, like the first one.
+    /// Every rotation is on the end of a line, and no line is lost or doubled by it, whatever
+    /// happens to the process. The new file is named by the time of its beginning, like the
+    /// first one.
     pub fn rotate_bytes(mut self, bytes: u64) -> Self {
         self.rotate_bytes = Some(bytes);
         self
@@ -153,23 +159,25 @@ impl Builder {
         self
     }
 
-    /// A callback that hears of trouble with the disk, when it begins and when it ends. Default: none;
-    /// [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
+    /// A callback that hears of trouble with the disk, when it begins and when it ends. Default:
+    /// none; [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
     ///
-    /// It is called by the thread that writes, which writes nothing meanwhile: it should send a message or log a line
-    /// and return. It must not call [`Appender::flush`], [`Appender::sync`] or [`Appender::close`], which would wait
-    /// for the very thread that calls. A panic in it is caught and changes nothing.
+    /// It is called by the thread that writes, which writes nothing meanwhile: it should send a
+    /// message or log a line and return. It must not call [`Appender::flush`],
+    /// [`Appender::sync`] or [`Appender::close`], which would wait for the very thread that
+    /// calls. A panic in it is caught and changes nothing.
     pub fn on_trouble(mut self, listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
         self.listener = Listener::new(listener);
         self
     }
 
-    /// Checks the options, takes the directory (which is created where it is missing), finishes what an earlier process
-    /// left in the journal, and starts the two threads.
+    /// Checks the options, takes the directory (which is created where it is missing), finishes
+    /// what an earlier process left in the journal, and starts the two threads.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged journal.
+    /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged
+    /// journal.
     pub fn open(self) -> Result<Appender, OpenError> {
         self.open_on(&Disk::default())
     }

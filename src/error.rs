@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crate::file::disk::DiskError;
 use crate::stats::Stats;
 
-/// A directory cannot be opened for appending. Nothing was changed in it, but for folders that were created.
+/// A directory cannot be opened for appending. Nothing was changed in it, but for folders that were
+/// created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -29,7 +30,8 @@ pub enum OpenError {
         /// The other process, where it could be read.
         process_id: Option<u32>,
     },
-    /// A file of the journal is not what it should be. It is left as it is: it may hold lines that are nowhere else.
+    /// A file of the journal is not what it should be. It is left as it is: it may hold lines that
+    /// are nowhere else.
     Damaged {
         /// The file.
         path: PathBuf,
@@ -94,7 +96,8 @@ impl From<DiskError> for OpenError {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted any more.
+    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed(Bytes),
 }
 
@@ -130,7 +133,8 @@ impl Error for SendError {}
 pub enum TrySendError {
     /// The queue is full now. Later there may be room.
     Full(Bytes),
-    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted any more.
+    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed(Bytes),
 }
 
@@ -176,7 +180,8 @@ impl Error for TrySendError {}
 pub enum FlushError {
     /// A file could not be written, or not be created: a full disk, most of the time.
     ///
-    /// Nothing is lost: lines wait in the journal and in the queue, and the write is tried again by itself.
+    /// Nothing is lost: lines wait in the journal and in the queue, and the write is tried again by
+    /// itself.
     Write {
         /// The file.
         path: PathBuf,
@@ -185,10 +190,12 @@ pub enum FlushError {
     },
     /// A sync failed, now or earlier.
     ///
-    /// Lines that were written but not synced may be gone for good, though readers see them. It is never tried again,
-    /// because a second try would say that all is well; every later call says this again. What to do: close the
-    /// appender, look at the disk, open anew. See ["Can Applications Recover from fsync Failures?"](
-    /// https://www.usenix.org/conference/atc20/presentation/rebello), ATC '20.
+    /// Lines that were written but not synced may be gone for good, though readers see them. It is
+    /// never tried again, because a second try would say that all is well; every later call says
+    /// this again. What to do: close the appender, look at the disk, open anew. See
+    /// ["Can Applications Recover from fsync Failures?"][paper], ATC '20.
+    ///
+    /// [paper]: https://www.usenix.org/conference/atc20/presentation/rebello
     Sync {
         /// The file.
         path: PathBuf,
@@ -239,8 +246,8 @@ impl Error for FlushError {
 
 /// An appender ended with something undone.
 ///
-/// What was journaled and not written is in the journal: the next opening of the directory writes it. What was only
-/// accepted is given back here.
+/// What was journaled and not written is in the journal: the next opening of the directory writes
+/// it. What was only accepted is given back here.
 #[derive(Clone)]
 pub struct CloseError(Box<Undone>);
 
@@ -268,13 +275,15 @@ impl CloseError {
         &self.0.stats
     }
 
-    /// The events that were accepted and could not be journaled, in the order in which they were sent.
+    /// The events that were accepted and could not be journaled, in the order in which they were
+    /// sent.
     #[must_use]
     pub fn events(&self) -> &[Bytes] {
         &self.0.events
     }
 
-    /// The events that were accepted and could not be journaled, in the order in which they were sent.
+    /// The events that were accepted and could not be journaled, in the order in which they were
+    /// sent.
     #[must_use]
     pub fn into_events(self) -> Vec<Bytes> {
         self.0.events

@@ -1,16 +1,18 @@
-//! cdrlog turns WebHook events of a media server into OpenVidu Call Detail Record (CDR) lines, inside the server, without
-//! slowing it down and without losing a line.
+//! cdrlog turns WebHook events of a media server into OpenVidu Call Detail Record (CDR) lines,
+//! inside the server, without slowing it down and without losing a line.
 //!
-//! A WebHook body is a JSON object with a member `event`; its CDR line is the same object under the event's name:
+//! A WebHook body is a JSON object with a member `event`; its CDR line is the same object under the
+//! event's name:
 //!
 //! ```text
 //! {"sessionId":"ses_Jd8tUyvhXO","timestamp":1538481330577,"event":"sessionCreated"}
 //! {"sessionCreated":{"sessionId":"ses_Jd8tUyvhXO","timestamp":1538481330577}}
 //! ```
 //!
-//! Every other byte stays as it came: order, spelling of numbers, escapes, blanks. Each body is checked in full (RFC 8259,
-//! UTF-8, exactly one root member `event`, nesting up to 128); one that does not pass goes to the rejects file, whole and
-//! with the reason. There is no schema: servers send members that no documentation names.
+//! Every other byte stays as it came: order, spelling of numbers, escapes, blanks. Each body is
+//! checked in full (RFC 8259, UTF-8, exactly one root member `event`, nesting up to 128); one that
+//! does not pass goes to the rejects file, whole and with the reason. There is no schema: servers
+//! send members that no documentation names.
 //!
 //! # Example
 //!
@@ -52,28 +54,33 @@
 //! | *written* | [`Appender::flush`] returned `Ok` | the same, and readers see it |
 //! | *synced* | [`Appender::sync`] or [`Appender::close`] returned `Ok` | power loss and crash of the kernel |
 //!
-//! A sender learns that its own event is there by [`Producer::send_acked`], at any of the last three levels.
+//! A sender learns that its own event is there by [`Producer::send_acked`], at any of the last
+//! three levels.
 //!
-//! - A journaled line is in the CDR exactly once, whole and in order. After a kill the next [`Builder::open`] of the
-//!   directory finishes what was journaled; [`Appender::recovery`] tells what it did.
-//! - [`Producer::send`] waits while the queue is full, [`Producer::try_send`] gives the event back. Nothing is dropped
-//!   silently, everything is counted in [`Stats`].
-//! - A failed write (a full disk) is tried again until it succeeds. The first failed sync is kept and told by every
-//!   later [`Appender::sync`] and by [`Appender::close`]: a second try would lie.
-//! - One writer a directory: a second [`Builder::open`], in any process, fails at once with [`OpenError::Locked`].
-//! - No panic on any input or any error of the system, no signal handler, no global state, no thread left after a close.
+//! - A journaled line is in the CDR exactly once, whole and in order. After a kill the next
+//!   [`Builder::open`] of the directory finishes what was journaled; [`Appender::recovery`] tells
+//!   what it did.
+//! - [`Producer::send`] waits while the queue is full, [`Producer::try_send`] gives the event back.
+//!   Nothing is dropped silently, everything is counted in [`Stats`].
+//! - A failed write (a full disk) is tried again until it succeeds. The first failed sync is kept
+//!   and told by every later [`Appender::sync`] and by [`Appender::close`]: a second try would lie.
+//! - One writer a directory: a second [`Builder::open`], in any process, fails at once with
+//!   [`OpenError::Locked`].
+//! - No panic on any input or any error of the system, no signal handler, no global state, no
+//!   thread left after a close.
 //!
 //! # What it is not
 //!
 //! - Not a logging framework: it takes events, not levels and formats.
-//! - Not a transport: nothing is sent anywhere. The CDR is a plain file for `tail`, `jq` and log shippers.
+//! - Not a transport: nothing is sent anywhere. The CDR is a plain file for `tail`, `jq` and log
+//!   shippers.
 //! - Not a JSON library: [`Rewriter`] finds one member and checks the rest; it makes no tree of it.
 //! - Not portable yet: Linux only.
 //!
 //! # Limits
 //!
-//! Everything has one, and every one is an option of [`Builder`]: the queue in events and bytes, the largest event, the
-//! size of the journal. With the defaults an appender holds 39 MiB at most.
+//! Everything has one, and every one is an option of [`Builder`]: the queue in events and bytes,
+//! the largest event, the size of the journal. With the defaults an appender holds 39 MiB at most.
 //!
 //! # Features
 //!

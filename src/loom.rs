@@ -1,4 +1,5 @@
-//! The atomics of the hand-shake: the standard library's, or those of loom, which plays every order of them there is.
+//! The atomics of the hand-shake: the standard library's, or those of loom, which plays every order
+//! of them there is.
 
 #[cfg(not(loom))]
 pub(crate) mod sync {

@@ -66,10 +66,12 @@ impl Pipeline {
         Self { listener, ..Self::default() }
     }
 
-    /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the reply is told so.
+    /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the
+    /// reply is told so.
     pub(crate) fn request(&self, request: Request) {
         let mut requests = lock(&self.requests);
-        // Looked up under the lock: a flusher that ends says so before it empties the list for the last time.
+        // Looked up under the lock: a flusher that ends says so before it empties the list for the
+        // last time.
         if !self.has_given_up() {
             requests.push(request);
         }
@@ -85,8 +87,8 @@ impl Pipeline {
         !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
     }
 
-    /// Hands an acknowledgement over to the flusher, before its line is published. Where the flusher
-    /// has ended it is dropped, which tells the one who waits.
+    /// Hands an acknowledgement over to the flusher, before its line is published. Where the
+    /// flusher has ended it is dropped, which tells the one who waits.
     pub(crate) fn add_ack(&self, ack: PendingAck) {
         let mut waiting = lock(&self.acks);
         if !self.has_given_up() {
@@ -184,7 +186,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles from try to try.
+/// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles
+/// from try to try.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     pause: Duration,

@@ -17,13 +17,15 @@ const SHARED_SLICE_BYTES_MAX: usize = CHUNK_BYTES / 8;
 ///
 /// # Order
 ///
-/// An event whose `send` returned before another's began, on whatever thread, is before it in the file.
+/// An event whose `send` returned before another's began, on whatever thread, is before it in the
+/// file.
 ///
 /// # What a return means
 ///
-/// `Ok` means *accepted*: the event is in the queue, in memory. What becomes of it after that is counted in
-/// [`Stats`](crate::Stats); [`Appender::flush`](crate::Appender::flush) and [`Appender::sync`](crate::Appender::sync)
-/// wait for it. A body that is no event is not refused here: it goes to the rejects file.
+/// `Ok` means *accepted*: the event is in the queue, in memory. What becomes of it after that is
+/// counted in [`Stats`](crate::Stats); [`Appender::flush`](crate::Appender::flush) and
+/// [`Appender::sync`](crate::Appender::sync) wait for it. A body that is no event is not refused
+/// here: it goes to the rejects file.
 ///
 /// # After the appender is closed
 ///
@@ -41,8 +43,8 @@ impl Producer {
 
     /// Hands an event over without a copy; waits while the queue is full.
     ///
-    /// A `Bytes` that is a part of a larger buffer keeps the whole buffer alive until the event was rewritten; the
-    /// bound of the queue counts only the part.
+    /// A `Bytes` that is a part of a larger buffer keeps the whole buffer alive until the event was
+    /// rewritten; the bound of the queue counts only the part.
     ///
     /// # Errors
     ///
@@ -67,7 +69,8 @@ impl Producer {
         })
     }
 
-    /// Copies an event once, into memory that many events share, and hands it over; waits while the queue is full.
+    /// Copies an event once, into memory that many events share, and hands it over; waits while the
+    /// queue is full.
     ///
     /// # Errors
     ///
@@ -77,7 +80,8 @@ impl Producer {
         self.send(self.copy(event))
     }
 
-    /// Copies an event once, into memory that many events share, and hands it over without ever waiting.
+    /// Copies an event once, into memory that many events share, and hands it over without ever
+    /// waiting.
     ///
     /// # Errors
     ///

@@ -1,11 +1,11 @@
 //! The bounded queue between the producers and the rewriter thread.
 //!
-//! One channel for all producers: an event whose `send` returned before another's began comes out before it. A bound on
-//! events (the channel's) and one on bytes, which the [`Gate`] keeps.
+//! One channel for all producers: an event whose `send` returned before another's began comes out
+//! before it. A bound on events (the channel's) and one on bytes, which the [`Gate`] keeps.
 //!
-//! The receiving thread is not woken by a send, which would cost the sender a system call each time; it looks by itself
-//! (`rewrite/stage.rs`). Only a sender that finds the queue full wakes it. Senders that wait for room are woken when half
-//! of the queue is free.
+//! The receiving thread is not woken by a send, which would cost the sender a system call each
+//! time; it looks by itself (`rewrite/stage.rs`). Only a sender that finds the queue full wakes it.
+//! Senders that wait for room are woken when half of the queue is free.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,11 +21,12 @@ use crate::pipeline::Pipeline;
 /// The top bit of the load: nothing is taken any more.
 const CLOSED: u64 = 1 << 63;
 
-/// What a place in the queue costs beside the bytes of the event, so that empty events are bounded too.
+/// What a place in the queue costs beside the bytes of the event, so that empty events are bounded
+/// too.
 const PLACE_BYTES: u64 = 64;
 
-/// How often a receiver that ends looks for senders that were let in before it closed the gate. They need a few
-/// instructions more, unless the system has taken the processor from them.
+/// How often a receiver that ends looks for senders that were let in before it closed the gate.
+/// They need a few instructions more, unless the system has taken the processor from them.
 const LATE_SENDERS_YIELDS_MAX: usize = 10_000;
 
 /// What goes through the queue.
@@ -74,8 +75,8 @@ pub(crate) enum Refused {
 /// Counts the bytes in the queue, and the senders that wait.
 #[derive(Debug)]
 struct Gate {
-    /// Bytes that were let in and not taken out yet. A sender adds before it pushes, so that a closed gate with a load
-    /// of zero means an empty queue for good.
+    /// Bytes that were let in and not taken out yet. A sender adds before it pushes, so that a
+    /// closed gate with a load of zero means an empty queue for good.
     load: CachePadded<AtomicU64>,
     bytes_max: u64,
     events_max: usize,
@@ -85,7 +86,8 @@ struct Gate {
 }
 
 impl Gate {
-    /// Lets `cost` bytes in. An event larger than the whole queue is let in alone, into an empty queue.
+    /// Lets `cost` bytes in. An event larger than the whole queue is let in alone, into an empty
+    /// queue.
     fn enter(&self, cost: u64) -> Result<(), bool> {
         let before = self.load.fetch_add(cost, Ordering::SeqCst);
         if before & CLOSED != 0 {
@@ -113,8 +115,9 @@ impl Gate {
 
     /// Waits until `has_room`, or the gate is closed.
     ///
-    /// The waiter counts itself, then looks for room; the receiver makes room, then looks for waiters, both in one
-    /// total order (SeqCst). So a waiter sees the room, or is seen, and then the mutex keeps the wake-up until it waits.
+    /// The waiter counts itself, then looks for room; the receiver makes room, then looks for
+    /// waiters, both in one total order (SeqCst). So a waiter sees the room, or is seen, and
+    /// then the mutex keeps the wake-up until it waits.
     fn wait(&self, has_room: impl Fn() -> bool) {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let mut guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,7 +206,8 @@ impl Queue {
         })
     }
 
-    /// Puts a message into the queue, waiting while it is full. Gives it back only where the queue is closed.
+    /// Puts a message into the queue, waiting while it is full. Gives it back only where the queue
+    /// is closed.
     #[inline]
     pub(crate) fn push(&self, message: Message) -> Result<(), Message> {
         match self.try_push(message) {
@@ -298,8 +302,9 @@ impl QueueEnd {
 }
 
 impl Drop for QueueEnd {
-    /// Nobody may wait for a receiver that is gone. After a panic the channel may hold messages still, and keeps them for
-    /// as long as there are senders: whoever waits for the fate of one would wait as long.
+    /// Nobody may wait for a receiver that is gone. After a panic the channel may hold messages
+    /// still, and keeps them for as long as there are senders: whoever waits for the fate of
+    /// one would wait as long.
     fn drop(&mut self) {
         self.close();
         self.make_room();

@@ -6,8 +6,9 @@ use crossbeam_utils::CachePadded;
 
 /// A snapshot of every counter since the opening. Counters only grow, but for those that say "now".
 ///
-/// Each number is exact; they are read one after the other, so that two of them may differ by what happened between.
-/// After `close` they agree: `events_accepted` is `events_journaled + events_rejected` unless events were given back.
+/// Each number is exact; they are read one after the other, so that two of them may differ by what
+/// happened between. After `close` they agree: `events_accepted` is `events_journaled +
+/// events_rejected` unless events were given back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -25,9 +26,11 @@ pub struct Stats {
     pub events_queued: u64,
     /// Bytes in the queue now.
     pub bytes_queued: u64,
-    /// Times a `send` had to wait, or a `try_send` gave its event back, because the queue was full.
+    /// Times a `send` had to wait, or a `try_send` gave its event back, because the queue was
+    /// full.
     pub queue_full: u64,
-    /// Times the rewriter had to wait because every segment of the journal was waiting to be written.
+    /// Times the rewriter had to wait because every segment of the journal was waiting to be
+    /// written.
     pub journal_full: u64,
     /// Bytes of lines written to the CDR file.
     pub bytes_written: u64,
@@ -37,7 +40,8 @@ pub struct Stats {
     pub rejects_bytes_written: u64,
     /// Calls of `write` to either file that wrote something.
     pub writes: u64,
-    /// Calls of `write` (or of what it takes to get a file to write to) that failed; each was tried again.
+    /// Calls of `write` (or of what it takes to get a file to write to) that failed; each was
+    /// tried again.
     pub write_errors: u64,
     /// Calls of `fdatasync`.
     pub syncs: u64,

@@ -165,7 +165,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The flusher may write a line as soon as it is published. Acknowledgements that were handed over
-/// after that were never looked at again when no other line followed: their senders waited for ever.
+/// after that were never looked at again when no other line followed: their senders waited for
+/// ever.
 #[test]
 fn an_acknowledgement_comes_also_where_the_line_is_written_at_once() {
     let directory = tempfile::tempdir().unwrap();

@@ -145,7 +145,8 @@ fn the_file_holds_a_beginning_of_the_lines_and_nothing_else_at_every_moment() {
     for number in 0..20_000 {
         producer.send_slice(body(number).as_bytes()).unwrap();
         if number % 500 == 0 {
-            // The kernel shows a long write page by page, so the end of the last line may be to come.
+            // The kernel shows a long write page by page, so the end of the last line may be to
+            // come.
             assert!(lines(number + 1).starts_with(&cdr(directory.path())));
         }
     }

@@ -1,11 +1,12 @@
-//! A full disk is an error and never a SIGBUS; it loses nothing, and lines go on by themselves once there is space.
+//! A full disk is an error and never a SIGBUS; it loses nothing, and lines go on by themselves once
+//! there is space.
 //!
-//! Without pre-allocated, pre-faulted journal files (on btrfs: without copy-on-write) a store into the journal would end
-//! the process on a full disk. Without the retries of the flusher the lines that came meanwhile would be lost, or the
-//! server would have to be started again.
+//! Without pre-allocated, pre-faulted journal files (on btrfs: without copy-on-write) a store into
+//! the journal would end the process on a full disk. Without the retries of the flusher the lines
+//! that came meanwhile would be lost, or the server would have to be started again.
 //!
-//! `tests/program/faults.rs` looks at the same from the program, where patience ends. This takes root; there is no
-//! longer form: `cargo test --test disk_full`.
+//! `tests/program/faults.rs` looks at the same from the program, where patience ends. This takes
+//! root; there is no longer form: `cargo test --test disk_full`.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
@@ -77,9 +78,9 @@ fn ext4() {
     fill_and_free("ext4", 64);
 }
 
-/// A full btrfs looks for space at the first store into each page, though the page has its block, and takes seconds
-/// over it: the rewriter stands still until there is space, often before a write can fail. Producers do not notice, and
-/// nothing is lost.
+/// A full btrfs looks for space at the first store into each page, though the page has its block,
+/// and takes seconds over it: the rewriter stands still until there is space, often before a write
+/// can fail. Producers do not notice, and nothing is lost.
 #[test]
 fn btrfs() {
     let Some(mount) = Mount::new("btrfs", 256) else { return };

@@ -1,8 +1,8 @@
 //! A forked child that drops its copy of the appender touches nothing.
 //!
-//! After a fork the child has the memory, the mapping and the lock of its parent, but none of its threads. Without a
-//! look at the process id its `Drop` would wait for ever for threads that it does not have, or tell the journal that
-//! all is written.
+//! After a fork the child has the memory, the mapping and the lock of its parent, but none of its
+//! threads. Without a look at the process id its `Drop` would wait for ever for threads that it
+//! does not have, or tell the journal that all is written.
 
 #![expect(unsafe_code, reason = "fork has no safe name")]
 
@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use cdrlog::{Appender, Durability};
 use common::{body, cdr, lines};
 
-/// Forks; the child calls `run` and ends. Gives its exit code, 128 and its signal, or `None` where it hangs.
+/// Forks; the child calls `run` and ends. Gives its exit code, 128 and its signal, or `None` where
+/// it hangs.
 fn in_a_forked_child(run: impl FnOnce()) -> Option<i32> {
-    // SAFETY: the child calls only `run` and `_exit`. `run` takes no lock that another thread may hold; it frees memory,
-    // which glibc keeps possible in the child.
+    // SAFETY: the child calls only `run` and `_exit`. `run` takes no lock that another thread may
+    // hold; it frees memory, which glibc keeps possible in the child.
     let child = unsafe { libc::fork() };
     if child == 0 {
         run();

@@ -1,9 +1,9 @@
-//! What others do to our files is noticed: no line is doubled or torn, none is written where nobody finds it, and
-//! nothing of others is overwritten.
+//! What others do to our files is noticed: no line is doubled or torn, none is written where nobody
+//! finds it, and nothing of others is overwritten.
 //!
-//! Without the look at the file before each write, lines would go on into a file that was removed, as happens to every
-//! logger that logrotate forgot. Without the check of what was opened, they would go into a FIFO that somebody put in
-//! the place of the CDR, and be gone.
+//! Without the look at the file before each write, lines would go on into a file that was removed,
+//! as happens to every logger that logrotate forgot. Without the check of what was opened, they
+//! would go into a FIFO that somebody put in the place of the CDR, and be gone.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
@@ -22,7 +22,8 @@ use cdrlog::{Appender, OpenError, Trouble};
 use common::{body, cdr, files, line, lines};
 use mount::Mount;
 
-/// Sends numbered events at full speed while `disturb` is called ten times; gives how many were sent.
+/// Sends numbered events at full speed while `disturb` is called ten times; gives how many were
+/// sent.
 fn under_load(directory: &Path, mut disturb: impl FnMut(&Path, u32)) -> u64 {
     let appender = Appender::builder(directory)
         .flush_interval(Duration::from_millis(2))
@@ -182,7 +183,8 @@ fn something_else_in_the_place_of_the_cdr_gets_no_line_and_they_wait_until_it_is
     }
 }
 
-/// Opens in a thread of its own: an opening that waits for the other end of a FIFO must not hang the test.
+/// Opens in a thread of its own: an opening that waits for the other end of a FIFO must not hang
+/// the test.
 fn open_within_time(directory: PathBuf) -> Result<Appender, OpenError> {
     let (sender, opened) = mpsc::channel();
     std::thread::spawn(move || {

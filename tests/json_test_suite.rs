@@ -1,5 +1,5 @@
-//! The JSON test suite of Nicolas Seriot (`data/jsontestsuite`, with its licence): `y_` files are JSON, `n_` files are not,
-//! and what is left open by RFC 8259 (`i_`) is decided here.
+//! The JSON test suite of Nicolas Seriot (`data/jsontestsuite`, with its licence): `y_` files are
+//! JSON, `n_` files are not, and what is left open by RFC 8259 (`i_`) is decided here.
 //!
 //! A file is tried as the value of a member, and as the whole body.
 
@@ -10,8 +10,8 @@ use std::path::Path;
 
 use cdrlog::Rewriter;
 
-/// The `i_` files that are accepted: numbers of any size and precision. Everything else left open is rejected: what is not
-/// UTF-8, lone surrogates, byte order marks, 500 nested arrays.
+/// The `i_` files that are accepted: numbers of any size and precision. Everything else left open
+/// is rejected: what is not UTF-8, lone surrogates, byte order marks, 500 nested arrays.
 fn is_accepted(name: &str) -> bool {
     name.starts_with("y_") || name.starts_with("i_number_")
 }
@@ -54,8 +54,9 @@ fn a_value_is_accepted_exactly_where_the_suite_says_so() {
     }
 }
 
-/// None of the files has a root member `event`, so all are rejected; but a fault of the grammar must show as such. With the
-/// member put in, whole texts (trailing bytes, byte order marks, unclosed objects) are tried as they are.
+/// None of the files has a root member `event`, so all are rejected; but a fault of the grammar
+/// must show as such. With the member put in, whole texts (trailing bytes, byte order marks,
+/// unclosed objects) are tried as they are.
 #[test]
 fn a_whole_text_is_accepted_exactly_where_the_suite_says_so() {
     for (name, text) in files() {

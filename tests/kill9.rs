@@ -1,14 +1,16 @@
 //! A process that is killed loses nothing that was journaled, and doubles nothing.
 //!
-//! Without the anchor and the next opening's recovery, up to four megabytes of committed lines would stay behind in
-//! the journal, and a line that the kill cut in the middle of its `write` would stay cut in the CDR for ever.
+//! Without the anchor and the next opening's recovery, up to four megabytes of committed lines
+//! would stay behind in the journal, and a line that the kill cut in the middle of its `write`
+//! would stay cut in the CDR for ever.
 //!
-//! A child (this very program, started again) appends from several threads, each numbering its events, every tenth of
-//! which is no event. It is killed by SIGKILL at a random time and the directory is opened again, over and over. In the
-//! end the CDR must hold for each thread of each round exactly the numbers from 0 up to some last one, each once and in
-//! order, the same for the rejects, and nothing less than what the child was told is written. One more thread sends with
-//! acknowledgements, half of them at `Journaled` and half at `Written`, and says each number that came back: all of those
-//! must be there.
+//! A child (this very program, started again) appends from several threads, each numbering its
+//! events, every tenth of which is no event. It is killed by SIGKILL at a random time and the
+//! directory is opened again, over and over. In the end the CDR must hold for each thread of each
+//! round exactly the numbers from 0 up to some last one, each once and in order, the same for the
+//! rejects, and nothing less than what the child was told is written. One more thread sends with
+//! acknowledgements, half of them at `Journaled` and half at `Written`, and says each number that
+//! came back: all of those must be there.
 //!
 //! The long form: `CDRLOG_KILL9_ROUNDS=300 cargo test --release --test kill9`.
 
@@ -32,7 +34,8 @@ const SENDERS: u64 = 3;
 const ACKED_SENDER: u64 = SENDERS;
 const ACKS_WAITING: usize = 64;
 
-/// The child: appends until it is killed, and says after each flush how far every sender was before it.
+/// The child: appends until it is killed, and says after each flush how far every sender was before
+/// it.
 #[test]
 #[ignore = "the child of the test below; does nothing by itself"]
 fn child() {

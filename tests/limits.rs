@@ -1,11 +1,12 @@
-//! Limits of the process are errors that end when the limit does; a process that is stopped goes on.
+//! Limits of the process are errors that end when the limit does; a process that is stopped goes
+//! on.
 //!
 //! Without the retries a server that once ran out of descriptors would never write again.
 //!
-//! A child (this very program, started again) is given the limits, because they count for the whole process.
-//! `RLIMIT_FSIZE` is the one limit that ends a process: the kernel sends SIGXFSZ, and cdrlog installs no handler, since
-//! signals are the server's own. Where the server ignores the signal, it is an error like a full disk. Either way
-//! nothing that was acknowledged is lost.
+//! A child (this very program, started again) is given the limits, because they count for the whole
+//! process. `RLIMIT_FSIZE` is the one limit that ends a process: the kernel sends SIGXFSZ, and
+//! cdrlog installs no handler, since signals are the server's own. Where the server ignores the
+//! signal, it is an error like a full disk. Either way nothing that was acknowledged is lost.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;

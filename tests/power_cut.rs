@@ -2,12 +2,14 @@
 //!
 //! The model of `src/tests/power_loss.rs` says what a disk may do; ext4 and xfs say what they do.
 //!
-//! A child appends to an image and says each number of which it was told that it is synced. The file
-//! system is shut down under it, without so much as a flush of its log, and all that was only in
-//! memory is gone. The image is mounted again, and the directory opened as after another boot: the
-//! CDR must hold the numbers from 0 to some last one, not below the last that was said. Takes root.
+//! A child appends to an image and says each number of which it was told that it is synced. The
+//! file system is shut down under it, without so much as a flush of its log, and all that was only
+//! in memory is gone. The image is mounted again, and the directory opened as after another boot:
+//! the CDR must hold the numbers from 0 to some last one, not below the last that was said. Takes
+//! root.
 //!
-//! The long form: `CDRLOG_POWER_CUT_ROUNDS=50 cargo test --release --test power_cut -- --nocapture`.
+//! The long form: `CDRLOG_POWER_CUT_ROUNDS=50 cargo test --release --test power_cut --
+//! --nocapture`.
 
 mod boot;
 #[expect(dead_code, reason = "shared by several test files")]

@@ -1,7 +1,8 @@
 //! The next opening finishes what the last process left, whatever it left.
 //!
-//! A copy of the directory of an appender that is at rest is what a kill at that moment leaves. These tests take such
-//! copies, damage them as a kill, a power loss or another program would, and open them.
+//! A copy of the directory of an appender that is at rest is what a kill at that moment leaves.
+//! These tests take such copies, damage them as a kill, a power loss or another program would, and
+//! open them.
 
 mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
@@ -15,7 +16,8 @@ use boot::change_boot_id;
 use cdrlog::{Appender, OpenError};
 use common::{body, cdr, files, line, lines, rejects};
 
-/// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in the journal.
+/// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
+/// the journal.
 fn killed(written: u64, journaled: u64) -> tempfile::TempDir {
     let original = tempfile::tempdir().unwrap();
     let appender =

@@ -1,7 +1,7 @@
 //! A new file is begun on the end of a line, and no line is lost, doubled or split by it.
 //!
-//! Without care, the line that crosses the limit would be half in one file and half in the next, and
-//! a kill between the two files would lose or double what was being written.
+//! Without care, the line that crosses the limit would be half in one file and half in the next,
+//! and a kill between the two files would lose or double what was being written.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
@@ -88,7 +88,8 @@ fn acknowledgements_name_the_file_that_the_line_is_in() {
 #[test]
 fn a_kill_around_a_rotation_neither_loses_nor_doubles_a_line() {
     let original = tempfile::tempdir().unwrap();
-    // Nothing is written but by `flush`, so that a copy of the directory is what it is at one moment.
+    // Nothing is written but by `flush`, so that a copy of the directory is what it is at one
+    // moment.
     let minute = Duration::from_secs(60);
     let options = Appender::builder(&original).rotate_bytes(2000).flush_interval(minute);
     let appender = options.open().unwrap();

@@ -1,9 +1,11 @@
-//! Hours at full speed cost no more than seconds: memory, descriptors and mappings stay as they are.
+//! Hours at full speed cost no more than seconds: memory, descriptors and mappings stay as they
+//! are.
 //!
-//! Without the return of segments, of places in the queue and of chunks of slices, a server would run out of memory or
-//! of descriptors after days, and no short test would say so.
+//! Without the return of segments, of places in the queue and of chunks of slices, a server would
+//! run out of memory or of descriptors after days, and no short test would say so.
 //!
-//! There is no rotation yet, so the file grows; every second it is moved away and removed, as logrotate would.
+//! There is no rotation yet, so the file grows; every second it is moved away and removed, as
+//! logrotate would.
 //!
 //! The long form: `CDRLOG_SOAK_SECONDS=600 cargo test --release --test soak -- --nocapture`.
 
@@ -45,7 +47,8 @@ fn count_lines(path: &Path) -> u64 {
     BufReader::new(fs::File::open(path).unwrap()).split(b'\n').count() as u64
 }
 
-/// Moves the file away; counts and removes what was moved the time before, to which nothing is written any more.
+/// Moves the file away; counts and removes what was moved the time before, to which nothing is
+/// written any more.
 fn rotate(directory: &Path, cdr_path: &Path) -> u64 {
     let moved = files(directory, "moved");
     let lines = moved.iter().map(|path| count_lines(path)).sum();

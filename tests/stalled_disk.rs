@@ -1,13 +1,15 @@
 //! A disk that stands still stops neither the producers nor the memory of the server.
 //!
-//! Without the ring and the bounded queue a media server would wait in `write` for a disk that throttles, or a file
-//! system that is frozen for a snapshot, or would keep all events of that time in memory.
+//! Without the ring and the bounded queue a media server would wait in `write` for a disk that
+//! throttles, or a file system that is frozen for a snapshot, or would keep all events of that time
+//! in memory.
 //!
-//! `fsfreeze` stops an ext4 image for some seconds while a producer tries to send at full speed. 999 of 1000 tries must
-//! return within a millisecond, memory must stay within the bound of the queue, and every event that was taken must
-//! be there after the thaw. Takes root.
+//! `fsfreeze` stops an ext4 image for some seconds while a producer tries to send at full speed.
+//! 999 of 1000 tries must return within a millisecond, memory must stay within the bound of the
+//! queue, and every event that was taken must be there after the thaw. Takes root.
 //!
-//! The long form: `CDRLOG_STALL_SECONDS=30 cargo test --release --test stalled_disk -- --nocapture`.
+//! The long form: `CDRLOG_STALL_SECONDS=30 cargo test --release --test stalled_disk --
+//! --nocapture`.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;

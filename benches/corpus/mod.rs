@@ -1,7 +1,9 @@
-//! The events that benches run on: thousands of distinct ones, made from `tests/data` in the mix of a busy server.
+//! The events that benches run on: thousands of distinct ones, made from `tests/data` in the mix of
+//! a busy server.
 //!
-//! Each is a body of the data in which identifiers, times, numbers, names, addresses and messages are drawn anew, so that
-//! no predictor and no cache learns them. The seed is fixed: every run and every machine has the same bytes.
+//! Each is a body of the data in which identifiers, times, numbers, names, addresses and messages
+//! are drawn anew, so that no predictor and no cache learns them. The seed is fixed: every run and
+//! every machine has the same bytes.
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each bench needs a part of it")]
 
@@ -12,8 +14,8 @@ const WEBHOOKS: &str = include_str!("../../tests/data/webhooks.jsonl");
 /// How many events the corpus has.
 pub const EVENTS: usize = 4096;
 
-/// Kinds of events and how many of a thousand are of that kind. A call is mostly people coming and going, the
-/// connections they make, and what they say.
+/// Kinds of events and how many of a thousand are of that kind. A call is mostly people coming and
+/// going, the connections they make, and what they say.
 const MIX: &[(&str, u64)] = &[
     ("sessionCreated", 90),
     ("sessionDestroyed", 90),
@@ -198,7 +200,8 @@ fn vary(template: &str, random: &mut Random) -> String {
     varied
 }
 
-/// Draws one run of letters and digits anew: a number, an identifier (it has both), or a word, which stays.
+/// Draws one run of letters and digits anew: a number, an identifier (it has both), or a word,
+/// which stays.
 fn vary_run(run: &str, is_value: bool, varied: &mut String, random: &mut Random) {
     let is_number = run.bytes().all(|byte| byte.is_ascii_digit());
     let is_identifier = run.len() >= 8 && run.bytes().any(|byte| byte.is_ascii_digit());

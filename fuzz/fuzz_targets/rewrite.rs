@@ -1,4 +1,5 @@
-//! Any bytes: each implementation accepts or rejects exactly as the reference says, with the reference's line.
+//! Any bytes: each implementation accepts or rejects exactly as the reference says, with the
+//! reference's line.
 
 #![no_main]
 

@@ -1,6 +1,8 @@
-//! Trees of JSON, printed with any blanks, escapes and place of `event`: what random bytes rarely are.
+//! Trees of JSON, printed with any blanks, escapes and place of `event`: what random bytes rarely
+//! are.
 //!
-//! All are events unless the input says to break one byte, so that the depths of acceptance are reached from the start.
+//! All are events unless the input says to break one byte, so that the depths of acceptance are
+//! reached from the start.
 
 #![no_main]
 
@@ -9,15 +11,41 @@ mod reference;
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};
 
-const BLANKS: [&str; 8] = ["", "", "", " ", "\n", "\r\n", "\t \t", "                                   "];
+const BLANKS: [&str; 8] =
+    ["", "", "", " ", "\n", "\r\n", "\t \t", "                                   "];
 
 const PIECES: [&str; 16] = [
-    "a", "event", "0123456789abcdef0123456789abcdef", "{", "}", "[1]", ":", ",", "\\\"", "\\\\", "\\/\\b\\f\\n\\r\\t",
-    "\\u0065", "\\ud83d\\ude00", "\u{e9}", "\u{1f600}", "",
+    "a",
+    "event",
+    "0123456789abcdef0123456789abcdef",
+    "{",
+    "}",
+    "[1]",
+    ":",
+    ",",
+    "\\\"",
+    "\\\\",
+    "\\/\\b\\f\\n\\r\\t",
+    "\\u0065",
+    "\\ud83d\\ude00",
+    "\u{e9}",
+    "\u{1f600}",
+    "",
 ];
 
 const SCALARS: [&str; 12] = [
-    "true", "false", "null", "0", "-0", "7", "1700000000123", "-12.5e+3", "0.0", "1E400", "0e-1", "98765432109876543210.5",
+    "true",
+    "false",
+    "null",
+    "0",
+    "-0",
+    "7",
+    "1700000000123",
+    "-12.5e+3",
+    "0.0",
+    "1E400",
+    "0e-1",
+    "98765432109876543210.5",
 ];
 
 const EVENT_KEYS: [&str; 4] = ["event", "event", "event", "\\u0065vent"];
@@ -50,7 +78,11 @@ impl<'a> Arbitrary<'a> for Body {
             blanks(input, &mut text)?;
             text.push(':');
             blanks(input, &mut text)?;
-            if member == event { string(input, &mut text, "n")? } else { value(input, &mut text, 0)? }
+            if member == event {
+                string(input, &mut text, "n")?
+            } else {
+                value(input, &mut text, 0)?
+            }
             blanks(input, &mut text)?;
         }
         text.push('}');

@@ -21,8 +21,9 @@ const EVENT_BYTES_LIMIT: i64 = 1 << 30;
 
 /// Append WebHook bodies, one a line, to the CDR of a directory
 ///
-/// Bodies that are no events go to the rejects file of the directory, whole and with the reason, and the exit code is 3.
-/// Empty lines are skipped. What a killed run left unfinished is finished by the next one, whoever it is.
+/// Bodies that are no events go to the rejects file of the directory, whole and with the reason,
+/// and the exit code is 3. Empty lines are skipped. What a killed run left unfinished is finished
+/// by the next one, whoever it is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -104,7 +105,8 @@ impl Append {
         if self.files.is_empty() {
             self.files.push(PathBuf::from("-"));
         }
-        // Before anything is appended, so that the same command may be given again once the file is there.
+        // Before anything is appended, so that the same command may be given again once the file is
+        // there.
         let bytes_total = total_bytes(&self.files)?;
         let appender = self.open()?;
         if !appender.recovery().is_nothing() {
@@ -225,7 +227,8 @@ fn append_file(
     }
 }
 
-/// The length of all files, unless one of them is no regular file. An error where one cannot be opened.
+/// The length of all files, unless one of them is no regular file. An error where one cannot be
+/// opened.
 fn total_bytes(paths: &[PathBuf]) -> Result<Option<u64>, Box<dyn Error>> {
     let mut total = Some(0);
     for path in paths {

@@ -5,14 +5,14 @@ use std::io::{self, Read};
 /// What is read at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// The smallest piece of a line that is handed on in pieces, so that memory stays bounded: a line of twice as much. It is
-/// more where events may be larger.
+/// The smallest piece of a line that is handed on in pieces, so that memory stays bounded: a line
+/// of twice as much. It is more where events may be larger.
 const PIECE_BYTES_MIN: usize = 32 << 20;
 
 /// The lines of a source, without their line ends. Empty lines are left out.
 ///
-/// A line far above any event comes in pieces. Each of them, the last one too, is larger than any event, so that they are
-/// rejected, whole, one by one, and none of them is taken for an event.
+/// A line far above any event comes in pieces. Each of them, the last one too, is larger than any
+/// event, so that they are rejected, whole, one by one, and none of them is taken for an event.
 pub(super) struct Bodies<R> {
     source: R,
     block: Vec<u8>,
@@ -23,7 +23,8 @@ pub(super) struct Bodies<R> {
 
 impl<R: Read> Bodies<R> {
     pub(super) fn new(source: R, event_bytes_max: usize) -> Self {
-        // One byte more than an event, and one for the carriage return that is taken off at the end.
+        // One byte more than an event, and one for the carriage return that is taken off at the
+        // end.
         Self::with_sizes(source, BLOCK_BYTES, PIECE_BYTES_MIN.max(event_bytes_max + 2))
     }
 
@@ -35,8 +36,9 @@ impl<R: Read> Bodies<R> {
         2 * self.piece_bytes_min
     }
 
-    /// Reads a block and hands every line that ends in it to `take`, until that fails. Gives how many bytes were read;
-    /// 0 at the end of the source, after the last line was handed on even if nothing ends it.
+    /// Reads a block and hands every line that ends in it to `take`, until that fails. Gives how
+    /// many bytes were read; 0 at the end of the source, after the last line was handed on even
+    /// if nothing ends it.
     pub(super) fn next_block<E: From<io::Error>>(
         &mut self,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,

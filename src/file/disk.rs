@@ -1,6 +1,8 @@
-//! Every call that touches the file system goes through a [`Disk`], each with its path in the error.
+//! Every call that touches the file system goes through a [`Disk`], each with its path in the
+//! error.
 //!
-//! That is also the seam for tests: a [`Watcher`] sees every call before it is made and may let it fail.
+//! That is also the seam for tests: a [`Watcher`] sees every call before it is made and may let it
+//! fail.
 
 use std::fmt;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
@@ -33,7 +35,8 @@ pub(crate) type DiskResult<T> = Result<T, DiskError>;
 
 /// Sees every call to the file system before it is made.
 pub(crate) trait Watcher: Send + Sync {
-    /// `action` is the word that an error would have: "write", "sync". An error is returned instead of the call.
+    /// `action` is the word that an error would have: "write", "sync". An error is returned instead
+    /// of the call.
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()>;
 
     /// The call was made and went well.

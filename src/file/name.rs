@@ -1,4 +1,5 @@
-//! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own pattern.
+//! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own
+//! pattern.
 
 use std::path::Path;
 
@@ -15,8 +16,9 @@ const STAMP_FORMAT: &str = "%Y-%m-%d_%H-%M-%S";
 
 /// The date and time in the names of the files of one opening, to the second.
 ///
-/// Names sort in the order in which the files were written: a stamp lies at least a second behind every one that is
-/// in the directory already, also when two processes start in the same second and when the clock was set back.
+/// Names sort in the order in which the files were written: a stamp lies at least a second behind
+/// every one that is in the directory already, also when two processes start in the same second and
+/// when the clock was set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(DateTime);
 

@@ -1,8 +1,9 @@
 //! The flusher thread: writes what the journal holds to the files, and syncs them.
 //!
-//! It is idle until there is something to write, then lets it gather until a segment is full or the time is up, and
-//! writes whole lines. A write that fails is tried again, later and later; nothing is lost, because the segments are
-//! not given back until they are written. A sync that fails is never tried again.
+//! It is idle until there is something to write, then lets it gather until a segment is full or the
+//! time is up, and writes whole lines. A write that fails is tried again, later and later; nothing
+//! is lost, because the segments are not given back until they are written. A sync that fails is
+//! never tried again.
 
 mod acks;
 mod policy;
@@ -120,8 +121,8 @@ impl Flusher {
         self.pipeline.flusher_bell.attach();
         let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
         loop {
-            // Looked up before anything is taken or written: what the rewriter did before it ended is
-            // then done below.
+            // Looked up before anything is taken or written: what the rewriter did before it ended
+            // is then done below.
             let last_round = self.pipeline.rewriter_has_ended();
             self.requests.append(&mut self.pipeline.take_requests());
             self.lines.take_acks(&self.pipeline);
@@ -313,8 +314,9 @@ impl Flusher {
         self.failing.is_none() && (self.lines.segment_is_full() || self.rejects.segment_is_full())
     }
 
-    /// Everything is written. The next opening has nothing to do, unless a sync failed, or the rewriter panicked: what
-    /// it had journaled and not published is found by that opening only.
+    /// Everything is written. The next opening has nothing to do, unless a sync failed, or the
+    /// rewriter panicked: what it had journaled and not published is found by that opening
+    /// only.
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
             None if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
@@ -337,7 +339,8 @@ impl Flusher {
         }
         self.lines.take_acks(&self.pipeline);
         self.lines.acks().fail_all(&failure);
-        // Shortening needs no space. Where it fails all the same, the next opening completes the line in place.
+        // Shortening needs no space. Where it fails all the same, the next opening completes the
+        // line in place.
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);
         self.sync();

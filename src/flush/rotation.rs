@@ -48,9 +48,9 @@ impl Rotation {
         self.daily && self.calendar.is_another_day(&self.day)
     }
 
-    /// How much of `pending` goes to a file of `file_bytes` bytes: whole lines, as many as fit; all of
-    /// it where there is no limit. The first line alone where the file is empty. 0 says that a new
-    /// file is to be begun.
+    /// How much of `pending` goes to a file of `file_bytes` bytes: whole lines, as many as fit; all
+    /// of it where there is no limit. The first line alone where the file is empty. 0 says that
+    /// a new file is to be begun.
     pub(crate) fn share(&self, file_bytes: u64, pending: &[u8]) -> usize {
         let Some(bytes_max) = self.bytes_max else { return pending.len() };
         let room = bytes_max.saturating_sub(file_bytes);

@@ -23,7 +23,8 @@ pub(crate) struct Sink {
     file: Option<LogFile>,
     /// The position up to which a sync said that the stream is on the disk.
     synced: u64,
-    /// The offset in the file before which nothing is ours to cut: its length when it was anchored.
+    /// The offset in the file before which nothing is ours to cut: its length when it was
+    /// anchored.
     anchored_bytes: u64,
     /// The first sync that failed: there is no other one after it.
     sync_failure: Option<FlushError>,
@@ -78,8 +79,8 @@ impl Sink {
             position: self.end.position(),
         };
         control.set_anchor(self.stream, &anchor)?;
-        // Before the first byte: after a power loss, the file of an anchor that was lost would not be
-        // looked at. A failure is one of a sync like any other.
+        // Before the first byte: after a power loss, the file of an anchor that was lost would not
+        // be looked at. A failure is one of a sync like any other.
         if let Err(error) = control.sync() {
             self.sync_failure.get_or_insert(FlushError::sync(error));
         }
@@ -115,19 +116,20 @@ impl Sink {
             control.set_written(self.stream, self.end.position());
             counters.writes.add_alone(1);
             self.count_written(counters, written as u64);
-            // The rewriter hands an acknowledgement over before it publishes the line, so those of all
-            // lines that were pending are there now.
+            // The rewriter hands an acknowledgement over before it publishes the line, so those of
+            // all lines that were pending are there now.
             self.take_acks(pipeline);
             self.acks.note_written(self.end.position(), self.place.as_ref());
-            // A segment that was read to its end is given back at once: the rewriter may wait for it.
+            // A segment that was read to its end is given back at once: the rewriter may wait for
+            // it.
             self.end.pending();
             pipeline.rewriter_bell.ring_if_idle();
         }
         Ok(())
     }
 
-    /// How much of what is pending goes to the open file; 0 where it is time for another one. A line
-    /// that was written in part is completed first.
+    /// How much of what is pending goes to the open file; 0 where it is time for another one. A
+    /// line that was written in part is completed first.
     fn share_of_file(&mut self) -> usize {
         let file_bytes = self.file.as_ref().map_or(0, LogFile::bytes);
         let in_a_line = self.end.unfinished_line_bytes() > 0;
@@ -141,9 +143,9 @@ impl Sink {
         }
     }
 
-    /// Begins a new file, with the next line at once or (rejects) when there is one. The old file is
-    /// synced first: a later sync would only be one of the new file. An old file that nothing was
-    /// written to is removed.
+    /// Begins a new file, with the next line at once or (rejects) when there is one. The old file
+    /// is synced first: a later sync would only be one of the new file. An old file that
+    /// nothing was written to is removed.
     pub(crate) fn rotate(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
@@ -225,8 +227,9 @@ impl Sink {
         self.anchor_to(file, control, pipeline)
     }
 
-    /// Makes what was written survive a power loss. The only place where a file of lines is synced; after a failure it
-    /// is not tried again, because the second try would succeed with the lines gone.
+    /// Makes what was written survive a power loss. The only place where a file of lines is synced;
+    /// after a failure it is not tried again, because the second try would succeed with the
+    /// lines gone.
     pub(crate) fn sync(
         &mut self,
         control: &Control,
@@ -258,8 +261,8 @@ impl Sink {
         self.sync_failure.as_ref()
     }
 
-    /// Writing was given up: takes back a line that was written in part, so that the file holds whole lines. The
-    /// journal still has it.
+    /// Writing was given up: takes back a line that was written in part, so that the file holds
+    /// whole lines. The journal still has it.
     pub(crate) fn cut_to_line(&mut self, control: &Control) -> DiskResult<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
         let cut = file.cut_to_line(self.anchored_bytes)?;

@@ -22,7 +22,8 @@ pub enum Trouble {
     },
     /// A sync failed. It is told once, because nothing will be synced any more.
     SyncFailed(FlushError),
-    /// Others truncated, moved or removed the file, or wrote to it. Lines go on in the file of this name.
+    /// Others truncated, moved or removed the file, or wrote to it. Lines go on in the file of this
+    /// name.
     ChangedByOthers(PathBuf),
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),

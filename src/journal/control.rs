@@ -16,10 +16,11 @@
 //!   2560    512           anchor, slot 1
 //! ```
 //!
-//! An *anchor* is (file name, length of the file, position in the stream) at one moment. From there on offset and
-//! position move together, so the length of the file alone says what was written to it, even after a write that was cut
-//! in the middle of a line. A new anchor goes to the slot that is not in use, its checksum with it, so that a process
-//! killed between any two stores leaves the old one or the new one.
+//! An *anchor* is (file name, length of the file, position in the stream) at one moment. From there
+//! on offset and position move together, so the length of the file alone says what was written to
+//! it, even after a write that was cut in the middle of a line. A new anchor goes to the slot that
+//! is not in use, its checksum with it, so that a process killed between any two stores leaves the
+//! old one or the new one.
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
@@ -144,7 +145,8 @@ fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamSta
             state.anchor = Some(anchor);
         }
     }
-    // One torn slot is a process killed while it moved its first anchor: nothing lies behind that one yet.
+    // One torn slot is a process killed while it moved its first anchor: nothing lies behind that
+    // one yet.
     if used_slots == 2 && state.anchor.is_none() { Err(ControlFault::Anchor) } else { Ok(state) }
 }
 

@@ -108,7 +108,8 @@ impl Folder {
         }
     }
 
-    /// The segments of a stream that hold anything, whatever opening they are of, in the order of their positions.
+    /// The segments of a stream that hold anything, whatever opening they are of, in the order of
+    /// their positions.
     pub(super) fn segments(
         &self,
         stream: Stream,
@@ -137,7 +138,8 @@ impl Folder {
         let epoch = now.max(last_epoch + 1);
         let lines = self.create_ring(Stream::Lines, options, epoch)?;
         let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
-        // The control file comes last and at once: before it, the old one still says that there is nothing to do.
+        // The control file comes last and at once: before it, the old one still says that there is
+        // nothing to do.
         let path = self.control_path();
         let file = self.disk.replace(&path, &control::fresh_page(epoch, disk::boot_id()))?;
         let control = Control::map(file)?;

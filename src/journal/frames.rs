@@ -1,13 +1,13 @@
 //! Frames: which bytes of a segment can be believed after a power loss.
 //!
-//! The pages of a segment reach the disk in any order, each in whatever state it had when the kernel
-//! wrote it, next to bytes of an earlier use of the segment. A *frame* is a range of the data area
-//! and its checksum, noted in the header page before the range is written to the file. The checksum
-//! begins with the epoch, the sequence number and the start of the segment, so that the bytes and
-//! the notes of an earlier use do not fit.
+//! The pages of a segment reach the disk in any order, each in whatever state it had when the
+//! kernel wrote it, next to bytes of an earlier use of the segment. A *frame* is a range of the
+//! data area and its checksum, noted in the header page before the range is written to the file.
+//! The checksum begins with the epoch, the sequence number and the start of the segment, so that
+//! the bytes and the notes of an earlier use do not fit.
 //!
-//! The table has room for 496 frames. A segment that is filled by more flushes than that, as a quiet
-//! server does, has its last frame grow.
+//! The table has room for 496 frames. A segment that is filled by more flushes than that, as a
+//! quiet server does, has its last frame grow.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! Memory shared with a file: the one place that touches mapped bytes.
 //!
-//! A [`Mapping`] hands out byte slices by `unsafe` calls whose callers promise who owns which range; `ring.rs` is the
-//! only caller that slices, and keeps that promise by the hand-shake of `progress.rs`. Single counters go through
-//! atomics and need no promise.
+//! A [`Mapping`] hands out byte slices by `unsafe` calls whose callers promise who owns which
+//! range; `ring.rs` is the only caller that slices, and keeps that promise by the hand-shake of
+//! `progress.rs`. Single counters go through atomics and need no promise.
 
 #![expect(unsafe_code, reason = "slices over memory that a file shares")]
 
@@ -17,8 +17,9 @@ use crate::file::disk::DiskResult;
 
 /// A writable shared mapping of a whole file.
 ///
-/// Another process that writes to the file would change the bytes under our references; one that shortens it would
-/// end us by SIGBUS. The files are therefore private to their folder, which is locked, and never shortened by us.
+/// Another process that writes to the file would change the bytes under our references; one that
+/// shortens it would end us by SIGBUS. The files are therefore private to their folder, which is
+/// locked, and never shortened by us.
 pub(crate) struct Mapping {
     memory: Memory,
     len: usize,
@@ -31,16 +32,19 @@ enum Memory {
     Plain(*mut u64),
 }
 
-// SAFETY: the memory is owned by the mapping, and every access to it is either atomic or goes through `slice` and
-// `slice_mut`, whose callers promise that no range is written by one thread while another one uses it.
+// SAFETY: the memory is owned by the mapping, and every access to it is either atomic or goes
+// through `slice` and `slice_mut`, whose callers promise that no range is written by one thread
+// while another one uses it.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `len` bytes of `file`, which must already be allocated, and faults every page in for writing.
+    /// Maps the first `len` bytes of `file`, which must already be allocated, and faults every page
+    /// in for writing.
     ///
-    /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and not a SIGBUS later.
+    /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and
+    /// not a SIGBUS later.
     pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
         file.call("map", |file| {
             if file.metadata()?.len() < len as u64 {
@@ -82,8 +86,8 @@ impl Mapping {
     ///
     /// # Panics
     ///
-    /// None for the offsets of `layout.rs`: they are multiples of eight inside the first page. Others are refused by
-    /// an assertion of the compiled constant.
+    /// None for the offsets of `layout.rs`: they are multiples of eight inside the first page.
+    /// Others are refused by an assertion of the compiled constant.
     fn counter(&self, offset: usize) -> &AtomicU64 {
         debug_assert!(
             offset.is_multiple_of(8) && offset + 8 <= self.len,
@@ -91,13 +95,14 @@ impl Mapping {
         );
         let offset = (offset & !7).min(self.len - 8);
         let pointer = self.base().wrapping_add(offset).cast::<u64>();
-        // SAFETY: the eight bytes lie inside the mapping and are aligned (its base is aligned to eight, the offset is
-        // a multiple of eight), live as long as `self`, and no slice is ever made over the first page.
+        // SAFETY: the eight bytes lie inside the mapping and are aligned (its base is aligned to
+        // eight, the offset is a multiple of eight), live as long as `self`, and no slice
+        // is ever made over the first page.
         unsafe { AtomicU64::from_ptr(pointer) }
     }
 
-    /// Stores a counter. Program order with the stores before it is kept, which is all that a killed process needs:
-    /// what it stored before it died is in the page cache.
+    /// Stores a counter. Program order with the stores before it is kept, which is all that a
+    /// killed process needs: what it stored before it died is in the page cache.
     pub(crate) fn store_u64(&self, offset: usize, value: u64) {
         #[cfg(test)]
         crate::tests::step::take();
@@ -112,7 +117,8 @@ impl Mapping {
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[u8] {
         debug_assert!(range.end <= self.len, "slice outside of the mapping");
         match self.address(&range) {
-            // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to it meanwhile.
+            // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to
+            // it meanwhile.
             Some(pointer) => unsafe { std::slice::from_raw_parts(pointer, range.len()) },
             None => &[],
         }
@@ -127,7 +133,8 @@ impl Mapping {
     pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [u8] {
         debug_assert!(range.end <= self.len, "slice outside of the mapping");
         match self.address(&range) {
-            // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody else.
+            // SAFETY: the range lies inside the mapping; the caller promises that it is used by
+            // nobody else.
             Some(pointer) => unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) },
             None => &mut [],
         }

@@ -1,7 +1,7 @@
 //! The journal: what was committed in it outlives the process.
 //!
-//! Two streams run through it, each in a ring of segments of its own: the lines of the CDR, and the records of rejected
-//! bodies. Both are streams of bytes; whole lines are committed at once.
+//! Two streams run through it, each in a ring of segments of its own: the lines of the CDR, and the
+//! records of rejected bodies. Both are streams of bytes; whole lines are committed at once.
 //!
 //! ```text
 //! <dir>/.cdrlog/lock                     one writer a directory

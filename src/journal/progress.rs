@@ -1,22 +1,23 @@
 //! The hand-shake between the two ends of a ring of segments.
 //!
-//! Positions are bytes of the stream, counted from the first one ever journaled; they only grow. Sequence numbers count
-//! segments; segment `s` uses slot `s % segment_count`.
+//! Positions are bytes of the stream, counted from the first one ever journaled; they only grow.
+//! Sequence numbers count segments; segment `s` uses slot `s % segment_count`.
 //!
 //! - The write end fills segment `s` and *publishes* the position up to which its bytes are final.
-//! - When the next line does not fit, it *ends* `s` at its position, waits until slot `(s + 1) % segment_count` is
-//!   free, *begins* `s + 1` there and goes on.
-//! - The read end takes published bytes, never beyond the end of its segment, and *releases* a segment when it stands
-//!   at its end.
+//! - When the next line does not fit, it *ends* `s` at its position, waits until slot `(s + 1) %
+//!   segment_count` is free, *begins* `s + 1` there and goes on.
+//! - The read end takes published bytes, never beyond the end of its segment, and *releases* a
+//!   segment when it stands at its end.
 //!
-//! A byte has therefore one owner at any time: the write end until it is published, the read end until its segment is
-//! released, then the write end again.
+//! A byte has therefore one owner at any time: the write end until it is published, the read end
+//! until its segment is released, then the write end again.
 
 use crossbeam_utils::CachePadded;
 
 use crate::loom::sync::atomic::{AtomicU64, Ordering};
 
-/// The end of a segment that is still being filled. No stream gets that long: at 10 GB/s it takes 58 years.
+/// The end of a segment that is still being filled. No stream gets that long: at 10 GB/s it takes
+/// 58 years.
 const OPEN: u64 = u64::MAX;
 
 pub(crate) struct Progress {
@@ -50,7 +51,8 @@ impl Progress {
 
     // ===== the write end =====
 
-    /// Everything before `position` is final. Pairs with the load in [`published`](Self::published).
+    /// Everything before `position` is final. Pairs with the load in
+    /// [`published`](Self::published).
     pub(crate) fn publish(&self, position: u64) {
         self.published.store(position, Ordering::Release);
     }
@@ -64,13 +66,15 @@ impl Progress {
 
     /// Takes the slot of segment `sequence` if it is free: its last segment was released.
     pub(crate) fn begin_segment(&self, sequence: u64) -> bool {
-        // Acquire: what the read end did with the slot's bytes is over before the write end stores into them.
+        // Acquire: what the read end did with the slot's bytes is over before the write end stores
+        // into them.
         let free = self.released.load(Ordering::Acquire).saturating_add(self.ends.len() as u64);
         if sequence >= free {
             return false;
         }
         if let Some(end) = self.end(sequence) {
-            // Seen by the read end before any byte of the segment is: both are ordered by `publish`.
+            // Seen by the read end before any byte of the segment is: both are ordered by
+            // `publish`.
             end.store(OPEN, Ordering::Relaxed);
         }
         true
@@ -85,8 +89,8 @@ impl Progress {
 
     /// Where segment `sequence`, begun at `start`, ended; `None` while it is being filled.
     ///
-    /// A segment is never empty when it ends. An end that is not behind `start` is the one of the slot's last segment,
-    /// and says that the write end has not begun this one.
+    /// A segment is never empty when it ends. An end that is not behind `start` is the one of the
+    /// slot's last segment, and says that the write end has not begun this one.
     pub(crate) fn segment_end(&self, sequence: u64, start: u64) -> Option<u64> {
         let end = self.end(sequence)?.load(Ordering::Acquire);
         (end != OPEN && end > start).then_some(end)

@@ -1,14 +1,16 @@
 //! What the next opening does after a process that did not close.
 //!
-//! The process was killed, the kernel lives on: every store of the process is in the page cache, so the segments hold
-//! exactly what was committed, and the length of the file says how much of it was written. The rest is appended.
+//! The process was killed, the kernel lives on: every store of the process is in the page cache, so
+//! the segments hold exactly what was committed, and the length of the file says how much of it was
+//! written. The rest is appended.
 //!
-//! The kernel died too (another boot id): pages may be missing or stale. What the last sync covered is whole; behind
-//! it, the file is kept up to the first line that is not whole, and what follows goes to a `.torn` file. Of the journal,
-//! only what its frames vouch for is appended.
+//! The kernel died too (another boot id): pages may be missing or stale. What the last sync covered
+//! is whole; behind it, the file is kept up to the first line that is not whole, and what follows
+//! goes to a `.torn` file. Of the journal, only what its frames vouch for is appended.
 //!
-//! Everything is read by `pread`: a bad sector is then an error and not a SIGBUS. Recovery may be killed at any point
-//! and begun again: before the file grows by anything that its length does not explain, the anchor is moved.
+//! Everything is read by `pread`: a bad sector is then an error and not a SIGBUS. Recovery may be
+//! killed at any point and begun again: before the file grows by anything that its length does not
+//! explain, the anchor is moved.
 
 use std::fmt;
 use std::io;
@@ -26,9 +28,9 @@ use crate::rewrite;
 /// How much is copied at once.
 const COPY_BYTES: usize = 256 << 10;
 
-/// What ends a record that was cut. A record larger than a segment is committed in parts; where the process was killed
-/// between two of them, its body was still only in memory, and the record is closed so that the file holds whole lines.
-/// A record is always cut inside the string of its body.
+/// What ends a record that was cut. A record larger than a segment is committed in parts; where the
+/// process was killed between two of them, its body was still only in memory, and the record is
+/// closed so that the file holds whole lines. A record is always cut inside the string of its body.
 const CUT_RECORD_END: &[u8] = b"\",\"cut\":true}\n";
 
 /// What opening a directory had to repair. The default value: nothing.
@@ -47,8 +49,8 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Where those bytes are kept.
     pub torn_files: Vec<PathBuf>,
-    /// Files that others truncated, removed or appended to: their length says nothing, the last written position that
-    /// was noted was believed instead.
+    /// Files that others truncated, removed or appended to: their length says nothing, the last
+    /// written position that was noted was believed instead.
     pub changed_by_others: Vec<PathBuf>,
 }
 
@@ -84,8 +86,8 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// Finishes what the last process left in the journal of `directory`. A file that is missing is made anew with the
-/// names of `stamp`.
+/// Finishes what the last process left in the journal of `directory`. A file that is missing is
+/// made anew with the names of `stamp`.
 pub(crate) fn recover(
     directory: &Path,
     folder: &Folder,
@@ -112,7 +114,8 @@ pub(crate) fn recover(
     Ok(session.recovery)
 }
 
-/// Segments that hold something without a control file to say where it belongs: not ours to throw away.
+/// Segments that hold something without a control file to say where it belongs: not ours to throw
+/// away.
 fn refuse_orphans(folder: &Folder) -> Result<(), JournalError> {
     for stream in Stream::ALL {
         if let Some((file, _)) = folder.segments(stream)?.into_iter().next() {
@@ -156,8 +159,9 @@ impl Session<'_> {
         self.control.set_anchor(stream, &anchor)?;
         let copied = copy_segments(&segments, written, cut_record, &mut file);
         if copied.is_err() {
-            // A full disk, most of the time: readers are left whole lines. What is cut is copied again by the next
-            // opening; where shortening fails too, that one completes the line in place.
+            // A full disk, most of the time: readers are left whole lines. What is cut is copied
+            // again by the next opening; where shortening fails too, that one completes
+            // the line in place.
             let _ = file.cut_to_line(anchor.file_bytes);
         }
         copied?;
@@ -177,9 +181,9 @@ impl Session<'_> {
 
     /// The position up to which the stream is in its file.
     ///
-    /// The length of the file knows best, unless others changed it: it is then less than what was noted after the last
-    /// write, and the note is believed. It is behind the end of the stream where the end of a cut record, or something
-    /// of others, follows.
+    /// The length of the file knows best, unless others changed it: it is then less than what was
+    /// noted after the last write, and the note is believed. It is behind the end of the stream
+    /// where the end of a cut record, or something of others, follows.
     fn written_position(&mut self, state: &StreamState, file: Option<&LogFile>) -> u64 {
         let Some(anchor) = &state.anchor else { return state.written };
         let Some(file) = file else {

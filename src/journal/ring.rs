@@ -1,7 +1,8 @@
 //! A ring of segments with one write end and one read end.
 //!
-//! The write end belongs to the rewriter thread, the read end to the flusher thread. Neither ever waits for the other:
-//! [`WriteEnd::ensure_room`] says no where the ring is full, [`ReadEnd::pending`] is empty where nothing is new.
+//! The write end belongs to the rewriter thread, the read end to the flusher thread. Neither ever
+//! waits for the other: [`WriteEnd::ensure_room`] says no where the ring is full,
+//! [`ReadEnd::pending`] is empty where nothing is new.
 
 #![expect(unsafe_code, reason = "the two ends slice the same mapping")]
 
@@ -28,7 +29,8 @@ impl Ring {
     }
 }
 
-/// The two ends of a ring over `segments`, the first of which is `sequence` of its stream and begins at `position`.
+/// The two ends of a ring over `segments`, the first of which is `sequence` of its stream and
+/// begins at `position`.
 pub(crate) fn ring(
     segments: Box<[Segment]>,
     segment_bytes: usize,
@@ -44,8 +46,8 @@ pub(crate) fn ring(
     (write, ReadEnd { ring, sequence, start: position, position, sealer: Sealer::default() })
 }
 
-/// Where lines are made: bytes are stored into [`tail`](Self::tail), kept by [`commit`](Self::commit) and shown to the
-/// read end by [`publish`](Self::publish).
+/// Where lines are made: bytes are stored into [`tail`](Self::tail), kept by
+/// [`commit`](Self::commit) and shown to the read end by [`publish`](Self::publish).
 pub(crate) struct WriteEnd {
     ring: Arc<Ring>,
     /// The segment being filled.
@@ -59,8 +61,8 @@ pub(crate) struct WriteEnd {
 }
 
 impl WriteEnd {
-    /// Makes `tail` at least `bytes` long, in the next segment where this one has no room. `false` where the next
-    /// segment is still to be flushed, or `bytes` is more than a segment.
+    /// Makes `tail` at least `bytes` long, in the next segment where this one has no room. `false`
+    /// where the next segment is still to be flushed, or `bytes` is more than a segment.
     pub(crate) fn ensure_room(&mut self, bytes: usize) -> bool {
         let room = self.ring.segment_bytes - self.used;
         if room >= bytes && !self.ended {
@@ -95,8 +97,8 @@ impl WriteEnd {
         let end = if self.ended { self.used } else { self.ring.segment_bytes };
         let range = HEADER_BYTES + self.used..HEADER_BYTES + end;
         match self.ring.mapping(self.sequence) {
-            // SAFETY: bytes from `used` on were never published, so the read end does not touch them, and the only
-            // write end is borrowed for as long as the slice lives.
+            // SAFETY: bytes from `used` on were never published, so the read end does not touch
+            // them, and the only write end is borrowed for as long as the slice lives.
             Some(mapping) => unsafe { mapping.slice_mut(range) },
             None => &mut [],
         }
@@ -109,7 +111,8 @@ impl WriteEnd {
         self.position += bytes as u64;
     }
 
-    /// What was committed survives this process from now on: one store into the header of the segment.
+    /// What was committed survives this process from now on: one store into the header of the
+    /// segment.
     pub(crate) fn mark(&self) {
         if let Some(segment) = self.ring.segment(self.sequence) {
             segment.commit(self.used);
@@ -149,7 +152,8 @@ pub(crate) struct ReadEnd {
 }
 
 impl ReadEnd {
-    /// Published bytes that were not consumed, as far as they lie in one segment. Releases segments that are done.
+    /// Published bytes that were not consumed, as far as they lie in one segment. Releases segments
+    /// that are done.
     pub(crate) fn pending(&mut self) -> &[u8] {
         while self.ring.progress.segment_end(self.sequence, self.start) == Some(self.position) {
             self.sequence += 1;
@@ -157,7 +161,8 @@ impl ReadEnd {
             self.sealer = Sealer::default();
             self.ring.progress.release(self.sequence);
         }
-        // Published before the end of the segment is looked up: a stale end is then never behind `start`.
+        // Published before the end of the segment is looked up: a stale end is then never behind
+        // `start`.
         let published = self.ring.progress.published();
         if published <= self.position {
             return &[];
@@ -166,8 +171,9 @@ impl ReadEnd {
         let from = HEADER_BYTES + (self.position - self.start) as usize;
         let to = HEADER_BYTES + (end.min(published) - self.start) as usize;
         match self.ring.mapping(self.sequence) {
-            // SAFETY: the range is published and its segment not released: the write end does not touch it until
-            // `release` is called, which needs `&mut self` and so the end of the slice.
+            // SAFETY: the range is published and its segment not released: the write end does not
+            // touch it until `release` is called, which needs `&mut self` and so the
+            // end of the slice.
             Some(mapping) => unsafe { mapping.slice(from..to) },
             None => &[],
         }

@@ -15,7 +15,8 @@
 //!   4096      -  data area
 //! ```
 //!
-//! All numbers are little-endian. Bytes 64..88 change while the appender runs; each is one aligned store.
+//! All numbers are little-endian. Bytes 64..88 change while the appender runs; each is one aligned
+//! store.
 
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
@@ -39,7 +40,8 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Writes a fresh header to `file` and maps it. The file must hold `HEADER_BYTES + data_bytes` allocated bytes.
+    /// Writes a fresh header to `file` and maps it. The file must hold `HEADER_BYTES + data_bytes`
+    /// allocated bytes.
     pub(crate) fn create(
         file: &DiskFile,
         slot: usize,
@@ -120,7 +122,8 @@ pub(crate) enum HeaderFault {
 }
 
 impl SegmentHeader {
-    /// Reads the header of a segment file by `pread`, never through a mapping: a bad sector is an error this way.
+    /// Reads the header of a segment file by `pread`, never through a mapping: a bad sector is an
+    /// error this way.
     ///
     /// A file of nothing but zeros, as a killed creation leaves it, is `Ok(None)`.
     pub(crate) fn read(file: &DiskFile) -> DiskResult<Result<Option<Self>, HeaderFault>> {

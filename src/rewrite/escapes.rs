@@ -1,8 +1,9 @@
 //! Escapes of a group, all at once: which bytes are escaped, and whether each escape is one.
 //!
-//! A `\u` is followed by four hexadecimal digits. `\uD800` to `\uDBFF` is a high surrogate, which is seen at its second
-//! digit, `8` to `B` after a `D`; `\uDC00` to `\uDFFF` is a low one, `C` to `F`. Each low one must be six bytes after a high
-//! one, and each high one six bytes before a low one: two masks that must be equal once one is shifted.
+//! A `\u` is followed by four hexadecimal digits. `\uD800` to `\uDBFF` is a high surrogate, which
+//! is seen at its second digit, `8` to `B` after a `D`; `\uDC00` to `\uDFFF` is a low one, `C` to
+//! `F`. Each low one must be six bytes after a high one, and each high one six bytes before a low
+//! one: two masks that must be equal once one is shifted.
 
 use super::vector::{Vector, Word};
 
@@ -40,7 +41,8 @@ pub(super) struct Escapes {
 }
 
 impl Escapes {
-    /// Not 0 where an escape goes on in the next group: its digits, or the low surrogate that is due.
+    /// Not 0 where an escape goes on in the next group: its digits, or the low surrogate that is
+    /// due.
     #[inline(always)]
     pub(super) const fn pending(&self) -> u64 {
         let [_, _, _, fourth] = self.digits;
@@ -73,8 +75,9 @@ impl Escapes {
 
     /// The bytes after a backslash that is not escaped itself.
     ///
-    /// In a run of backslashes every second one is escaped, and so is the byte after a run of odd length. Subtracting the
-    /// run's start from a word in which all odd places are set makes that alternation: see simdjson's `json_escape_scanner`.
+    /// In a run of backslashes every second one is escaped, and so is the byte after a run of odd
+    /// length. Subtracting the run's start from a word in which all odd places are set makes
+    /// that alternation: see simdjson's `json_escape_scanner`.
     #[inline(always)]
     fn escaped_bytes<V: Vector>(&mut self, backslashes: Word<V>) -> Word<V> {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;

@@ -1,9 +1,11 @@
-//! The fast way from a body to its line: guess where `event` is, write the line, check the grammar, confirm the guess.
+//! The fast way from a body to its line: guess where `event` is, write the line, check the grammar,
+//! confirm the guess.
 //!
-//! Servers put `event` first or last, and always the same server in the same place. Both places are found with a look at
-//! one end of the body, without knowing what is a string there. So the line is written before the grammar has said where
-//! `event` really is, and the processor does both at once. A wrong guess costs writing the line again, nothing else:
-//! what has been written counts only once the grammar has found the key at the same place.
+//! Servers put `event` first or last, and always the same server in the same place. Both places are
+//! found with a look at one end of the body, without knowing what is a string there. So the line is
+//! written before the grammar has said where `event` really is, and the processor does both at
+//! once. A wrong guess costs writing the line again, nothing else: what has been written counts
+//! only once the grammar has found the key at the same place.
 
 use super::grammar::{self, Found, KEY};
 use super::line;
@@ -17,8 +19,8 @@ const KEY_AND_QUOTE: &[u8; 9] = b"\"event\":\"";
 /// How far the name's opening quote is from that of the key.
 const NAME_OFFSET: usize = KEY_AND_QUOTE.len() - 1;
 
-/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives its length. `None` leaves
-/// it to the portable scan.
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives
+/// its length. `None` leaves it to the portable scan.
 #[inline(always)]
 pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> {
     let root_start = token::blanks_end(body, 0);
@@ -82,7 +84,8 @@ fn starts_with<const N: usize>(body: &[u8], start: usize, expected: &[u8; N]) ->
     body.get(start..).and_then(<[u8]>::first_chunk) == Some(expected)
 }
 
-/// Where the string ends whose opening quote is at `open`: within a block mostly, and without escapes.
+/// Where the string ends whose opening quote is at `open`: within a block mostly, and without
+/// escapes.
 #[inline(always)]
 fn string_end<V: Vector>(vector: V, body: &[u8], open: usize) -> Option<usize> {
     if open + 1 >= body.len() {

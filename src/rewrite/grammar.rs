@@ -2,44 +2,51 @@
 //!
 //! # From bytes to bits
 //!
-//! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Word`] of 512 bits for each class of bytes, a bit for each
-//! byte, bit 0 the first. Everything else is arithmetic on such words, in safe code, the same for every processor. Most
-//! events are one group: they are done without a loop, and the few branches there are go the same way for most events.
+//! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Word`] of 512 bits for each class
+//! of bytes, a bit for each byte, bit 0 the first. Everything else is arithmetic on such words, in
+//! safe code, the same for every processor. Most events are one group: they are done without a
+//! loop, and the few branches there are go the same way for most events.
 //!
-//! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside is a row of tokens:
-//! brackets, colons, commas, whole strings, and *scalars*, which are runs of any other bytes. `follow(x)` are the places
-//! just after tokens `x`, blanks skipped, which is a shift by one where there are no blanks; what falls off at the end of a
-//! group is carried to the next.
+//! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside
+//! is a row of tokens: brackets, colons, commas, whole strings, and *scalars*, which are runs of
+//! any other bytes. `follow(x)` are the places just after tokens `x`, blanks skipped, which is a
+//! shift by one where there are no blanks; what falls off at the end of a group is carried to the
+//! next.
 //!
 //! # The grammar as relations between neighbours
 //!
-//! Let a *value start* be an opening quote, the first byte of a scalar, `{` or `[`. Then a row of tokens in which the
-//! brackets match, and whose first is the root's `{`, is JSON if:
+//! Let a *value start* be an opening quote, the first byte of a scalar, `{` or `[`. Then a row of
+//! tokens in which the brackets match, and whose first is the root's `{`, is JSON if:
 //!
 //! 1. a value start follows an opening bracket, a comma or a colon;
 //! 2. a comma follows none of these, and so the end of a value;
 //! 3. a closing bracket follows neither a comma nor a colon;
 //! 4. a colon follows a string, and that string does not follow a colon itself;
-//! 5. inside an object, what follows an opening bracket or a comma is a string, and a colon follows it;
+//! 5. inside an object, what follows an opening bracket or a comma is a string, and a colon follows
+//!    it;
 //! 6. inside an array, there are no colons.
 //!
-//! 1 to 4 hold or fail for a whole group at once. So do 5 and 6, once it is known which bytes of the group are directly
-//! inside an object: that alone needs a walk, and only over the brackets ([`Nesting64`]). 4 and 5 need to know where the
-//! strings end that do not follow a colon: adding the opening quotes of those to the mask of all strings makes each carry
-//! ripple through its string and stop at the closing quote.
+//! 1 to 4 hold or fail for a whole group at once. So do 5 and 6, once it is known which bytes of
+//! the group are directly inside an object: that alone needs a walk, and only over the brackets
+//! ([`Nesting64`]). 4 and 5 need to know where the strings end that do not follow a colon: adding
+//! the opening quotes of those to the mask of all strings makes each carry ripple through its
+//! string and stop at the closing quote.
 //!
 //! # What is looked at one by one
 //!
-//! - Scalars with a byte that is not a digit, or with a leading zero: words, and numbers with more than an integer part.
-//! - Root keys of five bytes: is it `event`? Root keys with a backslash are left to the portable scan.
+//! - Scalars with a byte that is not a digit, or with a leading zero: words, and numbers with more
+//!   than an integer part.
+//! - Root keys of five bytes: is it `event`? Root keys with a backslash are left to the portable
+//!   scan.
 //! - Brackets, but not those of the root, so that most events have none.
 //!
 //! Escapes are masks again ([`Escapes`]), and are looked at in groups that have a backslash.
 //!
 //! # Trust
 //!
-//! `None` means "ask the portable scan": a fault, or one of the rare bodies that are valid but not handled here (more than
-//! 64 levels, an escaped root key). So only acceptance must be right here, and no fault needs a reason.
+//! `None` means "ask the portable scan": a fault, or one of the rare bodies that are valid but not
+//! handled here (more than 64 levels, an escaped root key). So only acceptance must be right here,
+//! and no fault needs a reason.
 
 use super::escapes::Escapes;
 use super::nesting::Nesting64;
@@ -138,8 +145,8 @@ pub(super) struct Found {
     pub(super) has_breaks: bool,
 }
 
-/// Finds the only key `event` in `text`, which is what is between the braces of the root. `None` leaves it to the portable
-/// scan.
+/// Finds the only key `event` in `text`, which is what is between the braces of the root. `None`
+/// leaves it to the portable scan.
 ///
 /// `guess` is a place where [`KEY`] is, but perhaps no key.
 #[inline(always)]
@@ -270,7 +277,8 @@ impl<'body, V: Vector> Grammar<'body, V> {
         if self.text.len() > start + GROUP_BYTES {
             self.carries = next;
         }
-        // What is due just after the text is missing. In the last group that may be the first bit of a next one.
+        // What is due just after the text is missing. In the last group that may be the first bit
+        // of a next one.
         self.is_due = next.after_key | next.after_comma | next.after_colon != 0;
 
         let before_value = items | after_colon;
@@ -310,7 +318,8 @@ impl<'body, V: Vector> Grammar<'body, V> {
         (in_object, in_root)
     }
 
-    /// Looks whether one of the root's keys that end at `key_ends` is `event`. False if that is one too many.
+    /// Looks whether one of the root's keys that end at `key_ends` is `event`. False if that is one
+    /// too many.
     #[inline(always)]
     fn find_event_key(&mut self, start: usize, key_ends: Word<V>) -> bool {
         // Mostly the guess is the only candidate: then it is the key.
@@ -370,10 +379,11 @@ impl<'body, V: Vector> Grammar<'body, V> {
     }
 }
 
-/// The places just after `tokens`, blanks skipped. `carry` is bit 0 of it from the group before, `next` that for the next.
+/// The places just after `tokens`, blanks skipped. `carry` is bit 0 of it from the group before,
+/// `next` that for the next.
 ///
-/// With blanks: a place that is a blank is the start of a run of them, so that adding it to the run leaves the one bit just
-/// after the run.
+/// With blanks: a place that is a blank is the start of a run of them, so that adding it to the run
+/// leaves the one bit just after the run.
 #[inline(always)]
 fn follow<const BLANKS: bool, V: Vector>(
     tokens: Word<V>,

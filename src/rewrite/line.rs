@@ -7,8 +7,8 @@
 //!    name                 root up to the cut          root after the cut
 //! ```
 //!
-//! It is never longer than the body: it gains two braces, a colon and the LF, four bytes, and loses the key `event` with
-//! its quotes and its colon, eight bytes at least.
+//! It is never longer than the body: it gains two braces, a colon and the LF, four bytes, and loses
+//! the key `event` with its quotes and its colon, eight bytes at least.
 
 use std::ops::Range;
 
@@ -31,7 +31,8 @@ impl Copier for Memcpy {
     }
 }
 
-/// Writes the line of `event` to the front of `line` and gives its length; `None` if `line` is too short.
+/// Writes the line of `event` to the front of `line` and gives its length; `None` if `line` is too
+/// short.
 #[inline(always)]
 pub(super) fn write(
     copier: impl Copier,
@@ -76,7 +77,8 @@ fn put(copier: impl Copier, line: &mut [u8], at: usize, piece: &[u8]) -> Option<
     Some(end)
 }
 
-/// Makes every CR and LF a space. In JSON they can only stand between tokens: inside a string they are escaped.
+/// Makes every CR and LF a space. In JSON they can only stand between tokens: inside a string they
+/// are escaped.
 fn blank_out_breaks(json: &mut [u8]) {
     for byte in json {
         if matches!(byte, b'\r' | b'\n') {

@@ -58,10 +58,11 @@ impl Rewriter {
         result
     }
 
-    /// Writes the line of `body` to the front of `line` and gives its length, the line feed counted.
+    /// Writes the line of `body` to the front of `line` and gives its length, the line feed
+    /// counted.
     ///
-    /// A line is never longer than its body. A `line` shorter than `body` is answered with [`Reason::TooLarge`].
-    /// What `line` holds after an error is of no meaning.
+    /// A line is never longer than its body. A `line` shorter than `body` is answered with
+    /// [`Reason::TooLarge`]. What `line` holds after an error is of no meaning.
     pub fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
         if body.len() > self.event_bytes_max {
             return Err(Rejection::new(Reason::TooLarge, self.event_bytes_max));
@@ -73,7 +74,8 @@ impl Rewriter {
     }
 }
 
-/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives its length.
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives
+/// its length.
 #[inline]
 fn rewrite_by(choice: Choice, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
     match choice.rewrite(body, line) {

@@ -2,8 +2,8 @@
 
 /// How deep arrays and objects may be nested, the root object counted: 128, as serde_json has it.
 ///
-/// A limit there must be: readers of the CDR that recurse would overflow their stack on what we let through. The line
-/// of a body nests one deeper than the body.
+/// A limit there must be: readers of the CDR that recurse would overflow their stack on what we let
+/// through. The line of a body nests one deeper than the body.
 pub(super) const DEPTH_MAX: u32 = u128::BITS;
 
 /// An array or an object.
@@ -17,7 +17,8 @@ pub(super) enum Container {
 
 /// The open arrays and objects.
 ///
-/// Invariant: bit 0 of `objects` is the innermost one, set for an object; bits at `depth` and above are 0.
+/// Invariant: bit 0 of `objects` is the innermost one, set for an object; bits at `depth` and above
+/// are 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Nesting {
     objects: u128,
@@ -73,8 +74,8 @@ pub(super) struct Nesting64 {
     pub(super) levels: Levels,
 }
 
-/// Which bytes of a block are directly inside an object, and directly inside the root. An opening bracket is in what it is
-/// opened in, a closing bracket in what it closes.
+/// Which bytes of a block are directly inside an object, and directly inside the root. An opening
+/// bracket is in what it is opened in, a closing bracket in what it closes.
 #[derive(Clone, Copy)]
 pub(super) struct Levels {
     pub(super) in_object: u64,
@@ -103,7 +104,8 @@ impl Nesting64 {
         levels
     }
 
-    /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 says object, bit 1 open.
+    /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 says
+    /// object, bit 1 open.
     #[inline(always)]
     fn bracket(&mut self, byte: u8) {
         let is_object = u64::from(byte >> 5 & 1);

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// Why a body was rejected.
 ///
-/// The names given by [`as_str`](Self::as_str) are what the rejects file holds; they do not change meaning.
+/// The names given by [`as_str`](Self::as_str) are what the rejects file holds; they do not change
+/// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -100,8 +101,8 @@ impl fmt::Display for Reason {
 pub struct Rejection {
     /// Why.
     pub reason: Reason,
-    /// The offset in the body, in bytes from 0, of the first byte that could not be accepted. The length of the body
-    /// where the text ends too early.
+    /// The offset in the body, in bytes from 0, of the first byte that could not be accepted. The
+    /// length of the body where the text ends too early.
     pub offset: usize,
 }
 

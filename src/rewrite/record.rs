@@ -4,16 +4,17 @@
 //! {"reason":"event_missing","offset":14,"at":1763903248000,"body":"{\"timestamp\":1}"}
 //! ```
 //!
-//! `reason` is [`Reason::as_str`](super::Reason::as_str), `offset` a byte of the body, `at` milliseconds since 1970. The
-//! body is the last member, so that a record can be made in parts and closed wherever it is cut. A body that is not
-//! UTF-8 is kept as base64, in `body_base64`.
+//! `reason` is [`Reason::as_str`](super::Reason::as_str), `offset` a byte of the body, `at`
+//! milliseconds since 1970. The body is the last member, so that a record can be made in parts and
+//! closed wherever it is cut. A body that is not UTF-8 is kept as base64, in `body_base64`.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::Rejection;
 
-/// Bytes of a body in a part of a record: a multiple of three, so that the base64 of the parts joins up.
+/// Bytes of a body in a part of a record: a multiple of three, so that the base64 of the parts
+/// joins up.
 const PART_BYTES: usize = 12 << 10;
 
 /// What a record takes beside its body, at most.

@@ -1,8 +1,8 @@
 //! The portable scan: token by token, with the reason and the place where a body is not an event.
 //!
-//! One pass over the bytes, no tree and no recursion: the open arrays and objects are bits of a [`Nesting`], and what may
-//! come next is an [`Expected`]. The first byte that cannot be accepted ends the scan, so a reason is always that of the
-//! first fault. UTF-8 is not looked at here.
+//! One pass over the bytes, no tree and no recursion: the open arrays and objects are bits of a
+//! [`Nesting`], and what may come next is an [`Expected`]. The first byte that cannot be accepted
+//! ends the scan, so a reason is always that of the first fault. UTF-8 is not looked at here.
 
 use std::ops::Range;
 
@@ -10,7 +10,8 @@ use super::nesting::{Container, Nesting};
 use super::reason::{Reason, Rejection};
 use super::token;
 
-/// Where the parts of an event are that the line is made from. The body is JSON and this is its only event.
+/// Where the parts of an event are that the line is made from. The body is JSON and this is its
+/// only event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Event {
     /// The root's `{`.

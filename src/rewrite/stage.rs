@@ -1,7 +1,8 @@
 //! The rewriter thread: takes events out of the queue, makes lines of them in the journal.
 //!
-//! It makes no blocking system call. It is not woken by senders; while there is nothing to do it naps, a little longer
-//! each time, so that an idle server pays for a few looks a second and a busy one never waits long.
+//! It makes no blocking system call. It is not woken by senders; while there is nothing to do it
+//! naps, a little longer each time, so that an idle server pays for a few looks a second and a busy
+//! one never waits long.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,14 +19,15 @@ use crate::journal::{Stream, WriteEnd};
 use crate::pipeline::{Pipeline, Positions, Request};
 use crate::queue::{Barrier, Message, QueueEnd};
 
-/// Events taken before the journal and the queue are told. More would make senders of a full queue wait longer; fewer
-/// would make the telling count.
+/// Events taken before the journal and the queue are told. More would make senders of a full queue
+/// wait longer; fewer would make the telling count.
 const BATCH_EVENTS: usize = 256;
 
 /// The first nap after the queue was found empty.
 const NAP_MIN: Duration = Duration::from_micros(50);
 
-/// Naps before they begin to grow: 20 of about 100 us (the timer's slack comes on top) bridge the gaps of a busy server.
+/// Naps before they begin to grow: 20 of about 100 us (the timer's slack comes on top) bridge the
+/// gaps of a busy server.
 const NAPS_AT_MIN: u32 = 20;
 
 /// The flusher gave up while a line waited for a free segment.
@@ -90,8 +92,8 @@ impl Stage {
         }
     }
 
-    /// Runs until the queue is closed and empty. Gives back what could not be journaled: nothing, unless the disk
-    /// failed until patience ended.
+    /// Runs until the queue is closed and empty. Gives back what could not be journaled: nothing,
+    /// unless the disk failed until patience ended.
     pub(crate) fn run(mut self) -> Vec<Bytes> {
         self.pipeline.rewriter_bell.attach();
         let _guard = EndGuard(self.pipeline.clone());
@@ -210,8 +212,9 @@ impl Stage {
         }
     }
 
-    /// Writes the record of a rejected body to the journal: whole, or in parts where it may be larger than a segment.
-    /// A kill between two parts leaves a record that the next opening closes, so only those may be cut.
+    /// Writes the record of a rejected body to the journal: whole, or in parts where it may be
+    /// larger than a segment. A kill between two parts leaves a record that the next opening
+    /// closes, so only those may be cut.
     #[cold]
     fn reject(&mut self, event: &Bytes, rejection: Rejection) -> Result<(), GaveUp> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
@@ -271,7 +274,8 @@ impl Stage {
     }
 }
 
-/// Waits until `bytes` fit into the journal. Back-pressure begins here: while this waits, the queue fills.
+/// Waits until `bytes` fit into the journal. Back-pressure begins here: while this waits, the queue
+/// fills.
 #[inline]
 fn make_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
     let segments_ended = end.segments_ended();

@@ -1,4 +1,5 @@
-//! The same promises for every implementation that this processor can run, each held to the naive reference.
+//! The same promises for every implementation that this processor can run, each held to the naive
+//! reference.
 
 use proptest::prelude::*;
 
@@ -12,7 +13,8 @@ mod reference;
 
 const WEBHOOKS: &str = include_str!("../../tests/data/webhooks.jsonl");
 
-/// What the fast scan may leave to the portable one: an escaped key of the root, and more than 64 levels.
+/// What the fast scan may leave to the portable one: an escaped key of the root, and more than 64
+/// levels.
 fn may_be_left(body: &[u8]) -> bool {
     let text = std::str::from_utf8(body).expect("UTF-8").trim_matches([' ', '\t', '\n', '\r']);
     let members = reference::members(text, 1).expect("JSON");
@@ -52,7 +54,8 @@ fn every_webhook_of_the_data_is_rewritten_alike() {
         .for_each(|body| check(body.as_bytes()));
 }
 
-/// Long blanks or a long string in front move everything over all places of two blocks, and over the edge of a group.
+/// Long blanks or a long string in front move everything over all places of two blocks, and over
+/// the edge of a group.
 #[test]
 fn a_body_is_rewritten_alike_wherever_the_edges_of_blocks_fall() {
     let bodies = [
@@ -188,14 +191,16 @@ mod pages {
 
         pub fn room_at_start<'f>(&mut self, bytes: usize) -> &'f mut [u8] {
             assert!(bytes <= 2 * PAGE_BYTES);
-            // SAFETY: within the two pages, which are never unmapped; each test uses one room at a time.
+            // SAFETY: within the two pages, which are never unmapped; each test uses one room at a
+            // time.
             unsafe { std::slice::from_raw_parts_mut(self.0, bytes) }
         }
 
         pub fn room_at_end<'f>(&mut self, bytes: usize) -> &'f mut [u8] {
             assert!(bytes <= PAGE_BYTES);
             let start = self.0.wrapping_add(2 * PAGE_BYTES - bytes);
-            // SAFETY: within the second page, which `room_at_start` does not reach for as many bytes.
+            // SAFETY: within the second page, which `room_at_start` does not reach for as many
+            // bytes.
             unsafe { std::slice::from_raw_parts_mut(start, bytes) }
         }
 

@@ -1,7 +1,8 @@
 //! The tokens of RFC 8259, one at a time: where each ends, or why it is none.
 //!
-//! Each function takes the whole body and the offset at which its token starts, and gives the offset just after it.
-//! None of them looks at UTF-8: bytes of 0x80 and above are part of a string here, and no part of anything else.
+//! Each function takes the whole body and the offset at which its token starts, and gives the
+//! offset just after it. None of them looks at UTF-8: bytes of 0x80 and above are part of a string
+//! here, and no part of anything else.
 
 use super::reason::{Reason, Rejection};
 
@@ -53,7 +54,8 @@ pub(super) fn string_end(body: &[u8], open: usize) -> Result<usize, Rejection> {
     }
 }
 
-/// Where the first quote, backslash or control character at or after `at` is; the end of the body if there is none.
+/// Where the first quote, backslash or control character at or after `at` is; the end of the body
+/// if there is none.
 ///
 /// Eight bytes at a time, in one register.
 fn plain_end(body: &[u8], mut at: usize) -> usize {
@@ -72,8 +74,9 @@ fn plain_end(body: &[u8], mut at: usize) -> usize {
 
 /// Bit 7 of each byte of `word` that is a quote, a backslash or a control character.
 ///
-/// `x - 0x01` has bit 7 set and `x` has not where `x` is 0 (and `x - 0x20` where `x` is below 0x20). A borrow can
-/// spoil bytes above one that matched, so only the lowest bit set is to be trusted. That is the one that is used.
+/// `x - 0x01` has bit 7 set and `x` has not where `x` is 0 (and `x - 0x20` where `x` is below
+/// 0x20). A borrow can spoil bytes above one that matched, so only the lowest bit set is to be
+/// trusted. That is the one that is used.
 const fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
@@ -85,7 +88,8 @@ const fn special_bytes(word: u64) -> u64 {
     (is_quote | is_backslash | is_control) & HIGH
 }
 
-/// Where the escape whose backslash is at `backslash` ends; a pair of surrogates counts as one escape.
+/// Where the escape whose backslash is at `backslash` ends; a pair of surrogates counts as one
+/// escape.
 fn escape_end(body: &[u8], backslash: usize) -> Result<usize, Rejection> {
     match body.get(backslash + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(backslash + 2),
@@ -141,7 +145,8 @@ pub(super) fn is_event_key(mut raw: &[u8]) -> bool {
     raw.is_empty()
 }
 
-/// The opening quote of the value of the key that ends at `key_end`; `None` where that is no string, or the empty one.
+/// The opening quote of the value of the key that ends at `key_end`; `None` where that is no
+/// string, or the empty one.
 pub(super) fn event_name_start(body: &[u8], key_end: usize) -> Option<usize> {
     let start = blanks_end(body, blanks_end(body, key_end) + 1);
     match body.get(start..start + 2)? {

@@ -1,5 +1,5 @@
-//! Tells whole lines from torn ones, by the rewriter itself: a line is whole if it is what the rewriter makes of the
-//! body that it must have come from.
+//! Tells whole lines from torn ones, by the rewriter itself: a line is whole if it is what the
+//! rewriter makes of the body that it must have come from.
 
 use super::{Rewriter, token};
 

@@ -1,12 +1,14 @@
 //! A process that dies at any step, also at one of its recovery, loses and doubles nothing.
 //!
-//! Random kills (`tests/kill9.rs`) hardly ever fall between two stores of a header, or between the creation of a file
-//! and its anchor. Without the order of those stores the next opening would find half an anchor, a segment with the
-//! sequence number of the old and the start of the new one, or a recovered line that it recovers again.
+//! Random kills (`tests/kill9.rs`) hardly ever fall between two stores of a header, or between the
+//! creation of a file and its anchor. Without the order of those stores the next opening would find
+//! half an anchor, a segment with the sequence number of the old and the start of the new one, or a
+//! recovered line that it recovers again.
 //!
-//! A child (this very program, started again) is killed before its N-th step (`step.rs`): from the opening through
-//! commits, writes, anchors and the reuse of segments to the close. In the same way the next opening is killed at its
-//! N-th step, twice, and the third one must leave the same lines as one that was left alone.
+//! A child (this very program, started again) is killed before its N-th step (`step.rs`): from the
+//! opening through commits, writes, anchors and the reuse of segments to the close. In the same way
+//! the next opening is killed at its N-th step, twice, and the third one must leave the same lines
+//! as one that was left alone.
 //!
 //! The quick form takes every 11th N, beginning at a random one. The long form takes every one:
 //! `CDRLOG_ABORT_STRIDE=1 cargo test --release --lib abort`.
@@ -117,7 +119,8 @@ fn run_child(role: &str, directory: &Path, step: u64) -> bool {
 
 // ===== the parent =====
 
-/// Calls `at` with every step to die at, until it says that the child came to its end; gives how many those were.
+/// Calls `at` with every step to die at, until it says that the child came to its end; gives how
+/// many those were.
 fn for_each_step(mut at: impl FnMut(u64) -> bool) -> u64 {
     let stride: u64 = std::env::var(STRIDE).map_or(11, |stride| stride.parse().unwrap());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

@@ -1,12 +1,13 @@
 //! A thread that dies is noticed by everybody, at once, and takes nothing along that was journaled.
 //!
-//! Without the guards at the end of both threads a producer would wait for ever for room in a queue that nobody
-//! empties, `flush` for an answer that nobody gives, and an acknowledgement for its word. And a flusher that believes
-//! that the rewriter ended in order would tell the next opening that there is nothing to do, though lines were
-//! journaled that it never saw.
+//! Without the guards at the end of both threads a producer would wait for ever for room in a queue
+//! that nobody empties, `flush` for an answer that nobody gives, and an acknowledgement for its
+//! word. And a flusher that believes that the rewriter ended in order would tell the next opening
+//! that there is nothing to do, though lines were journaled that it never saw.
 //!
-//! A child (this very program, started again) lets one thread panic at its N-th step (`step.rs`), for every N: in the
-//! rewriter those are the stores that make lines journaled, in the flusher also every call to the disk.
+//! A child (this very program, started again) lets one thread panic at its N-th step (`step.rs`),
+//! for every N: in the rewriter those are the stores that make lines journaled, in the flusher also
+//! every call to the disk.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,10 +1,12 @@
 //! The hand-shake of the journal is right in every order that the memory model allows.
 //!
-//! With one `Relaxed` too many the flusher would read bytes that the rewriter is still storing, or the rewriter would
-//! store into a segment that is still being read: on x86 hardly ever, on ARM some day.
+//! With one `Relaxed` too many the flusher would read bytes that the rewriter is still storing, or
+//! the rewriter would store into a segment that is still being read: on x86 hardly ever, on ARM
+//! some day.
 //!
-//! Two threads do with slots of the ring what `ring.rs` does with mapped segments, by the same `Progress`. Each byte is
-//! a cell of loom's, which fails the model when it is used by two threads without an order between them.
+//! Two threads do with slots of the ring what `ring.rs` does with mapped segments, by the same
+//! `Progress`. Each byte is a cell of loom's, which fails the model when it is used by two threads
+//! without an order between them.
 //!
 //! Two preemptions are allowed in a run: all of them take too long for a test.
 //!
@@ -37,7 +39,8 @@ impl Ring {
     }
 }
 
-/// Stores the lines `0..lines`, `per_segment` in each segment, publishing after each; as `WriteEnd` does.
+/// Stores the lines `0..lines`, `per_segment` in each segment, publishing after each; as `WriteEnd`
+/// does.
 fn write(ring: &Ring, lines: u64, per_segment: u64) {
     let (mut sequence, mut used) = (0, 0);
     for line in 0..lines {

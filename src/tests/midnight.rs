@@ -1,7 +1,7 @@
 //! Each day has a file of its own, in local time, whatever the clock does.
 //!
-//! OpenVidu's CDR begins a new file at midnight, and people collect yesterday's by its name. A clock
-//! that is set back must not make a name that was used, nor one that sorts before.
+//! OpenVidu's CDR begins a new file at midnight, and people collect yesterday's by its name. A
+//! clock that is set back must not make a name that was used, nor one that sorts before.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

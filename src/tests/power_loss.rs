@@ -5,11 +5,12 @@
 //! recovery that went back to the last line feed would let lines through that have a hole in the
 //! middle, and one that believed the journal's counters would append lines of an earlier use.
 //!
-//! The model: an appender runs over a watched disk. Copies of its files are taken now and then, also
-//! in the middle of its writes, and at every sync. An *outcome* is made of them: each page of each
-//! file is that of the last sync or of any copy since, one page is cut at a sector, and the length of
-//! a file is any that it had. Then the directory is opened as after another boot. The naive oracle:
-//! the CDR must hold the lines 0, 1, 2, ... up to some number that is not below the last one synced.
+//! The model: an appender runs over a watched disk. Copies of its files are taken now and then,
+//! also in the middle of its writes, and at every sync. An *outcome* is made of them: each page of
+//! each file is that of the last sync or of any copy since, one page is cut at a sector, and the
+//! length of a file is any that it had. Then the directory is opened as after another boot. The
+//! naive oracle: the CDR must hold the lines 0, 1, 2, ... up to some number that is not below the
+//! last one synced.
 //!
 //! The long form: `CDRLOG_POWER_LOSS_OUTCOMES=100000 cargo test --release --lib power_loss`.
 

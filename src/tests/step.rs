@@ -1,7 +1,9 @@
-//! The steps that leave a trace: calls to the disk, and stores into the mapped headers of the journal.
+//! The steps that leave a trace: calls to the disk, and stores into the mapped headers of the
+//! journal.
 //!
-//! A process that dies before its N-th step, for every N there is, has died between any two things that the next
-//! opening can see. Stores into lines are no steps: nobody looks at them before a header says that they are there.
+//! A process that dies before its N-th step, for every N there is, has died between any two things
+//! that the next opening can see. Stores into lines are no steps: nobody looks at them before a
+//! header says that they are there.
 
 use std::io;
 use std::path::Path;
@@ -27,7 +29,8 @@ pub(crate) enum End {
     Panic,
 }
 
-/// Lets this process, or a thread of it whose name begins with `threads`, end before step number `step` from now on.
+/// Lets this process, or a thread of it whose name begins with `threads`, end before step number
+/// `step` from now on.
 ///
 /// Counts for the whole process, so that only processes with one test may call it.
 pub(crate) fn end_at(step: u64, threads: &'static str, end: End) {

@@ -1,7 +1,7 @@
 //! Trouble with the disk comes to the embedder by itself.
 //!
-//! Without the callback a full disk would be known to who asks for the counters only, and a server that does not ask
-//! would learn of it when its queue is full.
+//! Without the callback a full disk would be known to who asks for the counters only, and a server
+//! that does not ask would learn of it when its queue is full.
 
 use std::io;
 use std::path::Path;

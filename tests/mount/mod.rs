@@ -1,4 +1,5 @@
-//! Small file systems to be filled and frozen. They take root; where they cannot be had, tests print why and skip.
+//! Small file systems to be filled and frozen. They take root; where they cannot be had, tests
+//! print why and skip.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -71,8 +72,8 @@ impl Mount {
         run(["mount", "-o", "remount,ro", self.path().to_str().unwrap()]).unwrap();
     }
 
-    /// Ends the file system as a power cut does: what was not synced is gone. Gives `false` where that
-    /// cannot be done.
+    /// Ends the file system as a power cut does: what was not synced is gone. Gives `false` where
+    /// that cannot be done.
     pub fn cut_power(&self) -> bool {
         /// `EXT4_IOC_SHUTDOWN`, the same number as `XFS_IOC_GOINGDOWN`.
         const SHUTDOWN: libc::c_ulong = 0x8004_587d;

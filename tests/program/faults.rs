@@ -136,7 +136,8 @@ fn assert_whole_lines(text: &str) {
 #[test]
 fn a_full_disk_is_one_sentence_and_the_next_run_finishes_exactly_what_was_taken() {
     const COUNT: u64 = 100_000;
-    // The journal takes 4.5 MiB; 3.5 MiB are left for the CDR, and 8 MiB more once the disk is freed.
+    // The journal takes 4.5 MiB; 3.5 MiB are left for the CDR, and 8 MiB more once the disk is
+    // freed.
     let Some(disk) = SmallDisk::mount(16) else { return };
     disk.take(8);
     let directory = disk.directory();

@@ -1,4 +1,5 @@
-//! The program as a user drives it: by its command line, its files, its messages and its exit codes.
+//! The program as a user drives it: by its command line, its files, its messages and its exit
+//! codes.
 
 #![cfg(feature = "cli")]
 

@@ -36,7 +36,8 @@ impl Run {
     }
 }
 
-/// The program without arguments, without input, and without the environment of whoever runs the tests.
+/// The program without arguments, without input, and without the environment of whoever runs the
+/// tests.
 pub fn cdrlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
     command.env_remove("OPENVIDU_CDR_PATH").stdin(Stdio::null());

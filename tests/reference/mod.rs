@@ -1,7 +1,7 @@
 //! The naive reference: what is an event and what its line is, in the plainest way there is.
 //!
-//! A recursive parser over the whole text that keeps the root's members as ranges. Everything fast is held against it:
-//! unit tests, property tests and fuzz targets include this one file.
+//! A recursive parser over the whole text that keeps the root's members as ranges. Everything fast
+//! is held against it: unit tests, property tests and fuzz targets include this one file.
 
 #![allow(
     dead_code,
@@ -134,7 +134,8 @@ impl Parser<'_> {
         }
     }
 
-    /// The decoded string: UTF-16 from escapes and UTF-8 as it came, so that a lone surrogate shows in the end.
+    /// The decoded string: UTF-16 from escapes and UTF-8 as it came, so that a lone surrogate shows
+    /// in the end.
     fn string(&mut self) -> Option<String> {
         self.take("\"")?;
         let mut units: Vec<u16> = Vec::new();

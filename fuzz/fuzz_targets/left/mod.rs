@@ -118,8 +118,8 @@ fn leave() -> Files {
     files
 }
 
-/// Makes the checksums of the fixed parts fit (segment.rs, control.rs). Those of anchors are left to catch the damage: an
-/// anchor that says something else is another anchor.
+/// Makes the checksums of the fixed parts fit (segment.rs, control.rs). Those of anchors are left
+/// to catch the damage: an anchor that says something else is another anchor.
 fn mend_checksums(path: &Path, content: &mut [u8]) {
     if path.ends_with("control") {
         let fixed = crc32c::crc32c_append(crc32c::crc32c(&content[..12]), &content[16..40]);

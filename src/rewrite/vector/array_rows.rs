@@ -1,4 +1,5 @@
-//! Rows as plain arrays, for processors whose vectors are narrower than a row: the compiler makes vectors of the loops.
+//! Rows as plain arrays, for processors whose vectors are narrower than a row: the compiler makes
+//! vectors of the loops.
 
 /// The part of [`Vector`](super::Vector) that is about rows.
 macro_rules! array_rows {

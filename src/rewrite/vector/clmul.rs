@@ -4,7 +4,8 @@ use std::arch::x86_64::{_mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x,
 
 /// Each bit is the XOR of all bits of `word` up to it.
 ///
-/// A product without carries by a word of ones is the XOR of all the places that a bit can be shifted to.
+/// A product without carries by a word of ones is the XOR of all the places that a bit can be
+/// shifted to.
 #[inline]
 #[target_feature(enable = "sse2,pclmulqdq")]
 pub(super) fn prefix_xor(word: u64) -> u64 {

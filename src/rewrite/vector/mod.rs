@@ -1,8 +1,10 @@
-//! Classes of bytes, 64 at once: the only part that depends on the processor, and the only one with unsafe code.
+//! Classes of bytes, 64 at once: the only part that depends on the processor, and the only one with
+//! unsafe code.
 //!
-//! Each processor extension is a type that can only be had where the extension is there ([`Avx512::detect`] and the like):
-//! holding a value of it is the proof that its instructions may be used. It implements [`Vector`], and the grammar is
-//! compiled once for each of them. Which one is used is decided at run time, once ([`Choice::best`]).
+//! Each processor extension is a type that can only be had where the extension is there
+//! ([`Avx512::detect`] and the like): holding a value of it is the proof that its instructions may
+//! be used. It implements [`Vector`], and the grammar is compiled once for each of them. Which one
+//! is used is decided at run time, once ([`Choice::best`]).
 
 #[cfg(target_arch = "aarch64")]
 mod array_rows;
@@ -29,7 +31,8 @@ use super::line::Copier;
 /// How many bytes are looked at together: one for each bit of a word.
 pub(super) const BLOCK_BYTES: usize = 64;
 
-/// The vector instructions of a processor. Holding a value is the proof that the processor has them.
+/// The vector instructions of a processor. Holding a value is the proof that the processor has
+/// them.
 ///
 /// A processor says how to load and compare; what is compared with what is said once, here.
 pub(super) trait Vector: Copier {
@@ -108,13 +111,15 @@ pub(super) trait Vector: Copier {
         self.nonzero(row) == 0
     }
 
-    /// The row as one number of 512 bits shifted left by `BITS`, which is from 1 to 63, with `carry` in the bits set free.
+    /// The row as one number of 512 bits shifted left by `BITS`, which is from 1 to 63, with
+    /// `carry` in the bits set free.
     fn shifted<const BITS: u32>(self, row: Self::Row, carry: u64) -> Self::Row;
 
     /// The highest lane.
     fn highest(self, row: Self::Row) -> u64;
 
-    /// Each bit becomes the XOR of all bits up to it, and of `carry`. Also gives that for the bit after the last.
+    /// Each bit becomes the XOR of all bits up to it, and of `carry`. Also gives that for the bit
+    /// after the last.
     #[inline(always)]
     fn prefix_xor(self, row: Self::Row, mut carry: bool) -> (Self::Row, bool) {
         let mut lanes = self.lanes(row);
@@ -146,11 +151,11 @@ pub(super) trait Vector: Copier {
         (self.row(&sums), carry)
     }
 
-    /// Loads `tail`, the last bytes of `body`: at least one and at most a block. Gives the block and the number of bytes in
-    /// it that come before them.
+    /// Loads `tail`, the last bytes of `body`: at least one and at most a block. Gives the block
+    /// and the number of bytes in it that come before them.
     ///
-    /// This way does so for any vectors: a block that ends with the body, which never reads past it. Only a body that is
-    /// shorter than a block is copied.
+    /// This way does so for any vectors: a block that ends with the body, which never reads past
+    /// it. Only a body that is shorter than a block is copied.
     #[inline(always)]
     fn load_tail(self, body: &[u8], tail: &[u8]) -> (Self::Block, u32) {
         if let Some(last) = body.last_chunk::<BLOCK_BYTES>() {
@@ -163,12 +168,12 @@ pub(super) trait Vector: Copier {
         (self.load(&padded), 0)
     }
 
-    /// [`grammar::find_event_in_groups`](super::grammar::find_event_in_groups) with these instructions, in a function of its
-    /// own.
+    /// [`grammar::find_event_in_groups`](super::grammar::find_event_in_groups) with these
+    /// instructions, in a function of its own.
     fn find_event_in_groups(self, text: &[u8], guess: Option<usize>) -> Option<Found>;
 
-    /// The classes of the first group of `rest`, and whether all its bytes are ASCII. `MANY` says that there are more groups:
-    /// so each use is compiled for itself.
+    /// The classes of the first group of `rest`, and whether all its bytes are ASCII. `MANY` says
+    /// that there are more groups: so each use is compiled for itself.
     #[inline(always)]
     fn classes<const MANY: bool>(self, rest: &[u8]) -> (Classes<Self>, bool) {
         let [
@@ -224,7 +229,8 @@ struct Structure;
 impl BlockMasks<13> for Structure {
     #[inline(always)]
     fn of<V: Vector>(vector: V, block: V::Block) -> [u64; 13] {
-        // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting it.
+        // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting
+        // it.
         let braces = vector.lower(block);
         [
             u64::MAX,
@@ -297,7 +303,8 @@ impl<V: Vector> Window<V> {
         Self { vector, block: vector.load(bytes), skipped: 0, valid: u64::MAX }
     }
 
-    /// The window on the bytes of `body` from `start` on, where there are any: a whole block or the tail.
+    /// The window on the bytes of `body` from `start` on, where there are any: a whole block or the
+    /// tail.
     #[inline(always)]
     pub(super) fn at(vector: V, body: &[u8], start: usize) -> Self {
         match body.get(start..).and_then(<[u8]>::first_chunk) {

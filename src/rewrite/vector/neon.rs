@@ -101,7 +101,8 @@ fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
 
 /// One bit for each byte of a comparison, whose bytes are all ones or all zeros.
 ///
-/// Each byte keeps the bit of its place in a group of eight; adding neighbours three times brings the groups together.
+/// Each byte keeps the bit of its place in a group of eight; adding neighbours three times brings
+/// the groups together.
 #[inline]
 #[target_feature(enable = "neon")]
 #[expect(unsafe_code, reason = "reads through a pointer")]

@@ -59,14 +59,16 @@ impl<V: Vector> Word<V> {
         self.vector.is_zero(self.row)
     }
 
-    /// Shifted left by `BITS`, with `carry` in the bits set free. The bits shifted out are put into `next`.
+    /// Shifted left by `BITS`, with `carry` in the bits set free. The bits shifted out are put into
+    /// `next`.
     #[inline(always)]
     pub(in super::super) fn shifted<const BITS: u32>(self, carry: u64, next: &mut u64) -> Self {
         *next = self.vector.highest(self.row) >> (u64::BITS - BITS);
         Self { row: self.vector.shifted::<BITS>(self.row, carry), ..self }
     }
 
-    /// Each bit becomes the XOR of all bits up to it, and of `carry`. Also gives that for the bit after the last.
+    /// Each bit becomes the XOR of all bits up to it, and of `carry`. Also gives that for the bit
+    /// after the last.
     #[inline(always)]
     pub(in super::super) fn prefix_xor(self, carry: bool) -> (Self, bool) {
         let (row, carry) = self.vector.prefix_xor(self.row, carry);

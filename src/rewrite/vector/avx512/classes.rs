@@ -17,7 +17,8 @@ use super::Avx512;
 /// For each ASCII byte, the bits of its classes.
 type Table = [u8; 128];
 
-/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks. Bits 3 to 5 are one of the codes below.
+/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks. Bits 3 to 5 are one
+/// of the codes below.
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 const STRUCTURE: Table = {
     let mut table = [0; 128];
@@ -136,22 +137,24 @@ fn valid(_: Avx512, rest: &[u8]) -> __m512i {
     }
 }
 
-/// Looks each byte of the first group of `rest` up in `table` and gives a row for each bit of what is found there; and
-/// whether all bytes are ASCII. Others have no classes, nor has what is after the last byte.
+/// Looks each byte of the first group of `rest` up in `table` and gives a row for each bit of what
+/// is found there; and whether all bytes are ASCII. Others have no classes, nor has what is after
+/// the last byte.
 ///
-/// A table of 128 bytes fits two registers, and one instruction looks 64 bytes up in it. The bits of eight bytes found are
-/// a matrix of eight by eight, which multiplying the unit matrix by it transposes: a byte for each class. The bytes of each
-/// class, then the blocks of each class, are brought together.
+/// A table of 128 bytes fits two registers, and one instruction looks 64 bytes up in it. The bits
+/// of eight bytes found are a matrix of eight by eight, which multiplying the unit matrix by it
+/// transposes: a byte for each class. The bytes of each class, then the blocks of each class, are
+/// brought together.
 ///
-/// A call would move all rows through memory: this and what it uses is no function with target features, as those cannot be
-/// inlined always.
+/// A call would move all rows through memory: this and what it uses is no function with target
+/// features, as those cannot be inlined always.
 #[inline(always)]
 #[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
 #[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all but the load")]
 #[expect(clippy::indexing_slicing, reason = "by lane")]
 fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
-    // SAFETY: `vector` proves that the processor has the instructions. The load reads a byte only where its bit is set, and
-    // then it is one of `rest`.
+    // SAFETY: `vector` proves that the processor has the instructions. The load reads a byte only
+    // where its bit is set, and then it is one of `rest`.
     unsafe {
         let (halves, _) = table.as_chunks::<BLOCK_BYTES>();
         let [low, high] = halves else { unreachable!("a table is two blocks") };
@@ -161,8 +164,9 @@ fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
             8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7,
         ));
         let transpose = vector.load(&TRANSPOSE);
-        // Where each block starts, and which of its bytes there are. A block without bytes starts where the first does: reading
-        // none of its bytes is allowed anywhere, but slow where no memory is.
+        // Where each block starts, and which of its bytes there are. A block without bytes starts
+        // where the first does: reading none of its bytes is allowed anywhere, but slow
+        // where no memory is.
         let valid = valid(vector, rest);
         let starts = _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0);
         let starts =

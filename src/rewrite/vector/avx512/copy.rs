@@ -17,9 +17,11 @@ impl Copier for Avx512 {
     fn copy(self, from: &[u8], to: &mut [u8]) {
         if from.len() < BLOCK_BYTES {
             let bits = low_bits(from.len().min(to.len()));
-            // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of `from`.
+            // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of
+            // `from`.
             let block = unsafe { _mm512_maskz_loadu_epi8(bits, from.as_ptr().cast()) };
-            // SAFETY: `self` proves AVX-512 BW. A byte is written only where its bit is set: those of `to`.
+            // SAFETY: `self` proves AVX-512 BW. A byte is written only where its bit is set: those
+            // of `to`.
             unsafe { _mm512_mask_storeu_epi8(to.as_mut_ptr().cast(), bits, block) };
         } else {
             // SAFETY: `self` proves the features of the function.
@@ -30,8 +32,8 @@ impl Copier for Avx512 {
 
 const PAIR_BYTES: usize = 2 * BLOCK_BYTES;
 
-/// Copies a block and more, by pairs of blocks of which the last overlaps: no branch depends on what remains. (A loop over
-/// single blocks the compiler would make a call of `memcpy`.)
+/// Copies a block and more, by pairs of blocks of which the last overlaps: no branch depends on
+/// what remains. (A loop over single blocks the compiler would make a call of `memcpy`.)
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn copy(from: &[u8], to: &mut [u8]) {

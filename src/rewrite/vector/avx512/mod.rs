@@ -19,8 +19,8 @@ use super::super::fast;
 use super::super::grammar::{self, Classes, Found};
 use super::{BLOCK_BYTES, GROUP_BLOCKS, Lanes, Vector};
 use copy::low_bits;
-/// The proof that this processor has AVX-512 F, BW and VBMI, GFNI, VPCLMULQDQ, and BMI 1 and 2: Ice Lake,
-/// Zen 4 and later.
+/// The proof that this processor has AVX-512 F, BW and VBMI, GFNI, VPCLMULQDQ, and BMI 1 and 2: Ice
+/// Lake, Zen 4 and later.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Avx512(());
 
@@ -175,14 +175,16 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> __m512i {
-        // SAFETY: `self` proves AVX-512 F; the load needs no alignment and reads the 64 bytes of `bytes`.
+        // SAFETY: `self` proves AVX-512 F; the load needs no alignment and reads the 64 bytes of
+        // `bytes`.
         unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
     }
 
     #[inline(always)]
     fn load_tail(self, _body: &[u8], tail: &[u8]) -> (__m512i, u32) {
         let bits = low_bits(tail.len());
-        // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of `tail`.
+        // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of
+        // `tail`.
         (unsafe { _mm512_maskz_loadu_epi8(bits, tail.as_ptr().cast()) }, 0)
     }
 
@@ -263,8 +265,8 @@ fn highest(row: __m512i) -> u64 {
     _mm_cvtsi128_si64(_mm512_castsi512_si128(_mm512_alignr_epi64::<7>(row, row))).cast_unsigned()
 }
 
-/// Lanes that overflow carry into the next lane, and a lane of ones passes a carry on. Adding the one mask to the other
-/// makes all carries ripple at once.
+/// Lanes that overflow carry into the next lane, and a lane of ones passes a carry on. Adding the
+/// one mask to the other makes all carries ripple at once.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn add(a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
@@ -277,8 +279,9 @@ fn add(a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
     (sums, carries >> GROUP_BLOCKS & 1 == 1)
 }
 
-/// A product without carries by a word of ones is the XOR of all the places that a bit can be shifted to: that does each
-/// lane. Its highest bit is then its parity, and the prefix XOR of these eight bits says which lanes are to be inverted.
+/// A product without carries by a word of ones is the XOR of all the places that a bit can be
+/// shifted to: that does each lane. Its highest bit is then its parity, and the prefix XOR of these
+/// eight bits says which lanes are to be inverted.
 #[inline]
 #[target_feature(enable = "avx512f,vpclmulqdq")]
 fn prefix_xor(row: __m512i, carry: bool) -> (__m512i, bool) {
