@@ -36,7 +36,7 @@ CHARTED = [
 COLOURS = {"1": "#9ecae1", "2": "#4292c6", "4": "#08519c"}
 PRODUCERS = list(COLOURS)
 
-BAR, GAP, LEFT, WIDTH, RIGHT, TOP = 14, 16, 300, 400, 60, 56
+BAR, GAP, LEFT, WIDTH, RIGHT, TOP = 14, 16, 340, 400, 60, 56
 
 
 def read(folder):
