@@ -7,6 +7,7 @@
 mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
+mod copy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use boot::change_boot_id;
 use cdrlog::{Appender, OpenError};
 use common::{body, cdr, files, line, lines, rejects};
+use copy::copy_tree;
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
 /// the journal.
@@ -33,19 +35,6 @@ fn killed(written: u64, journaled: u64) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     copy_tree(original.path(), copy.path());
     copy
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn cdr_file(directory: &Path) -> PathBuf {

@@ -5,13 +5,14 @@
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
+mod copy;
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use cdrlog::{Appender, Bytes, Durability};
 use common::{body, cdr, files, line, lines, rejects};
+use copy::copy_tree;
 
 #[test]
 fn files_are_as_long_as_whole_lines_allow_and_hold_every_line_once() {
@@ -109,16 +110,4 @@ fn a_kill_around_a_rotation_neither_loses_nor_doubles_a_line() {
         assert!(cdr(copy.path()) == lines(count), "after {count} lines");
     }
     appender.close().unwrap();
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to.join(".cdrlog")).unwrap();
-    for folder in ["", ".cdrlog"] {
-        for entry in fs::read_dir(from.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::copy(&path, to.join(folder).join(path.file_name().unwrap())).unwrap();
-            }
-        }
-    }
 }

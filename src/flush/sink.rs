@@ -150,14 +150,10 @@ impl Sink {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
         let old = self.file.as_ref().map(|file| (file.path().to_owned(), file.bytes()));
+        self.path = None;
         match self.stream {
-            Stream::Lines => {
-                let path = self.rotation.next_path()?;
-                let file = LogFile::create(&self.rotation.calendar.disk, &path)?;
-                self.path = Some(path);
-                self.anchor_to(file, control, pipeline)?;
-            }
-            Stream::Rejects => (self.path, self.file) = (None, None),
+            Stream::Lines => self.create_file(control, pipeline)?,
+            Stream::Rejects => self.file = None,
         }
         match old {
             Some((path, 0)) => self.rotation.calendar.disk.remove(&path),

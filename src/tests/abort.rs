@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use super::copy::copy_tree;
 use super::step::{self, End};
 use crate::{Appender, Builder, Bytes, Durability, SyncPolicy};
 
@@ -200,19 +201,6 @@ impl Meanwhile {
                 append("{\"e\":{\"n\":10}}\n\0\0\0\0").unwrap();
                 super::change_boot_id(directory);
             }
-        }
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Tests that need to stand between cdrlog and the disk.
 
 mod abort;
+#[path = "../../tests/copy/mod.rs"]
+mod copy;
 mod dead_thread;
 mod io_error;
 #[cfg(loom)]
