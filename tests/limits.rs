@@ -81,7 +81,10 @@ fn until_the_file_is_too_large(directory: &Path) {
             Err(_) => break,
         }
         if acks.len() > 32 && acks.pop_front().unwrap().wait().is_ok() && number % 64 == 0 {
-            fs::write(directory.with_extension("acked"), (number - 31).to_string()).unwrap();
+            // Moved into place whole: the signal may come between any two calls.
+            let beside = directory.with_extension("new");
+            fs::write(&beside, (number - 31).to_string()).unwrap();
+            fs::rename(beside, directory.with_extension("acked")).unwrap();
         }
     }
     let error = appender.close().unwrap_err().to_string();
