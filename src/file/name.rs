@@ -1,5 +1,5 @@
 //! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own
-//! pattern.
+//! pattern; `.zst` or `.gz` behind it where the file is compressed.
 
 use std::path::Path;
 
@@ -13,6 +13,9 @@ const CDR_SUFFIX: &str = ".log";
 const REJECTS_PREFIX: &str = "rejected.";
 const REJECTS_SUFFIX: &str = ".jsonl";
 const STAMP_FORMAT: &str = "%Y-%m-%d_%H-%M-%S";
+const STAMP_BYTES: usize = "2026-11-23_13-07-28".len();
+const ZSTD_SUFFIX: &str = ".zst";
+const GZIP_SUFFIX: &str = ".gz";
 
 /// The date and time in the names of the files of one opening, to the second.
 ///
@@ -36,11 +39,19 @@ impl Stamp {
         Ok(stamp)
     }
 
-    /// The stamp in the name of a CDR or rejects file, rotated and compressed ones included.
+    /// The stamp in a name that begins like that of a CDR or rejects file, whatever follows it.
     fn of_name(name: &str) -> Option<Self> {
         let rest = name.strip_prefix(CDR_PREFIX).or_else(|| name.strip_prefix(REJECTS_PREFIX))?;
-        let stamp = rest.get(.."2026-11-23_13-07-28".len())?;
-        DateTime::strptime(STAMP_FORMAT, stamp).ok().map(Self)
+        Self::of_text(rest.get(..STAMP_BYTES)?)
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        DateTime::strptime(STAMP_FORMAT, text).ok().map(Self)
+    }
+
+    /// The local time at which the file was begun.
+    pub(crate) fn begun(self) -> DateTime {
+        self.0
     }
 
     /// The name of the CDR file.
@@ -51,6 +62,61 @@ impl Stamp {
     /// The name of the rejects file.
     pub(crate) fn rejects_name(self) -> String {
         format!("{REJECTS_PREFIX}{}{REJECTS_SUFFIX}", self.0.strftime(STAMP_FORMAT))
+    }
+}
+
+/// What a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FileKind {
+    /// CDR lines.
+    Cdr,
+    /// Records of rejects.
+    Rejects,
+}
+
+/// How a file is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Encoding {
+    Plain,
+    Zstd,
+    Gzip,
+}
+
+/// The name of a CDR or rejects file, taken apart. They sort in the order of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FileName {
+    pub(crate) kind: FileKind,
+    pub(crate) stamp: Stamp,
+    /// `CDR.<date>_<time>.1.log`: the number that OpenVidu's own server gives after a rotation.
+    pub(crate) number: Option<u32>,
+    pub(crate) encoding: Encoding,
+}
+
+impl FileName {
+    /// `None` where it is not exactly such a name: the file is somebody else's.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let (plain, encoding) = if let Some(plain) = name.strip_suffix(ZSTD_SUFFIX) {
+            (plain, Encoding::Zstd)
+        } else if let Some(plain) = name.strip_suffix(GZIP_SUFFIX) {
+            (plain, Encoding::Gzip)
+        } else {
+            (name, Encoding::Plain)
+        };
+        let within = |prefix, suffix| plain.strip_prefix(prefix)?.strip_suffix(suffix);
+        let (kind, middle): (_, &str) = match within(CDR_PREFIX, CDR_SUFFIX) {
+            Some(middle) => (FileKind::Cdr, middle),
+            None => (FileKind::Rejects, within(REJECTS_PREFIX, REJECTS_SUFFIX)?),
+        };
+        let stamp = Stamp::of_text(middle.get(..STAMP_BYTES)?)?;
+        let number = match middle.get(STAMP_BYTES..)? {
+            "" => None,
+            rest => {
+                let digits = rest.strip_prefix('.')?;
+                let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+                Some(digits.parse().ok().filter(|_| plain)?)
+            }
+        };
+        Some(Self { kind, stamp, number, encoding })
     }
 }
 
@@ -94,5 +160,37 @@ mod tests {
             assert_eq!(Stamp::of_name(name), None, "{name}");
         }
         assert!(Stamp::of_name("CDR.2026-11-23_13-07-28.1.log.zst").is_some());
+    }
+
+    #[test]
+    fn names_are_taken_apart_and_sort_in_the_order_of_writing() {
+        let names = [
+            "CDR.2026-11-23_13-07-28.log",
+            "CDR.2026-11-23_13-07-28.1.log.gz",
+            "CDR.2026-11-23_13-07-28.10.log",
+            "CDR.2026-11-23_13-07-29.log.zst",
+        ];
+        let parsed = names.map(|name| FileName::parse(name).unwrap());
+        assert!(parsed.is_sorted(), "{parsed:?}");
+        assert_eq!(parsed.map(|name| name.number), [None, Some(1), Some(10), None]);
+        assert_eq!(parsed[3].encoding, Encoding::Zstd);
+        let rejects = FileName::parse("rejected.2026-11-23_13-07-28.jsonl.gz").unwrap();
+        assert_eq!((rejects.kind, rejects.encoding), (FileKind::Rejects, Encoding::Gzip));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_file_of_ours_is_not_one() {
+        for name in [
+            "CDR.log",
+            "CDR.2026-11-23_13-07-28.log.1",
+            "CDR.2026-11-23_13-07-28.log.zst.tmp",
+            "CDR.2026-11-23_13-07-28.jsonl",
+            "CDR.2026-11-23_13-07-28.+1.log",
+            "CDR.2026-11-23_13-07-28.log.torn",
+            "xCDR.2026-11-23_13-07-28.log",
+            "rejected.2026-11-23_13-07-28.log",
+        ] {
+            assert_eq!(FileName::parse(name), None, "{name}");
+        }
     }
 }
