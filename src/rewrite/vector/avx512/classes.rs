@@ -157,7 +157,6 @@ fn valid(_: Avx512, rest: &[u8]) -> __m512i {
 #[inline(always)]
 #[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
 #[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all but the load")]
-#[expect(clippy::indexing_slicing, reason = "by lane")]
 fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
     // SAFETY: `vector` proves that the processor has the instructions. The load reads a byte only
     // where its bit is set, and then it is one of `rest`.
