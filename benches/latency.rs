@@ -16,7 +16,9 @@ mod corpus;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use common::loggers::{CdrlogSynced, CdrlogSyncing, CdrlogTry, TracingLossy, TracingRaw};
+use common::loggers::{
+    CdrlogRotating, CdrlogSynced, CdrlogSyncing, CdrlogTry, TracingLossy, TracingRaw,
+};
 use common::{EVENTS, Logger, Sender};
 use hdrhistogram::Histogram;
 
@@ -156,6 +158,7 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|---|");
     table::<CdrlogSynced>("cdrlog send_slice");
     table::<CdrlogSyncing>("cdrlog send_slice, syncing all the time");
+    table::<CdrlogRotating>("cdrlog send_slice, five new files a second");
     table::<CdrlogTry>("cdrlog try_send_slice");
     table::<TracingRaw>("tracing-appender, lossless");
     table::<TracingLossy>("tracing-appender, lossy");

@@ -6,8 +6,11 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use cdrlog::{Appender, Producer, SyncPolicy};
@@ -25,10 +28,9 @@ const PEER_QUEUE_LINES: usize = 1 << 15;
 /// The buffer of every peer before `write(2)`. The 8 KiB of the standard library are slower.
 const PEER_BUFFER_BYTES: usize = 256 << 10;
 
-fn peer_file(directory: &Path) -> (PathBuf, BufWriter<File>) {
-    let path = directory.join("peer.log");
-    let file = File::create(&path).expect("a file");
-    (path, BufWriter::with_capacity(PEER_BUFFER_BYTES, file))
+fn peer_file(directory: &Path) -> BufWriter<File> {
+    let file = File::create(directory.join("peer.log")).expect("a file");
+    BufWriter::with_capacity(PEER_BUFFER_BYTES, file)
 }
 
 // ===== cdrlog =====
@@ -42,11 +44,10 @@ fn open(directory: &Path, sync_policy: SyncPolicy) -> Appender {
     Appender::builder(directory).sync_policy(sync_policy).open().expect("an appender")
 }
 
-fn close(appender: Appender) -> (PathBuf, usize) {
-    let path = appender.cdr_path().to_owned();
+fn close(appender: Appender) -> usize {
     let stats = appender.close().expect("a clean end");
     assert_eq!(stats.events_rejected, 0);
-    (path, 0)
+    0
 }
 
 impl Logger for CdrlogSlice {
@@ -60,7 +61,7 @@ impl Logger for CdrlogSlice {
         SliceSender(self.0.producer())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         close(self.0)
     }
 }
@@ -99,7 +100,7 @@ impl Logger for CdrlogBytes {
         BytesSender(self.0.producer(), bodies.into_iter())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         close(self.0)
     }
 }
@@ -125,7 +126,7 @@ impl Logger for CdrlogSynced {
         SliceSender(self.0.producer())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         close(self.0)
     }
 }
@@ -144,8 +145,44 @@ impl Logger for CdrlogSyncing {
         SliceSender(self.0.producer())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         close(self.0)
+    }
+}
+
+/// `send_slice` with all defaults while somebody asks for a new file five times a second.
+pub struct CdrlogRotating {
+    appender: Arc<Appender>,
+    is_ending: Arc<AtomicBool>,
+    rotating: JoinHandle<()>,
+}
+
+const ROTATE_INTERVAL: Duration = Duration::from_millis(200);
+
+impl Logger for CdrlogRotating {
+    type Sender = SliceSender;
+
+    fn open(directory: &Path) -> Self {
+        let appender = Arc::new(open(directory, SyncPolicy::default()));
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let (rotated, ending) = (appender.clone(), is_ending.clone());
+        let rotating = std::thread::spawn(move || {
+            while !ending.load(Ordering::Relaxed) {
+                std::thread::sleep(ROTATE_INTERVAL);
+                rotated.rotate().expect("a new file");
+            }
+        });
+        Self { appender, is_ending, rotating }
+    }
+
+    fn sender(&self, _events: usize) -> SliceSender {
+        SliceSender(self.appender.producer())
+    }
+
+    fn close(self) -> usize {
+        self.is_ending.store(true, Ordering::Relaxed);
+        self.rotating.join().expect("the rotating thread");
+        close(Arc::into_inner(self.appender).expect("nobody else has it"))
     }
 }
 
@@ -165,7 +202,7 @@ impl Logger for CdrlogTry {
         TrySender(self.0.producer())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         close(self.0)
     }
 }
@@ -182,25 +219,24 @@ impl Sender for TrySender {
 struct Tracing {
     writer: NonBlocking,
     dropped: ErrorCounter,
-    path: PathBuf,
     guard: WorkerGuard,
 }
 
 impl Tracing {
     fn open(directory: &Path, lossy: bool) -> Self {
-        let (path, file) = peer_file(directory);
+        let file = peer_file(directory);
         let (writer, guard) = NonBlockingBuilder::default()
             .lossy(lossy)
             .buffered_lines_limit(PEER_QUEUE_LINES)
             .finish(file);
         let dropped = writer.error_counter();
-        Self { writer, dropped, path, guard }
+        Self { writer, dropped, guard }
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         drop(self.writer);
         drop(self.guard);
-        (self.path, self.dropped.dropped_lines())
+        self.dropped.dropped_lines()
     }
 }
 
@@ -220,7 +256,7 @@ impl Logger for TracingRaw {
         TracingSender(self.0.writer.clone())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         self.0.close()
     }
 }
@@ -246,7 +282,7 @@ impl Logger for TracingLossy {
         TracingSender(self.0.writer.clone())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         self.0.close()
     }
 }
@@ -270,7 +306,7 @@ impl Logger for TracingSerde {
         SerdeSender { writer: self.0.writer.clone(), line: Vec::with_capacity(4096) }
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         self.0.close()
     }
 }
@@ -294,7 +330,6 @@ impl Sender for SerdeSender {
 pub struct Spdlog {
     logger: Arc<spdlog::Logger>,
     pool: Arc<ThreadPool>,
-    path: PathBuf,
 }
 
 pub struct SpdlogSender(Arc<spdlog::Logger>);
@@ -339,18 +374,18 @@ impl Logger for Spdlog {
             .error_handler(ErrorHandler::new(|error| panic!("{error}")))
             .build_arc()
             .expect("a logger");
-        Self { logger, pool, path }
+        Self { logger, pool }
     }
 
     fn sender(&self, _events: usize) -> SpdlogSender {
         SpdlogSender(self.logger.clone())
     }
 
-    fn close(self) -> (PathBuf, usize) {
+    fn close(self) -> usize {
         drop(self.logger);
         // Ends its thread, which drains the queue; the file is flushed when it is dropped.
         drop(self.pool);
-        (self.path, 0)
+        0
     }
 }
 
@@ -364,10 +399,7 @@ impl Sender for SpdlogSender {
 
 // ===== the ten lines that everyone could write =====
 
-pub struct MutexBufWriter {
-    file: Arc<Mutex<BufWriter<File>>>,
-    path: PathBuf,
-}
+pub struct MutexBufWriter(Arc<Mutex<BufWriter<File>>>);
 
 pub struct MutexSender(Arc<Mutex<BufWriter<File>>>);
 
@@ -375,17 +407,17 @@ impl Logger for MutexBufWriter {
     type Sender = MutexSender;
 
     fn open(directory: &Path) -> Self {
-        let (path, file) = peer_file(directory);
-        Self { file: Arc::new(Mutex::new(file)), path }
+        let file = peer_file(directory);
+        Self(Arc::new(Mutex::new(file)))
     }
 
     fn sender(&self, _events: usize) -> MutexSender {
-        MutexSender(self.file.clone())
+        MutexSender(self.0.clone())
     }
 
-    fn close(self) -> (PathBuf, usize) {
-        self.file.lock().expect("no panic").flush().expect("a write");
-        (self.path, 0)
+    fn close(self) -> usize {
+        self.0.lock().expect("no panic").flush().expect("a write");
+        0
     }
 }
 
