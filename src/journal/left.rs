@@ -1,0 +1,256 @@
+//! What a killed process left of one stream: the bytes that its segments hold.
+//!
+//! The kernel kept every store, so the headers are right unless somebody changed them, and so is
+//! the length of the file. Both are looked at all the same before anything is appended: what the
+//! file got since the last note must be the bytes of the journal, and what is to follow must be
+//! whole lines.
+
+use std::ops::Range;
+
+use super::control::Anchor;
+use super::folder::{Folder, JournalError};
+use super::segment::{HEADER_BYTES, SegmentHeader};
+use super::{Stream, cut_record};
+use crate::file::disk::DiskResult;
+use crate::file::{DiskFile, LogFile};
+use crate::rewrite;
+
+/// The bytes of a stream that its segments hold, and what is known of those before and behind them.
+pub(super) struct Left {
+    stream: Stream,
+    /// In the order of their positions, without a gap.
+    segments: Vec<(DiskFile, SegmentHeader)>,
+    /// The bytes before the first segment of a record that goes on in it; only the file has them.
+    front: Vec<u8>,
+    /// What closes a record that was cut behind the last segment. It has positions of the stream,
+    /// as if it had been committed.
+    closing: Vec<u8>,
+}
+
+/// How far a file holds a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// What is before this position is in the file, or was.
+    pub(super) position: u64,
+    /// Others changed the file: the line at the position begins anew.
+    pub(super) changed: bool,
+}
+
+impl Left {
+    /// The segments of `stream` that are of the opening `epoch`.
+    pub(super) fn read(folder: &Folder, stream: Stream, epoch: u64) -> Result<Self, JournalError> {
+        let mut segments = folder.segments(stream)?;
+        segments.retain(|(_, header)| header.epoch == epoch);
+        for pair in segments.windows(2) {
+            if let [(_, before), (file, header)] = pair
+                && before.end() != header.start
+            {
+                let fault = "it does not begin where the one before it ends".to_owned();
+                return Err(JournalError::Damaged { path: file.path().to_owned(), fault });
+            }
+        }
+        let mut left = Self { stream, segments, front: Vec::new(), closing: Vec::new() };
+        left.closing = left.end_of_cut_record()?;
+        Ok(left)
+    }
+
+    fn start(&self) -> u64 {
+        self.segments.first().map_or(0, |(_, header)| header.start)
+    }
+
+    /// The position behind the last committed byte; 0 where there is no segment.
+    pub(super) fn end(&self) -> u64 {
+        self.segments.last().map_or(0, |(_, header)| header.end())
+    }
+
+    /// The position behind what closes a cut record.
+    pub(super) fn closed_end(&self) -> u64 {
+        self.end() + self.closing.len() as u64
+    }
+
+    /// How far `file` holds the stream, which was noted to be in it up to `noted`.
+    ///
+    /// The length of the file knows best, unless others changed it: where it is less than what was
+    /// noted, or the bytes behind that are not ours, the note is believed.
+    pub(super) fn held_by(
+        &mut self,
+        file: Option<&LogFile>,
+        anchor: Option<&Anchor>,
+        noted: u64,
+    ) -> Result<Held, JournalError> {
+        if noted < self.start() {
+            let missing = self.start() - noted;
+            let fault = format!("the {missing} bytes of the stream before it are missing");
+            return Err(self.damaged_at(noted, fault));
+        }
+        let Some(anchor) = anchor else { return Ok(Held { position: noted, changed: false }) };
+        let begin = self.line_start(noted)?;
+        let Some((file, claimed, offset)) = file.and_then(|file| {
+            let since = file.bytes().checked_sub(anchor.file_bytes)?;
+            let claimed = anchor.position.checked_add(since).filter(|&claimed| claimed >= noted)?;
+            Some((file, claimed, file.bytes().checked_sub(claimed - begin)?))
+        }) else {
+            return Ok(Held { position: begin, changed: true });
+        };
+        if self.stream == Stream::Rejects && begin == self.start() {
+            self.front = file.disk_file().read(file.line_start(0, offset)?..offset)?;
+            self.closing = self.end_of_cut_record()?;
+        }
+        let agreed = self.agreed(begin..claimed, file.disk_file(), offset)?;
+        if agreed < noted.min(self.end()) {
+            let name = file.name();
+            let fault = format!("it does not hold what was written to {name} last");
+            return Err(self.damaged_at(noted, fault));
+        }
+        if agreed >= claimed.min(self.closed_end()) {
+            return Ok(Held { position: claimed, changed: false });
+        }
+        self.front.clear();
+        self.closing = self.end_of_cut_record()?;
+        Ok(Held { position: self.line_start(agreed)?, changed: true })
+    }
+
+    /// Checks that what follows is whole lines, the line that is in the file in part included.
+    ///
+    /// Gives the rest of a record whose beginning was in a file that others changed: the file holds
+    /// it no more, and so it can be no line.
+    pub(super) fn check(&self, held: Held) -> Result<Option<Range<u64>>, JournalError> {
+        if held.position >= self.closed_end() {
+            return Ok(None);
+        }
+        let mut broken = self.broken_line(self.line_start(held.position)?)?;
+        let mut rest = None;
+        if let Some(line) = broken.clone()
+            && self.stream == Stream::Rejects
+            && held.changed
+            && line.start == self.start()
+        {
+            broken = self.broken_line(line.end)?;
+            rest = Some(line);
+        }
+        let Some(line) = broken else { return Ok(rest) };
+        let fault = format!("the line at position {} of its stream is not whole", line.start);
+        Err(self.damaged_at(line.start, fault))
+    }
+
+    /// Gives the bytes of a range of positions, block by block.
+    pub(super) fn for_each_block(
+        &self,
+        range: Range<u64>,
+        mut take: impl FnMut(&[u8]) -> DiskResult<()>,
+    ) -> DiskResult<()> {
+        for (file, header) in &self.segments {
+            let from = range.start.max(header.start);
+            let to = range.end.min(header.end());
+            if from < to {
+                let offset = HEADER_BYTES as u64 + from - header.start;
+                file.for_each_block(offset..offset + to - from, &mut take)?;
+            }
+        }
+        let from = range.start.saturating_sub(self.end()) as usize;
+        let to = range.end.min(self.closed_end()).saturating_sub(self.end()) as usize;
+        match self.closing.get(from..to) {
+            Some(bytes) if !bytes.is_empty() => take(bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the line begins that `position` is in; the start of the first segment where it begins
+    /// before that.
+    fn line_start(&self, position: u64) -> DiskResult<u64> {
+        const DATA: u64 = HEADER_BYTES as u64;
+        for (file, header) in self.segments.iter().rev() {
+            if header.start < position {
+                let bytes = position.min(header.end()) - header.start;
+                let offset = file.line_start(DATA, DATA + bytes)?;
+                if offset > DATA {
+                    return Ok(header.start + offset - DATA);
+                }
+            }
+        }
+        Ok(if self.segments.is_empty() { position } else { self.start() })
+    }
+
+    /// The position up to which `file` holds, from `offset` on, the bytes of `range`.
+    fn agreed(&self, range: Range<u64>, file: &DiskFile, offset: u64) -> DiskResult<u64> {
+        let mut agreed = range.start;
+        let mut differs = false;
+        let mut theirs = Vec::new();
+        self.for_each_block(range.clone(), |ours| {
+            if !differs {
+                theirs.resize(ours.len(), 0);
+                file.read_exact_at(&mut theirs, offset + (agreed - range.start))?;
+                let same = ours.iter().zip(&theirs).take_while(|(our, their)| our == their).count();
+                agreed += same as u64;
+                differs = same < ours.len();
+            }
+            Ok(())
+        })?;
+        Ok(agreed)
+    }
+
+    /// The first line from `from` on that is not whole. `from` is where a line begins.
+    fn broken_line(&self, from: u64) -> DiskResult<Option<Range<u64>>> {
+        let mut broken = None;
+        let mut line = Vec::new();
+        let mut begin = from;
+        self.for_each_block(from..self.closed_end(), |bytes| {
+            for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+                if broken.is_some() {
+                    break;
+                }
+                line.extend_from_slice(part);
+                if part.ends_with(b"\n") {
+                    let end = begin + line.len() as u64;
+                    if !self.is_whole(begin, &line) {
+                        broken = Some(begin..end);
+                    }
+                    begin = end;
+                    line.clear();
+                }
+            }
+            Ok(())
+        })?;
+        Ok(broken.or_else(|| (!line.is_empty()).then(|| begin..begin + line.len() as u64)))
+    }
+
+    /// Whether `line`, which begins at the position `begin`, is whole.
+    fn is_whole(&self, begin: u64, line: &[u8]) -> bool {
+        match self.stream {
+            Stream::Lines => rewrite::is_whole_line(line),
+            Stream::Rejects => {
+                rewrite::is_whole_record(line)
+                    || begin == self.start()
+                        && rewrite::is_whole_record(&[self.front.as_slice(), line].concat())
+            }
+        }
+    }
+
+    /// What closes the record that the last segment ends in; nothing where that is whole, or is no
+    /// record.
+    fn end_of_cut_record(&self) -> DiskResult<Vec<u8>> {
+        let begin = self.line_start(self.end())?;
+        if self.stream == Stream::Lines || begin == self.end() {
+            return Ok(Vec::new());
+        }
+        let mut record = Vec::new();
+        self.for_each_block(begin..self.end(), |bytes| {
+            record.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        let alone = cut_record::end_of(&record);
+        let joined = || {
+            let front = (begin == self.start()).then_some(self.front.as_slice())?;
+            cut_record::end_of(&[front, &record].concat())
+        };
+        Ok(alone.or_else(joined).unwrap_or_default())
+    }
+
+    /// An error that names the segment which holds `position`, or should.
+    fn damaged_at(&self, position: u64, fault: String) -> JournalError {
+        let holds = |(_, header): &&(DiskFile, SegmentHeader)| position < header.end();
+        let segment = self.segments.iter().find(holds).or(self.segments.last());
+        let path = segment.map(|(file, _)| file.path().to_owned()).unwrap_or_default();
+        JournalError::Damaged { path, fault }
+    }
+}
