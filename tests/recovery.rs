@@ -147,6 +147,16 @@ fn a_file_that_was_truncated_in_a_line_gets_whole_lines_behind_it() {
 }
 
 #[test]
+fn a_file_whose_end_others_changed_in_place_gets_whole_lines_behind_it() {
+    let directory = killed(10, 5);
+    let left = lines(10).replace("}}\n", "...");
+    fs::write(cdr_file(directory.path()), &left).unwrap();
+    reopen(directory.path());
+    let ours: String = (10..15).map(line).collect();
+    assert_eq!(cdr(directory.path()), left + "\n" + &ours);
+}
+
+#[test]
 fn after_a_power_loss_whole_lines_stay_and_the_torn_rest_is_kept_beside() {
     for torn in
         ["{\"numbered\":{\"number\":10,\"pad", "\0\0\0\0\n\0", "{\"numbered\":{}}}\n", "x\n"]

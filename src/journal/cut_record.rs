@@ -8,7 +8,7 @@
 use crate::rewrite::is_whole_record;
 
 /// How every record begins.
-const BEGIN: &[u8] = b"{\"reason\":";
+pub(super) const BEGIN: &[u8] = b"{\"reason\":";
 
 /// What completes an escape or a character that was cut, most of the time nothing.
 const REST_OF_CHARACTER: [&[u8]; 11] = [

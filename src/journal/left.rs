@@ -8,18 +8,21 @@
 use std::ops::Range;
 
 use super::control::Anchor;
-use super::folder::{Folder, JournalError};
+use super::folder::JournalError;
 use super::segment::{HEADER_BYTES, SegmentHeader};
 use super::{Stream, cut_record};
 use crate::file::disk::DiskResult;
 use crate::file::{DiskFile, LogFile};
 use crate::rewrite;
 
+/// The segments of one opening that hold anything, in the order of their positions.
+pub(super) type Segments = Vec<(DiskFile, SegmentHeader)>;
+
 /// The bytes of a stream that its segments hold, and what is known of those before and behind them.
 pub(super) struct Left {
     stream: Stream,
-    /// In the order of their positions, without a gap.
-    segments: Vec<(DiskFile, SegmentHeader)>,
+    /// Without a gap.
+    segments: Segments,
     /// The bytes before the first segment of a record that goes on in it; only the file has them.
     front: Vec<u8>,
     /// What closes a record that was cut behind the last segment. It has positions of the stream,
@@ -37,10 +40,8 @@ pub(super) struct Held {
 }
 
 impl Left {
-    /// The segments of `stream` that are of the opening `epoch`.
-    pub(super) fn read(folder: &Folder, stream: Stream, epoch: u64) -> Result<Self, JournalError> {
-        let mut segments = folder.segments(stream)?;
-        segments.retain(|(_, header)| header.epoch == epoch);
+    /// What `segments` hold of `stream`.
+    pub(super) fn new(stream: Stream, segments: Segments) -> Result<Self, JournalError> {
         for pair in segments.windows(2) {
             if let [(_, before), (file, header)] = pair
                 && before.end() != header.start
@@ -92,7 +93,7 @@ impl Left {
         }) else {
             return Ok(Held { position: begin, changed: true });
         };
-        if self.stream == Stream::Rejects && begin == self.start() {
+        if begin == self.start() && !self.starts_line()? {
             self.front = file.disk_file().read(file.line_start(0, offset)?..offset)?;
             self.closing = self.end_of_cut_record()?;
         }
@@ -133,6 +134,12 @@ impl Left {
         Err(self.damaged_at(line.start, fault))
     }
 
+    /// Whether a line begins at `position`, and not the rest of a record whose front the file has.
+    pub(super) fn begins_line(&self, position: u64) -> DiskResult<bool> {
+        let is_rest = position == self.start() && !self.front.is_empty();
+        Ok(!is_rest && self.line_start(position)? == position)
+    }
+
     /// Gives the bytes of a range of positions, block by block.
     pub(super) fn for_each_block(
         &self,
@@ -153,6 +160,15 @@ impl Left {
             Some(bytes) if !bytes.is_empty() => take(bytes),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the first segment begins with a line. Lines never cross segments; of records, only
+    /// the beginning looks so, because quotes of a body are escaped.
+    fn starts_line(&self) -> DiskResult<bool> {
+        let Some((file, _)) = self.segments.first() else { return Ok(true) };
+        let data = HEADER_BYTES as u64;
+        let begin = file.read(data..data + cut_record::BEGIN.len() as u64)?;
+        Ok(self.stream == Stream::Lines || begin == cut_record::BEGIN)
     }
 
     /// Where the line begins that `position` is in; the start of the first segment where it begins
@@ -218,11 +234,10 @@ impl Left {
     fn is_whole(&self, begin: u64, line: &[u8]) -> bool {
         match self.stream {
             Stream::Lines => rewrite::is_whole_line(line),
-            Stream::Rejects => {
-                rewrite::is_whole_record(line)
-                    || begin == self.start()
-                        && rewrite::is_whole_record(&[self.front.as_slice(), line].concat())
+            Stream::Rejects if begin == self.start() => {
+                rewrite::is_whole_record(&[self.front.as_slice(), line].concat())
             }
+            Stream::Rejects => rewrite::is_whole_record(line),
         }
     }
 
@@ -233,17 +248,12 @@ impl Left {
         if self.stream == Stream::Lines || begin == self.end() {
             return Ok(Vec::new());
         }
-        let mut record = Vec::new();
+        let mut record = if begin == self.start() { self.front.clone() } else { Vec::new() };
         self.for_each_block(begin..self.end(), |bytes| {
             record.extend_from_slice(bytes);
             Ok(())
         })?;
-        let alone = cut_record::end_of(&record);
-        let joined = || {
-            let front = (begin == self.start()).then_some(self.front.as_slice())?;
-            cut_record::end_of(&[front, &record].concat())
-        };
-        Ok(alone.or_else(joined).unwrap_or_default())
+        Ok(cut_record::end_of(&record).unwrap_or_default())
     }
 
     /// An error that names the segment which holds `position`, or should.

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use super::control::{Anchor, Control, ControlState, StreamState};
 use super::folder::{Folder, JournalError};
-use super::left::{Held, Left};
+use super::left::{Held, Left, Segments};
 use super::{Stream, frames};
 use crate::file::disk::{self, Disk, DiskResult};
 use crate::file::{DiskFile, LogFile, Stamp};
@@ -97,16 +97,17 @@ pub(crate) fn recover(
     recovery.power_loss = state.boot_id != disk::boot_id();
     let control = Control::map_again(file, &state)?;
     let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
+    // All is looked at before anything is changed.
+    let [lines, rejects] = Stream::ALL.map(|stream| session.segments(stream));
+    let (lines, rejects) = (lines?, rejects?);
     if session.recovery.power_loss {
-        for stream in Stream::ALL {
-            session.finish_after_power_loss(stream)?;
-        }
+        session.finish_after_power_loss(Stream::Lines, &lines)?;
+        session.finish_after_power_loss(Stream::Rejects, &rejects)?;
     } else {
-        // All is looked at before anything is changed.
-        let [lines, rejects] = Stream::ALL.map(|stream| session.plan(stream));
-        for plan in [lines?, rejects?] {
-            session.finish(plan)?;
-        }
+        let lines = session.plan(Stream::Lines, lines)?;
+        let rejects = session.plan(Stream::Rejects, rejects)?;
+        session.finish(lines)?;
+        session.finish(rejects)?;
     }
     session.control.set_clean();
     Ok(session.recovery)
@@ -146,10 +147,17 @@ struct Plan {
 }
 
 impl Session<'_> {
+    /// The segments of the last opening, in the order of their positions.
+    fn segments(&self, stream: Stream) -> Result<Segments, JournalError> {
+        let mut segments = self.folder.segments(stream)?;
+        segments.retain(|(_, header)| header.epoch == self.state.epoch);
+        Ok(segments)
+    }
+
     /// Looks at what was committed and not written; changes nothing.
-    fn plan(&mut self, stream: Stream) -> Result<Plan, JournalError> {
+    fn plan(&mut self, stream: Stream, segments: Segments) -> Result<Plan, JournalError> {
         let state = self.state.stream(stream);
-        let mut left = Left::read(self.folder, stream, self.state.epoch)?;
+        let mut left = Left::new(stream, segments)?;
         let file = self.anchored_file(state)?;
         let held = left.held_by(file.as_ref(), state.anchor.as_ref(), state.written)?;
         let torn = left.check(held)?.unwrap_or_default();
@@ -178,8 +186,10 @@ impl Session<'_> {
             Some(file) => file,
             None => LogFile::create(self.folder.disk(), &self.new_path(stream))?,
         };
-        if held.changed {
+        if left.begins_line(position)? {
             file.end_line()?;
+        }
+        if held.changed {
             self.control.set_written(stream, position);
         }
         let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position };
@@ -224,7 +234,11 @@ impl Session<'_> {
 
     /// The machine went down: keeps the whole lines of the file, what follows them beside it, and
     /// appends what the journal can vouch for.
-    fn finish_after_power_loss(&mut self, stream: Stream) -> Result<(), JournalError> {
+    fn finish_after_power_loss(
+        &mut self,
+        stream: Stream,
+        segments: &Segments,
+    ) -> Result<(), JournalError> {
         let Some(anchor) = self.state.stream(stream).anchor.clone() else { return Ok(()) };
         let path = self.directory.join(&anchor.file_name);
         let Some(mut file) = LogFile::open(self.folder.disk(), &path)? else { return Ok(()) };
@@ -235,7 +249,7 @@ impl Session<'_> {
         self.cut_torn_tail(stream, &anchor, &mut file, is_whole)?;
         let Some(written) = file.bytes().checked_sub(anchor.file_bytes) else { return Ok(()) };
         let position = anchor.position + written;
-        let lines = self.believable_lines(stream, position, is_whole)?;
+        let lines = believable_lines(segments, position, is_whole)?;
         if !lines.is_empty() {
             let anchor = Anchor { file_name: anchor.file_name, file_bytes: file.bytes(), position };
             self.control.set_anchor(stream, &anchor)?;
@@ -275,32 +289,28 @@ impl Session<'_> {
         self.recovery.torn_files.push(torn.path().to_owned());
         Ok(())
     }
+}
 
-    /// The whole lines from `position` on, as far as frames without a gap vouch for them.
-    fn believable_lines(
-        &self,
-        stream: Stream,
-        mut position: u64,
-        is_whole: fn(&[u8]) -> bool,
-    ) -> Result<Vec<u8>, JournalError> {
-        let mut bytes = Vec::new();
-        for (file, header) in self.folder.segments(stream)? {
-            if header.epoch != self.state.epoch {
-                continue;
-            }
-            for (range, held) in frames::believable(&file, &header)? {
-                if range.contains(&position) {
-                    let known = (position - range.start) as usize;
-                    bytes.extend_from_slice(held.get(known..).unwrap_or_default());
-                    position = range.end;
-                }
+/// The whole lines from `position` on, as far as frames without a gap vouch for them.
+fn believable_lines(
+    segments: &Segments,
+    mut position: u64,
+    is_whole: fn(&[u8]) -> bool,
+) -> DiskResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (file, header) in segments {
+        for (range, held) in frames::believable(file, header)? {
+            if range.contains(&position) {
+                let known = (position - range.start) as usize;
+                bytes.extend_from_slice(held.get(known..).unwrap_or_default());
+                position = range.end;
             }
         }
-        let whole = bytes.split_inclusive(|&byte| byte == b'\n').take_while(|line| is_whole(line));
-        let whole_bytes = whole.map(<[u8]>::len).sum();
-        bytes.truncate(whole_bytes);
-        Ok(bytes)
     }
+    let whole = bytes.split_inclusive(|&byte| byte == b'\n').take_while(|line| is_whole(line));
+    let whole_bytes = whole.map(<[u8]>::len).sum();
+    bytes.truncate(whole_bytes);
+    Ok(bytes)
 }
 
 fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
