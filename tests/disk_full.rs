@@ -104,3 +104,30 @@ fn btrfs() {
 fn xfs() {
     fill_and_free("xfs", 300);
 }
+
+/// A disk without room for another file is full too, with gigabytes to spare.
+#[test]
+fn a_disk_without_an_inode_for_the_next_file_is_waited_for_and_loses_nothing() {
+    let Some(mount) = Mount::with_inodes(40) else { return };
+    let directory = mount.path().join("cdr");
+    let (sender, troubles) = mpsc::channel();
+    let builder = || Appender::builder(&directory).rotate_bytes(10_000);
+
+    mount.take_inodes();
+    let error = builder().open().map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("No space left on device"), "{error}");
+    assert!(error.contains(directory.to_str().unwrap()), "{error}");
+    mount.free_inodes();
+
+    let told = move |trouble: &Trouble| sender.send(trouble.clone()).unwrap();
+    let appender = builder().on_trouble(told).open().unwrap();
+    mount.take_inodes();
+    let producer = appender.producer();
+    (0..500).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    assert!(matches!(troubles.recv_timeout(PATIENCE).unwrap(), Trouble::WritesFail(_)));
+    assert!(appender.flush().unwrap_err().to_string().contains("No space left on device"));
+    mount.free_inodes();
+    appender.close().unwrap();
+    assert!(cdr(&directory) == lines(500), "lines are lost, doubled or mixed up");
+    assert!(common::files(&directory, "CDR.").len() > 5);
+}
