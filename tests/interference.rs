@@ -136,6 +136,25 @@ fn a_file_of_others_in_its_place_is_appended_to() {
     assert_in_order(&text[theirs.len()..]);
 }
 
+#[test]
+fn half_a_line_of_others_is_ended_before_the_next_one_of_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(directory.path()).open().unwrap();
+    let path = appender.cdr_path().to_owned();
+    let send = |number| appender.producer().send_slice(body(number).as_bytes()).unwrap();
+    send(0);
+    appender.flush().unwrap();
+    fs::write(&path, "theirs").unwrap();
+    send(1);
+    appender.flush().unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "other").unwrap();
+    send(2);
+    appender.flush().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "other\n".to_owned() + &line(2));
+    appender.close().unwrap();
+}
+
 fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }

@@ -185,8 +185,8 @@ impl Sink {
         }
     }
 
-    /// Goes on with the file as others left it. A line that was written in part is begun anew: half
-    /// a line in each of two files would be none.
+    /// Goes on with the file as others left it, but for a line feed where it does not end in one. A
+    /// line that was written in part is begun anew: half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
         interference: Interference,
@@ -215,6 +215,8 @@ impl Sink {
             let _ = self.sync(control, &pipeline.counters.flusher);
             file = reopened;
         }
+        // Our next line is to be one of its own. Where this fails, so does the write that follows.
+        let _ = file.end_line();
         self.anchor_to(file, control, pipeline)
     }
 

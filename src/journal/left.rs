@@ -86,18 +86,18 @@ impl Left {
         }
         let Some(anchor) = anchor else { return Ok(Held { position: noted, changed: false }) };
         let begin = self.line_start(noted)?;
-        let Some((file, claimed, offset)) = file.and_then(|file| {
+        let Some((file, claimed)) = file.and_then(|file| {
             let since = file.bytes().checked_sub(anchor.file_bytes)?;
             let claimed = anchor.position.checked_add(since).filter(|&claimed| claimed >= noted)?;
-            Some((file, claimed, file.bytes().checked_sub(claimed - begin)?))
+            Some((file, claimed))
         }) else {
             return Ok(Held { position: begin, changed: true });
         };
-        if begin == self.start() && !self.starts_line()? {
-            self.front = file.disk_file().read(file.line_start(0, offset)?..offset)?;
-            self.closing = self.end_of_cut_record()?;
-        }
-        let agreed = self.agreed(begin..claimed, file.disk_file(), offset)?;
+        // What is before the anchor may be of others.
+        let from = begin.max(anchor.position);
+        let offset = file.bytes() - (claimed - from);
+        self.find_front(file, begin..from, offset)?;
+        let agreed = self.agreed(from..claimed, file.disk_file(), offset)?;
         if agreed < noted.min(self.end()) {
             let name = file.name();
             let fault = format!("it does not hold what was written to {name} last");
@@ -111,10 +111,24 @@ impl Left {
         Ok(Held { position: self.line_start(agreed)?, changed: true })
     }
 
+    /// Looks in `file` for the front of a record that goes on in the first segment. `own` is known to
+    /// be in the file where its bytes are, up to `offset`.
+    fn find_front(&mut self, file: &LogFile, own: Range<u64>, offset: u64) -> DiskResult<()> {
+        if own.start != self.start() || self.starts_line()? {
+            return Ok(());
+        }
+        let Some(end) = offset.checked_sub(own.end - own.start) else { return Ok(()) };
+        if self.agreed(own.clone(), file.disk_file(), end)? == own.end {
+            self.front = file.disk_file().read(file.line_start(0, end)?..end)?;
+            self.closing = self.end_of_cut_record()?;
+        }
+        Ok(())
+    }
+
     /// Checks that what follows is whole lines, the line that is in the file in part included.
     ///
-    /// Gives the rest of a record whose beginning was in a file that others changed: the file holds
-    /// it no more, and so it can be no line.
+    /// Gives the rest of a record whose beginning is in no segment and not in the file, because
+    /// others changed that: it can be no line.
     pub(super) fn check(&self, held: Held) -> Result<Option<Range<u64>>, JournalError> {
         if held.position >= self.closed_end() {
             return Ok(None);
@@ -122,9 +136,9 @@ impl Left {
         let mut broken = self.broken_line(self.line_start(held.position)?)?;
         let mut rest = None;
         if let Some(line) = broken.clone()
-            && self.stream == Stream::Rejects
-            && held.changed
             && line.start == self.start()
+            && self.front.is_empty()
+            && !self.starts_line()?
         {
             broken = self.broken_line(line.end)?;
             rest = Some(line);
@@ -165,10 +179,12 @@ impl Left {
     /// Whether the first segment begins with a line. Lines never cross segments; of records, only
     /// the beginning looks so, because quotes of a body are escaped.
     fn starts_line(&self) -> DiskResult<bool> {
+        if self.stream == Stream::Lines || self.start() == 0 {
+            return Ok(true);
+        }
         let Some((file, _)) = self.segments.first() else { return Ok(true) };
         let data = HEADER_BYTES as u64;
-        let begin = file.read(data..data + cut_record::BEGIN.len() as u64)?;
-        Ok(self.stream == Stream::Lines || begin == cut_record::BEGIN)
+        Ok(file.read(data..data + cut_record::BEGIN.len() as u64)? == cut_record::BEGIN)
     }
 
     /// Where the line begins that `position` is in; the start of the first segment where it begins
