@@ -248,7 +248,7 @@ impl Session<'_> {
         };
         self.cut_torn_tail(stream, &anchor, &mut file, is_whole)?;
         let Some(written) = file.bytes().checked_sub(anchor.file_bytes) else { return Ok(()) };
-        let position = anchor.position + written;
+        let position = anchor.position.saturating_add(written);
         let lines = believable_lines(segments, position, is_whole)?;
         if !lines.is_empty() {
             let anchor = Anchor { file_name: anchor.file_name, file_bytes: file.bytes(), position };
@@ -269,7 +269,7 @@ impl Session<'_> {
     ) -> Result<(), JournalError> {
         let file_bytes = file.bytes();
         let synced = self.state.stream(stream).synced;
-        let synced_bytes = anchor.file_bytes + synced.saturating_sub(anchor.position);
+        let synced_bytes = anchor.file_bytes.saturating_add(synced.saturating_sub(anchor.position));
         let from = file.line_start(0, synced_bytes.min(file_bytes))?;
         let whole = whole_lines_end(file.disk_file(), from, file_bytes, is_whole)?;
         if whole < file_bytes {

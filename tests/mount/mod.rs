@@ -22,17 +22,17 @@ impl Mount {
 
     /// A file system in memory that has room for so many files and directories.
     pub fn with_inodes(inodes: u64) -> Option<Self> {
-        Self::mount("tmpfs", 16, &format!("nr_inodes={inodes}"))
+        Self::with_options("tmpfs", 16, &format!("nr_inodes={inodes}"))
             .inspect_err(|reason| eprintln!("skipped: no tmpfs to test on: {reason}"))
             .ok()
     }
 
     fn try_new(kind: &str, mebibytes: u64) -> Result<Self, String> {
         // An ext4 that meets an error goes on with reads only, as most distributions set it up.
-        Self::mount(kind, mebibytes, if kind == "ext4" { "errors=remount-ro" } else { "rw" })
+        Self::with_options(kind, mebibytes, if kind == "ext4" { "errors=remount-ro" } else { "rw" })
     }
 
-    fn mount(kind: &str, mebibytes: u64, options: &str) -> Result<Self, String> {
+    fn with_options(kind: &str, mebibytes: u64, options: &str) -> Result<Self, String> {
         let home = tempfile::tempdir().map_err(|error| error.to_string())?;
         let point = home.path().join("mnt");
         let image = home.path().join("image");
