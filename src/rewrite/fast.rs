@@ -1,11 +1,10 @@
-//! The fast way from a body to its line: guess where `event` is, write the line, check the grammar,
-//! confirm the guess.
+//! The fast way from a body to its line: guess where `event` is, check the grammar, confirm the
+//! guess, write the line.
 //!
 //! Servers put `event` first or last, and always the same server in the same place. Both places are
-//! found with a look at one end of the body, without knowing what is a string there. So the line is
-//! written before the grammar has said where `event` really is, and the processor does both at
-//! once. A wrong guess costs writing the line again, nothing else: what has been written counts
-//! only once the grammar has found the key at the same place.
+//! found with a look at one end of the body, without knowing what is a string there. That spares
+//! the grammar a search: it only has to find a key of the root at the same place, and no other one
+//! that may be `event`. A wrong guess costs that search, nothing else.
 
 use super::grammar::{self, Found, KEY};
 use super::line;
@@ -29,7 +28,6 @@ pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Opt
     let [b'{', text @ .., b'}'] = root else { return None };
 
     let guess = guess(vector, body, root_start, root_end);
-    let guessed_line_bytes = guess.and_then(|event| line::write(vector, body, &event, line));
 
     let text_start = root_start + 1;
     let guessed_key = guess.map(|event| event.key_start - text_start);
@@ -38,9 +36,8 @@ pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Opt
     if let Some(event) = guess
         && event.key_start == key_start
         && !has_breaks
-        && guessed_line_bytes.is_some()
     {
-        return guessed_line_bytes;
+        return line::write(vector, body, &event, line);
     }
     let name_start = token::event_name_start(body, key_start + KEY.len())?;
     let name_end = string_end(vector, body, name_start)?;

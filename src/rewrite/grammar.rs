@@ -27,7 +27,7 @@
 //! 6. inside an array, there are no colons.
 //!
 //! 1 to 4 hold or fail for a whole group at once. So do 5 and 6, once it is known which bytes of
-//! the group are directly inside an object: that alone needs a walk, and only over the brackets
+//! the group are directly inside an object: that alone may need a walk, and only over the brackets
 //! ([`Nesting64`]). 4 and 5 need to know where the strings end that do not follow a colon: adding
 //! the opening quotes of those to the mask of all strings makes each carry ripple through its
 //! string and stop at the closing quote.
@@ -38,7 +38,8 @@
 //!   than an integer part.
 //! - Root keys of five bytes: is it `event`? Root keys with a backslash are left to the portable
 //!   scan.
-//! - Brackets, but not those of the root, so that most events have none.
+//! - Brackets, where they are more than arrays of scalars or strings right in the root: those are a
+//!   prefix XOR.
 //!
 //! Escapes are masks again ([`Escapes`]), and are looked at in groups that have a backslash.
 //!
@@ -78,6 +79,8 @@ pub(super) struct Classes<V: Vector> {
     pub(super) opens: Word<V>,
     /// `}` and `]`
     pub(super) closes: Word<V>,
+    /// `{` and `}`
+    pub(super) braces: Word<V>,
     /// `:`
     pub(super) colons: Word<V>,
     /// `,`
@@ -285,7 +288,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let others = scalar_starts | opens;
         // An item that is no string, and a string that no colon follows: in an array only.
         let array_marks = items & others | after_key & !colons;
-        let (in_object, in_root) = self.levels(start, opens | closes);
+        let (in_object, in_root) = self.levels(start, opens, closes, classes.braces);
         let faults = (opening_quotes | others) & !before_value
             | commas & before_value
             | (closes | !classes.valid) & (after_comma | after_colon)
@@ -297,18 +300,43 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let odd = scalars & !classes.digits | scalar_starts & classes.zeros;
         faults.is_zero()
             && self.find_event_key(start, key_ends & in_root)
-            && self.odd_scalars(start, odd)
+            && self.odd_scalars(start, odd, scalar_starts)
     }
 
     /// Which bytes are directly inside an object, and directly inside the root.
     #[inline(always)]
-    fn levels(&mut self, start: usize, brackets: Word<V>) -> (Word<V>, Word<V>) {
+    fn levels(
+        &mut self,
+        start: usize,
+        opens: Word<V>,
+        closes: Word<V>,
+        braces: Word<V>,
+    ) -> (Word<V>, Word<V>) {
+        let brackets = opens | closes;
+        let all = brackets.splat(u64::MAX);
+        if !V::HAS_WIDE_PREFIX_XOR && brackets.is_zero() {
+            return (
+                brackets.splat(self.nesting.levels.in_object),
+                brackets.splat(self.nesting.levels.in_root),
+            );
+        }
+        // Most brackets are arrays of the root, one after the other: from each opening bracket to
+        // before its closing bracket, without a look at any of them. So are none.
+        let (arrays, is_open) = brackets.prefix_xor(false);
+        let others = brackets & braces | opens ^ brackets & arrays;
+        if others.is_zero() & !is_open & self.nesting.is_in_root() {
+            let in_root = all ^ arrays ^ brackets;
+            return (in_root, in_root);
+        }
+        self.walk(start, brackets)
+    }
+
+    /// [`levels`](Self::levels) by a walk over the brackets.
+    #[inline(always)]
+    fn walk(&mut self, start: usize, brackets: Word<V>) -> (Word<V>, Word<V>) {
         let mut nesting = self.nesting;
         let mut in_object = brackets.splat(nesting.levels.in_object);
         let mut in_root = brackets.splat(nesting.levels.in_root);
-        if brackets.is_zero() {
-            return (in_object, in_root);
-        }
         for (lane, brackets) in brackets.blocks() {
             let levels = nesting.block(start + lane * u64::BITS as usize, brackets, self.text);
             in_object = in_object.with_lanes_from(lane, levels.in_object, nesting.levels.in_object);
@@ -348,19 +376,27 @@ impl<'body, V: Vector> Grammar<'body, V> {
 
     /// Checks the scalars that have a byte at `odd` one by one.
     #[inline(always)]
-    fn odd_scalars(&mut self, start: usize, odd: Word<V>) -> bool {
+    fn odd_scalars(&mut self, start: usize, odd: Word<V>, scalar_starts: Word<V>) -> bool {
         if odd.is_zero() {
             return true;
         }
         let run_starts = odd & !odd.shifted::<1>(0, &mut 0);
+        let scalar_starts = scalar_starts.lanes();
         for (lane, mut run_starts) in run_starts.blocks() {
+            let scalar_starts = scalar_starts.0.get(lane).copied().unwrap_or_default();
             while run_starts != 0 {
-                let at = start + lane * u64::BITS as usize + run_starts.trailing_zeros() as usize;
+                let bit = run_starts.trailing_zeros();
+                let at = start + lane * u64::BITS as usize + bit as usize;
                 run_starts &= run_starts - 1;
-                if at >= self.scalars_end {
-                    let Some(end) = token::scalar_around(self.text, at) else { return false };
-                    self.scalars_end = end;
+                if at < self.scalars_end {
+                    continue;
                 }
+                let is_start = scalar_starts >> bit & 1 == 1;
+                let common = if is_start { token::common_word_end(self.text, at) } else { None };
+                let Some(end) = common.or_else(|| token::scalar_around(self.text, at)) else {
+                    return false;
+                };
+                self.scalars_end = end;
             }
         }
         true

@@ -206,6 +206,24 @@ pub(super) fn word_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
     Ok(start + word.len())
 }
 
+/// Where the word ends that starts at `at`, by one load. `None` where that does not tell: near the
+/// end of `body`, and where there is no word, or nothing that may follow one.
+#[inline(always)]
+pub(super) fn common_word_end(body: &[u8], at: usize) -> Option<usize> {
+    let [first @ .., fifth, sixth, _, _] = body.get(at..)?.first_chunk::<8>()?;
+    let (bytes, next) = match first {
+        b"true" | b"null" => (4, fifth),
+        b"fals" if *fifth == b'e' => (5, sixth),
+        _ => return None,
+    };
+    ends_scalar(*next).then_some(at + bytes)
+}
+
+/// Whether a scalar ends before `byte`.
+const fn ends_scalar(byte: u8) -> bool {
+    matches!(byte, b',' | b'}' | b']') || is_blank(byte)
+}
+
 /// Where the scalar ends that has a byte at `at`, wherever it started; `None` if it is not one.
 ///
 /// It must be a whole: a comma, a closing bracket, a blank or the end of `body` follows it.
@@ -220,6 +238,5 @@ pub(super) fn scalar_around(body: &[u8], at: usize) -> Option<usize> {
         b'-' | b'0'..=b'9' => number_end(body, start).ok()?,
         _ => word_end(body, start).ok()?,
     };
-    matches!(body.get(end), None | Some(b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r'))
-        .then_some(end)
+    body.get(end).is_none_or(|&byte| ends_scalar(byte)).then_some(end)
 }

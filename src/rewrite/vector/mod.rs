@@ -42,6 +42,9 @@ pub(super) trait Vector: Copier {
     /// The masks of one class for a group of blocks, in registers.
     type Row: Copy;
 
+    /// Whether a prefix XOR of a row costs no more than one of a word.
+    const HAS_WIDE_PREFIX_XOR: bool = false;
+
     fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Self::Block;
 
     /// The bytes that are `byte`.
@@ -185,12 +188,13 @@ pub(super) trait Vector: Copier {
             spaces,
             opens,
             closes,
+            braces,
             colons,
             commas,
             digits,
             zeros,
             non_ascii,
-        ] = masks::<Self, Structure, 13>(self, rest);
+        ] = masks::<Self, Structure, 14>(self, rest);
         let classes = Classes {
             valid,
             quotes,
@@ -200,6 +204,7 @@ pub(super) trait Vector: Copier {
             spaces,
             opens,
             closes,
+            braces,
             colons,
             commas,
             digits,
@@ -226,9 +231,9 @@ trait BlockMasks<const N: usize> {
 /// The members of [`Classes`], and what is not ASCII.
 struct Structure;
 
-impl BlockMasks<13> for Structure {
+impl BlockMasks<14> for Structure {
     #[inline(always)]
-    fn of<V: Vector>(vector: V, block: V::Block) -> [u64; 13] {
+    fn of<V: Vector>(vector: V, block: V::Block) -> [u64; 14] {
         // Brackets differ from braces in bit 5 only, and no other byte becomes a brace by setting
         // it.
         let braces = vector.lower(block);
@@ -241,6 +246,7 @@ impl BlockMasks<13> for Structure {
             vector.equal(block, b' '),
             vector.equal(braces, b'{'),
             vector.equal(braces, b'}'),
+            vector.any_of(block, *b"{}"),
             vector.equal(block, b':'),
             vector.equal(block, b','),
             vector.between(block, b'0', b'9'),

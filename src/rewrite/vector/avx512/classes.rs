@@ -2,23 +2,27 @@
 
 use std::arch::x86_64::{
     __m512i, _mm_set_epi8, _mm512_broadcast_i32x4, _mm512_gf2p8affine_epi64_epi8,
-    _mm512_mask_cmpgt_epi8_mask, _mm512_maskz_loadu_epi8, _mm512_maskz_mov_epi64,
-    _mm512_maskz_permutex2var_epi8, _mm512_max_epi64, _mm512_movepi8_mask, _mm512_or_si512,
-    _mm512_permutexvar_epi8, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi64,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_i64x2, _mm512_srlv_epi64,
-    _mm512_sub_epi64, _mm512_test_epi64_mask, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_mask_loadu_epi8, _mm512_max_epi64, _mm512_min_epu8, _mm512_movepi8_mask,
+    _mm512_or_si512, _mm512_permutex2var_epi8, _mm512_permutexvar_epi8, _mm512_set_epi64,
+    _mm512_set1_epi8, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_shuffle_i64x2, _mm512_srlv_epi64, _mm512_sub_epi64, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi64,
 };
 
 use super::super::super::escapes::EscapeClasses;
 use super::super::super::grammar::Classes;
 use super::super::{BLOCK_BYTES, GROUP_BLOCKS, GROUP_BYTES, Vector, Word};
 use super::Avx512;
+use super::copy::low_bits;
+
+/// The last ASCII byte, a control character that JSON lets stand in strings.
+const DELETE: u8 = 0x7F;
 
 /// For each ASCII byte, the bits of its classes.
 type Table = [u8; 128];
 
-/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks. Bits 3 to 5 are one
-/// of the codes below.
+/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks, bit 7 braces. Bits 3
+/// to 5 are one of the codes below.
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 const STRUCTURE: Table = {
     let mut table = [0; 128];
@@ -39,6 +43,7 @@ const STRUCTURE: Table = {
             b'\\' => 1 << 1,
             b'\t' | b'\n' | b'\r' => 1 << 2 | 1 << 6,
             0..=0x1F => 1 << 2,
+            b'{' | b'}' => 1 << 7,
             _ => 0,
         };
         table[byte] = flags | code << 3;
@@ -80,7 +85,7 @@ const ESCAPES: Table = {
 #[inline(always)]
 pub(super) fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
     let (planes, is_ascii) = planes(vector, rest, &STRUCTURE);
-    let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, _] =
+    let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, braces] =
         words(vector, planes);
     let high = code_2;
     let low = !code_2;
@@ -93,6 +98,7 @@ pub(super) fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
         control_blanks,
         opens: low & !code_1 & code_0,
         closes: low & code_1 & !code_0,
+        braces,
         colons: low & code_1 & code_0,
         commas: high & !code_1 & !code_0,
         digits: high & (code_1 ^ code_0),
@@ -164,24 +170,23 @@ fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
             8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7,
         ));
         let transpose = vector.load(&TRANSPOSE);
-        // Where each block starts, and which of its bytes there are. A block without bytes starts
-        // where the first does: reading none of its bytes is allowed anywhere, but slow
-        // where no memory is.
-        let valid = valid(vector, rest);
-        let starts = _mm512_set_epi64(448, 384, 320, 256, 192, 128, 64, 0);
-        let starts =
-            vector.lanes(_mm512_maskz_mov_epi64(_mm512_test_epi64_mask(valid, valid), starts));
-        let valid = vector.lanes(valid);
+        // What is not there is DEL, which has no class. A block without bytes starts where the last
+        // one with bytes does: reading none of its bytes is allowed anywhere, but slow where no
+        // memory is.
+        let none = _mm512_set1_epi8(DELETE.cast_signed());
+        let last_start = rest.len().saturating_sub(1) / BLOCK_BYTES * BLOCK_BYTES;
         // Loops, as closures would be functions without the instructions.
         let mut all_bytes = _mm512_setzero_si512();
         let mut blocks = [all_bytes; GROUP_BLOCKS];
         for (lane, classes) in blocks.iter_mut().enumerate() {
-            let block = rest.as_ptr().wrapping_add(starts.0[lane] as usize);
-            let block = _mm512_maskz_loadu_epi8(valid.0[lane], block.cast());
+            let start = lane * BLOCK_BYTES;
+            let bits = low_bits(rest.len().saturating_sub(start).min(BLOCK_BYTES));
+            let block = rest.as_ptr().wrapping_add(start.min(last_start));
+            let block = _mm512_mask_loadu_epi8(none, bits, block.cast());
             all_bytes = _mm512_or_si512(all_bytes, block);
             // The lookup does not see the highest bit.
-            let ascii = _mm512_mask_cmpgt_epi8_mask(valid.0[lane], block, _mm512_set1_epi8(-1));
-            let found = _mm512_maskz_permutex2var_epi8(ascii, low, block, high);
+            let ascii = _mm512_min_epu8(block, none);
+            let found = _mm512_permutex2var_epi8(low, ascii, high);
             let found = _mm512_shuffle_epi8(found, reverse);
             let transposed = _mm512_gf2p8affine_epi64_epi8::<0>(unit, found);
             *classes = _mm512_permutexvar_epi8(transpose, transposed);

@@ -70,6 +70,8 @@ impl Vector for Avx512 {
 
     type Row = __m512i;
 
+    const HAS_WIDE_PREFIX_XOR: bool = true;
+
     #[inline(always)]
     fn row(self, lanes: &Lanes) -> __m512i {
         // SAFETY: `self` proves AVX-512 F; the load reads the 64 bytes of `lanes`.
@@ -297,12 +299,4 @@ fn prefix_xor(row: __m512i, carry: bool) -> (__m512i, bool) {
     parities ^= parities << 8;
     let row = _mm512_mask_xor_epi64(row, parities as u8, row, ones);
     (row, parities >> GROUP_BLOCKS & 1 == 1)
-}
-
-#[inline]
-#[target_feature(enable = "avx512f")]
-#[expect(unsafe_code, reason = "reads through a pointer")]
-fn load(bytes: &[u8; BLOCK_BYTES]) -> __m512i {
-    // SAFETY: the load needs no alignment and reads the 64 bytes of `bytes`.
-    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
