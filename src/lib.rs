@@ -131,6 +131,11 @@ pub use stats::Stats;
 #[doc(hidden)]
 pub use rewrite::each;
 
+/// What fuzz targets ask of the recovery.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "cdrlog runs on Linux only: it needs fallocate(2), and the page cache that outlives a process"

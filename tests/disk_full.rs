@@ -104,3 +104,57 @@ fn btrfs() {
 fn xfs() {
     fill_and_free("xfs", 300);
 }
+
+/// A rejected body that is larger than the ring of the rejects, and a disk that is full in the
+/// middle of it: what is in the file and no more in the journal must not be taken back.
+#[test]
+fn giving_up_in_the_middle_of_a_large_reject_leaves_what_the_next_opening_can_close() {
+    let Some(mount) = Mount::new("tmpfs", 16) else { return };
+    let directory = mount.path().join("cdr");
+    let appender = Appender::builder(&directory)
+        .event_bytes_max(1 << 20)
+        .write_patience(Duration::from_millis(200))
+        .open()
+        .unwrap();
+    let filler = mount.path().join("filler");
+    std::fs::write(&filler, vec![1; 10 << 20]).unwrap();
+    let body = "x".repeat(4 << 20);
+    appender.producer().send_slice(body.as_bytes()).unwrap();
+    let error = appender.close().unwrap_err();
+    assert_eq!(error.events(), [body.as_bytes()]);
+    std::fs::remove_file(&filler).unwrap();
+
+    let appender = Appender::builder(&directory).open().unwrap();
+    assert!(appender.recovery().rejects_bytes > 0 && appender.recovery().torn_files.is_empty());
+    appender.close().unwrap();
+    let record = common::rejects(&directory).remove(0);
+    assert_eq!(record["cut"], true);
+    assert!(record["body"].as_str().unwrap().len() > 512 << 10);
+}
+
+/// A disk without room for another file is full too, with gigabytes to spare.
+#[test]
+fn a_disk_without_an_inode_for_the_next_file_is_waited_for_and_loses_nothing() {
+    let Some(mount) = Mount::with_inodes(40) else { return };
+    let directory = mount.path().join("cdr");
+    let (sender, troubles) = mpsc::channel();
+    let builder = || Appender::builder(&directory).rotate_bytes(10_000);
+
+    mount.take_inodes();
+    let error = builder().open().map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("No space left on device"), "{error}");
+    assert!(error.contains(directory.to_str().unwrap()), "{error}");
+    mount.free_inodes();
+
+    let told = move |trouble: &Trouble| sender.send(trouble.clone()).unwrap();
+    let appender = builder().on_trouble(told).open().unwrap();
+    mount.take_inodes();
+    let producer = appender.producer();
+    (0..500).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    assert!(matches!(troubles.recv_timeout(PATIENCE).unwrap(), Trouble::WritesFail(_)));
+    assert!(appender.flush().unwrap_err().to_string().contains("No space left on device"));
+    mount.free_inodes();
+    appender.close().unwrap();
+    assert!(cdr(&directory) == lines(500), "lines are lost, doubled or mixed up");
+    assert!(common::files(&directory, "CDR.").len() > 5);
+}

@@ -5,6 +5,7 @@
 //! as happens to every logger that logrotate forgot. Without the check of what was opened, they
 //! would go into a FIFO that somebody put in the place of the CDR, and be gone.
 
+mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
@@ -135,6 +136,25 @@ fn a_file_of_others_in_its_place_is_appended_to() {
     assert_in_order(&text[theirs.len()..]);
 }
 
+#[test]
+fn half_a_line_of_others_is_ended_before_the_next_one_of_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(directory.path()).open().unwrap();
+    let path = appender.cdr_path().to_owned();
+    let send = |number| appender.producer().send_slice(body(number).as_bytes()).unwrap();
+    send(0);
+    appender.flush().unwrap();
+    fs::write(&path, "theirs").unwrap();
+    send(1);
+    appender.flush().unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "other").unwrap();
+    send(2);
+    appender.flush().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "other\n".to_owned() + &line(2));
+    appender.close().unwrap();
+}
+
 fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
@@ -253,4 +273,37 @@ fn a_read_only_file_system_is_an_error_with_a_name() {
     let error = Appender::builder(&directory).open().map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("Read-only file system"), "{error}");
     assert!(error.to_string().contains(directory.to_str().unwrap()), "{error}");
+}
+
+/// What most distributions have ext4 do about a damaged block. There is no way back without a new
+/// mount, and with the mapped journal going down too it is like a power loss.
+#[test]
+fn a_file_system_that_goes_read_only_under_us_is_told_and_keeps_what_was_synced() {
+    let Some(mount) = Mount::new("ext4", 64) else { return };
+    let directory = mount.path().join("cdr");
+    let (sender, troubles) = mpsc::channel();
+    let appender = Appender::builder(&directory)
+        .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
+        .close_patience(Duration::from_millis(100))
+        .open()
+        .unwrap();
+    let producer = appender.producer();
+    (0..1000).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    appender.sync().unwrap();
+    if !mount.break_ext4() {
+        return;
+    }
+    (1000..2000).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    let heard = troubles.recv_timeout(Duration::from_secs(20)).unwrap();
+    assert!(heard.to_string().contains("Read-only file system"), "{heard}");
+    assert!(appender.flush().is_err());
+    let error = appender.close().unwrap_err();
+    assert!(error.to_string().contains("Read-only file system"), "{error}");
+    assert_eq!(error.stats().events_journaled, 2000);
+    mount.boot_again();
+    boot::change_boot_id(&directory);
+    Appender::builder(&directory).open().unwrap().close().unwrap();
+    let text = cdr(&directory);
+    let count = text.lines().count() as u64;
+    assert!(text == lines(count) && count >= 1000, "{count} lines are there");
 }

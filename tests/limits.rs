@@ -35,6 +35,7 @@ fn child() {
     let directory = PathBuf::from(std::env::var(DIRECTORY).unwrap());
     match role.as_str() {
         "descriptors" => without_descriptors(&directory),
+        "address space" => without_address_space(&directory),
         "file size" => until_the_file_is_too_large(&directory),
         "stopped" => send_all(&directory, 200_000),
         other => panic!("{other}"),
@@ -62,6 +63,32 @@ fn without_descriptors(directory: &Path) {
     let error = appender.flush().unwrap_err().to_string();
     assert!(error.contains("Too many open files"), "{error}");
     limit_descriptors(100);
+    appender.close().unwrap();
+    assert_eq!(cdr(directory), lines(1));
+}
+
+fn address_space_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+/// Too little for the journal. Memory for the queue that cannot be had ends a process, as any
+/// allocation in Rust does; the journal comes first and takes more.
+fn without_address_space(directory: &Path) {
+    let limit = |bytes| {
+        let maximum = rustix::process::getrlimit(Resource::As).maximum;
+        rustix::process::setrlimit(Resource::As, Rlimit { current: bytes, maximum }).unwrap();
+    };
+    for mebibytes in 1..4 {
+        limit(Some(address_space_bytes() + (mebibytes << 20)));
+        let error = Appender::builder(directory).open().map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("Cannot allocate memory"), "{error}");
+        assert!(error.contains(directory.to_str().unwrap()), "{error}");
+    }
+    limit(None);
+    let appender = Appender::builder(directory).open().unwrap();
+    appender.producer().send_slice(body(0).as_bytes()).unwrap();
     appender.close().unwrap();
     assert_eq!(cdr(directory), lines(1));
 }
@@ -130,6 +157,13 @@ fn end(mut child: Child) -> ExitStatus {
 fn no_descriptors_is_an_error_that_passes() {
     let parent = tempfile::tempdir().unwrap();
     let child = start("descriptors", &parent.path().join("cdr"), "true");
+    assert!(end(child).success());
+}
+
+#[test]
+fn no_address_space_for_the_journal_is_an_error_that_passes() {
+    let parent = tempfile::tempdir().unwrap();
+    let child = start("address space", &parent.path().join("cdr"), "true");
     assert!(end(child).success());
 }
 

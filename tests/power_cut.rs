@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use boot::change_boot_id;
@@ -52,7 +54,10 @@ fn child() {
     }
 }
 
-/// Lets a child work for `pause`, then cuts the power; gives how many lines it said are synced.
+/// Lets a child work for `pause`, then cuts the power; gives how many lines it had said are synced.
+///
+/// What it says afterwards does not count: a sync that is under way while ext4 is shut down may
+/// return success, which no process lives to see when the power is really gone.
 fn work_and_cut(mount: &Mount, directory: &Path, pause: Duration) -> Option<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
@@ -62,15 +67,20 @@ fn work_and_cut(mount: &Mount, directory: &Path, pause: Duration) -> Option<u64>
         .spawn()
         .unwrap();
     let said = BufReader::new(child.stdout.take().unwrap());
+    let heard = Arc::new(AtomicU64::new(0));
+    let note = heard.clone();
     let listener = std::thread::spawn(move || {
         let numbers = said.lines().map_while(Result::ok);
-        numbers.filter_map(|line| line.strip_prefix("synced ")?.parse().ok()).max().unwrap_or(0)
+        numbers
+            .filter_map(|line| line.strip_prefix("synced ")?.parse().ok())
+            .for_each(|number| note.store(number, Ordering::SeqCst));
     });
     std::thread::sleep(pause);
+    let synced = heard.load(Ordering::SeqCst);
     let is_cut = mount.cut_power();
     child.kill().unwrap();
     child.wait().unwrap();
-    let synced = listener.join().unwrap();
+    listener.join().unwrap();
     is_cut.then_some(synced)
 }
 

@@ -119,6 +119,43 @@ fn a_file_that_others_truncated_gets_what_was_not_written_and_nothing_twice() {
     assert_eq!(cdr(directory.path()), (10..15).map(line).collect::<String>());
 }
 
+/// What others append while no process runs is not ours, though the length of the file says so.
+#[test]
+fn what_others_appended_costs_no_line_and_joins_none() {
+    let half_a_line = &line(10)[..9];
+    for theirs in ["theirs\n", "theirs", &format!("{half_a_line}theirs"), "{\"numbered\":{}}\n"] {
+        let directory = killed(10, 5);
+        let path = cdr_file(directory.path());
+        fs::write(&path, lines(10) + theirs).unwrap();
+        let recovery = reopen(directory.path());
+        assert_eq!(recovery.changed_by_others, [path], "{theirs}");
+        let end = if theirs.ends_with('\n') { "" } else { "\n" };
+        let ours: String = (10..15).map(line).collect();
+        assert_eq!(cdr(directory.path()), lines(10) + theirs + end + &ours);
+        assert!(reopen(directory.path()).is_nothing());
+    }
+}
+
+#[test]
+fn a_file_that_was_truncated_in_a_line_gets_whole_lines_behind_it() {
+    let directory = killed(10, 5);
+    let left = lines(4) + "{\"num";
+    fs::write(cdr_file(directory.path()), &left).unwrap();
+    assert_eq!(reopen(directory.path()).changed_by_others.len(), 1);
+    let ours: String = (10..15).map(line).collect();
+    assert_eq!(cdr(directory.path()), left + "\n" + &ours);
+}
+
+#[test]
+fn a_file_whose_end_others_changed_in_place_gets_whole_lines_behind_it() {
+    let directory = killed(10, 5);
+    let left = lines(10).replace("}}\n", "...");
+    fs::write(cdr_file(directory.path()), &left).unwrap();
+    reopen(directory.path());
+    let ours: String = (10..15).map(line).collect();
+    assert_eq!(cdr(directory.path()), left + "\n" + &ours);
+}
+
 #[test]
 fn after_a_power_loss_whole_lines_stay_and_the_torn_rest_is_kept_beside() {
     for torn in
@@ -146,6 +183,25 @@ fn a_power_loss_that_tore_nothing_changes_nothing() {
     assert_eq!(cdr(directory.path()), lines(10));
 }
 
+/// They have no checksum, because they change with every write.
+#[test]
+fn counters_of_the_control_file_may_say_anything() {
+    for offset in [512, 520, 528, 536] {
+        for power_loss in [false, true] {
+            let directory = killed(10, 0);
+            let path = journal_file(directory.path(), "control");
+            let mut content = fs::read(&path).unwrap();
+            content[offset..offset + 8].fill(0xff);
+            fs::write(&path, &content).unwrap();
+            if power_loss {
+                change_boot_id(directory.path());
+            }
+            reopen(directory.path());
+            assert_eq!(cdr(directory.path()), lines(10), "{offset}");
+        }
+    }
+}
+
 #[test]
 fn damaged_journal_files_are_named_and_left_as_they_are() {
     for (name, offset) in [("control", 3), ("control", 20), ("journal-0", 1), ("journal-0", 20)] {
@@ -162,6 +218,68 @@ fn damaged_journal_files_are_named_and_left_as_they_are() {
         assert_eq!(fs::read(&path).unwrap(), content);
         assert_eq!(cdr(directory.path()), lines(10));
     }
+}
+
+/// The checksum of a header fits whatever its counters say. What they say is checked by what would
+/// come of it: before anything is appended to any file.
+#[test]
+fn a_journal_that_would_give_half_a_line_is_named_and_nothing_is_appended() {
+    const START: usize = 72;
+    const COMMITTED: usize = 80;
+    const DATA: usize = 4096;
+    fn add(content: &mut [u8], offset: usize, change: i64) {
+        let counter = &mut content[offset..offset + 8];
+        let value = u64::from_le_bytes((&*counter).try_into().unwrap()).wrapping_add_signed(change);
+        counter.copy_from_slice(&value.to_le_bytes());
+    }
+    let damages: [fn(&mut [u8]); 6] = [
+        |content| add(content, START, 5),
+        |content| add(content, START, 100_000),
+        |content| add(content, COMMITTED, -3),
+        |content| add(content, COMMITTED, 40),
+        |content| content[DATA + lines(12).len()] = b'x',
+        |content| content[DATA + lines(12).len() - 1] = b' ',
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let directory = killed(10, 5);
+        fs::write(cdr_file(directory.path()), &lines(11)[..lines(11).len() - 7]).unwrap();
+        let path = journal_file(directory.path(), "journal-0");
+        let mut content = fs::read(&path).unwrap();
+        damage(&mut content);
+        fs::write(&path, &content).unwrap();
+        let error = Appender::builder(directory.path()).open().unwrap_err();
+        assert!(
+            matches!(&error, OpenError::Damaged { path: named, .. } if *named == path),
+            "damage {number}: {error}"
+        );
+        assert!(fs::read(&path).unwrap() == content);
+        assert_eq!(cdr(directory.path()), lines(11)[..lines(11).len() - 7], "damage {number}");
+    }
+}
+
+#[test]
+fn a_damaged_journal_of_rejects_leaves_the_lines_alone_too() {
+    let original = tempfile::tempdir().unwrap();
+    let builder = || Appender::builder(&original).flush_interval(Duration::from_secs(60));
+    let appender = builder().open().unwrap();
+    appender.producer().send_slice(body(0).as_bytes()).unwrap();
+    appender.producer().send_slice(b"no event").unwrap();
+    while appender.stats().events_rejected < 1 {
+        std::thread::yield_now();
+    }
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(original.path(), copy.path());
+    let path = journal_file(copy.path(), "rejects-0");
+    let mut content = fs::read(&path).unwrap();
+    content[4096] = b'[';
+    fs::write(&path, &content).unwrap();
+    let error = Appender::builder(copy.path()).open().unwrap_err();
+    assert!(matches!(&error, OpenError::Damaged { path: named, .. } if *named == path), "{error}");
+    assert_eq!(cdr(copy.path()), "");
+    content[4096] = b'{';
+    fs::write(&path, &content).unwrap();
+    reopen(copy.path());
+    assert_eq!(cdr(copy.path()), lines(1));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 //! Without the return of segments, of places in the queue and of chunks of slices, a server would
 //! run out of memory or of descriptors after days, and no short test would say so.
 //!
-//! There is no rotation yet, so the file grows; every second it is moved away and removed, as
-//! logrotate would.
+//! The file is rotated by its size and every second on demand; finished files are counted and
+//! removed.
 //!
 //! The long form: `CDRLOG_SOAK_SECONDS=600 cargo test --release --test soak -- --nocapture`.
 
@@ -22,6 +22,8 @@ use cdrlog::Appender;
 use common::{body, files};
 
 const SENDERS: usize = 2;
+/// At full speed about a second.
+const ROTATE_BYTES: u64 = 64 << 20;
 
 /// What the process holds.
 #[derive(Debug)]
@@ -47,15 +49,14 @@ fn count_lines(path: &Path) -> u64 {
     BufReader::new(fs::File::open(path).unwrap()).split(b'\n').count() as u64
 }
 
-/// Moves the file away; counts and removes what was moved the time before, to which nothing is
-/// written any more.
-fn rotate(directory: &Path, cdr_path: &Path) -> u64 {
-    let moved = files(directory, "moved");
-    let lines = moved.iter().map(|path| count_lines(path)).sum();
-    moved.iter().for_each(|path| fs::remove_file(path).unwrap());
-    if cdr_path.exists() {
-        fs::rename(cdr_path, directory.join("moved")).unwrap();
+/// Counts the lines of the finished files and removes them: all but the last one, or all.
+fn take_finished(directory: &Path, all: bool) -> u64 {
+    let mut finished = files(directory, "CDR.");
+    if !all {
+        finished.pop();
     }
+    let lines = finished.iter().map(|path| count_lines(path)).sum();
+    finished.iter().for_each(|path| fs::remove_file(path).unwrap());
     lines
 }
 
@@ -63,8 +64,7 @@ fn rotate(directory: &Path, cdr_path: &Path) -> u64 {
 fn memory_descriptors_and_mappings_stay_flat_at_full_speed() {
     let seconds = std::env::var("CDRLOG_SOAK_SECONDS").map_or(4, |text| text.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
-    let appender = Appender::builder(&directory).open().unwrap();
-    let cdr_path = appender.cdr_path().to_owned();
+    let appender = Appender::builder(&directory).rotate_bytes(ROTATE_BYTES).open().unwrap();
     let bodies: Vec<String> = (0..300).map(body).collect();
     let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut lines = 0;
@@ -85,7 +85,8 @@ fn memory_descriptors_and_mappings_stay_flat_at_full_speed() {
         let mut warm = None;
         while begin.elapsed() < Duration::from_secs(seconds) {
             std::thread::sleep(Duration::from_secs(1));
-            lines += rotate(directory.path(), &cdr_path);
+            appender.rotate().unwrap();
+            lines += take_finished(directory.path(), false);
             let held = Held::now();
             let warm = warm.get_or_insert_with(Held::now);
             let flat = held.resident_kib < warm.resident_kib + (32 << 10)
@@ -99,9 +100,9 @@ fn memory_descriptors_and_mappings_stay_flat_at_full_speed() {
         over.store(true, Ordering::Relaxed);
         println!("{warm:?} at first, {:?} after {:?}", Held::now(), begin.elapsed());
     });
-    appender.close().unwrap();
-    lines += rotate(directory.path(), &cdr_path);
-    lines += files(directory.path(), "moved").iter().map(|path| count_lines(path)).sum::<u64>();
+    let stats = appender.close().unwrap();
+    lines += take_finished(directory.path(), true);
     assert_eq!(lines, sent.load(Ordering::Relaxed), "lines are lost or doubled");
-    println!("{lines} lines in {seconds} s");
+    assert!(stats.rotations >= seconds / 2, "{stats:?}");
+    println!("{lines} lines and {} rotations in {seconds} s", stats.rotations);
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cdrlog::{
-    Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, Producer, SendError, Stats, SyncPolicy,
+    Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, FlushError, Producer, SendError, Stats,
+    SyncPolicy,
 };
 use clap::{Args, ValueEnum};
 
@@ -163,6 +164,7 @@ impl Append {
         closed: Result<Stats, CloseError>,
     ) -> Result<Outcome, Box<dyn Error>> {
         let mut outcome = Outcome::Done;
+        let all_sent = !matches!(&stop, Some((_, Stop::Closed)));
         say(summary);
         if summary.rejected > 0 {
             outcome = Outcome::SomeRejected;
@@ -183,7 +185,7 @@ impl Append {
         if let Err(error) = closed {
             outcome = Outcome::Failed;
             say(&error);
-            say(self.what_is_left(summary));
+            say(self.what_is_left(summary, &error, all_sent));
         }
         if self.json {
             print(&summary.json())?;
@@ -191,13 +193,27 @@ impl Append {
         Ok(outcome)
     }
 
-    /// Where everything is after writes failed for too long.
-    fn what_is_left(&self, summary: &Summary) -> String {
+    /// Where everything is after writes or a sync failed.
+    fn what_is_left(&self, summary: &Summary, error: &CloseError, all_sent: bool) -> String {
         let taken = summary.lines + summary.rejected;
         let journal = self.dir.join(".cdrlog");
+        if !all_sent || !error.events().is_empty() {
+            return format!(
+                "the first {taken} bodies are taken: in the CDR, or in {}, from where the next run \
+                 on this directory writes them; give the bodies behind them again",
+                journal.display()
+            );
+        }
+        if matches!(error.cause(), FlushError::Sync { .. }) {
+            return format!(
+                "all {taken} bodies are taken, give none again; but lines since the last sync that \
+                 succeeded may not survive a power loss: look at the disk and at {}",
+                summary.cdr_path.display()
+            );
+        }
         format!(
-            "the first {taken} bodies are taken: in the CDR, or in {}, from where the next run on this directory writes \
-             them; give the bodies behind them again",
+            "all {taken} bodies are taken, give none again: they are in the CDR, or in {}, from \
+             where the next run on this directory writes them",
             journal.display()
         )
     }

@@ -2,12 +2,16 @@
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, IFlags};
 
 use super::disk::{Disk, DiskResult};
+
+/// How much is read at once where a file is read from one end to the other.
+const BLOCK_BYTES: u64 = 256 << 10;
 
 /// An open file. Every call names it in its error.
 #[derive(Debug)]
@@ -69,6 +73,48 @@ impl DiskFile {
 
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> DiskResult<()> {
         self.call("read", |file| file.read_exact_at(bytes, offset))
+    }
+
+    /// The bytes of a range of the file.
+    pub(crate) fn read(&self, range: Range<u64>) -> DiskResult<Vec<u8>> {
+        let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
+        self.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes)
+    }
+
+    /// Reads a range of the file block by block.
+    pub(crate) fn for_each_block(
+        &self,
+        range: Range<u64>,
+        mut take: impl FnMut(&[u8]) -> DiskResult<()>,
+    ) -> DiskResult<()> {
+        let mut block = vec![0_u8; BLOCK_BYTES.min(range.end.saturating_sub(range.start)) as usize];
+        let mut offset = range.start;
+        while offset < range.end {
+            let step = (range.end - offset).min(BLOCK_BYTES);
+            let bytes = block.get_mut(..step as usize).unwrap_or_default();
+            self.read_exact_at(bytes, offset)?;
+            take(bytes)?;
+            offset += step;
+        }
+        Ok(())
+    }
+
+    /// Where the line begins that offset `to` is in: behind the last line feed between `from` and
+    /// `to`; at `from` where there is none.
+    pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
+        let mut end = to;
+        let mut block = [0_u8; 4096];
+        while end > from {
+            let step = (end - from).min(block.len() as u64);
+            let bytes = block.get_mut(..step as usize).unwrap_or_default();
+            self.read_exact_at(bytes, end - step)?;
+            if let Some(index) = bytes.iter().rposition(|&byte| byte == b'\n') {
+                return Ok(end - step + index as u64 + 1);
+            }
+            end -= step;
+        }
+        Ok(from)
     }
 
     pub(crate) fn write_all_at(&self, bytes: &[u8], offset: u64) -> DiskResult<()> {

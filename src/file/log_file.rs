@@ -126,18 +126,17 @@ impl LogFile {
     /// Where the line begins that offset `to` is in: behind the last line feed between `from` and
     /// `to`; at `from` where there is none.
     pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
-        let mut end = to;
-        let mut block = [0_u8; 4096];
-        while end > from {
-            let step = (end - from).min(block.len() as u64);
-            let bytes = block.get_mut(..step as usize).unwrap_or_default();
-            self.file.read_exact_at(bytes, end - step)?;
-            if let Some(index) = bytes.iter().rposition(|&byte| byte == b'\n') {
-                return Ok(end - step + index as u64 + 1);
-            }
-            end -= step;
+        self.file.line_start(from, to)
+    }
+
+    /// Ends the last line where that has no line feed, as others may leave it: the next line is
+    /// then one of its own.
+    pub(crate) fn end_line(&mut self) -> DiskResult<()> {
+        let last = self.bytes.saturating_sub(1)..self.bytes;
+        if self.bytes > 0 && self.file.read(last)? != b"\n" {
+            self.append(b"\n")?;
         }
-        Ok(from)
+        Ok(())
     }
 }
 

@@ -23,9 +23,6 @@ pub(crate) struct Sink {
     file: Option<LogFile>,
     /// The position up to which a sync said that the stream is on the disk.
     synced: u64,
-    /// The offset in the file before which nothing is ours to cut: its length when it was
-    /// anchored.
-    anchored_bytes: u64,
     /// The first sync that failed: there is no other one after it.
     sync_failure: Option<FlushError>,
     /// The file as acknowledgements name it.
@@ -44,7 +41,6 @@ impl Sink {
             rotation,
             file: None,
             synced: 0,
-            anchored_bytes: 0,
             sync_failure: None,
             place: None,
             acks: Acks::default(),
@@ -84,7 +80,6 @@ impl Sink {
         if let Err(error) = control.sync() {
             self.sync_failure.get_or_insert(FlushError::sync(error));
         }
-        self.anchored_bytes = file.bytes();
         let (path, position) = (file.path().into(), self.end.position());
         let place = FilePlace { file: path, file_bytes: file.bytes(), position };
         pipeline.set_place(self.stream, place.clone());
@@ -190,8 +185,8 @@ impl Sink {
         }
     }
 
-    /// Goes on with the file as others left it. A line that was written in part is begun anew: half
-    /// a line in each of two files would be none.
+    /// Goes on with the file as others left it, but for a line feed where it does not end in one. A
+    /// line that was written in part is begun anew: half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
         interference: Interference,
@@ -220,6 +215,8 @@ impl Sink {
             let _ = self.sync(control, &pipeline.counters.flusher);
             file = reopened;
         }
+        // Our next line is to be one of its own. Where this fails, so does the write that follows.
+        let _ = file.end_line();
         self.anchor_to(file, control, pipeline)
     }
 
@@ -258,11 +255,15 @@ impl Sink {
     }
 
     /// Writing was given up: takes back a line that was written in part, so that the file holds
-    /// whole lines. The journal still has it.
+    /// whole lines. Of a record in several segments only what the journal still has is taken back;
+    /// the next opening completes it.
     pub(crate) fn cut_to_line(&mut self, control: &Control) -> DiskResult<()> {
+        let part = self.end.unfinished_line_bytes() as u64;
         let Some(file) = &mut self.file else { return Ok(()) };
-        let cut = file.cut_to_line(self.anchored_bytes)?;
-        control.set_written(self.stream, self.end.position() - cut);
+        if file.check()?.is_none() {
+            file.shorten_by(part)?;
+            control.set_written(self.stream, self.end.position() - part);
+        }
         Ok(())
     }
 

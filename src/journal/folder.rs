@@ -194,6 +194,6 @@ fn header_fault_text(fault: HeaderFault) -> String {
             format!("it is of format version {version}, which this cdrlog does not know")
         }
         HeaderFault::Checksum => "its checksum does not fit".to_owned(),
-        HeaderFault::Length => "it says that it holds more than it can".to_owned(),
+        HeaderFault::Length => "its counters cannot be true".to_owned(),
     }
 }

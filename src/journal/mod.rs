@@ -11,8 +11,10 @@
 //! ```
 
 mod control;
+mod cut_record;
 mod folder;
 mod frames;
+mod left;
 mod mapping;
 mod page;
 mod progress;

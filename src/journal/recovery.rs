@@ -2,7 +2,7 @@
 //!
 //! The process was killed, the kernel lives on: every store of the process is in the page cache, so
 //! the segments hold exactly what was committed, and the length of the file says how much of it was
-//! written. The rest is appended.
+//! written. The rest is appended, once both streams were found to be what they should be (`left.rs`).
 //!
 //! The kernel died too (another boot id): pages may be missing or stale. What the last sync covered
 //! is whole; behind it, the file is kept up to the first line that is not whole, and what follows
@@ -19,19 +19,11 @@ use std::path::{Path, PathBuf};
 
 use super::control::{Anchor, Control, ControlState, StreamState};
 use super::folder::{Folder, JournalError};
-use super::segment::{HEADER_BYTES, SegmentHeader};
+use super::left::{Held, Left, Segments};
 use super::{Stream, frames};
-use crate::file::disk::{self, DiskResult};
+use crate::file::disk::{self, Disk, DiskResult};
 use crate::file::{DiskFile, LogFile, Stamp};
 use crate::rewrite;
-
-/// How much is copied at once.
-const COPY_BYTES: usize = 256 << 10;
-
-/// What ends a record that was cut. A record larger than a segment is committed in parts; where the
-/// process was killed between two of them, its body was still only in memory, and the record is
-/// closed so that the file holds whole lines. A record is always cut inside the string of its body.
-const CUT_RECORD_END: &[u8] = b"\",\"cut\":true}\n";
 
 /// What opening a directory had to repair. The default value: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,12 +37,14 @@ pub struct Recovery {
     pub files: Vec<PathBuf>,
     /// The machine went down since the last process, not only the process.
     pub power_loss: bool,
-    /// Bytes cut from the end of a file because they were not whole lines after a power loss.
+    /// Bytes that are no whole lines: cut from the end of a file after a power loss, or the rest of
+    /// a record whose beginning others took away.
     pub torn_bytes: u64,
     /// Where those bytes are kept.
     pub torn_files: Vec<PathBuf>,
-    /// Files that others truncated, removed or appended to: their length says nothing, the last
-    /// written position that was noted was believed instead.
+    /// Files that others truncated, removed or appended to: their length says nothing. The last
+    /// written position that was noted was believed instead, and the line that it is in, if any,
+    /// begun anew.
     pub changed_by_others: Vec<PathBuf>,
 }
 
@@ -103,12 +97,17 @@ pub(crate) fn recover(
     recovery.power_loss = state.boot_id != disk::boot_id();
     let control = Control::map_again(file, &state)?;
     let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
-    for stream in Stream::ALL {
-        if session.recovery.power_loss {
-            session.finish_after_power_loss(stream)?;
-        } else {
-            session.finish_stream(stream)?;
-        }
+    // All is looked at before anything is changed.
+    let [lines, rejects] = Stream::ALL.map(|stream| session.segments(stream));
+    let (lines, rejects) = (lines?, rejects?);
+    if session.recovery.power_loss {
+        session.finish_after_power_loss(Stream::Lines, &lines)?;
+        session.finish_after_power_loss(Stream::Rejects, &rejects)?;
+    } else {
+        let lines = session.plan(Stream::Lines, lines)?;
+        let rejects = session.plan(Stream::Rejects, rejects)?;
+        session.finish(lines)?;
+        session.finish(rejects)?;
     }
     session.control.set_clean();
     Ok(session.recovery)
@@ -136,28 +135,67 @@ struct Session<'a> {
     recovery: Recovery,
 }
 
+/// What is to be done about a stream of a killed process.
+struct Plan {
+    stream: Stream,
+    left: Left,
+    /// The file that the stream is anchored to; `None` where there is none.
+    file: Option<LogFile>,
+    held: Held,
+    /// The positions of bytes that can be no line.
+    torn: Range<u64>,
+}
+
 impl Session<'_> {
-    /// The process was killed: appends what was committed and not written.
-    fn finish_stream(&mut self, stream: Stream) -> Result<(), JournalError> {
+    /// The segments of the last opening, in the order of their positions.
+    fn segments(&self, stream: Stream) -> Result<Segments, JournalError> {
         let mut segments = self.folder.segments(stream)?;
         segments.retain(|(_, header)| header.epoch == self.state.epoch);
+        Ok(segments)
+    }
+
+    /// Looks at what was committed and not written; changes nothing.
+    fn plan(&mut self, stream: Stream, segments: Segments) -> Result<Plan, JournalError> {
         let state = self.state.stream(stream);
-        let end =
-            segments.last().map_or(state.written, |(_, header)| header.end()).max(state.written);
-        let anchored = self.anchored_file(state)?;
-        let written = self.written_position(state, anchored.as_ref());
-        let cut_record =
-            stream == Stream::Rejects && written <= end && !ends_with_line_feed(&segments)?;
-        if written >= end && !cut_record {
+        let mut left = Left::new(stream, segments)?;
+        let file = self.anchored_file(state)?;
+        let held = left.held_by(file.as_ref(), state.anchor.as_ref(), state.written)?;
+        let torn = left.check(held)?.unwrap_or_default();
+        if let Some(anchor) = state.anchor.as_ref().filter(|_| held.changed) {
+            self.recovery.changed_by_others.push(self.directory.join(&anchor.file_name));
+        }
+        Ok(Plan { stream, left, file, held, torn })
+    }
+
+    /// The process was killed: appends what was committed and not written.
+    fn finish(&mut self, plan: Plan) -> Result<(), JournalError> {
+        let Plan { stream, left, file, held, torn } = plan;
+        let state = self.state.stream(stream);
+        let mut position = held.position;
+        if let Some(anchor) = state.anchor.as_ref().filter(|_| !torn.is_empty()) {
+            position = torn.end;
+            let beside = self.directory.join(&anchor.file_name);
+            let mut kept = create_torn(self.folder.disk(), &beside)?;
+            left.for_each_block(torn.clone(), |bytes| append_all(&mut kept, bytes))?;
+            self.note_torn(&kept, torn.end - torn.start)?;
+        }
+        if position >= left.closed_end() {
             return Ok(());
         }
-        let mut file = match anchored {
+        let mut file = match file {
             Some(file) => file,
             None => LogFile::create(self.folder.disk(), &self.new_path(stream))?,
         };
-        let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position: written };
+        if left.begins_line(position)? {
+            file.end_line()?;
+        }
+        if held.changed {
+            self.control.set_written(stream, position);
+        }
+        let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position };
         self.control.set_anchor(stream, &anchor)?;
-        let copied = copy_segments(&segments, written, cut_record, &mut file);
+        let all = position..left.closed_end();
+        let copied = left.for_each_block(all, |bytes| append_all(&mut file, bytes));
         if copied.is_err() {
             // A full disk, most of the time: readers are left whole lines. What is cut is copied
             // again by the next opening; where shortening fails too, that one completes
@@ -166,7 +204,7 @@ impl Session<'_> {
         }
         copied?;
         file.sync()?;
-        self.note_finished(stream, end - written, file.path());
+        self.note_finished(stream, left.end().saturating_sub(position), file.path());
         Ok(())
     }
 
@@ -176,28 +214,6 @@ impl Session<'_> {
                 LogFile::open(self.folder.disk(), &self.directory.join(&anchor.file_name))
             }
             None => Ok(None),
-        }
-    }
-
-    /// The position up to which the stream is in its file.
-    ///
-    /// The length of the file knows best, unless others changed it: it is then less than what was
-    /// noted after the last write, and the note is believed. It is behind the end of the stream
-    /// where the end of a cut record, or something of others, follows.
-    fn written_position(&mut self, state: &StreamState, file: Option<&LogFile>) -> u64 {
-        let Some(anchor) = &state.anchor else { return state.written };
-        let Some(file) = file else {
-            self.recovery.changed_by_others.push(self.directory.join(&anchor.file_name));
-            return state.written;
-        };
-        let by_length =
-            file.bytes().checked_sub(anchor.file_bytes).map(|bytes| anchor.position + bytes);
-        match by_length {
-            Some(position) if position >= state.written => position,
-            _ => {
-                self.recovery.changed_by_others.push(file.path().to_owned());
-                state.written
-            }
         }
     }
 
@@ -218,7 +234,11 @@ impl Session<'_> {
 
     /// The machine went down: keeps the whole lines of the file, what follows them beside it, and
     /// appends what the journal can vouch for.
-    fn finish_after_power_loss(&mut self, stream: Stream) -> Result<(), JournalError> {
+    fn finish_after_power_loss(
+        &mut self,
+        stream: Stream,
+        segments: &Segments,
+    ) -> Result<(), JournalError> {
         let Some(anchor) = self.state.stream(stream).anchor.clone() else { return Ok(()) };
         let path = self.directory.join(&anchor.file_name);
         let Some(mut file) = LogFile::open(self.folder.disk(), &path)? else { return Ok(()) };
@@ -228,8 +248,8 @@ impl Session<'_> {
         };
         self.cut_torn_tail(stream, &anchor, &mut file, is_whole)?;
         let Some(written) = file.bytes().checked_sub(anchor.file_bytes) else { return Ok(()) };
-        let position = anchor.position + written;
-        let lines = self.believable_lines(stream, position, is_whole)?;
+        let position = anchor.position.saturating_add(written);
+        let lines = believable_lines(segments, position, is_whole)?;
         if !lines.is_empty() {
             let anchor = Anchor { file_name: anchor.file_name, file_bytes: file.bytes(), position };
             self.control.set_anchor(stream, &anchor)?;
@@ -249,98 +269,48 @@ impl Session<'_> {
     ) -> Result<(), JournalError> {
         let file_bytes = file.bytes();
         let synced = self.state.stream(stream).synced;
-        let synced_bytes = anchor.file_bytes + synced.saturating_sub(anchor.position);
+        let synced_bytes = anchor.file_bytes.saturating_add(synced.saturating_sub(anchor.position));
         let from = file.line_start(0, synced_bytes.min(file_bytes))?;
         let whole = whole_lines_end(file.disk_file(), from, file_bytes, is_whole)?;
         if whole < file_bytes {
-            let torn = keep_torn(file.disk_file(), whole, file_bytes)?;
+            let mut torn = create_torn(self.folder.disk(), file.path())?;
+            let copy = |bytes: &[u8]| append_all(&mut torn, bytes);
+            file.disk_file().for_each_block(whole..file_bytes, copy)?;
+            self.note_torn(&torn, file_bytes - whole)?;
             file.shorten_by(file_bytes - whole)?;
-            self.recovery.torn_bytes += file_bytes - whole;
-            self.recovery.torn_files.push(torn);
         }
         Ok(())
     }
 
-    /// The whole lines from `position` on, as far as frames without a gap vouch for them.
-    fn believable_lines(
-        &self,
-        stream: Stream,
-        mut position: u64,
-        is_whole: fn(&[u8]) -> bool,
-    ) -> Result<Vec<u8>, JournalError> {
-        let mut bytes = Vec::new();
-        for (file, header) in self.folder.segments(stream)? {
-            if header.epoch != self.state.epoch {
-                continue;
-            }
-            for (range, held) in frames::believable(&file, &header)? {
-                if range.contains(&position) {
-                    let known = (position - range.start) as usize;
-                    bytes.extend_from_slice(held.get(known..).unwrap_or_default());
-                    position = range.end;
-                }
+    /// Makes sure of what is kept in `torn`.
+    fn note_torn(&mut self, torn: &LogFile, bytes: u64) -> DiskResult<()> {
+        torn.sync()?;
+        self.recovery.torn_bytes += bytes;
+        self.recovery.torn_files.push(torn.path().to_owned());
+        Ok(())
+    }
+}
+
+/// The whole lines from `position` on, as far as frames without a gap vouch for them.
+fn believable_lines(
+    segments: &Segments,
+    mut position: u64,
+    is_whole: fn(&[u8]) -> bool,
+) -> DiskResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for (file, header) in segments {
+        for (range, held) in frames::believable(file, header)? {
+            if range.contains(&position) {
+                let known = (position - range.start) as usize;
+                bytes.extend_from_slice(held.get(known..).unwrap_or_default());
+                position = range.end;
             }
         }
-        let whole = bytes.split_inclusive(|&byte| byte == b'\n').take_while(|line| is_whole(line));
-        let whole_bytes = whole.map(<[u8]>::len).sum();
-        bytes.truncate(whole_bytes);
-        Ok(bytes)
     }
-}
-
-/// Appends what lies behind `position` in the segments, and the end of a record that was cut.
-fn copy_segments(
-    segments: &[(DiskFile, SegmentHeader)],
-    mut position: u64,
-    cut_record: bool,
-    file: &mut LogFile,
-) -> Result<(), JournalError> {
-    for (segment, header) in segments {
-        position = copy_segment(segment, header, position, file)?;
-    }
-    if cut_record {
-        append_all(file, CUT_RECORD_END)?;
-    }
-    Ok(())
-}
-
-/// Appends what lies behind `position` in a segment; gives the position behind it.
-fn copy_segment(
-    segment: &DiskFile,
-    header: &SegmentHeader,
-    position: u64,
-    file: &mut LogFile,
-) -> Result<u64, JournalError> {
-    if header.end() <= position {
-        return Ok(position);
-    }
-    if header.start > position {
-        let missing = header.start - position;
-        let fault = format!("the {missing} bytes of the stream before it are missing");
-        return Err(JournalError::Damaged { path: segment.path().to_owned(), fault });
-    }
-    let from = HEADER_BYTES as u64 + position - header.start;
-    let to = HEADER_BYTES as u64 + header.committed;
-    for_each_block(segment, from..to, |bytes| append_all(file, bytes))?;
-    Ok(header.end())
-}
-
-/// Reads a range of a file block by block.
-fn for_each_block(
-    file: &DiskFile,
-    range: Range<u64>,
-    mut take: impl FnMut(&[u8]) -> DiskResult<()>,
-) -> DiskResult<()> {
-    let mut block = vec![0_u8; COPY_BYTES];
-    let mut offset = range.start;
-    while offset < range.end {
-        let step = (range.end - offset).min(COPY_BYTES as u64) as usize;
-        let bytes = block.get_mut(..step).unwrap_or_default();
-        file.read_exact_at(bytes, offset)?;
-        take(bytes)?;
-        offset += step as u64;
-    }
-    Ok(())
+    let whole = bytes.split_inclusive(|&byte| byte == b'\n').take_while(|line| is_whole(line));
+    let whole_bytes = whole.map(<[u8]>::len).sum();
+    bytes.truncate(whole_bytes);
+    Ok(bytes)
 }
 
 fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
@@ -349,14 +319,6 @@ fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
         bytes = bytes.get(written..).unwrap_or_default();
     }
     Ok(())
-}
-
-/// Whether the last committed byte of a stream ends a line; also where nothing is committed.
-fn ends_with_line_feed(segments: &[(DiskFile, SegmentHeader)]) -> DiskResult<bool> {
-    let Some((segment, header)) = segments.last() else { return Ok(true) };
-    let mut last = [0];
-    segment.read_exact_at(&mut last, HEADER_BYTES as u64 + header.committed - 1)?;
-    Ok(last == *b"\n")
 }
 
 /// The offset behind the last whole line, looking from `from` on, which is behind a whole line.
@@ -369,7 +331,7 @@ fn whole_lines_end(
     let mut whole = from;
     let mut torn = false;
     let mut line = Vec::new();
-    for_each_block(file, from..file_bytes, |bytes| {
+    file.for_each_block(from..file_bytes, |bytes| {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             line.extend_from_slice(part);
             if part.ends_with(b"\n") && !torn {
@@ -385,18 +347,15 @@ fn whole_lines_end(
     Ok(whole)
 }
 
-/// Copies the end of a file to a new `.torn` file beside it.
-fn keep_torn(file: &DiskFile, from: u64, file_bytes: u64) -> DiskResult<PathBuf> {
+/// Creates a `.torn` file beside `path`.
+fn create_torn(disk: &Disk, path: &Path) -> DiskResult<LogFile> {
     let mut number = 0;
-    let mut torn = loop {
-        let mut name = file.path().as_os_str().to_owned();
+    loop {
+        let mut name = path.as_os_str().to_owned();
         name.push(if number == 0 { ".torn".to_owned() } else { format!(".torn.{number}") });
-        match LogFile::create(file.disk(), Path::new(&name)) {
+        match LogFile::create(disk, Path::new(&name)) {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            other => break other?,
+            other => return other,
         }
-    };
-    for_each_block(file, from..file_bytes, |bytes| append_all(&mut torn, bytes))?;
-    torn.sync()?;
-    Ok(torn.path().to_owned())
+    }
 }

@@ -26,6 +26,9 @@ use crate::file::disk::DiskResult;
 /// The header takes a page, so that the data area begins on one.
 pub(crate) const HEADER_BYTES: usize = 4096;
 
+/// No stream gets so far: that sums of positions and lengths have room is known from here on.
+const POSITION_MAX: u64 = 1 << 62;
+
 const MAGIC: [u8; 8] = *b"cdrlogJ1";
 const VERSION: u32 = 1;
 const CHECKED_BYTES: usize = 32;
@@ -117,7 +120,8 @@ pub(crate) enum HeaderFault {
     Magic,
     Version(u32),
     Checksum,
-    /// It says that more is committed than its data area, or the file, can hold.
+    /// It says that more is committed than its data area, or the file, can hold; or it begins
+    /// further on than any stream gets.
     Length,
 }
 
@@ -156,7 +160,7 @@ impl SegmentHeader {
             committed: u64_at(page, OFFSET_COMMITTED),
         };
         let held = u64_at(page, 24).min(file_bytes - HEADER_BYTES as u64);
-        if header.committed > held || header.start.checked_add(header.committed).is_none() {
+        if header.committed > held || header.start > POSITION_MAX {
             return Err(HeaderFault::Length);
         }
         Ok(Some(header))
@@ -212,6 +216,10 @@ mod tests {
         segment.begin(0, 0);
         segment.commit(5000);
         assert_eq!(SegmentHeader::read(&file).unwrap(), Err(HeaderFault::Length));
+        segment.begin(0, u64::MAX - 300);
+        segment.commit(10);
+        assert_eq!(SegmentHeader::read(&file).unwrap(), Err(HeaderFault::Length));
+        segment.begin(0, 0);
         segment.commit(10);
         file.write_all_at(b"?", 17).unwrap();
         assert_eq!(SegmentHeader::read(&file).unwrap(), Err(HeaderFault::Checksum));

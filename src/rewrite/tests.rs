@@ -33,6 +33,8 @@ fn check(body: &[u8]) {
         let line = made.line.as_deref().ok();
         reference::check(body, line);
         assert_eq!(made.line, first, "{}", made.by);
+        // A recovery refuses what is not.
+        assert!(line.is_none_or(super::is_whole_line), "{} makes no whole line", made.by);
         if line.is_some() && made.is_left && made.by != "Portable" {
             assert!(may_be_left(body), "{} left {:?}", made.by, String::from_utf8_lossy(body));
         }

@@ -54,7 +54,7 @@ mod tests {
             let mut line = Vec::new();
             Rewriter::new().rewrite(body, &mut line).unwrap();
             assert!(is_whole_line(&line), "{}", String::from_utf8_lossy(&line));
-            for cut in 0..line.len() {
+            for cut in (0..line.len()).step_by(if cfg!(miri) { 9 } else { 1 }) {
                 assert!(!is_whole_line(&line[..cut]));
                 assert!(!is_whole_line(&[&line[..cut], b"\n"].concat()) || cut == line.len() - 1);
                 assert!(!is_whole_line(&[&line[..cut], b"\0", &line[cut + 1..]].concat()));
@@ -69,7 +69,7 @@ mod tests {
         let record: Vec<u8> =
             RejectRecord::new(b"{\"event\":}\n\0", rejection, 7).flatten().collect();
         assert!(is_whole_record(&record));
-        for cut in 0..record.len() - 1 {
+        for cut in (0..record.len() - 1).step_by(if cfg!(miri) { 9 } else { 1 }) {
             assert!(!is_whole_record(&[&record[..cut], b"\n"].concat()));
             assert!(!is_whole_record(&[&record[..cut], b"\0", &record[cut + 1..]].concat()));
         }

@@ -20,13 +20,25 @@ impl Mount {
             .ok()
     }
 
+    /// A file system in memory that has room for so many files and directories.
+    pub fn with_inodes(inodes: u64) -> Option<Self> {
+        Self::with_options("tmpfs", 16, &format!("nr_inodes={inodes}"))
+            .inspect_err(|reason| eprintln!("skipped: no tmpfs to test on: {reason}"))
+            .ok()
+    }
+
     fn try_new(kind: &str, mebibytes: u64) -> Result<Self, String> {
+        // An ext4 that meets an error goes on with reads only, as most distributions set it up.
+        Self::with_options(kind, mebibytes, if kind == "ext4" { "errors=remount-ro" } else { "rw" })
+    }
+
+    fn with_options(kind: &str, mebibytes: u64, options: &str) -> Result<Self, String> {
         let home = tempfile::tempdir().map_err(|error| error.to_string())?;
         let point = home.path().join("mnt");
         let image = home.path().join("image");
         fs::create_dir(&point).map_err(|error| error.to_string())?;
         let (image_text, size) = (image.display().to_string(), format!("size={mebibytes}m"));
-        let mut mount = vec!["-t", kind, "-o"];
+        let mut mount = vec!["-t", kind, "-o", options, "-o"];
         if kind == "tmpfs" {
             mount.extend([size.as_str(), "cdrlog-test"]);
         } else {
@@ -66,6 +78,37 @@ impl Mount {
 
     fn filler(&self) -> PathBuf {
         self.path().join("filler")
+    }
+
+    /// Takes all room for files that there is, until [`free_inodes`](Self::free_inodes).
+    pub fn take_inodes(&self) {
+        let mut number = 0;
+        while fs::File::create_new(self.path().join(format!("filler-{number}"))).is_ok() {
+            number += 1;
+        }
+    }
+
+    pub fn free_inodes(&self) {
+        for entry in fs::read_dir(self.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// Lets an ext4 meet an error, as one that finds a damaged block: everything is read-only from
+    /// then on, also files that are open. Gives `false` where that cannot be done.
+    pub fn break_ext4(&self) -> bool {
+        let image = self.home.path().join("image");
+        let losetup = Command::new("losetup").arg("-j").arg(image).output().unwrap();
+        let text = String::from_utf8_lossy(&losetup.stdout).into_owned();
+        let device = text.split(':').next().unwrap_or_default().replace("/dev/", "");
+        let broken = fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1");
+        if let Err(reason) = &broken {
+            eprintln!("skipped: cannot break {device}: {reason}");
+        }
+        broken.is_ok()
     }
 
     pub fn make_read_only(&self) {

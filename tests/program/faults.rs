@@ -161,6 +161,41 @@ fn a_full_disk_is_one_sentence_and_the_next_run_finishes_exactly_what_was_taken(
 }
 
 #[test]
+fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
+    const COUNT: u64 = 12_000;
+    // 2.5 MB of lines; 1.5 MiB are left for the CDR, and the journal holds 4 MiB.
+    let Some(disk) = SmallDisk::mount(16) else { return };
+    disk.take(10);
+    let directory = disk.directory();
+    let mut command = append(&directory);
+    let ended = run_with(command.args(["--patience", "1"]), bodies(0..COUNT).as_bytes());
+    ended.expect(1, &["No space left on device", "all 12000 bodies are taken, give none again"]);
+    disk.free();
+    run(&mut append(&directory)).expect(0, &["0 lines, 0 rejected"]);
+    assert!(cdr(&directory) == lines(COUNT));
+}
+
+/// Every `fdatasync` fails, by strace; skips where that cannot be had.
+#[test]
+fn a_failed_sync_is_one_sentence_and_no_body_is_to_be_given_again() {
+    let strace = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO"];
+    let works = Command::new("strace").args(strace).arg("true").status();
+    if !works.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: strace cannot be run");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = Command::new("strace");
+    command.args(strace).arg(env!("CARGO_BIN_EXE_cdrlog")).arg("append");
+    command.arg("--dir").arg(directory.path());
+    let ended = run_with(&mut command, bodies(0..10).as_bytes());
+    let path = files(directory.path(), "CDR.").remove(0);
+    let left = format!("look at the disk and at {}", path.display());
+    ended.expect(1, &["Input/output error", "all 10 bodies are taken, give none again", &left]);
+    assert_eq!(cdr(directory.path()), lines(10));
+}
+
+#[test]
 fn a_disk_that_is_freed_within_the_patience_is_waited_for() {
     const COUNT: u64 = 30_000;
     let Some(disk) = SmallDisk::mount(16) else { return };

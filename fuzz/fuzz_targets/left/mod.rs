@@ -1,12 +1,14 @@
 //! A directory as a killed process leaves it, to be damaged and opened.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use cdrlog::Appender;
+use cdrlog::fuzzing::{is_whole_line, is_whole_record, recover};
+use cdrlog::{Appender, OpenError};
 
 /// Lines that are synced, and lines that are only journaled.
 const SYNCED: u64 = 2;
@@ -14,10 +16,17 @@ const JOURNALED: u64 = 5;
 
 /// What others appended to the file, so that the lines behind it are anchored behind it.
 const THEIRS: &[u8] = b"{\"theirs\":{}}\n";
+/// What no recovery may touch: it was synced, and the anchor is behind it.
 const BEFORE_THE_ANCHOR: &[u8] = b"{\"e\":{\"n\":0}}\n{\"e\":{\"n\":1}}\n{\"theirs\":{}}\n";
 
-/// The files of a killed process: path in the directory, content.
-type Files = Vec<(PathBuf, Vec<u8>)>;
+/// A segment needs no more of its file than what is committed.
+const SEGMENT_FILE_BYTES: usize = 4096 + 4096;
+
+/// Where the control file says that there is nothing to do.
+const CLEAN: usize = 12;
+
+/// Paths in a directory, and what is there.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 pub struct Left {
     files: Files,
@@ -36,13 +45,16 @@ impl Left {
             let (bytes, later) = rest.split_at(count);
             damage = later;
             let index = usize::from(*which) % self.files.len();
-            let (path, content) = &mut self.files[index];
+            let (path, content) = self.files.iter_mut().nth(index).unwrap();
             let offset = usize::from(u16::from_le_bytes([*o0, *o1]));
-            if path.extension().is_some() {
-                // The CDR or the rejects: only the end of it, behind what was synced.
+            if path.extension().is_none() {
+                if let Some(place) = content.get_mut(offset..offset + count) {
+                    place.copy_from_slice(bytes);
+                }
+            } else if count > 0 {
                 content.extend_from_slice(bytes);
-            } else if let Some(place) = content.get_mut(offset..offset + count) {
-                place.copy_from_slice(bytes);
+            } else {
+                content.truncate(content.len() - offset % (content.len() + 1));
             }
         }
         for (path, content) in &mut self.files {
@@ -53,28 +65,77 @@ impl Left {
 
     pub fn check(self) {
         let directory = memory_directory();
+        let directory = directory.path();
+        fs::create_dir(directory.join(".cdrlog")).unwrap();
         for (path, content) in &self.files {
-            let path = directory.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
+            fs::write(directory.join(path), content).unwrap();
         }
-        let opened = builder(directory.path()).open().map(drop);
-        let once = cdr(directory.path());
-        assert!(once.starts_with(BEFORE_THE_ANCHOR), "a byte before the anchor was changed");
-        let opened_again = builder(directory.path()).open().map(drop);
-        // What was repaired once is not repaired again.
-        assert!(opened.is_err() || opened_again.is_ok(), "{opened_again:?}");
-        assert!(opened.is_err() || cdr(directory.path()) == once, "a second opening changed lines");
+        let recovered = recover(directory);
+        let once = files_of(directory);
+        match recovered {
+            Err(OpenError::Damaged { .. }) => assert!(once == self.files, "a change was made"),
+            Err(error) => panic!("{error}"),
+            Ok(_) => self.check_logs(&once),
+        }
+        if recovered.is_ok() {
+            // Killed before it said so: what was repaired is not repaired again.
+            let control = directory.join(".cdrlog/control");
+            let mut page = fs::read(&control).unwrap();
+            page[CLEAN] = 0;
+            fs::write(&control, page).unwrap();
+            recover(directory).unwrap();
+            assert!(logs(&files_of(directory)).eq(logs(&once)), "a second time changed lines");
+        }
+    }
+
+    /// Compares the CDR and the rejects with what they were.
+    fn check_logs(&self, after: &Files) {
+        for (path, after) in logs(after) {
+            let is_cdr = path.extension().is_some_and(|extension| extension == "log");
+            let before = self.files.get(path).map_or(&[][..], Vec::as_slice);
+            let same = before.iter().zip(after).take_while(|(old, new)| old == new).count();
+            let synced = if is_cdr { before.starts_with(BEFORE_THE_ANCHOR) } else { false };
+            assert!(!synced || same >= BEFORE_THE_ANCHOR.len(), "changed before the anchor");
+            if same == after.len() {
+                continue;
+            }
+            // Either the line that was there in part was completed, or ended by a line feed.
+            let line_start = |end: usize| {
+                after[..end].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
+            };
+            let joined = !before.is_empty() && !before.ends_with(b"\n");
+            let ended = joined && same == before.len() && after[same] == b'\n' && {
+                let line = &after[line_start(same)..=same];
+                !(if is_cdr { is_whole_line(line) } else { is_whole_record(line) })
+            };
+            let added = if ended { same + 1 } else { line_start(same) };
+            for line in after[added..].split_inclusive(|&byte| byte == b'\n') {
+                let is_whole = if is_cdr { is_whole_line(line) } else { is_whole_record(line) };
+                assert!(is_whole, "{}", String::from_utf8_lossy(line));
+            }
+        }
     }
 }
 
-/// All CDR files, one after the other.
-fn cdr(directory: &Path) -> Vec<u8> {
-    let mut paths: Vec<_> =
-        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-    paths.sort();
-    paths.iter().flat_map(|path| fs::read(path).unwrap()).collect()
+/// The CDR and the rejects, without what is kept beside them.
+fn logs(files: &Files) -> impl Iterator<Item = (&PathBuf, &Vec<u8>)> {
+    files.iter().filter(|(path, _)| {
+        path.extension().is_some_and(|extension| extension == "log" || extension == "jsonl")
+    })
+}
+
+fn files_of(directory: &Path) -> Files {
+    let mut files = Files::new();
+    for folder in [directory.to_owned(), directory.join(".cdrlog")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() && !path.ends_with("lock") {
+                let content = fs::read(&path).unwrap();
+                files.insert(path.strip_prefix(directory).unwrap().to_owned(), content);
+            }
+        }
+    }
+    files
 }
 
 fn builder(directory: &Path) -> cdrlog::Builder {
@@ -104,17 +165,10 @@ fn leave() -> Files {
     while appender.stats().events_accepted < 2 * (SYNCED + 1 + JOURNALED) {
         std::thread::yield_now();
     }
-    let mut files: Files = Vec::new();
-    for folder in [directory.path().to_owned(), directory.path().join(".cdrlog")] {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() && !path.ends_with("lock") {
-                let content = fs::read(&path).unwrap();
-                files.push((path.strip_prefix(directory.path()).unwrap().to_owned(), content));
-            }
-        }
+    let mut files = files_of(directory.path());
+    for content in files.values_mut() {
+        content.truncate(SEGMENT_FILE_BYTES);
     }
-    files.sort();
     files
 }
 

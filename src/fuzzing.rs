@@ -1,0 +1,32 @@
+//! What fuzz targets ask of the recovery.
+
+use std::path::Path;
+
+use crate::file::Calendar;
+use crate::file::disk::Disk;
+use crate::journal::Folder;
+use crate::{OpenError, Recovery, journal, rewrite};
+
+/// Only the recovery of an opening: threads and fresh segments would take most of the time.
+///
+/// # Errors
+///
+/// As [`Builder::open`](crate::Builder::open).
+pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
+    let disk = Disk::default();
+    let folder = Folder::create(&disk, directory)?;
+    let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
+    Ok(journal::recover(directory, &folder, calendar.next_stamp()?)?)
+}
+
+/// Whether `line` is a whole line of a CDR.
+#[must_use]
+pub fn is_whole_line(line: &[u8]) -> bool {
+    rewrite::is_whole_line(line)
+}
+
+/// Whether `line` is a whole record of a rejects file.
+#[must_use]
+pub fn is_whole_record(line: &[u8]) -> bool {
+    rewrite::is_whole_record(line)
+}

@@ -1,0 +1,282 @@
+//! What a killed process left of one stream: the bytes that its segments hold.
+//!
+//! The kernel kept every store, so the headers are right unless somebody changed them, and so is
+//! the length of the file. Both are looked at all the same before anything is appended: what the
+//! file got since the last note must be the bytes of the journal, and what is to follow must be
+//! whole lines.
+
+use std::ops::Range;
+
+use super::control::Anchor;
+use super::folder::JournalError;
+use super::segment::{HEADER_BYTES, SegmentHeader};
+use super::{Stream, cut_record};
+use crate::file::disk::DiskResult;
+use crate::file::{DiskFile, LogFile};
+use crate::rewrite;
+
+/// The segments of one opening that hold anything, in the order of their positions.
+pub(super) type Segments = Vec<(DiskFile, SegmentHeader)>;
+
+/// The bytes of a stream that its segments hold, and what is known of those before and behind them.
+pub(super) struct Left {
+    stream: Stream,
+    /// Without a gap.
+    segments: Segments,
+    /// The bytes before the first segment of a record that goes on in it; only the file has them.
+    front: Vec<u8>,
+    /// What closes a record that was cut behind the last segment. It has positions of the stream,
+    /// as if it had been committed.
+    closing: Vec<u8>,
+}
+
+/// How far a file holds a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// What is before this position is in the file, or was.
+    pub(super) position: u64,
+    /// Others changed the file: the line at the position begins anew.
+    pub(super) changed: bool,
+}
+
+impl Left {
+    /// What `segments` hold of `stream`.
+    pub(super) fn new(stream: Stream, segments: Segments) -> Result<Self, JournalError> {
+        for pair in segments.windows(2) {
+            if let [(_, before), (file, header)] = pair
+                && before.end() != header.start
+            {
+                let fault = "it does not begin where the one before it ends".to_owned();
+                return Err(JournalError::Damaged { path: file.path().to_owned(), fault });
+            }
+        }
+        let mut left = Self { stream, segments, front: Vec::new(), closing: Vec::new() };
+        left.closing = left.end_of_cut_record()?;
+        Ok(left)
+    }
+
+    fn start(&self) -> u64 {
+        self.segments.first().map_or(0, |(_, header)| header.start)
+    }
+
+    /// The position behind the last committed byte; 0 where there is no segment.
+    pub(super) fn end(&self) -> u64 {
+        self.segments.last().map_or(0, |(_, header)| header.end())
+    }
+
+    /// The position behind what closes a cut record.
+    pub(super) fn closed_end(&self) -> u64 {
+        self.end() + self.closing.len() as u64
+    }
+
+    /// How far `file` holds the stream, which was noted to be in it up to `noted`.
+    ///
+    /// The length of the file knows best, unless others changed it: where it is less than what was
+    /// noted, or the bytes behind that are not ours, the note is believed.
+    pub(super) fn held_by(
+        &mut self,
+        file: Option<&LogFile>,
+        anchor: Option<&Anchor>,
+        noted: u64,
+    ) -> Result<Held, JournalError> {
+        if noted < self.start() {
+            let missing = self.start() - noted;
+            let fault = format!("the {missing} bytes of the stream before it are missing");
+            return Err(self.damaged_at(noted, fault));
+        }
+        let Some(anchor) = anchor else { return Ok(Held { position: noted, changed: false }) };
+        let begin = self.line_start(noted)?;
+        let Some((file, claimed)) = file.and_then(|file| {
+            let since = file.bytes().checked_sub(anchor.file_bytes)?;
+            let claimed = anchor.position.checked_add(since).filter(|&claimed| claimed >= noted)?;
+            Some((file, claimed))
+        }) else {
+            return Ok(Held { position: begin, changed: true });
+        };
+        // What is before the anchor may be of others.
+        let from = begin.max(anchor.position);
+        let offset = file.bytes() - (claimed - from);
+        self.find_front(file, begin..from, offset)?;
+        let agreed = self.agreed(from..claimed, file.disk_file(), offset)?;
+        if agreed < noted.min(self.end()) {
+            let name = file.name();
+            let fault = format!("it does not hold what was written to {name} last");
+            return Err(self.damaged_at(noted, fault));
+        }
+        if agreed >= claimed.min(self.closed_end()) {
+            return Ok(Held { position: claimed, changed: false });
+        }
+        self.front.clear();
+        self.closing = self.end_of_cut_record()?;
+        Ok(Held { position: self.line_start(agreed)?, changed: true })
+    }
+
+    /// Looks in `file` for the front of a record that goes on in the first segment. `own` is known to
+    /// be in the file where its bytes are, up to `offset`.
+    fn find_front(&mut self, file: &LogFile, own: Range<u64>, offset: u64) -> DiskResult<()> {
+        if own.start != self.start() || self.starts_line()? {
+            return Ok(());
+        }
+        let Some(end) = offset.checked_sub(own.end - own.start) else { return Ok(()) };
+        if self.agreed(own.clone(), file.disk_file(), end)? == own.end {
+            self.front = file.disk_file().read(file.line_start(0, end)?..end)?;
+            self.closing = self.end_of_cut_record()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that what follows is whole lines, the line that is in the file in part included.
+    ///
+    /// Gives the rest of a record whose beginning is in no segment and not in the file, because
+    /// others changed that: it can be no line.
+    pub(super) fn check(&self, held: Held) -> Result<Option<Range<u64>>, JournalError> {
+        if held.position >= self.closed_end() {
+            return Ok(None);
+        }
+        let mut broken = self.broken_line(self.line_start(held.position)?)?;
+        let mut rest = None;
+        if let Some(line) = broken.clone()
+            && line.start == self.start()
+            && self.front.is_empty()
+            && !self.starts_line()?
+        {
+            broken = self.broken_line(line.end)?;
+            rest = Some(line);
+        }
+        let Some(line) = broken else { return Ok(rest) };
+        let fault = format!("the line at position {} of its stream is not whole", line.start);
+        Err(self.damaged_at(line.start, fault))
+    }
+
+    /// Whether a line begins at `position`, and not the rest of a record whose front the file has.
+    pub(super) fn begins_line(&self, position: u64) -> DiskResult<bool> {
+        let is_rest = position == self.start() && !self.front.is_empty();
+        Ok(!is_rest && self.line_start(position)? == position)
+    }
+
+    /// Gives the bytes of a range of positions, block by block.
+    pub(super) fn for_each_block(
+        &self,
+        range: Range<u64>,
+        mut take: impl FnMut(&[u8]) -> DiskResult<()>,
+    ) -> DiskResult<()> {
+        for (file, header) in &self.segments {
+            let from = range.start.max(header.start);
+            let to = range.end.min(header.end());
+            if from < to {
+                let offset = HEADER_BYTES as u64 + from - header.start;
+                file.for_each_block(offset..offset + to - from, &mut take)?;
+            }
+        }
+        let from = range.start.saturating_sub(self.end()) as usize;
+        let to = range.end.min(self.closed_end()).saturating_sub(self.end()) as usize;
+        match self.closing.get(from..to) {
+            Some(bytes) if !bytes.is_empty() => take(bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the first segment begins with a line. Lines never cross segments; of records, only
+    /// the beginning looks so, because quotes of a body are escaped.
+    fn starts_line(&self) -> DiskResult<bool> {
+        if self.stream == Stream::Lines || self.start() == 0 {
+            return Ok(true);
+        }
+        let Some((file, _)) = self.segments.first() else { return Ok(true) };
+        let data = HEADER_BYTES as u64;
+        Ok(file.read(data..data + cut_record::BEGIN.len() as u64)? == cut_record::BEGIN)
+    }
+
+    /// Where the line begins that `position` is in; the start of the first segment where it begins
+    /// before that.
+    fn line_start(&self, position: u64) -> DiskResult<u64> {
+        const DATA: u64 = HEADER_BYTES as u64;
+        for (file, header) in self.segments.iter().rev() {
+            if header.start < position {
+                let bytes = position.min(header.end()) - header.start;
+                let offset = file.line_start(DATA, DATA + bytes)?;
+                if offset > DATA {
+                    return Ok(header.start + offset - DATA);
+                }
+            }
+        }
+        Ok(if self.segments.is_empty() { position } else { self.start() })
+    }
+
+    /// The position up to which `file` holds, from `offset` on, the bytes of `range`.
+    fn agreed(&self, range: Range<u64>, file: &DiskFile, offset: u64) -> DiskResult<u64> {
+        let mut agreed = range.start;
+        let mut differs = false;
+        let mut theirs = Vec::new();
+        self.for_each_block(range.clone(), |ours| {
+            if !differs {
+                theirs.resize(ours.len(), 0);
+                file.read_exact_at(&mut theirs, offset + (agreed - range.start))?;
+                let same = ours.iter().zip(&theirs).take_while(|(our, their)| our == their).count();
+                agreed += same as u64;
+                differs = same < ours.len();
+            }
+            Ok(())
+        })?;
+        Ok(agreed)
+    }
+
+    /// The first line from `from` on that is not whole. `from` is where a line begins.
+    fn broken_line(&self, from: u64) -> DiskResult<Option<Range<u64>>> {
+        let mut broken = None;
+        let mut line = Vec::new();
+        let mut begin = from;
+        self.for_each_block(from..self.closed_end(), |bytes| {
+            for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+                if broken.is_some() {
+                    break;
+                }
+                line.extend_from_slice(part);
+                if part.ends_with(b"\n") {
+                    let end = begin + line.len() as u64;
+                    if !self.is_whole(begin, &line) {
+                        broken = Some(begin..end);
+                    }
+                    begin = end;
+                    line.clear();
+                }
+            }
+            Ok(())
+        })?;
+        Ok(broken.or_else(|| (!line.is_empty()).then(|| begin..begin + line.len() as u64)))
+    }
+
+    /// Whether `line`, which begins at the position `begin`, is whole.
+    fn is_whole(&self, begin: u64, line: &[u8]) -> bool {
+        match self.stream {
+            Stream::Lines => rewrite::is_whole_line(line),
+            Stream::Rejects if begin == self.start() => {
+                rewrite::is_whole_record(&[self.front.as_slice(), line].concat())
+            }
+            Stream::Rejects => rewrite::is_whole_record(line),
+        }
+    }
+
+    /// What closes the record that the last segment ends in; nothing where that is whole, or is no
+    /// record.
+    fn end_of_cut_record(&self) -> DiskResult<Vec<u8>> {
+        let begin = self.line_start(self.end())?;
+        if self.stream == Stream::Lines || begin == self.end() {
+            return Ok(Vec::new());
+        }
+        let mut record = if begin == self.start() { self.front.clone() } else { Vec::new() };
+        self.for_each_block(begin..self.end(), |bytes| {
+            record.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        Ok(cut_record::end_of(&record).unwrap_or_default())
+    }
+
+    /// An error that names the segment which holds `position`, or should.
+    fn damaged_at(&self, position: u64, fault: String) -> JournalError {
+        let holds = |(_, header): &&(DiskFile, SegmentHeader)| position < header.end();
+        let segment = self.segments.iter().find(holds).or(self.segments.last());
+        let path = segment.map(|(file, _)| file.path().to_owned()).unwrap_or_default();
+        JournalError::Damaged { path, fault }
+    }
+}
