@@ -84,6 +84,7 @@
 //!
 //! # Features
 //!
+//! - `reader`: [`Reader`], which reads and follows the lines of a directory, compressed ones too.
 //! - `cli` (default): the program `cdrlog`, with what only it needs. Embedders turn it off with
 //!   `default-features = false`.
 
@@ -112,6 +113,8 @@ mod loom;
 mod pipeline;
 mod producer;
 mod queue;
+#[cfg(feature = "reader")]
+pub mod reader;
 mod rewrite;
 mod stats;
 
@@ -123,6 +126,8 @@ pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError};
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
+#[cfg(feature = "reader")]
+pub use reader::Reader;
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
 pub use stats::Stats;
 
