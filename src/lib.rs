@@ -107,6 +107,7 @@ mod builder;
 mod chunks;
 mod error;
 mod file;
+mod finished;
 mod flush;
 mod journal;
 mod loom;
@@ -123,6 +124,8 @@ pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError};
+#[cfg(feature = "manifest")]
+pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
