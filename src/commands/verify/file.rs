@@ -105,7 +105,7 @@ impl<L: Listener> FileCheck<'_, L> {
         let LineFault { reason, offset, .. } = fault;
         let path = &self.task.path;
         let is_being_written = reason == LineReason::NoLineEnd
-            && self.task.finished.is_none()
+            && self.task.may_grow
             && has_writer(path.parent().unwrap_or(Path::new(".")));
         let remark = if is_being_written {
             Remark::note(path, "line_open", "this line is just being written")

@@ -21,6 +21,8 @@ pub(super) struct Task {
     /// The length on the disk.
     pub(super) bytes: u64,
     pub(super) is_compressed: bool,
+    /// An appender may just be writing to it.
+    pub(super) may_grow: bool,
     /// Said behind what is found in the file.
     pub(super) remark: Option<Remark>,
 }
@@ -106,10 +108,12 @@ impl Plan {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // Whether its chain is intact is asked of the directory.
         let chain = Chain::read(directory.unwrap_or(Path::new(".")), &mut Vec::new());
+        let finished = chain.finished(plain.unwrap_or(&name)).cloned();
         self.tasks.push(Task {
             path: path.to_owned(),
             kind: if name.starts_with("rejected.") { FileKind::Rejects } else { FileKind::Cdr },
-            finished: chain.finished(plain.unwrap_or(&name)).cloned(),
+            may_grow: finished.is_none(),
+            finished,
             bytes: metadata.len(),
             is_compressed: plain.is_some(),
             remark: None,
@@ -135,6 +139,7 @@ impl Task {
         };
         Self {
             kind: file.kind,
+            may_grow: is_newest && finished.is_none(),
             finished,
             bytes: file.bytes,
             is_compressed: file.encoding != cdrlog::reader::Encoding::Plain,
