@@ -11,4 +11,4 @@ pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{Interference, LogFile};
-pub(crate) use name::{Encoding, FileKind, FileName, Stamp};
+pub(crate) use name::{Encoding, FileName, Stamp};

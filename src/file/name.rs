@@ -82,6 +82,17 @@ pub(crate) enum Encoding {
     Gzip,
 }
 
+impl Encoding {
+    /// What it puts behind the name of the plain file.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Zstd => ZSTD_SUFFIX,
+            Self::Gzip => GZIP_SUFFIX,
+        }
+    }
+}
+
 /// The name of a CDR or rejects file, taken apart. They sort in the order of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileName {

@@ -20,6 +20,8 @@ pub(crate) struct Rotation {
     daily: bool,
     /// From when to when the day lasts on which the file was begun.
     day: Range<Timestamp>,
+    /// The same of the file whose path was given last.
+    next_day: Option<Range<Timestamp>>,
 }
 
 impl Rotation {
@@ -30,17 +32,25 @@ impl Rotation {
         daily: bool,
     ) -> Self {
         let day = calendar.today();
-        Self { calendar, stream, bytes_max, daily, day }
+        Self { calendar, stream, bytes_max, daily, day, next_day: None }
     }
 
-    /// Where the next file is. The day begins anew with it.
+    /// Where the next file is to be.
     pub(crate) fn next_path(&mut self) -> DiskResult<PathBuf> {
         let stamp = self.calendar.next_stamp()?;
-        self.day = self.calendar.today();
+        self.next_day = Some(self.calendar.today());
         Ok(self.calendar.path(&match self.stream {
             Stream::Lines => stamp.cdr_name(),
             Stream::Rejects => stamp.rejects_name(),
         }))
+    }
+
+    /// The next file is there, and its day has begun. Not before: a day whose file could not be
+    /// made at first would never get one.
+    pub(crate) fn begin_day(&mut self) {
+        if let Some(day) = self.next_day.take() {
+            self.day = day;
+        }
     }
 
     /// Whether the day of the file is over.
