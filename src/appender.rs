@@ -11,7 +11,7 @@ use crate::builder::Builder;
 use crate::error::{CloseError, FlushError, OpenError, UpkeepError};
 use crate::file::disk::Disk;
 use crate::file::{Calendar, Lock, LockError};
-use crate::finished::Keeper;
+use crate::finished::{Begun, Keeper};
 use crate::flush::{Flusher, Rotation, Schedule, Sink};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::Pipeline;
@@ -70,21 +70,21 @@ impl Appender {
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
         let recovery = journal::recover(directory, &folder, calendar.next_stamp()?)?;
-        // Behind recovery, which may have made a file anew.
-        let known = folder.anchored_names()?;
         // Recovery may have used its stamp for a file that was gone.
         let stamp = calendar.next_stamp()?;
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
+        let begun = Begun::new(disk, directory);
+        let known = begun.names()?;
         let mut journal = folder.create_journal(ring)?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
-            Rotation::new(calendar.clone(), stream, rotate_bytes, rotate_daily)
+            Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
         };
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
@@ -251,9 +251,9 @@ impl Appender {
 
     fn end(&mut self) -> Result<Stats, CloseError> {
         let Some(threads) = self.threads.take() else { return Ok(self.stats()) };
+        self.pipeline.keeper.stop();
         self.queue.close();
         self.pipeline.begin_closing();
-        self.pipeline.keeper.stop();
         // A panic of a thread is a bug of cdrlog, and still no reason to take the server along.
         let events = threads.rewriter.join();
         let written = threads.flusher.join().unwrap_or(Err(FlushError::Closed));

@@ -1,8 +1,8 @@
 //! The keeper thread: sees to finished files when there is one more, and every hour.
 //!
-//! A file is finished when this appender has begun the next one, or when the last process wrote to
-//! it last: the lock says that this process has ended. Any other file may still be open elsewhere,
-//! in OpenVidu's own server for example, which begins a file each day. It is finished once nobody
+//! A file that an appender began is finished unless it is one of the two that are written to now:
+//! the lock says that there is no other appender. Any other file may still be open elsewhere, in
+//! OpenVidu's own server for example, which begins a file each day. It is finished once nobody
 //! wrote to it for longer than a day.
 //!
 //! What fails is told and tried again, later and later. No file is given up for another one.
@@ -99,13 +99,12 @@ impl Drop for EndGuard {
 type Failures = Vec<(PathBuf, UpkeepError)>;
 
 impl Keeper {
-    /// A keeper of `directory`. `known` are the names of the files that the last process wrote to
-    /// last.
+    /// A keeper of `directory`. `known` are the names of the files that appenders began.
     pub(crate) fn new(
         directory: &Path,
         calendar: Calendar,
         rules: Rules,
-        known: Vec<String>,
+        known: HashSet<String>,
         pipeline: Arc<Pipeline>,
     ) -> Self {
         let Rules { retention_age, retention_bytes, .. } = rules;
@@ -120,7 +119,7 @@ impl Keeper {
             unlisted: Vec::new(),
             calendar,
             pipeline,
-            known: known.into_iter().collect(),
+            known,
             told: HashSet::new(),
             retry_interval: RETRY_INTERVAL_MIN,
         }

@@ -10,6 +10,7 @@
 //!                                               --> removes the oldest files
 //! ```
 
+mod begun;
 #[cfg(feature = "compress")]
 mod compression;
 #[cfg(any(feature = "compress", feature = "manifest"))]
@@ -29,6 +30,7 @@ mod manifest_lines;
 mod measure;
 mod retention;
 
+pub(crate) use begun::Begun;
 #[cfg(feature = "compress")]
 pub use compression::Compression;
 pub(crate) use inbox::Inbox;

@@ -16,14 +16,14 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// Which of `all`, the oldest first, are to be removed now. `is_open` is never asked in vain:
-    /// such a file counts for the size, and stays.
-    pub(super) fn surplus<'a>(
+    /// Which of `all`, the oldest first, are to be removed now. A file that is open counts for the
+    /// size, and stays.
+    pub(super) fn surplus(
         self,
-        all: &'a [Found],
+        all: &[Found],
         now: SystemTime,
         is_open: impl Fn(&Found) -> bool,
-    ) -> Vec<&'a Found> {
+    ) -> Vec<&Found> {
         let mut bytes: u64 = all.iter().map(|file| file.bytes).sum();
         let mut surplus = Vec::new();
         for file in all {

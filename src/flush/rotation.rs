@@ -7,12 +7,14 @@ use jiff::Timestamp;
 
 use crate::file::Calendar;
 use crate::file::disk::DiskResult;
+use crate::finished::Begun;
 use crate::journal::Stream;
 
 /// The rules of one stream, and the day of its file.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     pub(crate) calendar: Calendar,
+    pub(crate) begun: Begun,
     stream: Stream,
     /// The length that a file does not exceed.
     bytes_max: Option<u64>,
@@ -27,12 +29,13 @@ pub(crate) struct Rotation {
 impl Rotation {
     pub(crate) fn new(
         calendar: Calendar,
+        begun: Begun,
         stream: Stream,
         bytes_max: Option<u64>,
         daily: bool,
     ) -> Self {
         let day = calendar.today();
-        Self { calendar, stream, bytes_max, daily, day, next_day: None }
+        Self { calendar, begun, stream, bytes_max, daily, day, next_day: None }
     }
 
     /// Where the next file is to be.
@@ -93,7 +96,8 @@ mod tests {
     fn rotation(bytes_max: u64) -> Rotation {
         let calendar =
             Calendar::new(&Disk::default(), Path::new("/"), TimeZone::UTC, Clock::default());
-        Rotation::new(calendar, Stream::Lines, Some(bytes_max), true)
+        let begun = Begun::new(&calendar.disk, Path::new("/"));
+        Rotation::new(calendar, begun, Stream::Lines, Some(bytes_max), true)
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Sink {
             None => self.rotation.next_path()?,
         };
         pipeline.begin_file(self.stream, &path);
-        let file = match LogFile::create(&self.rotation.calendar.disk, &path) {
+        let begun = self.rotation.begun.add(&path);
+        let file = match begun.and_then(|()| LogFile::create(&self.rotation.calendar.disk, &path)) {
             Err(error) => {
                 // Where others have a file of that name, the next try takes another one.
                 let is_taken = error.source.kind() == io::ErrorKind::AlreadyExists;

@@ -108,13 +108,6 @@ impl Folder {
         }
     }
 
-    /// The names of the files that the last opening wrote to last.
-    pub(crate) fn anchored_names(&self) -> Result<Vec<String>, JournalError> {
-        let Some((_, state)) = self.control()? else { return Ok(Vec::new()) };
-        let anchors = Stream::ALL.map(|stream| state.stream(stream).anchor.clone());
-        Ok(anchors.into_iter().flatten().map(|anchor| anchor.file_name).collect())
-    }
-
     /// The segments of a stream that hold anything, whatever opening they are of, in the order of
     /// their positions.
     pub(super) fn segments(
