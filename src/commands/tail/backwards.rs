@@ -23,6 +23,14 @@ pub(super) struct Backwards {
     passes_over: bool,
 }
 
+/// `end` is where something begins.
+struct LineStart {
+    /// A line, and not something that is passed over.
+    is_line: bool,
+    /// By how much what is held has moved.
+    moved: usize,
+}
+
 impl Backwards {
     pub(super) fn new(file: File) -> io::Result<Self> {
         let start = file.metadata()?.len();
@@ -36,45 +44,42 @@ impl Backwards {
 
     /// Goes before half a line at the end of the file.
     pub(super) fn pass_half_line(&mut self) -> io::Result<()> {
-        while self.passes_over && self.find_line_start()?.is_some() {}
+        if self.passes_over {
+            self.find_line_start()?;
+        }
         Ok(())
     }
 
     /// The line before, without its line feed.
     pub(super) fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
-            let passes_over = self.passes_over;
             let line_end = self.end.saturating_sub(1);
-            let Some((line_start, moved)) = self.find_line_start()? else { return Ok(None) };
-            if !passes_over {
-                return Ok(self.held.get(line_start..line_end + moved));
+            let Some(found) = self.find_line_start()? else { return Ok(None) };
+            if found.is_line {
+                return Ok(self.held.get(self.end..line_end + found.moved));
             }
         }
     }
 
-    /// Goes to where the line begins that ends at `end`; gives that and by how much what is held
-    /// has moved. `None` at the beginning of the file.
-    fn find_line_start(&mut self) -> io::Result<Option<(usize, usize)>> {
+    /// Goes to where the line begins that ends at `end`. `None` at the beginning of the file.
+    fn find_line_start(&mut self) -> io::Result<Option<LineStart>> {
+        let mut passes_over = std::mem::take(&mut self.passes_over);
         // The line feed of the line itself does not count.
-        let mut search_end = if self.passes_over { self.end } else { self.end.saturating_sub(1) };
+        let mut search_end = if passes_over { self.end } else { self.end.saturating_sub(1) };
         let mut moved = 0;
         loop {
             let searched = self.held.get(..search_end).unwrap_or_default();
             if let Some(found) = memchr::memrchr(b'\n', searched) {
                 self.end = found + 1;
-                self.passes_over = false;
-                return Ok(Some((self.end, moved)));
+                return Ok(Some(LineStart { is_line: !passes_over, moved }));
             }
             if self.start == 0 {
-                let is_line = self.end > 0 && !self.passes_over;
+                let is_line = self.end > 0 && !passes_over;
                 self.end = 0;
-                self.passes_over = false;
-                return Ok(is_line.then_some((0, moved)));
+                return Ok(is_line.then_some(LineStart { is_line, moved }));
             }
-            if self.end > LINE_BYTES_MAX {
-                self.passes_over = true;
-            }
-            if self.passes_over {
+            passes_over |= self.end > LINE_BYTES_MAX;
+            if passes_over {
                 self.end = 0;
             }
             search_end = self.read_before()?;

@@ -1,5 +1,6 @@
 //! Checks one file.
 
+use std::io;
 use std::path::Path;
 
 use cdrlog::manifest::{FinishedFile, Measure};
@@ -84,7 +85,9 @@ impl<L: Listener> FileCheck<'_, L> {
                     self.listener.read(if self.task.is_compressed { 0 } else { bytes })?;
                 }
                 Ok(None) => return Ok(()),
-                Err(error @ ReadError::LineTooLong { .. }) => self.too_long(&error)?,
+                Err(ReadError::LineTooLong { offset, line_bytes_max, .. }) => {
+                    self.too_long(offset, line_bytes_max)?;
+                }
                 Err(error) => return self.give_up(error),
             }
         }
@@ -115,26 +118,31 @@ impl<L: Listener> FileCheck<'_, L> {
         self.listener.tell(remark.at(self.checked.lines, line_offset + offset as u64))
     }
 
-    fn too_long(&mut self, error: &ReadError) -> Result<(), NobodyListens> {
+    fn too_long(&mut self, offset: u64, line_bytes_max: usize) -> Result<(), NobodyListens> {
         // Its bytes are not read, so there is nothing to compare.
         self.measure = None;
         self.checked.lines += 1;
-        let remark = Remark::finding(&self.task.path, "line_too_long", error);
-        let ReadError::LineTooLong { offset, .. } = error else {
-            return self.listener.tell(remark);
-        };
-        self.listener.tell(remark.at(self.checked.lines, *offset))
+        let message = format!("a line of more than {line_bytes_max} bytes, which is not checked");
+        let remark = Remark::finding(&self.task.path, "line_too_long", message);
+        self.listener.tell(remark.at(self.checked.lines, offset))
     }
 
     /// The file cannot be read any further.
     fn give_up(&mut self, error: ReadError) -> Result<(), NobodyListens> {
         self.measure = None;
-        let bytes = self.checked.bytes;
+        let (path, bytes) = (&self.task.path, self.checked.bytes);
         let message = match &error {
+            ReadError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                return self.listener.tell(Remark::note(
+                    path,
+                    "file_gone",
+                    "it was removed just now",
+                ));
+            }
             ReadError::Io { source, .. } => format!("cannot be read behind byte {bytes}: {source}"),
             other => other.to_string(),
         };
-        self.listener.tell(Remark::finding(&self.task.path, "unreadable", message))
+        self.listener.tell(Remark::finding(path, "unreadable", message))
     }
 }
 
