@@ -22,15 +22,15 @@
 //!
 //! ```no_run
 //! # use std::time::Duration;
-//! let mut reader = cdrlog::Reader::builder("/opt/openvidu/cdr").follow(true).open()?;
-//! loop {
-//!     while let Some(line) = reader.next_line()? {
-//!         println!("{}", String::from_utf8_lossy(line.bytes()));
+//! fn follow() -> Result<(), cdrlog::reader::ReadError> {
+//!     let mut reader = cdrlog::Reader::builder("/opt/openvidu/cdr").follow(true).open()?;
+//!     loop {
+//!         while let Some(line) = reader.next_line()? {
+//!             println!("{}", String::from_utf8_lossy(line.bytes()));
+//!         }
+//!         reader.wait(Duration::from_secs(1)); // returns earlier when something was written
 //!     }
-//!     reader.wait(Duration::from_secs(1)); // returns earlier when something was written
 //! }
-//! # #[expect(unreachable_code)]
-//! # Ok::<(), cdrlog::reader::ReadError>(())
 //! ```
 //!
 //! Only whole lines are given. The writer appends nothing to a file once the next one holds
