@@ -50,6 +50,7 @@ impl Stamp {
     }
 
     /// The local time at which the file was begun.
+    #[cfg(feature = "reader")]
     pub(crate) fn begun(self) -> DateTime {
         self.0
     }
