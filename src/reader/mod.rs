@@ -14,7 +14,7 @@
 //!     println!("{} at {:?}", event.name, event.timestamp);
 //! }
 //! let position = reader.position(); // keep it to go on here another time
-//! # assert_eq!(position.unwrap().offset, 36);
+//! # assert_eq!(position.unwrap().offset, 35);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
