@@ -5,6 +5,8 @@ mod bodies;
 mod completions;
 mod progress;
 mod summary;
+mod tail;
+mod verify;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -40,6 +42,8 @@ const EXIT_CODES: &str =
 enum Command {
     Append(append::Append),
     Completions(completions::Completions),
+    Tail(tail::Tail),
+    Verify(verify::Verify),
 }
 
 /// Runs the program on its command line.
@@ -47,6 +51,8 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Append(append) => append.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Verify(verify) => verify.run(),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

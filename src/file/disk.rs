@@ -31,6 +31,16 @@ impl DiskError {
     }
 }
 
+/// For the traits of `std`. The path is told by whoever called them.
+impl From<DiskError> for io::Error {
+    fn from(error: DiskError) -> Self {
+        match Arc::try_unwrap(error.source) {
+            Ok(source) => source,
+            Err(source) => Self::new(source.kind(), source),
+        }
+    }
+}
+
 pub(crate) type DiskResult<T> = Result<T, DiskError>;
 
 /// Sees every call to the file system before it is made.
@@ -108,6 +118,16 @@ impl Disk {
         found(self.open(path, "open", own_file().append(true)))
     }
 
+    /// Opens a file to be read; `None` where it is not there. Never follows a symbolic link.
+    #[cfg(any(feature = "compress", feature = "manifest"))]
+    pub(crate) fn open_reading(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
+        let mut options = OpenOptions::new();
+        // Not to wait for the other end of a FIFO, before it is found to be none of ours.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        found(self.open(path, "open", &options))
+    }
+
     fn open(
         &self,
         path: &Path,
@@ -135,6 +155,12 @@ impl Disk {
     /// Removes a file, if it is there.
     pub(crate) fn remove(&self, path: &Path) -> DiskResult<()> {
         found(self.call("remove", path, || std::fs::remove_file(path))).map(drop)
+    }
+
+    /// Gives the file at `from` the name `to`.
+    #[cfg(feature = "compress")]
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
+        self.call("move a file to", to, || std::fs::rename(from, to))
     }
 
     /// Makes the creation, the renaming and the removal of files in `directory` survive a power

@@ -10,3 +10,5 @@ mod faults;
 mod input;
 mod messages;
 mod run;
+mod tail;
+mod verify;
