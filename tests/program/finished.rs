@@ -22,7 +22,7 @@ fn sighup_begins_a_new_file_behind_what_was_read() {
     let mut input = child.stdin.take().unwrap();
     for number in 0..3 {
         writeln!(input, "{}", body(number)).unwrap();
-        wait_for(&format!("line {number} in {:?}", names(directory.path())), || (cdr(directory.path()) == lines(number + 1)).then_some(()));
+        wait_for("the line", || (cdr(directory.path()) == lines(number + 1)).then_some(()));
         let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
         kill_process(pid, Signal::HUP).unwrap();
         let count = number as usize + 2;
