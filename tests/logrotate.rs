@@ -1,10 +1,11 @@
 //! Works under the tools that operators already have: the real logrotate, in both of its ways, and
 //! rsyslog as the one that reads along.
 //!
-//! logrotate with `create` or `nocreate` renames the file and may make a new one: without a look at the name, lines
-//! would go on into the renamed file, or into one that was removed. With `copytruncate` it copies
-//! the file and cuts it to nothing: a writer that remembers its offset would leave a hole of NULs,
-//! and what is written between its copy and its cut is gone, whoever writes it.
+//! logrotate with `create` or `nocreate` renames the file and may make a new one: without a look at
+//! the name, lines would go on into the renamed file, or into one that was removed. With
+//! `copytruncate` it copies the file and cuts it to nothing: a writer that remembers its offset
+//! would leave a hole of NULs, and what is written between its copy and its cut is gone, whoever
+//! writes it.
 //!
 //! The packages are those of Debian; without them the tests say so and pass.
 
