@@ -15,7 +15,13 @@ pub(super) struct FileOptions {
     rotate_bytes: u64,
 
     /// Compress finished files, in the background
-    #[arg(long, value_enum, value_name = "HOW", env = "CDRLOG_COMPRESS", default_value_t = Compress::None)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        env = "CDRLOG_COMPRESS",
+        default_value_t = Compress::None
+    )]
     compress: Compress,
 
     /// Remove files that nobody wrote to for so many days; 0 keeps them for ever
