@@ -151,6 +151,9 @@ impl Keeper {
             };
             inbox.sleep(timeout);
         }
+        // The last chance: nobody knows of them once this thread has ended. A failure is told.
+        #[cfg(feature = "manifest")]
+        let _ = self.list_removals(&mut Failures::new());
     }
 
     /// Does everything that is due. The first failure, if there were any; what it does not concern
@@ -291,15 +294,23 @@ impl Keeper {
 
 #[cfg(feature = "manifest")]
 impl Keeper {
-    /// Gives each file its line in the manifest that has none yet.
-    fn list(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+    /// Lists the removals that could not be listed before; `false` where they still cannot.
+    fn list_removals(&mut self, failures: &mut Failures) -> Step<bool> {
         while let Some(removal) = self.unlisted.pop() {
             let listed = self.ledger.append(&removal).map_err(Halt::from);
             let path = self.ledger.path().to_owned();
             if self.note(&path, listed, failures)?.is_none() {
                 self.unlisted.push(removal);
-                return Ok(());
+                return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Gives each file its line in the manifest that has none yet.
+    fn list(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+        if !self.list_removals(failures)? {
+            return Ok(());
         }
         for file in files {
             let listed = self.list_file(file);
