@@ -84,6 +84,8 @@
 //!
 //! # Features
 //!
+//! - `compress`: finished files are compressed, by `Builder::compression`.
+//! - `manifest`: finished files get a line in a chain of hashes, see the module `manifest`.
 //! - `reader`: [`Reader`], which reads and follows the lines of a directory, compressed ones too.
 //! - `cli` (default): the program `cdrlog`, with what only it needs. Embedders turn it off with
 //!   `default-features = false`.

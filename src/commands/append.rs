@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use cdrlog::{
     Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, FlushError, Producer, SendError, Stats,
-    SyncPolicy,
+    SyncPolicy, Trouble,
 };
 use clap::{Args, ValueEnum};
 
 use super::bodies::Bodies;
+use super::file_options::FileOptions;
+use super::hangup::rotating_on_hangup;
 use super::progress::Progress;
 use super::summary::Summary;
 use super::{Outcome, say};
@@ -25,12 +27,17 @@ const EVENT_BYTES_LIMIT: i64 = 1 << 30;
 /// Bodies that are no events go to the rejects file of the directory, whole and with the reason,
 /// and the exit code is 3. Empty lines are skipped. What a killed run left unfinished is finished
 /// by the next one, whoever it is.
+///
+/// Finished files are listed in .cdrlog/manifest.jsonl with a hash, compressed if asked for, and the
+/// oldest are removed. The file of this run is finished by the next one, or when SIGHUP begins
+/// another.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cdrlog append --dir ./cdr webhooks.jsonl
   curl -s https://example.org/events | cdrlog append --dir ./cdr
   cdrlog append --dir ./cdr --json old/*.jsonl | jq .lines
+  cdrlog append --compress zstd --retention-days 90 <events.fifo
 
 Exit codes: 0 all went well, 1 failed, 2 wrong usage, 3 some bodies were rejected")]
 pub(super) struct Append {
@@ -64,13 +71,12 @@ pub(super) struct Append {
     )]
     event_bytes_max: u32,
 
-    /// Name files in UTC instead of local time
-    #[arg(long)]
-    utc: bool,
-
     /// Files of bodies, one a line; - is standard input, which is also the default
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    file_options: FileOptions,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -114,7 +120,14 @@ impl Append {
             say(appender.recovery());
         }
         let mut progress = Progress::new(bytes_total);
-        let stop = self.append_files(&appender.producer(), &mut progress).err();
+        let stop = rotating_on_hangup(&appender, || {
+            let stop = self.append_files(&appender.producer(), &mut progress).err();
+            // A run may be too short for the thread that sees to finished files. Errors of the flush
+            // come again with the close, and those of the upkeep are told by the callback.
+            let _ = appender.flush();
+            let _ = appender.upkeep();
+            stop
+        })?;
         let (cdr_path, rejects_path) = (appender.cdr_path(), appender.rejects_path());
         let closed = appender.close();
         let (bytes, elapsed) = progress.end();
@@ -130,15 +143,14 @@ impl Append {
             Sync::Always => SyncPolicy::Always,
         };
         let patience = Duration::from_secs(self.patience);
-        let appender = Appender::builder(&self.dir)
+        let builder = Appender::builder(&self.dir)
             .event_bytes_max(self.event_bytes_max())
             .segment_bytes(self.event_bytes_max().max(1 << 20))
             .sync_policy(policy)
             .write_patience(patience)
             .close_patience(patience)
-            .utc(self.utc)
-            .open()?;
-        Ok(appender)
+            .on_trouble(tell);
+        Ok(self.file_options.apply(builder).open()?)
     }
 
     fn event_bytes_max(&self) -> usize {
@@ -216,6 +228,13 @@ impl Append {
              where the next run on this directory writes them",
             journal.display()
         )
+    }
+}
+
+/// Says what concerns finished files only: the rest is in the report.
+fn tell(trouble: &Trouble) {
+    if matches!(trouble, Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. }) {
+        say(trouble);
     }
 }
 

@@ -3,6 +3,8 @@
 mod append;
 mod bodies;
 mod completions;
+mod file_options;
+mod hangup;
 mod progress;
 mod summary;
 mod tail;

@@ -69,7 +69,7 @@ impl Compressor {
     }
 
     /// Leaves of a finished file only its compressed form; gives whether there was something to do.
-    /// `all` is everything that is in the directory.
+    /// `all` is everything that is in the directory: nothing there is overwritten.
     pub(super) fn compress(&self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {
             return Ok(false);
@@ -119,10 +119,12 @@ impl Compressor {
         let times = after.modified().map(|modified| FileTimes::new().set_modified(modified));
         target.call("set the time of", |file| file.set_times(times?))?;
         target.sync_all()?;
-        self.disk.rename(&self.unfinished, compressed)?;
-        if let Some(directory) = compressed.parent() {
-            self.disk.sync_directory(directory)?;
+        // Whatever has the name is no regular file, or came in this moment: it is not ours.
+        if self.disk.examine(compressed)?.is_some() {
+            let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
+            return Err(Halt::Failed(UpkeepError::Differs { plain, compressed }));
         }
+        self.disk.rename(&self.unfinished, compressed)?;
         Ok(true)
     }
 
@@ -143,7 +145,7 @@ impl Compressor {
         }
     }
 
-    /// Removes the plain file, if the compressed one holds the same.
+    /// Removes the plain file, if the compressed one holds the same, and once it is on the disk.
     fn replace(
         &self,
         plain: &Path,
@@ -161,6 +163,11 @@ impl Compressor {
         if !is_same(one, other, inbox)? {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
             return Err(Halt::Failed(UpkeepError::Differs { plain, compressed }));
+        }
+        let Some(file) = disk.open_reading(compressed)? else { return Ok(()) };
+        file.sync_all()?;
+        if let Some(directory) = compressed.parent() {
+            disk.sync_directory(directory)?;
         }
         Ok(disk.remove(plain)?)
     }

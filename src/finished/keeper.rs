@@ -151,6 +151,9 @@ impl Keeper {
             };
             inbox.sleep(timeout);
         }
+        // The last chance: nobody knows of them once this thread has ended. A failure is told.
+        #[cfg(feature = "manifest")]
+        let _ = self.list_removals(&mut Failures::new());
     }
 
     /// Does everything that is due. The first failure, if there were any; what it does not concern
@@ -169,11 +172,13 @@ impl Keeper {
 
     fn each_step(&mut self, failures: &mut Failures) -> Step<()> {
         #[cfg(any(feature = "compress", feature = "manifest"))]
-        if let Some(files) = self.finished_files(failures)? {
+        if let Some(all) = self.find(failures)?
+            && let Some(finished) = self.finished_of(&all, failures)?
+        {
             #[cfg(feature = "manifest")]
-            self.list(&files, failures)?;
+            self.list(&finished, failures)?;
             #[cfg(feature = "compress")]
-            self.compress(&files, failures)?;
+            self.compress(&finished, &all, failures)?;
         }
         let Some(files) = self.find(failures)? else { return Ok(()) };
         self.remove_surplus(&files, failures)
@@ -243,12 +248,9 @@ impl Keeper {
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
 impl Keeper {
-    /// The files that nothing is written to any more.
-    fn finished_files(&mut self, failures: &mut Failures) -> Step<Option<Vec<Found>>> {
-        let Some(mut files) = self.find(failures)? else { return Ok(None) };
-        let open = self.pipeline.open_paths();
-        files.retain(|file| !open.contains(&file.path));
-        let names: HashSet<_> = files.iter().map(|file| file.plain_name.clone()).collect();
+    /// Those of `all` that nothing is written to any more; `None` where the manifest cannot be read.
+    fn finished_of(&mut self, all: &[Found], failures: &mut Failures) -> Step<Option<Vec<Found>>> {
+        let names: HashSet<_> = all.iter().map(|file| file.plain_name.clone()).collect();
         self.known.retain(|name| names.contains(name));
         #[cfg(feature = "manifest")]
         {
@@ -258,9 +260,10 @@ impl Keeper {
                 return Ok(None);
             }
         }
-        let now = self.now();
-        files.retain(|file| self.is_finished(file, now));
-        Ok(Some(files))
+        // Looked up behind the files: one that was begun since is not among them.
+        let (open, now) = (self.pipeline.open_paths(), self.now());
+        let is_finished = |file: &&Found| !open.contains(&file.path) && self.is_finished(file, now);
+        Ok(Some(all.iter().filter(is_finished).cloned().collect()))
     }
 
     fn is_finished(&self, file: &Found, now: SystemTime) -> bool {
@@ -275,12 +278,12 @@ impl Keeper {
 
 #[cfg(feature = "compress")]
 impl Keeper {
-    fn compress(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+    fn compress(&mut self, finished: &[Found], all: &[Found], failures: &mut Failures) -> Step<()> {
         let cleaned = self.compressor.clean_up();
         let directory = self.directory.clone();
         self.note(&directory, cleaned.map_err(Halt::from), failures)?;
-        for file in files {
-            let compressed = self.compressor.compress(file, files, &self.pipeline.keeper);
+        for file in finished {
+            let compressed = self.compressor.compress(file, all, &self.pipeline.keeper);
             if self.note(&file.path, compressed, failures)? == Some(true) {
                 self.pipeline.counters.keeper.files_compressed.add_alone(1);
             }
@@ -291,15 +294,23 @@ impl Keeper {
 
 #[cfg(feature = "manifest")]
 impl Keeper {
-    /// Gives each file its line in the manifest that has none yet.
-    fn list(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+    /// Lists the removals that could not be listed before; `false` where they still cannot.
+    fn list_removals(&mut self, failures: &mut Failures) -> Step<bool> {
         while let Some(removal) = self.unlisted.pop() {
             let listed = self.ledger.append(&removal).map_err(Halt::from);
             let path = self.ledger.path().to_owned();
             if self.note(&path, listed, failures)?.is_none() {
                 self.unlisted.push(removal);
-                return Ok(());
+                return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Gives each file its line in the manifest that has none yet.
+    fn list(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+        if !self.list_removals(failures)? {
+            return Ok(());
         }
         for file in files {
             let listed = self.list_file(file);

@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_file_is_measured_the_same_in_blocks_of_any_size() {
-        let content = b"{\"a\":{\"timestamp\":1}}\n{\"b\":{\"x\":{\"timestamp\":9}}}\n\n{\"c\":{\"s\":1,\"timestamp\":3}}\n";
+        let content = b"{\"a\":{\"timestamp\":1}}\n{\"b\":{\"x\":{\"timestamp\":9}}}\n\n\
+                        {\"c\":{\"s\":1,\"timestamp\":3}}\n";
         let whole = measure(content, content.len());
         assert_eq!(whole.name, "CDR.2026-11-23_13-07-28.log");
         assert_eq!((whole.lines, whole.bytes), (4, content.len() as u64));

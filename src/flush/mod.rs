@@ -283,12 +283,15 @@ impl Flusher {
     }
 
     /// Sleeps until something is due.
-    fn rest(&self) {
+    fn rest(&mut self) {
         let now = Instant::now();
         let mut until = now + IDLE_MAX;
+        let is_behind = self.is_behind();
         if let Some(failing) = &self.failing {
             until = until.min(failing.retry_at);
-        } else if let Some(since) = self.gathering_since {
+        } else if is_behind {
+            // Also what was journaled since the last look, during a sync or a rotation.
+            let since = *self.gathering_since.get_or_insert(now);
             until = until.min(since + self.schedule.gather);
         }
         if let SyncPolicy::Interval(interval) = self.schedule.sync_policy
@@ -300,7 +303,7 @@ impl Flusher {
         let pipeline = &self.pipeline;
         let ended = || pipeline.rewriter_has_ended() && self.failing.is_none();
         let timeout = until.saturating_duration_since(now);
-        if self.is_behind() {
+        if is_behind {
             let has_work = || pipeline.has_requests() || ended() || self.has_full_segment();
             pipeline.flusher_bell.sleep(Sleep::Nap, timeout, has_work);
         } else {

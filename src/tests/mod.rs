@@ -7,6 +7,7 @@ mod dead_thread;
 mod io_error;
 #[cfg(loom)]
 mod loom;
+mod meanwhile;
 mod midnight;
 mod power_loss;
 pub(crate) mod step;

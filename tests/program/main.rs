@@ -7,6 +7,7 @@
 mod common;
 
 mod faults;
+mod finished;
 mod input;
 mod messages;
 mod run;

@@ -40,7 +40,12 @@ impl Run {
 /// tests.
 pub fn cdrlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
-    command.env_remove("OPENVIDU_CDR_PATH").stdin(Stdio::null());
+    for name in
+        ["OPENVIDU_CDR_PATH", "COMPRESS", "RETENTION_DAYS", "RETENTION_BYTES", "ROTATE_BYTES"]
+    {
+        command.env_remove(name).env_remove(format!("CDRLOG_{name}"));
+    }
+    command.stdin(Stdio::null());
     command
 }
 

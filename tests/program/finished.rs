@@ -1,0 +1,100 @@
+//! What becomes of the files of earlier runs, and of those that SIGHUP ends.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::{body, cdr, files, line, lines};
+use crate::run::{append, end, run, run_with, start, wait_for};
+
+fn names(directory: &Path) -> Vec<String> {
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    files(directory, "CDR.").iter().map(name).collect()
+}
+
+#[test]
+fn sighup_begins_a_new_file_behind_what_was_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = start(&mut append(directory.path()));
+    let mut input = child.stdin.take().unwrap();
+    for number in 0..3 {
+        writeln!(input, "{}", body(number)).unwrap();
+        wait_for("the line", || (cdr(directory.path()) == lines(number + 1)).then_some(()));
+        let pid = Pid::from_raw(child.id().cast_signed()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+        let count = number as usize + 2;
+        wait_for("a new file", || (names(directory.path()).len() == count).then_some(()));
+    }
+    drop(input);
+    end(child).expect(0, &["3 lines"]);
+    for (number, path) in files(directory.path(), "CDR.").iter().take(3).enumerate() {
+        assert_eq!(fs::read_to_string(path).unwrap(), line(number as u64));
+    }
+}
+
+#[test]
+fn earlier_files_are_compressed_by_the_time_a_run_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = append(directory.path());
+    command.args(["--compress", "zstd", "--rotate-bytes", "5000"]);
+    let bodies: Vec<_> = (0..200).map(body).collect();
+    run_with(&mut command, bodies.join("\n").as_bytes()).expect(0, &["200 lines"]);
+    let names = names(directory.path());
+    let (last, finished) = names.split_last().unwrap();
+    assert!(last.ends_with(".log"), "{names:?}");
+    assert!(finished.len() > 3 && finished.iter().all(|name| name.ends_with(".log.zst")));
+    let text: String = names
+        .iter()
+        .map(|name| {
+            let bytes = fs::read(directory.path().join(name)).unwrap();
+            let bytes = if name == last { bytes } else { zstd::decode_all(&bytes[..]).unwrap() };
+            String::from_utf8(bytes).unwrap()
+        })
+        .collect();
+    assert!(text == lines(200));
+    let manifest = cdrlog::manifest::Manifest::read(&directory).unwrap();
+    assert_eq!(manifest.files().count(), finished.len());
+}
+
+#[test]
+fn old_files_are_removed_and_each_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let old = directory.path().join("CDR.2020-01-01_00-00-00.log");
+    let recent = directory.path().join("CDR.2020-01-02_00-00-00.log");
+    for (path, days) in [(&old, 8), (&recent, 6)] {
+        fs::write(path, lines(1)).unwrap();
+        let modified = SystemTime::now() - days * Duration::from_secs(86_400);
+        fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
+    }
+    for arguments in [&["--retention-days", "0"][..], &["--retention-bytes", "0"], &[]] {
+        run(append(directory.path()).args(arguments)).expect(0, &[]);
+        assert!(old.exists());
+    }
+    let ended = run(append(directory.path()).env("CDRLOG_RETENTION_DAYS", "7"));
+    ended.expect(0, &["removed", old.to_str().unwrap()]);
+    assert!(!old.exists() && recent.exists());
+    let ended = run(append(directory.path()).args(["--retention-bytes", "1"]));
+    ended.expect(0, &["removed", recent.to_str().unwrap()]);
+    assert!(!recent.exists());
+}
+
+#[test]
+fn what_cannot_be_done_for_an_earlier_file_is_told_and_fails_no_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("CDR.2020-01-01_00-00-00.log");
+    fs::write(&path, lines(1)).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_modified(SystemTime::UNIX_EPOCH)
+        .unwrap();
+    fs::write(directory.path().join("CDR.2020-01-01_00-00-00.log.gz"), "nothing of it").unwrap();
+    let mut command = append(directory.path());
+    command.args(["--retention-days", "0"]);
+    run_with(&mut command, body(0).as_bytes()).expect(0, &["1 line,", path.to_str().unwrap()]);
+    assert!(path.exists());
+}
