@@ -112,6 +112,7 @@ mod loom;
 mod pipeline;
 mod producer;
 mod queue;
+mod recovery;
 mod rewrite;
 mod stats;
 

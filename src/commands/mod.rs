@@ -3,7 +3,10 @@
 mod append;
 mod bodies;
 mod completions;
+mod man;
 mod progress;
+mod recover;
+mod stats;
 mod summary;
 
 use std::fmt::Display;
@@ -40,6 +43,9 @@ const EXIT_CODES: &str =
 enum Command {
     Append(append::Append),
     Completions(completions::Completions),
+    Man(man::Man),
+    Recover(recover::Recover),
+    Stats(stats::Stats),
 }
 
 /// Runs the program on its command line.
@@ -47,6 +53,9 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Append(append) => append.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+        Command::Recover(recover) => recover.run(),
+        Command::Stats(stats) => stats.run(),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
