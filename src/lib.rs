@@ -84,6 +84,7 @@
 //!
 //! # Features
 //!
+//! - `reader`: [`Reader`], which reads and follows the lines of a directory, compressed ones too.
 //! - `cli` (default): the program `cdrlog`, with what only it needs. Embedders turn it off with
 //!   `default-features = false`.
 
@@ -106,12 +107,15 @@ mod builder;
 mod chunks;
 mod error;
 mod file;
+mod finished;
 mod flush;
 mod journal;
 mod loom;
 mod pipeline;
 mod producer;
 mod queue;
+#[cfg(feature = "reader")]
+pub mod reader;
 mod recovery;
 mod rewrite;
 mod stats;
@@ -121,9 +125,13 @@ pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError};
+#[cfg(feature = "manifest")]
+pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
+#[cfg(feature = "reader")]
+pub use reader::Reader;
 pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
 pub use stats::Stats;
 

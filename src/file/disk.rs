@@ -31,6 +31,16 @@ impl DiskError {
     }
 }
 
+/// For the traits of `std`. The path is told by whoever called them.
+impl From<DiskError> for io::Error {
+    fn from(error: DiskError) -> Self {
+        match Arc::try_unwrap(error.source) {
+            Ok(source) => source,
+            Err(source) => Self::new(source.kind(), source),
+        }
+    }
+}
+
 pub(crate) type DiskResult<T> = Result<T, DiskError>;
 
 /// Sees every call to the file system before it is made.
@@ -107,7 +117,7 @@ impl Disk {
     /// Opens a file of ours for reading and writing; `None` where it is not there.
     pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         if self.dry_run {
-            return found(self.open(path, "open", &reading()));
+            return self.open_reading(path);
         }
         found(self.open(path, "open", own_file().write(true)))
     }
@@ -123,7 +133,7 @@ impl Disk {
     /// Opens a file to append to; `None` where it is not there.
     pub(crate) fn open_appending(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         if self.dry_run {
-            return found(self.open(path, "open", &reading()));
+            return self.open_reading(path);
         }
         found(self.open(path, "open", own_file().append(true)))
     }
@@ -135,6 +145,15 @@ impl Disk {
         }
         let file = self.call("create", path, || File::open("/dev/null"))?;
         Ok(DiskFile::new(file, path, self.clone()))
+    }
+
+    /// Opens a file to be read; `None` where it is not there. Never follows a symbolic link.
+    pub(crate) fn open_reading(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
+        let mut options = OpenOptions::new();
+        // Not to wait for the other end of a FIFO, before it is found to be none of ours.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        found(self.open(path, "open", &options))
     }
 
     fn open(
@@ -164,6 +183,11 @@ impl Disk {
     /// Removes a file, if it is there.
     pub(crate) fn remove(&self, path: &Path) -> DiskResult<()> {
         found(self.call("remove", path, || std::fs::remove_file(path))).map(drop)
+    }
+
+    /// Gives the file at `from` the name `to`.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
+        self.call("move a file to", to, || std::fs::rename(from, to))
     }
 
     /// Makes the creation, the renaming and the removal of files in `directory` survive a power
@@ -207,14 +231,6 @@ fn own_file() -> OpenOptions {
         .read(true)
         .mode(FILE_MODE)
         .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
-    options
-}
-
-/// Without waiting for a writer, where there is a FIFO instead of a file.
-fn reading() -> OpenOptions {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(flags.bits().cast_signed());
     options
 }
 

@@ -70,6 +70,18 @@ impl DiskFile {
         })
     }
 
+    /// Reads on from where the last read ended; gives how much that was, 0 at the end.
+    pub(crate) fn read(&self, bytes: &mut [u8]) -> DiskResult<usize> {
+        self.call("read", |mut file| {
+            loop {
+                match file.read(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    other => return other,
+                }
+            }
+        })
+    }
+
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> DiskResult<()> {
         self.call("read", |file| file.read_exact_at(bytes, offset))
     }

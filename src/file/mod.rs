@@ -11,4 +11,5 @@ pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{Interference, LogFile};
-pub(crate) use name::{Encoding, FileKind, FileName, Stamp};
+pub use name::{Encoding, FileKind};
+pub(crate) use name::{FileName, Stamp};

@@ -65,9 +65,9 @@ impl Stamp {
     }
 }
 
-/// What a file holds.
+/// What a file of a CDR directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum FileKind {
+pub enum FileKind {
     /// CDR lines.
     Cdr,
     /// Records of rejects.
@@ -76,10 +76,41 @@ pub(crate) enum FileKind {
 
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Encoding {
+pub enum Encoding {
+    /// Not at all.
     Plain,
+    /// As zstd frames, `.zst`.
     Zstd,
+    /// As gzip members, `.gz`.
     Gzip,
+}
+
+impl Encoding {
+    /// All of them, in the order in which a file is looked for: where two are there, one was just
+    /// made from the other.
+    #[cfg(feature = "reader")]
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Gzip];
+
+    /// What is behind the name of a file that is compressed so.
+    #[cfg(feature = "reader")]
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Zstd => ZSTD_SUFFIX,
+            Self::Gzip => GZIP_SUFFIX,
+        }
+    }
+
+    /// What the end of `name` says, and the name without it.
+    pub(crate) fn of_name(name: &str) -> (&str, Self) {
+        if let Some(plain) = name.strip_suffix(ZSTD_SUFFIX) {
+            (plain, Self::Zstd)
+        } else if let Some(plain) = name.strip_suffix(GZIP_SUFFIX) {
+            (plain, Self::Gzip)
+        } else {
+            (name, Self::Plain)
+        }
+    }
 }
 
 /// The name of a CDR or rejects file, taken apart. They sort in the order of writing.
@@ -95,13 +126,7 @@ pub(crate) struct FileName {
 impl FileName {
     /// `None` where it is not exactly such a name: the file is somebody else's.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        let (plain, encoding) = if let Some(plain) = name.strip_suffix(ZSTD_SUFFIX) {
-            (plain, Encoding::Zstd)
-        } else if let Some(plain) = name.strip_suffix(GZIP_SUFFIX) {
-            (plain, Encoding::Gzip)
-        } else {
-            (name, Encoding::Plain)
-        };
+        let (plain, encoding) = Encoding::of_name(name);
         let within = |prefix, suffix| plain.strip_prefix(prefix)?.strip_suffix(suffix);
         let (kind, middle): (_, &str) = match within(CDR_PREFIX, CDR_SUFFIX) {
             Some(middle) => (FileKind::Cdr, middle),

@@ -1,0 +1,133 @@
+//! Cuts bytes into lines without copying them, but for the beginning of a line that a block ends
+//! in.
+
+use std::ops::Range;
+
+/// What is read at once: large enough that calls do not count, small enough that what was read is
+/// still in the processor's cache when it is looked at.
+pub(super) const BLOCK_BYTES: usize = 256 << 10;
+
+/// A piece of a file.
+pub(super) struct Block {
+    bytes: Vec<u8>,
+    /// Where the next line begins.
+    start: usize,
+    /// There is no line feed between `start` and here.
+    searched: usize,
+    /// Bytes that hold something.
+    filled: usize,
+}
+
+impl Block {
+    pub(super) fn new() -> Self {
+        Self { bytes: vec![0; BLOCK_BYTES], start: 0, searched: 0, filled: 0 }
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_bytes(bytes: usize) -> Self {
+        Self { bytes: vec![0; bytes], start: 0, searched: 0, filled: 0 }
+    }
+
+    /// Takes the next line, its line feed included, if it is here as a whole.
+    pub(super) fn take_line(&mut self) -> Option<Range<usize>> {
+        let Some(found) = memchr::memchr(b'\n', self.bytes.get(self.searched..self.filled)?) else {
+            self.searched = self.filled;
+            return None;
+        };
+        let line = self.start..self.searched + found + 1;
+        self.start = line.end;
+        self.searched = line.end;
+        Some(line)
+    }
+
+    /// Takes everything that is left.
+    pub(super) fn take_rest(&mut self) -> Range<usize> {
+        let rest = self.start..self.filled;
+        self.start = self.filled;
+        self.searched = self.filled;
+        rest
+    }
+
+    /// The bytes of a range that was taken; they are there until the block is filled again.
+    pub(super) fn get(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// What was not taken yet.
+    pub(super) fn rest(&self) -> &[u8] {
+        self.get(self.start..self.filled)
+    }
+
+    /// The room for what comes next. There is always some: a block that is full of one line grows.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.bytes.copy_within(self.start..self.filled, 0);
+            self.filled -= self.start;
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        if self.filled == self.bytes.len() {
+            self.bytes.resize(self.bytes.len() * 2, 0);
+        }
+        self.bytes.get_mut(self.filled..).unwrap_or_default()
+    }
+
+    /// Room for anything, while nothing is held.
+    pub(super) fn scratch(&mut self) -> &mut [u8] {
+        self.clear();
+        &mut self.bytes
+    }
+
+    /// So many bytes were put into the room.
+    pub(super) fn grow(&mut self, bytes: usize) {
+        self.filled = (self.filled + bytes).min(self.bytes.len());
+    }
+
+    /// Forgets everything.
+    pub(super) fn clear(&mut self) {
+        self.start = 0;
+        self.searched = 0;
+        self.filled = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The lines of `text`, put into the block in pieces of these lengths, and the rest.
+    fn lines(text: &[u8], block_bytes: usize, pieces: &[usize]) -> Vec<Vec<u8>> {
+        let mut block = Block::with_bytes(block_bytes);
+        let mut lines = Vec::new();
+        let (mut text, mut pieces) = (text, pieces.iter().cycle());
+        loop {
+            while let Some(line) = block.take_line() {
+                lines.push(block.get(line).to_vec());
+            }
+            if text.is_empty() {
+                let rest = block.take_rest();
+                lines.extend((!rest.is_empty()).then(|| block.get(rest).to_vec()));
+                return lines;
+            }
+            let room = block.room();
+            let piece = (*pieces.next().unwrap()).min(text.len()).min(room.len());
+            room[..piece].copy_from_slice(&text[..piece]);
+            text = &text[piece..];
+            block.grow(piece);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_whole_wherever_blocks_end(
+            text in "[ab\n]{0,200}",
+            block_bytes in 1_usize..50,
+            pieces in prop::collection::vec(1_usize..20, 1..10),
+        ) {
+            let expected: Vec<_> =
+                text.as_bytes().split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+            prop_assert_eq!(lines(text.as_bytes(), block_bytes, &pieces), expected);
+        }
+    }
+}

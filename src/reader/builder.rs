@@ -1,0 +1,126 @@
+//! What a reader is made from.
+
+use std::path::PathBuf;
+
+use super::queue::Queue;
+use super::watch::Watch;
+use super::{ReadError, Reader, ReaderPosition};
+use crate::file::FileKind;
+
+/// The longest line by default, in bytes: 64 MiB.
+const LINE_BYTES_MAX_DEFAULT: usize = 64 << 20;
+
+/// Options of a [`Reader`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open` is called"]
+pub struct ReaderBuilder {
+    source: Source,
+    kind: FileKind,
+    begin: Option<ReaderPosition>,
+    follows: bool,
+    line_bytes_max: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Source {
+    Directory(PathBuf),
+    Files(Vec<PathBuf>),
+}
+
+impl ReaderBuilder {
+    pub(super) const fn of_directory(path: PathBuf) -> Self {
+        Self::new(Source::Directory(path))
+    }
+
+    pub(super) const fn of_files(paths: Vec<PathBuf>) -> Self {
+        Self::new(Source::Files(paths))
+    }
+
+    const fn new(source: Source) -> Self {
+        Self {
+            source,
+            kind: FileKind::Cdr,
+            begin: None,
+            follows: false,
+            line_bytes_max: LINE_BYTES_MAX_DEFAULT,
+        }
+    }
+
+    /// Which files of the directory. Default: [`FileKind::Cdr`].
+    pub const fn kind(mut self, kind: FileKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The position to begin at, as [`Reader::position`] gave it. Where its file was removed since,
+    /// the reader begins with the next one. Default: the oldest line.
+    pub fn begin_at(mut self, position: ReaderPosition) -> Self {
+        self.begin = Some(position);
+        self
+    }
+
+    /// Whether lines that are written later are given too: after `None`, [`Reader::next_line`] may
+    /// give lines again, and [`Reader::wait`] waits for them. Default: no.
+    pub const fn follow(mut self, follow: bool) -> Self {
+        self.follows = follow;
+        self
+    }
+
+    /// The longest line, in bytes without its line feed. A longer one is an error and passed over,
+    /// so that memory stays bounded whatever a file holds. Default: 64 MiB.
+    pub const fn line_bytes_max(mut self, bytes: usize) -> Self {
+        self.line_bytes_max = bytes;
+        self
+    }
+
+    /// Makes the reader.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] where the directory or the first file cannot be read, or the position is none.
+    pub fn open(self) -> Result<Reader, ReadError> {
+        let begin = self.begin.as_ref();
+        // Before files are listed, so that nothing comes unheard between.
+        let (queue, watch) = match self.source {
+            Source::Directory(path) => {
+                let watch = self.follows.then(|| Watch::new(&path));
+                (Queue::of_directory(path, self.kind, begin)?, watch)
+            }
+            Source::Files(paths) => {
+                let queue = Queue::of_files(paths, begin)?;
+                let watch = self.follows.then(|| Watch::new(&queue.watched_path()));
+                (queue, watch)
+            }
+        };
+        let mut reader = Reader {
+            queue,
+            watch,
+            line_bytes_max: self.line_bytes_max,
+            file: None,
+            position: self.begin.clone(),
+            is_over: false,
+        };
+        if let Some(begin) = self.begin {
+            reader.begin_at(&begin)?;
+        }
+        Ok(reader)
+    }
+}
+
+impl Reader {
+    /// Opens the file of `begin` there, if it is still there.
+    fn begin_at(&mut self, begin: &ReaderPosition) -> Result<(), ReadError> {
+        if !self.queue.is_next(begin) {
+            return Ok(());
+        }
+        let Some(mut file) = self.queue.open_next()? else { return Ok(()) };
+        if file.path().file_name() != begin.file.file_name() {
+            // Removed just now: this one is read from its beginning.
+            self.file = Some(file);
+            return Ok(());
+        }
+        file.begin_at(begin.offset)?;
+        self.file = Some(file);
+        Ok(())
+    }
+}

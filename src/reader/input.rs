@@ -1,0 +1,127 @@
+//! The bytes of one file, as they were before it was compressed.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use super::ReadError;
+use super::listing::with_encoding;
+use crate::file::Encoding;
+
+/// What is read of a compressed file at once.
+const COMPRESSED_BYTES: usize = 128 << 10;
+
+type Source = BufReader<File>;
+
+/// An open file.
+pub(super) enum Input {
+    Plain(File),
+    Zstd(Box<zstd::Decoder<'static, Source>>),
+    Gzip(Box<MultiGzDecoder<Source>>),
+}
+
+impl Input {
+    /// Opens the file that is called `path` when it is not compressed, however it is now; looked
+    /// for in `encodings` one after the other. `None` where it is in none of them.
+    pub(super) fn find(path: &Path, encodings: &[Encoding]) -> Result<Option<Self>, ReadError> {
+        for &encoding in encodings {
+            let path = with_encoding(path, encoding);
+            match Self::open(&path, encoding) {
+                Ok(input) => return Ok(Some(input)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(ReadError::io("open", &path, error)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn open(path: &Path, encoding: Encoding) -> io::Result<Self> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        Ok(match encoding {
+            Encoding::Plain => Self::Plain(file),
+            Encoding::Zstd => {
+                let source = BufReader::with_capacity(COMPRESSED_BYTES, file);
+                Self::Zstd(Box::new(zstd::Decoder::with_buffer(source)?))
+            }
+            Encoding::Gzip => {
+                let source = BufReader::with_capacity(COMPRESSED_BYTES, file);
+                Self::Gzip(Box::new(MultiGzDecoder::new(source)))
+            }
+        })
+    }
+
+    /// Reads on; 0 at the end.
+    pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = match self {
+                Self::Plain(file) => file.read(bytes),
+                Self::Zstd(decoder) => decoder.read(bytes),
+                Self::Gzip(decoder) => decoder.read(bytes),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The file, where it is not compressed: only such a one may grow.
+    pub(super) const fn plain(&self) -> Option<&File> {
+        match self {
+            Self::Plain(file) => Some(file),
+            Self::Zstd(_) | Self::Gzip(_) => None,
+        }
+    }
+
+    /// What the system knows about a file that is not compressed.
+    pub(super) fn metadata(&self) -> io::Result<Option<Metadata>> {
+        self.plain().map(File::metadata).transpose()
+    }
+
+    /// Goes on at `offset`. Gives how far it came: less where the file ends before.
+    pub(super) fn skip_to(&mut self, offset: u64, scratch: &mut [u8]) -> io::Result<Skipped> {
+        if let Self::Plain(file) = self {
+            return skip_in_plain(file, offset);
+        }
+        let (mut at, mut last) = (0, None);
+        while at < offset {
+            let step = scratch.len().min(usize::try_from(offset - at).unwrap_or(usize::MAX));
+            let read = self.read(scratch.get_mut(..step).unwrap_or_default())?;
+            if read == 0 {
+                break;
+            }
+            at += read as u64;
+            last = scratch.get(read - 1).copied();
+        }
+        Ok(Skipped { bytes: at, last })
+    }
+}
+
+/// How far a skip came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Skipped {
+    pub(super) bytes: u64,
+    /// The last byte before.
+    pub(super) last: Option<u8>,
+}
+
+fn skip_in_plain(file: &mut File, offset: u64) -> io::Result<Skipped> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() && metadata.len() < offset {
+        return Ok(Skipped { bytes: metadata.len(), last: None });
+    }
+    let mut last = None;
+    if let Some(before) = offset.checked_sub(1) {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, before)?;
+        last = Some(byte[0]);
+        io::Seek::seek(file, io::SeekFrom::Start(offset))?;
+    }
+    Ok(Skipped { bytes: offset, last })
+}

@@ -1,0 +1,256 @@
+//! Reads and follows the lines of a CDR directory.
+//!
+//! A [`Reader`] gives the lines of all files of a directory, the oldest first, compressed or not,
+//! each once. It can begin where an earlier one has ended, and it can follow the file that is being
+//! written, across rotations.
+//!
+//! ```
+//! # let directory = tempfile::tempdir()?;
+//! # let directory = directory.path();
+//! # std::fs::write(directory.join("CDR.2026-11-23_13-07-28.log"), "{\"sessionCreated\":{\"timestamp\":1}}\n")?;
+//! let mut reader = cdrlog::Reader::open(directory)?;
+//! while let Some(line) = reader.next_line()? {
+//!     let event = line.event()?; // or `line.bytes()`, which costs nothing
+//!     println!("{} at {:?}", event.name, event.timestamp);
+//! }
+//! let position = reader.position(); // keep it to go on here another time
+//! # assert_eq!(position.unwrap().offset, 36);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Following
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! let mut reader = cdrlog::Reader::builder("/opt/openvidu/cdr").follow(true).open()?;
+//! loop {
+//!     while let Some(line) = reader.next_line()? {
+//!         println!("{}", String::from_utf8_lossy(line.bytes()));
+//!     }
+//!     reader.wait(Duration::from_secs(1)); // returns earlier when something was written
+//! }
+//! # #[expect(unreachable_code)]
+//! # Ok::<(), cdrlog::reader::ReadError>(())
+//! ```
+//!
+//! Only whole lines are given. The writer appends nothing to a file once the next one holds
+//! something; so a reader that sees a newer file reads the old one to its end and goes on with the
+//! new one. A file that logrotate renames (`create`) is read to its end too, and then the one in
+//! its place. After a truncation (`copytruncate`) it reads from the beginning; what was written
+//! and truncated before it was read is only in logrotate's copy. A file may be compressed or
+//! removed while it is read.
+//!
+//! Changes are heard of by inotify, and looked for four times a second, because events can be
+//! missed.
+
+mod block;
+mod builder;
+mod error;
+mod event;
+mod input;
+mod line;
+mod listing;
+mod open_file;
+mod queue;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use crate::file::{Encoding, FileKind};
+pub use builder::ReaderBuilder;
+pub use error::ReadError;
+pub use event::Event;
+pub use line::{Line, ReaderPosition};
+pub use listing::{CdrFile, cdr_files};
+/// The values of an [`Event`].
+pub use simd_json::OwnedValue as Value;
+
+use open_file::{Found, OpenFile};
+use queue::Queue;
+use watch::Watch;
+
+/// Gives the lines of a CDR directory, or of some files, the oldest first.
+///
+/// It is `Send`; each reader holds one open file and a block of 256 KiB, or of the longest line.
+pub struct Reader {
+    queue: Queue,
+    /// `None` where it does not follow.
+    watch: Option<Watch>,
+    line_bytes_max: usize,
+    file: Option<OpenFile>,
+    /// Where it was when there was no file open.
+    position: Option<ReaderPosition>,
+    /// Not following: everything was given.
+    is_over: bool,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+/// What there is to do at the end of a file.
+enum AtEnd {
+    /// More may come.
+    Wait,
+    /// What is there now is all: to be read to its end once more.
+    ReadOn,
+    /// Everything was read.
+    Over,
+}
+
+impl Reader {
+    /// Options for a reader of the files of a directory.
+    pub fn builder(directory: impl Into<PathBuf>) -> ReaderBuilder {
+        ReaderBuilder::of_directory(directory.into())
+    }
+
+    /// Options for a reader of these files, in this order, whatever their names are; `.zst` and
+    /// `.gz` at the end of a name say how it is compressed. It is the last one that is followed.
+    pub fn of_files(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> ReaderBuilder {
+        ReaderBuilder::of_files(paths.into_iter().map(Into::into).collect())
+    }
+
+    /// A reader of the CDR files of a directory, from the oldest line on.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] where the directory cannot be read.
+    pub fn open(directory: impl Into<PathBuf>) -> Result<Self, ReadError> {
+        Self::builder(directory).open()
+    }
+
+    /// The next line. `None` where there is none; while following, where there is none now.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Io`] and [`ReadError::LineTooLong`]. The next call goes on; how, is said there.
+    #[inline]
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ReadError> {
+        let Some(Found { range, offset }) = self.find_line()? else { return Ok(None) };
+        Ok(self.file.as_ref().map(|file| Line {
+            bytes: file.bytes(range),
+            path: file.path(),
+            offset,
+        }))
+    }
+
+    /// Waits until there may be something to read, or until `timeout` is over. It may return
+    /// earlier, and returns at once where the reader does not follow.
+    pub fn wait(&self, timeout: Duration) {
+        if let Some(watch) = &self.watch {
+            watch.wait(timeout);
+        }
+    }
+
+    /// The place behind the last line that was given. `None` where nothing was read yet.
+    #[must_use]
+    pub fn position(&self) -> Option<ReaderPosition> {
+        self.file.as_ref().map_or_else(|| self.position.clone(), |file| Some(file.position()))
+    }
+
+    /// Gives up what is left of the file that is being read: the next line is the first one of the
+    /// next file.
+    pub fn skip_file(&mut self) {
+        self.close_file();
+    }
+
+    #[inline]
+    fn find_line(&mut self) -> Result<Option<Found>, ReadError> {
+        loop {
+            if let Some(file) = &mut self.file {
+                match file.next_line(self.line_bytes_max, self.watch.is_some()) {
+                    Ok(Some(found)) => return Ok(Some(found)),
+                    Ok(None) => {}
+                    Err(error) => return Err(self.give_up(error)),
+                }
+                match self.at_end()? {
+                    AtEnd::Wait => return Ok(None),
+                    AtEnd::ReadOn => {}
+                    AtEnd::Over => {
+                        let rest = self.file.as_mut().and_then(OpenFile::take_rest);
+                        if rest.is_some() {
+                            return Ok(rest);
+                        }
+                        self.go_on()?;
+                    }
+                }
+            } else if !self.open_next()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// A compressed file that is damaged does not get better; a plain one may.
+    #[cold]
+    fn give_up(&mut self, error: ReadError) -> ReadError {
+        let is_damaged = self.file.as_ref().is_some_and(OpenFile::is_compressed);
+        if is_damaged && matches!(error, ReadError::Io { .. }) {
+            self.close_file();
+        }
+        error
+    }
+
+    fn close_file(&mut self) {
+        self.position = self.position();
+        self.file = None;
+    }
+
+    /// All lines of the open file were given. It is over once there is a newer one, but lines may
+    /// have come before that one was made: then it is read to its end once more.
+    fn at_end(&mut self) -> Result<AtEnd, ReadError> {
+        let Some(file) = &mut self.file else { return Ok(AtEnd::Over) };
+        if file.is_superseded {
+            return Ok(AtEnd::Over);
+        }
+        file.is_superseded = match &mut self.watch {
+            Some(watch) => {
+                let are_due = watch.names_are_due();
+                if are_due {
+                    self.queue.list_again()?;
+                }
+                are_due && file.is_replaced()? || self.queue.has_lines()
+            }
+            None if self.queue.is_empty() => {
+                self.queue.list_again()?;
+                !self.queue.is_empty()
+            }
+            // The newer one was there before this one was read to its end.
+            None => return Ok(AtEnd::Over),
+        };
+        Ok(match (file.is_superseded, &self.watch) {
+            (true, _) => AtEnd::ReadOn,
+            (false, Some(_)) => AtEnd::Wait,
+            (false, None) => AtEnd::Over,
+        })
+    }
+
+    /// Goes on behind a file that is over: with the one that has its name now, or the next one.
+    fn go_on(&mut self) -> Result<(), ReadError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let path = file.path().to_owned();
+        let is_replaced = self.watch.is_some() && file.is_replaced()?;
+        self.close_file();
+        if is_replaced {
+            let input = input::Input::find(&path, &[Encoding::Plain])?;
+            self.file = input.map(|input| OpenFile::new(path, input));
+        }
+        Ok(())
+    }
+
+    /// Opens the next file. False where there is none.
+    fn open_next(&mut self) -> Result<bool, ReadError> {
+        if self.is_over {
+            return Ok(false);
+        }
+        self.file = self.queue.open_next()?;
+        if self.file.is_none() && self.watch.as_mut().is_some_and(Watch::names_are_due) {
+            self.queue.list_again()?;
+            self.file = self.queue.open_next()?;
+        }
+        self.is_over = self.file.is_none() && self.watch.is_none();
+        Ok(self.file.is_some())
+    }
+}
