@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory};
@@ -53,18 +54,17 @@ impl Man {
 /// The page of the program and of each command, with the names of their files.
 fn pages() -> Result<Vec<(String, Vec<u8>)>, io::Error> {
     let mut program = Arguments::command().disable_help_subcommand(true);
+    // Gives each command its full name, as the pages call it.
     program.build();
-    let mut pages = vec![page("cdrlog".to_owned(), program.clone())?];
-    for command in program.get_subcommands() {
-        pages.push(page(format!("cdrlog-{}", command.get_name()), command.clone())?);
-    }
-    Ok(pages)
+    let commands: Vec<_> = program.get_subcommands().cloned().collect();
+    iter::once(program).chain(commands).map(page).collect()
 }
 
-fn page(name: String, command: clap::Command) -> Result<(String, Vec<u8>), io::Error> {
+fn page(command: clap::Command) -> Result<(String, Vec<u8>), io::Error> {
+    let page = Page::new(command);
     let mut text = Vec::new();
-    Page::new(command.name(name.clone())).render(&mut text)?;
-    Ok((format!("{name}.1"), text))
+    page.render(&mut text)?;
+    Ok((page.get_filename(), text))
 }
 
 fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> Result<Outcome, Box<dyn Error>> {

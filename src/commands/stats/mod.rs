@@ -7,6 +7,8 @@ mod period;
 mod presence;
 mod table;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};

@@ -125,6 +125,11 @@ impl Presence {
         (open().count() as u64, open().map(inside).sum::<usize>() as u64)
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.sessions.len()
+    }
+
     pub(super) fn session_began(
         &mut self,
         at: i64,

@@ -210,6 +210,11 @@ impl Tally {
         &mut self.row.insert(row).figures
     }
 
+    #[cfg(test)]
+    pub(super) fn sessions_held(&self) -> usize {
+        self.presence.held()
+    }
+
     /// What it comes to.
     pub(super) fn end(mut self) -> Report {
         let (sessions_open, participants_open) = self.presence.open();
