@@ -130,7 +130,9 @@ impl fmt::Display for Report<'_> {
         write!(f, "{directory}: the last {cause} without closing")?;
         self.write_steps(f)?;
         if !self.applied {
-            f.write_str("\nnothing was changed; the next opening does this, or --apply does it now")?;
+            f.write_str(
+                "\nnothing was changed; the next opening does this, or --apply does it now",
+            )?;
         }
         Ok(())
     }

@@ -8,5 +8,8 @@ mod common;
 
 mod faults;
 mod input;
+mod man;
 mod messages;
+mod recover;
 mod run;
+mod stats;

@@ -65,9 +65,16 @@ pub(super) enum Says<'a> {
 pub(super) fn read<'a>(line: &'a Line<'_>) -> Event<'a> {
     let body: &'a [u8] = &line.body;
     match line.name.as_ref() {
-        b"sessionCreated" | b"sessionDestroyed" | b"participantJoined" | b"participantLeft"
-        | b"recordingStatusChanged" | b"recordingStopped" => read_openvidu(&line.name, body),
-        b"room_started" | b"room_finished" | b"participant_joined" | b"participant_left"
+        b"sessionCreated"
+        | b"sessionDestroyed"
+        | b"participantJoined"
+        | b"participantLeft"
+        | b"recordingStatusChanged"
+        | b"recordingStopped" => read_openvidu(&line.name, body),
+        b"room_started"
+        | b"room_finished"
+        | b"participant_joined"
+        | b"participant_left"
         | b"egress_ended" => read_livekit(&line.name, body),
         b"meetingStarted" | b"meetingEnded" | b"recordingEnded" => read_meet(&line.name, body),
         _ => Event { at: time_of(body), says: Says::Nothing },
@@ -327,10 +334,7 @@ mod tests {
         );
         assert_eq!(
             of_data("recordingStatusChanged"),
-            [
-                "Some(1700000050123) nothing",
-                "Some(1601395005555) recorded ses_Qk3vT8nLzA 1973428"
-            ]
+            ["Some(1700000050123) nothing", "Some(1601395005555) recorded ses_Qk3vT8nLzA 1973428"]
         );
         assert_eq!(of_data("recordingStopped"), ["Some(1549015640859) recorded TestRoom 617509"]);
         assert_eq!(of_data("signalSent").len(), 3);

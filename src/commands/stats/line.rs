@@ -39,7 +39,9 @@ impl Parser {
     /// `None` where `line`, without its line feed, is no object whose only member is an object.
     pub(super) fn parse<'a>(&mut self, line: &'a [u8]) -> Option<Line<'a>> {
         match self.parse_plain(line) {
-            Some((name, body)) => Some(Line { name: Cow::Borrowed(name), body: Cow::Borrowed(body) }),
+            Some((name, body)) => {
+                Some(Line { name: Cow::Borrowed(name), body: Cow::Borrowed(body) })
+            }
             None => parse_any(line),
         }
     }
@@ -175,7 +177,8 @@ fn value_bytes(bytes: &[u8]) -> Option<usize> {
         b'"' => string_bytes(bytes),
         b'{' | b'[' => nested_bytes(bytes),
         _ => {
-            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+            let is_end =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
             bytes.iter().position(is_end)
         }
     }
@@ -258,8 +261,17 @@ mod tests {
     #[test]
     fn what_is_no_line_of_an_event_is_none() {
         for line in [
-            "", "{}", "[]", "x", r#"{"a":1}"#, r#"{"a":{}"#, r#"{"a":{},"b":{}}"#, r#"{"":{}}"#,
-            r#"{"a":{"b":1}}{"a":{}}"#, r#"{"a":{"b":}}"#, "{\"a\":{\"b\":\"\0\"}}",
+            "",
+            "{}",
+            "[]",
+            "x",
+            r#"{"a":1}"#,
+            r#"{"a":{}"#,
+            r#"{"a":{},"b":{}}"#,
+            r#"{"":{}}"#,
+            r#"{"a":{"b":1}}{"a":{}}"#,
+            r#"{"a":{"b":}}"#,
+            "{\"a\":{\"b\":\"\0\"}}",
         ] {
             assert_eq!(parse(line), None, "{line}");
         }

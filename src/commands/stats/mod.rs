@@ -69,11 +69,7 @@ pub(super) struct Stats {
     strict: bool,
 
     /// Directories of a CDR, and files
-    #[arg(
-        value_name = "DIR|FILE",
-        env = "OPENVIDU_CDR_PATH",
-        default_value = "/opt/openvidu/cdr"
-    )]
+    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
     paths: Vec<PathBuf>,
 }
 
@@ -131,7 +127,11 @@ impl Stats {
             table::render(&report, &divider, look())
         };
         print(&text)?;
-        Ok(if is_incomplete || self.strict && lines_bad > 0 { Outcome::Failed } else { Outcome::Done })
+        Ok(if is_incomplete || self.strict && lines_bad > 0 {
+            Outcome::Failed
+        } else {
+            Outcome::Done
+        })
     }
 }
 
@@ -171,7 +171,11 @@ fn sources(paths: &[PathBuf]) -> Result<Vec<Source<'_>>, Box<dyn Error>> {
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         if !metadata.is_dir() {
             let is_compressed = path.extension().is_some_and(|end| end == "zst" || end == "gz");
-            return Ok((false, 1, (metadata.is_file() && !is_compressed).then_some(metadata.len())));
+            return Ok((
+                false,
+                1,
+                (metadata.is_file() && !is_compressed).then_some(metadata.len()),
+            ));
         }
         let files = cdr_files(path)?;
         let files: Vec<_> = files.iter().filter(|file| file.kind == FileKind::Cdr).collect();

@@ -37,7 +37,9 @@ impl Divider {
         let Ok(time) = Timestamp::from_millisecond(at) else { return all };
         let time = time.to_zoned_datetime(self.zone.clone());
         let edges = match by {
-            By::Day => time.start_of_day().and_then(|begin| Ok((begin, time.tomorrow()?.start_of_day()?))),
+            By::Day => {
+                time.start_of_day().and_then(|begin| Ok((begin, time.tomorrow()?.start_of_day()?)))
+            }
             By::Hour => hour_of(&time),
         };
         edges.map_or(all, |(begin, end)| {
@@ -128,7 +130,10 @@ mod tests {
         assert_eq!(span(By::Day, "2026-11-23T23:30:00Z"), ("2026-11-24T00:00+01:00".into(), 24));
         assert_eq!(span(By::Day, "2026-03-29T12:00:00Z"), ("2026-03-29T00:00+01:00".into(), 23));
         assert_eq!(span(By::Day, "2026-10-25T12:00:00Z"), ("2026-10-25T00:00+02:00".into(), 25));
-        assert_eq!(span(By::Hour, "2026-11-23T23:59:59.999Z"), ("2026-11-24T00:00+01:00".into(), 1));
+        assert_eq!(
+            span(By::Hour, "2026-11-23T23:59:59.999Z"),
+            ("2026-11-24T00:00+01:00".into(), 1)
+        );
         // The hour that comes twice.
         assert_eq!(span(By::Hour, "2026-10-25T00:30:00Z"), ("2026-10-25T02:00+02:00".into(), 1));
         assert_eq!(span(By::Hour, "2026-10-25T01:30:00Z"), ("2026-10-25T02:00+01:00".into(), 1));

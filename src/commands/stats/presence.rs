@@ -367,7 +367,10 @@ impl Presence {
         let Some(session) = self.sessions.get_mut(&gone.session) else { return };
         match &gone.participant {
             Some(participant) => {
-                if session.participants.get(participant).is_some_and(|one| one.left == Some(gone.at))
+                if session
+                    .participants
+                    .get(participant)
+                    .is_some_and(|one| one.left == Some(gone.at))
                 {
                     session.participants.remove(participant);
                 }

@@ -32,7 +32,11 @@ pub(super) fn render(report: &Report, divider: &Divider, look: Look) -> String {
     text.push_str(&show(&summary(report), look, Shape { header: false, numbers: 1..2 }));
     if let Some(by) = divider.by {
         text.push('\n');
-        text.push_str(&show(&rows(report, divider, by, look), look, Shape { header: true, numbers: 1..9 }));
+        text.push_str(&show(
+            &rows(report, divider, by, look),
+            look,
+            Shape { header: true, numbers: 1..9 },
+        ));
     }
     if !report.kinds.is_empty() {
         text.push('\n');
@@ -67,7 +71,8 @@ fn summary(report: &Report) -> Vec<Vec<String>> {
     let around = |open: u64, before: u64| {
         let notes = [(open, "still open"), (before, "more from before the first line")];
         let notes = notes.iter().filter(|(count, _)| *count > 0);
-        let notes: Vec<_> = notes.map(|(count, note)| format!("{} {note}", HumanCount(*count))).collect();
+        let notes: Vec<_> =
+            notes.map(|(count, note)| format!("{} {note}", HumanCount(*count))).collect();
         notes.join(", ")
     };
     let mut sessions = around(report.sessions_open, report.sessions_before);
@@ -102,8 +107,15 @@ fn rows(report: &Report, divider: &Divider, by: By, look: Look) -> Vec<Vec<Strin
         By::Hour => "hour",
     };
     let header = [
-        name, "events", "sessions", "participants", "recordings", "recorded", "most sessions",
-        "most participants", "participant-minutes",
+        name,
+        "events",
+        "sessions",
+        "participants",
+        "recordings",
+        "recorded",
+        "most sessions",
+        "most participants",
+        "participant-minutes",
     ];
     let header = header.map(str::to_owned).to_vec();
     let row = |(begin, row): (&Option<i64>, &Figures)| {
@@ -137,8 +149,12 @@ fn label(begin: i64, divider: &Divider, by: By) -> String {
 
 /// The kinds of events, the most frequent first.
 fn kinds(report: &Report, look: Look) -> Vec<Vec<String>> {
-    let mut kinds: Vec<_> =
-        report.kinds.iter().zip(report.total.kinds.iter().copied()).filter(|kind| kind.1 > 0).collect();
+    let mut kinds: Vec<_> = report
+        .kinds
+        .iter()
+        .zip(report.total.kinds.iter().copied())
+        .filter(|kind| kind.1 > 0)
+        .collect();
     kinds.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
     let most = kinds.first().map_or(0, |kind| kind.1);
     let row = |(name, count): (&String, u64)| {
@@ -146,7 +162,9 @@ fn kinds(report: &Report, look: Look) -> Vec<Vec<String>> {
         cells.extend((look != Look::Plain).then(|| bar(count, most)));
         cells
     };
-    iter::once(vec!["event".to_owned(), "count".to_owned()]).chain(kinds.into_iter().map(row)).collect()
+    iter::once(vec!["event".to_owned(), "count".to_owned()])
+        .chain(kinds.into_iter().map(row))
+        .collect()
 }
 
 /// A name is anybody's: no control character of one may reach the terminal.

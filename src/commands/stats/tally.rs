@@ -121,7 +121,8 @@ impl Tally {
     }
 
     fn count_event(&mut self, line: &Line<'_>, event: &Event<'_>) {
-        let counts_here = self.now.map_or(self.period.start == i64::MIN, |now| self.period.contains(&now));
+        let counts_here =
+            self.now.map_or(self.period.start == i64::MIN, |now| self.period.contains(&now));
         if counts_here {
             let kind = self.kinds.number(&line.name);
             let gauges = (self.presence.session_gauge, self.presence.participant_gauge);
@@ -173,7 +174,8 @@ impl Tally {
 
     fn add(&mut self, counts: &mut Vec<Count>) {
         for count in counts.drain(..) {
-            let (Count::Session { at } | Count::Participant { at } | Count::Stay { at, .. }) = count;
+            let (Count::Session { at } | Count::Participant { at } | Count::Stay { at, .. }) =
+                count;
             if !self.period.contains(&at) {
                 continue;
             }
@@ -182,7 +184,8 @@ impl Tally {
                 Count::Session { .. } => figures.sessions += 1,
                 Count::Participant { .. } => figures.participants += 1,
                 Count::Stay { ms, .. } => {
-                    figures.participant_ms = figures.participant_ms.saturating_add(ms.max(0) as u64);
+                    figures.participant_ms =
+                        figures.participant_ms.saturating_add(ms.max(0) as u64);
                 }
             }
         }
@@ -202,7 +205,8 @@ impl Tally {
                 }
                 let span = at.map_or(0..0, |at| self.divider.span(at));
                 // Events without a time are no row of their own where there is only one.
-                let key = if self.divider.by.is_none() { Some(i64::MIN) } else { at.map(|_| span.start) };
+                let key =
+                    if self.divider.by.is_none() { Some(i64::MIN) } else { at.map(|_| span.start) };
                 let figures = self.rows.remove(&key).unwrap_or_default();
                 Row { key, span, figures }
             }
@@ -250,9 +254,7 @@ impl Tally {
 
 impl Figures {
     fn see(&mut self, (sessions, participants): (Gauge, Gauge)) {
-        let peaks = self
-            .peaks
-            .get_or_insert(Peaks { sessions: i64::MIN, participants: i64::MIN });
+        let peaks = self.peaks.get_or_insert(Peaks { sessions: i64::MIN, participants: i64::MIN });
         peaks.sessions = peaks.sessions.max(sessions.now);
         peaks.participants = peaks.participants.max(participants.now);
     }

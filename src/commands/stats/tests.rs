@@ -273,7 +273,12 @@ fn a_session_whose_name_begins_again_has_ended_though_nothing_said_so() {
     let unique = |unique: &str| json!({ "uniqueSessionId": unique });
     let report = count([
         line("sessionCreated", 1000, "daily", unique("daily_1")),
-        line("participantJoined", 2000, "daily", json!({"uniqueSessionId":"daily_1","connectionId":"a"})),
+        line(
+            "participantJoined",
+            2000,
+            "daily",
+            json!({"uniqueSessionId":"daily_1","connectionId":"a"}),
+        ),
         line("sessionCreated", 5000, "daily", unique("daily_2")),
         // What comes late of the first one changes nothing, but for the time that it tells.
         line(
