@@ -132,7 +132,9 @@ pub use journal::Recovery;
 pub use producer::Producer;
 #[cfg(feature = "reader")]
 pub use reader::Reader;
-pub use rewrite::{EVENT_BYTES_MAX_DEFAULT, Reason, Rejection, Rewriter};
+pub use rewrite::{
+    EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
+};
 pub use stats::Stats;
 
 /// Every implementation of the rewriter on its own, for fuzz targets.

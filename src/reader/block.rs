@@ -40,6 +40,19 @@ impl Block {
         Some(line)
     }
 
+    /// Takes all lines that are here as a whole.
+    pub(super) fn take_lines(&mut self) -> Option<Range<usize>> {
+        let Some(found) = memchr::memrchr(b'\n', self.bytes.get(self.searched..self.filled)?)
+        else {
+            self.searched = self.filled;
+            return None;
+        };
+        let lines = self.start..self.searched + found + 1;
+        self.start = lines.end;
+        self.searched = self.filled;
+        Some(lines)
+    }
+
     /// Takes everything that is left.
     pub(super) fn take_rest(&mut self) -> Range<usize> {
         let rest = self.start..self.filled;
@@ -96,14 +109,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The lines of `text`, put into the block in pieces of these lengths, and the rest.
-    fn lines(text: &[u8], block_bytes: usize, pieces: &[usize]) -> Vec<Vec<u8>> {
+    fn split(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        text.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec)
+    }
+
+    /// The lines of `text`, put into the block in pieces of these lengths, and the rest. They are
+    /// taken one by one or `together`.
+    fn lines(text: &[u8], block_bytes: usize, pieces: &[usize], together: bool) -> Vec<Vec<u8>> {
         let mut block = Block::with_bytes(block_bytes);
         let mut lines = Vec::new();
         let (mut text, mut pieces) = (text, pieces.iter().cycle());
         loop {
-            while let Some(line) = block.take_line() {
-                lines.push(block.get(line).to_vec());
+            while let Some(taken) = if together { block.take_lines() } else { block.take_line() } {
+                lines.extend(split(block.get(taken)));
             }
             if text.is_empty() {
                 let rest = block.take_rest();
@@ -124,10 +142,10 @@ mod tests {
             text in "[ab\n]{0,200}",
             block_bytes in 1_usize..50,
             pieces in prop::collection::vec(1_usize..20, 1..10),
+            together in any::<bool>(),
         ) {
-            let expected: Vec<_> =
-                text.as_bytes().split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
-            prop_assert_eq!(lines(text.as_bytes(), block_bytes, &pieces), expected);
+            let expected: Vec<_> = split(text.as_bytes()).collect();
+            prop_assert_eq!(lines(text.as_bytes(), block_bytes, &pieces, together), expected);
         }
     }
 }

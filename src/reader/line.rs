@@ -81,3 +81,48 @@ impl<'reader> Line<'reader> {
         })
     }
 }
+
+/// Some lines that follow each other in a file. They live until more are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<'reader> {
+    pub(super) bytes: &'reader [u8],
+    pub(super) path: &'reader Path,
+    pub(super) offset: u64,
+}
+
+impl<'reader> Lines<'reader> {
+    /// All of them, with their line feeds. Without one is only what [`Line::is_whole`] says of.
+    #[must_use]
+    pub const fn bytes(&self) -> &'reader [u8] {
+        self.bytes
+    }
+
+    /// The file that they are in, called as before it was compressed.
+    #[must_use]
+    pub const fn path(&self) -> &'reader Path {
+        self.path
+    }
+
+    /// Where the first one begins, in bytes of the uncompressed file.
+    #[must_use]
+    pub const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Line<'reader>> + use<'reader> {
+        let Self { bytes, path, mut offset } = *self;
+        let mut rest = bytes;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (bytes, behind) = rest.split_at(end);
+            let line = Line { bytes, path, offset };
+            rest = behind;
+            offset += end as u64;
+            Some(line)
+        })
+    }
+}

@@ -61,12 +61,12 @@ pub use crate::file::{Encoding, FileKind};
 pub use builder::ReaderBuilder;
 pub use error::ReadError;
 pub use event::Event;
-pub use line::{Line, ReaderPosition};
+pub use line::{Line, Lines, ReaderPosition};
 pub use listing::{CdrFile, cdr_files};
 /// The values of an [`Event`].
 pub use simd_json::OwnedValue as Value;
 
-use open_file::{Found, OpenFile};
+use open_file::{Found, Look, OpenFile};
 use queue::Queue;
 use watch::Watch;
 
@@ -129,8 +129,23 @@ impl Reader {
     /// [`ReadError::Io`] and [`ReadError::LineTooLong`]. The next call goes on; how, is said there.
     #[inline]
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ReadError> {
-        let Some(Found { range, offset }) = self.find_line()? else { return Ok(None) };
+        let Some(Found { range, offset }) = self.find(false)? else { return Ok(None) };
         Ok(self.file.as_ref().map(|file| Line {
+            bytes: file.bytes(range),
+            path: file.path(),
+            offset,
+        }))
+    }
+
+    /// The next lines, as many as are in memory: for work that is done faster on many of them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next_line`](Self::next_line); but a line above `line_bytes_max` may be among them
+    /// where it fits into the block that was read.
+    pub fn next_lines(&mut self) -> Result<Option<Lines<'_>>, ReadError> {
+        let Some(Found { range, offset }) = self.find(true)? else { return Ok(None) };
+        Ok(self.file.as_ref().map(|file| Lines {
             bytes: file.bytes(range),
             path: file.path(),
             offset,
@@ -158,10 +173,12 @@ impl Reader {
     }
 
     #[inline]
-    fn find_line(&mut self) -> Result<Option<Found>, ReadError> {
+    fn find(&mut self, together: bool) -> Result<Option<Found>, ReadError> {
+        let follows = self.watch.is_some();
+        let look = Look { line_bytes_max: self.line_bytes_max, follows, together };
         loop {
             if let Some(file) = &mut self.file {
-                match file.next_line(self.line_bytes_max, self.watch.is_some()) {
+                match file.next_line(look) {
                     Ok(Some(found)) => return Ok(Some(found)),
                     Ok(None) => {}
                     Err(error) => return Err(self.give_up(error)),

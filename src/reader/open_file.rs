@@ -14,11 +14,21 @@ use super::{ReadError, ReaderPosition};
 /// text.
 const MARK_BYTES: usize = 64;
 
-/// One line, or what is left at the end of a file, in the block of the file.
+/// One line, lines together, or what is left at the end of a file, in the block of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) range: Range<usize>,
     pub(super) offset: u64,
+}
+
+/// How lines are looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Look {
+    pub(super) line_bytes_max: usize,
+    /// More may be written.
+    pub(super) follows: bool,
+    /// All lines that are in memory at once, instead of one.
+    pub(super) together: bool,
 }
 
 /// An open file and how far its lines were taken.
@@ -96,28 +106,39 @@ impl OpenFile {
 
     /// Takes the next whole line. `None` where there is none now; with `follows`, more may come.
     #[inline]
-    pub(super) fn next_line(
-        &mut self,
-        line_bytes_max: usize,
-        follows: bool,
-    ) -> Result<Option<Found>, ReadError> {
+    pub(super) fn next_line(&mut self, look: Look) -> Result<Option<Found>, ReadError> {
         loop {
-            if let Some(range) = self.block.take_line() {
-                let offset = self.offset;
-                self.offset += range.len() as u64;
-                if self.too_long_from.take().is_some() {
-                    continue;
+            let taken =
+                if look.together { self.block.take_lines() } else { self.block.take_line() };
+            if let Some(range) = taken {
+                let found = Found { range, offset: self.offset };
+                self.offset += found.range.len() as u64;
+                if self.too_long_from.is_some() {
+                    match self.behind_too_long(found) {
+                        Some(found) => return Ok(Some(found)),
+                        None => continue,
+                    }
                 }
-                if range.len() - 1 > line_bytes_max {
-                    return Err(self.too_long(offset, line_bytes_max));
+                if !look.together && found.range.len() - 1 > look.line_bytes_max {
+                    return Err(self.too_long(found.offset, look.line_bytes_max));
                 }
-                return Ok(Some(Found { range, offset }));
+                return Ok(Some(found));
             }
-            self.pass_over(line_bytes_max)?;
-            if self.fill(follows).map_err(|error| self.failed(error))? == 0 {
+            self.pass_over(look.line_bytes_max)?;
+            if self.fill(look.follows).map_err(|error| self.failed(error))? == 0 {
                 return Ok(None);
             }
         }
+    }
+
+    /// What is left of lines of which the first is the end of one that is passed over.
+    #[cold]
+    fn behind_too_long(&mut self, found: Found) -> Option<Found> {
+        self.too_long_from = None;
+        let Found { range, offset } = found;
+        let end = memchr::memchr(b'\n', self.block.get(range.clone()))? + 1;
+        let rest = Found { range: range.start + end..range.end, offset: offset + end as u64 };
+        (!rest.range.is_empty()).then_some(rest)
     }
 
     /// Forgets the beginning of a line that is too long already, so that it takes no memory.

@@ -6,6 +6,7 @@ mod escapes;
 mod fast;
 mod grammar;
 mod line;
+mod line_check;
 mod nesting;
 mod reason;
 mod record;
@@ -17,6 +18,7 @@ mod token;
 mod vector;
 mod whole_line;
 
+pub use line_check::{LineCheck, LineFault, LineReason};
 pub use reason::{Reason, Rejection};
 pub(crate) use stage::Stage;
 use vector::Choice;
@@ -102,12 +104,18 @@ fn find_event(body: &[u8]) -> Result<scan::Event, Rejection> {
 /// The fault of a body that is not UTF-8, though a fault of the grammar may come before it.
 #[cold]
 fn first_fault(body: &[u8], scanned: Result<scan::Event, Rejection>) -> Rejection {
-    let utf8_bytes =
-        simdutf8::compat::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len);
+    let utf8 = first_fault_of_utf8(body).unwrap_or(Rejection::new(Reason::InvalidUtf8, body.len()));
     match scanned {
-        Err(rejection) if rejection.offset < utf8_bytes => rejection,
-        _ => Rejection::new(Reason::InvalidUtf8, utf8_bytes),
+        Err(rejection) if rejection.offset < utf8.offset => rejection,
+        _ => utf8,
     }
+}
+
+/// Where `text` stops being UTF-8.
+#[cold]
+fn first_fault_of_utf8(text: &[u8]) -> Option<Rejection> {
+    let error = simdutf8::compat::from_utf8(text).err()?;
+    Some(Rejection::new(Reason::InvalidUtf8, error.valid_up_to()))
 }
 
 impl Default for Rewriter {

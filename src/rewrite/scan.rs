@@ -45,7 +45,17 @@ enum Expected {
 
 /// Finds the event in `body`, or the first fault.
 pub(super) fn scan(body: &[u8]) -> Result<Event, Rejection> {
-    Scan { body, at: 0, nesting: Nesting::default(), event_key: None, event_name: 0..0 }.root()
+    Scan::at(body, 0).root()
+}
+
+/// Where the object ends whose `{` is at `start`, whatever its members are called.
+pub(super) fn object_end(text: &[u8], start: usize) -> Result<usize, Rejection> {
+    let mut scan = Scan { seeks_event: false, ..Scan::at(text, start) };
+    let mut expected = scan.open(Container::Object)?;
+    while scan.nesting.depth() > 0 {
+        expected = scan.token(expected)?;
+    }
+    Ok(scan.at)
 }
 
 struct Scan<'body> {
@@ -53,13 +63,20 @@ struct Scan<'body> {
     /// Everything before is accepted.
     at: usize,
     nesting: Nesting,
+    /// A member `event` of the root counts.
+    seeks_event: bool,
     /// The opening quote of the root's key `event`, once seen.
     event_key: Option<usize>,
     /// Its value, with the quotes.
     event_name: Range<usize>,
 }
 
-impl Scan<'_> {
+impl<'body> Scan<'body> {
+    fn at(body: &'body [u8], at: usize) -> Self {
+        let nesting = Nesting::default();
+        Self { body, at, nesting, seeks_event: true, event_key: None, event_name: 0..0 }
+    }
+
     fn root(mut self) -> Result<Event, Rejection> {
         let root_start = token::blanks_end(self.body, 0);
         self.at = root_start;
@@ -123,7 +140,7 @@ impl Scan<'_> {
         let key_start = self.at;
         self.at = token::string_end(self.body, key_start)?;
         let raw = self.body.get(key_start + 1..self.at - 1).unwrap_or_default();
-        let is_event = self.nesting.depth() == 1 && token::is_event_key(raw);
+        let is_event = self.seeks_event && self.nesting.depth() == 1 && token::is_event_key(raw);
         if is_event && self.event_key.replace(key_start).is_some() {
             return Err(Rejection::new(Reason::EventTwice, key_start));
         }

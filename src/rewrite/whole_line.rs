@@ -1,41 +1,21 @@
 //! Tells whole lines from torn ones, by the rewriter itself: a line is whole if it is what the
 //! rewriter makes of the body that it must have come from.
 
-use super::{Rewriter, token};
+use super::LineCheck;
 
 /// Whether `line`, its line feed included, is one whole line of a CDR.
 pub(crate) fn is_whole_line(line: &[u8]) -> bool {
-    let Some(body) = body_of(line) else { return false };
-    let mut again = Vec::new();
-    unlimited().rewrite(&body, &mut again).is_ok() && again == line
-}
-
-/// A body of which `line` is the line: its members, and the name of the event as the last one.
-fn body_of(line: &[u8]) -> Option<Vec<u8>> {
-    let name_end = token::string_end(line, 1).ok()?;
-    let name = line.strip_prefix(b"{")?.get(..name_end - 1)?;
-    let members = line.get(name_end..)?.strip_prefix(b":")?.strip_suffix(b"}}\n")?;
-    let comma: &[u8] = if members == b"{" { b"" } else { b"," };
-    Some([members, comma, b"\"event\":", name, b"}"].concat())
+    LineCheck::new().is_made_by_us(line)
 }
 
 /// Whether `line`, its line feed included, is one whole record of a rejects file.
 pub(crate) fn is_whole_record(line: &[u8]) -> bool {
-    let Some(members) =
-        line.strip_suffix(b"}\n").filter(|members| members.starts_with(b"{\"reason\":"))
-    else {
-        return false;
-    };
-    unlimited().rewrite(&[members, b",\"event\":\"rejected\"}"].concat(), &mut Vec::new()).is_ok()
-}
-
-const fn unlimited() -> Rewriter {
-    Rewriter::with_event_bytes_max(usize::MAX)
+    LineCheck::new().is_record_of_ours(line)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Reason, Rejection, record::RejectRecord};
+    use super::super::{Reason, Rejection, Rewriter, record::RejectRecord};
     use super::*;
 
     #[test]
