@@ -62,8 +62,8 @@ pub(super) enum Says<'a> {
 }
 
 /// Reads what `line` says.
-pub(super) fn read<'a>(line: &'a Line<'_>) -> Event<'a> {
-    let body: &'a [u8] = &line.body;
+pub(super) fn read<'a>(line: &Line<'a>) -> Event<'a> {
+    let body = line.body;
     match line.name.as_ref() {
         b"sessionCreated"
         | b"sessionDestroyed"
@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     fn of_data(name: &str) -> Vec<String> {
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         let mut found = Vec::new();
         for line in include_str!("../../../tests/data/cdr.jsonl").lines() {
             if line.starts_with(&format!("{{\"{name}\":")) {
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn members_that_are_missing_or_of_another_type_are_no_members() {
-        let mut parser = Parser::new();
+        let mut parser = Parser::default();
         for line in [
             r#"{"participantLeft":{"sessionId":7,"timestamp":"soon","duration":-1,"startTime":0}}"#,
             r#"{"participantLeft":{}}"#,

@@ -225,15 +225,19 @@ impl Reading {
         loop {
             let error = match reader.next_line() {
                 Ok(Some(line)) => {
-                    if !self.tally.take(line.bytes()) {
+                    let bytes = line.bytes_with_end();
+                    if let Err(fault) = self.tally.take(bytes) {
                         self.lines_bad += 1;
                         if self.lines_bad <= BAD_LINES_NAMED {
-                            let cut = if line.is_whole() { "no event" } else { "cut" };
                             let (path, offset) = (line.path().display(), line.offset());
-                            say(format_args!("{path}: the line at byte {offset} is {cut}"));
+                            let at = offset + fault.offset as u64;
+                            say(format_args!(
+                                "{path}: the line at byte {offset} is no event: {}, at byte {at}",
+                                fault.reason
+                            ));
                         }
                     }
-                    self.bytes_unreported += line.bytes().len() as u64 + 1;
+                    self.bytes_unreported += bytes.len() as u64;
                     if self.bytes_unreported >= PROGRESS_BYTES {
                         self.progress.add(std::mem::take(&mut self.bytes_unreported));
                     }

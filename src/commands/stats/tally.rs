@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use cdrlog::LineFault;
+
 use super::event::{self, Event, Id, Says};
 use super::line::{Line, Parser};
 use super::period::{Divider, Span};
@@ -90,7 +92,7 @@ impl Tally {
         Self {
             divider,
             period,
-            parser: Parser::new(),
+            parser: Parser::default(),
             kinds: Kinds::default(),
             presence: Presence::default(),
             recordings: Recordings::default(),
@@ -105,11 +107,15 @@ impl Tally {
         }
     }
 
-    /// Takes a line without its line feed; `false` where it is none of an event.
-    pub(super) fn take(&mut self, line: &[u8]) -> bool {
+    /// Takes a line, with its line feed or without.
+    ///
+    /// # Errors
+    ///
+    /// Why it is no line of an event.
+    pub(super) fn take(&mut self, line: &[u8]) -> Result<(), LineFault> {
         self.lines += 1;
-        self.bytes += line.len() as u64 + 1;
-        let Some(line) = self.parser.parse(line) else { return false };
+        self.bytes += line.len() as u64;
+        let line = self.parser.parse(line)?;
         let event = event::read(&line);
         self.now = event.at.or(self.now);
         if let Some(at) = event.at {
@@ -117,7 +123,7 @@ impl Tally {
             self.last = Some(self.last.map_or(at, |last| last.max(at)));
         }
         self.count_event(&line, &event);
-        true
+        Ok(())
     }
 
     fn count_event(&mut self, line: &Line<'_>, event: &Event<'_>) {
