@@ -7,13 +7,14 @@
 use std::borrow::Cow;
 
 use cdrlog::{LineCheck, LineFault};
+use memchr::{memchr, memchr2};
 
 /// The line of an event.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Line<'a> {
     /// The name of the event, without quotes and escapes.
     pub(super) name: Cow<'a, [u8]>,
-    /// The object under it.
+    /// What begins with the object under it.
     pub(super) body: &'a [u8],
 }
 
@@ -39,11 +40,15 @@ impl Parser {
             self.ended.push(b'\n');
             self.check.line(&self.ended)?;
         }
-        let blanks = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        let root = Members::of_object(line.get(blanks..).unwrap_or_default()).next();
-        let (name, body) = root.unwrap_or_default();
-        Ok(Line { name, body })
+        Ok(take_apart(line).unwrap_or_default())
     }
+}
+
+/// The one member of a checked line. What follows the object under it is left behind it.
+fn take_apart(line: &[u8]) -> Option<Line<'_>> {
+    let rest = skip_separators(skip_separators(line).strip_prefix(b"{")?);
+    let (name, rest) = rest.split_at_checked(string_bytes(rest)?)?;
+    Some(Line { name: text(name)?, body: skip_separators(rest) })
 }
 
 /// The items of an array or the members of an object, in their order. Its JSON has been checked.
@@ -103,7 +108,7 @@ impl<'a> Iterator for Items<'a> {
 /// What a string says; `None` where `value` is no string.
 pub(super) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if inner.contains(&b'\\') {
+    if memchr(b'\\', inner).is_some() {
         let text: String = serde_json::from_slice(value).ok()?;
         return Some(Cow::Owned(text.into_bytes()));
     }
@@ -113,7 +118,13 @@ pub(super) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 /// A number, or a string that is one, as LiveKit writes its 64-bit integers. It is finite.
 pub(super) fn number(value: &[u8]) -> Option<f64> {
     let digits = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
-    let number: f64 = std::str::from_utf8(digits.unwrap_or(value)).ok()?.parse().ok()?;
+    let digits = digits.unwrap_or(value);
+    if (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
+        // Most of them, and exactly.
+        let number = digits.iter().fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0'));
+        return Some(number as f64);
+    }
+    let number: f64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     number.is_finite().then_some(number)
 }
 
@@ -130,7 +141,7 @@ fn string_bytes(bytes: &[u8]) -> Option<usize> {
     }
     let mut at = 1;
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {
             return Some(at + 1);
         }
