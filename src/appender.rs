@@ -8,9 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::builder::Builder;
-use crate::error::{CloseError, FlushError, OpenError};
+use crate::error::{CloseError, FlushError, OpenError, UpkeepError};
 use crate::file::disk::Disk;
 use crate::file::{Calendar, Lock, LockError};
+use crate::finished::{Begun, Keeper};
 use crate::flush::{Flusher, Rotation, Schedule, Sink};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::Pipeline;
@@ -28,8 +29,9 @@ const NAP_MAX: Duration = Duration::from_millis(10);
 
 /// Appends events to the CDR of one directory.
 ///
-/// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Two threads
-/// work for it: one rewrites events into the journal, one writes the journal to the files.
+/// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Three
+/// threads work for it: one rewrites events into the journal, one writes the journal to the files,
+/// and one, of low priority, sees to finished files.
 ///
 /// Dropping it does what [`close`](Self::close) does, but has nowhere to report an error to.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub struct Appender {
 struct Threads {
     rewriter: JoinHandle<Vec<Bytes>>,
     flusher: JoinHandle<Result<(), FlushError>>,
+    keeper: JoinHandle<()>,
     /// Given back last.
     _lock: Lock,
 }
@@ -73,13 +76,15 @@ impl Appender {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
+        let begun = Begun::new(disk, directory);
+        let known = begun.names()?;
         let mut journal = folder.create_journal(ring)?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
-            Rotation::new(calendar.clone(), stream, rotate_bytes, rotate_daily)
+            Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
         };
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
@@ -99,7 +104,9 @@ impl Appender {
         );
         let flusher =
             Flusher::new(lines, rejects, journal.control, schedule(&options), pipeline.clone());
-        let threads = start(stage, flusher, &queue, lock)?;
+        let keeper =
+            Keeper::new(directory, calendar, options.keeper_rules(), known, pipeline.clone());
+        let threads = start(stage, flusher, keeper, &queue, lock)?;
         let process_id = std::process::id();
         Ok(Self {
             queue,
@@ -149,6 +156,21 @@ impl Appender {
     /// As [`flush`](Self::flush).
     pub fn rotate(&self) -> Result<(), FlushError> {
         self.wait_for(Goal::Rotated)
+    }
+
+    /// Waits until all is done that is due for finished files: they have their lines in the manifest
+    /// (feature `manifest`), are compressed ([`Builder::compression`]), and the oldest are removed
+    /// ([`Builder::retention_age`], [`Builder::retention_bytes`]). This happens by itself; who ends
+    /// soon after the beginning may want to wait for it. May take minutes where much is to be
+    /// compressed. Nothing else waits for it.
+    ///
+    /// # Errors
+    ///
+    /// The first [`UpkeepError`]. What it does not concern is done.
+    pub fn upkeep(&self) -> Result<(), UpkeepError> {
+        let (waiting, answer) = crossbeam_channel::bounded(1);
+        self.pipeline.keeper.ask(waiting);
+        answer.recv().unwrap_or(Err(UpkeepError::Closed))
     }
 
     fn wait_for(&self, goal: Goal) -> Result<(), FlushError> {
@@ -229,11 +251,14 @@ impl Appender {
 
     fn end(&mut self) -> Result<Stats, CloseError> {
         let Some(threads) = self.threads.take() else { return Ok(self.stats()) };
+        self.pipeline.keeper.stop();
         self.queue.close();
         self.pipeline.begin_closing();
         // A panic of a thread is a bug of cdrlog, and still no reason to take the server along.
         let events = threads.rewriter.join();
         let written = threads.flusher.join().unwrap_or(Err(FlushError::Closed));
+        // No line depends on it, whatever became of it.
+        let _ = threads.keeper.join();
         let stats = self.stats();
         match (written, events) {
             (Ok(()), Ok(events)) if events.is_empty() => Ok(stats),
@@ -269,16 +294,24 @@ fn schedule(options: &Builder) -> Schedule {
     }
 }
 
-fn start(stage: Stage, flusher: Flusher, queue: &Queue, lock: Lock) -> Result<Threads, OpenError> {
+fn start(
+    stage: Stage,
+    flusher: Flusher,
+    keeper: Keeper,
+    queue: &Queue,
+    lock: Lock,
+) -> Result<Threads, OpenError> {
     let close_queue = {
         let queue = queue.clone();
         Box::new(move || queue.close())
     };
     let rewriter = spawn("cdrlog-rewrite", move || stage.run())?;
-    // Where this fails, the queue is dropped with the flusher and the rewriter ends by itself.
+    // Where this fails, the queue is dropped with the flusher and the rewriter ends by itself. So it
+    // does where the next one fails, and the flusher with it.
     let flusher =
         spawn("cdrlog-flush", move || flusher.run(close_queue)).inspect_err(|_| queue.close())?;
-    Ok(Threads { rewriter, flusher, _lock: lock })
+    let keeper = spawn("cdrlog-keep", move || keeper.run()).inspect_err(|_| queue.close())?;
+    Ok(Threads { rewriter, flusher, keeper, _lock: lock })
 }
 
 fn spawn<T: Send + 'static>(

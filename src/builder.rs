@@ -9,6 +9,9 @@ use crate::appender::Appender;
 use crate::error::OpenError;
 use crate::file::Clock;
 use crate::file::disk::Disk;
+#[cfg(feature = "compress")]
+use crate::finished::Compression;
+use crate::finished::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
 use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
 use crate::recovery;
@@ -37,7 +40,15 @@ pub struct Builder {
     pub(crate) rotate_daily: bool,
     pub(crate) clock: Clock,
     pub(crate) listener: Listener,
+    #[cfg(feature = "compress")]
+    pub(crate) compression: Compression,
+    pub(crate) retention_age: Option<Duration>,
+    pub(crate) retention_bytes: Option<u64>,
 }
+
+/// OpenVidu's own: 30 days, 20 GB.
+const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
+const RETENTION_BYTES_DEFAULT: u64 = 20_000_000_000;
 
 const SEGMENT_BYTES_UNIT: usize = 4096;
 const SEGMENT_BYTES_MAX: usize = 1 << 30;
@@ -60,6 +71,10 @@ impl Builder {
             rotate_daily: true,
             clock: Clock::default(),
             listener: Listener::default(),
+            #[cfg(feature = "compress")]
+            compression: Compression::default(),
+            retention_age: Some(RETENTION_AGE_DEFAULT),
+            retention_bytes: Some(RETENTION_BYTES_DEFAULT),
         }
     }
 
@@ -154,6 +169,37 @@ impl Builder {
         self
     }
 
+    /// How finished files are compressed. Default: not at all. A thread of low priority does it,
+    /// and removes the plain file once the compressed one is on the disk and was found to hold the
+    /// same.
+    #[cfg(feature = "compress")]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// How long a file is kept after it was written to last; `None` is for ever. Default: 30 days,
+    /// as in OpenVidu. At least 1 second.
+    ///
+    /// This and [`retention_bytes`](Self::retention_bytes) hold for all CDR and rejects files of
+    /// the directory, compressed or not, whichever process wrote them. The files that are written
+    /// to now always stay, as does every file of another name, and whatever is no regular file.
+    /// Looked at when a file is finished, and every hour.
+    pub fn retention_age(mut self, age: Option<Duration>) -> Self {
+        self.retention_age = age;
+        self
+    }
+
+    /// How many bytes the files may have together before the oldest are removed; `None` is any
+    /// number. Default: 20 GB (20 000 000 000), as in OpenVidu. At least 1.
+    ///
+    /// The files that are written to now count, and stay: use [`rotate_bytes`](Self::rotate_bytes)
+    /// where one of them could become too large.
+    pub fn retention_bytes(mut self, bytes: Option<u64>) -> Self {
+        self.retention_bytes = bytes;
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -165,15 +211,16 @@ impl Builder {
     ///
     /// It is called by the thread that writes, which writes nothing meanwhile: it should send a
     /// message or log a line and return. It must not call [`Appender::flush`],
-    /// [`Appender::sync`] or [`Appender::close`], which would wait for the very thread that
-    /// calls. A panic in it is caught and changes nothing.
+    /// [`Appender::sync`], [`Appender::upkeep`] or [`Appender::close`], which would wait for the
+    /// very thread that calls. What concerns finished files is told by the thread that sees to
+    /// them. A panic in it is caught and changes nothing.
     pub fn on_trouble(mut self, listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
         self.listener = Listener::new(listener);
         self
     }
 
     /// Checks the options, takes the directory (which is created where it is missing), finishes
-    /// what an earlier process left in the journal, and starts the two threads.
+    /// what an earlier process left in the journal, and starts the threads.
     ///
     /// # Errors
     ///
@@ -213,6 +260,15 @@ impl Builder {
         recovery::recover(self)
     }
 
+    pub(crate) fn keeper_rules(&self) -> Rules {
+        Rules {
+            #[cfg(feature = "compress")]
+            compression: self.compression,
+            retention_age: self.retention_age,
+            retention_bytes: self.retention_bytes,
+        }
+    }
+
     pub(crate) fn time_zone(&self) -> TimeZone {
         if self.utc { TimeZone::UTC } else { TimeZone::system() }
     }
@@ -246,6 +302,12 @@ impl Builder {
                 "from event_bytes_max to 1 GiB",
             ),
             ("rotate_bytes", self.rotate_bytes != Some(0), "at least 1"),
+            (
+                "retention_age",
+                self.retention_age.is_none_or(|age| age >= Duration::from_secs(1)),
+                "at least 1 second",
+            ),
+            ("retention_bytes", self.retention_bytes != Some(0), "at least 1"),
             (
                 "flush_interval",
                 (Duration::from_millis(1)..=minute).contains(&self.flush_interval),
@@ -281,6 +343,8 @@ mod tests {
             (builder().segment_count(1), "segment_count"),
             (builder().segment_bytes(1000), "segment_bytes"),
             (builder().rotate_bytes(0), "rotate_bytes"),
+            (builder().retention_age(Some(Duration::from_millis(999))), "retention_age"),
+            (builder().retention_bytes(Some(0)), "retention_bytes"),
             (builder().flush_interval(Duration::ZERO), "flush_interval"),
             (builder().sync_policy(SyncPolicy::Interval(Duration::ZERO)), "sync_policy"),
         ];

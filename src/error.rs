@@ -244,6 +244,71 @@ impl Error for FlushError {
     }
 }
 
+/// Something could not be done with a finished file. No line is lost by it, and it is tried again.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum UpkeepError {
+    /// The system said no: a full disk, most of the time.
+    Io {
+        /// What was tried: "read", "write", "remove".
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// There is a compressed file beside a plain one, and it does not hold the same. Both are left
+    /// as they are: somebody has to look which one to keep.
+    Differs {
+        /// The plain file.
+        plain: PathBuf,
+        /// The compressed one.
+        compressed: PathBuf,
+    },
+    /// Others wrote to the file while it was compressed. It is left as it is.
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The appender was closed, or the thread that does it has ended.
+    Closed,
+}
+
+impl From<DiskError> for UpkeepError {
+    fn from(error: DiskError) -> Self {
+        Self::Io { action: error.action, path: error.path, source: error.source }
+    }
+}
+
+impl fmt::Display for UpkeepError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, path, source } => {
+                write!(f, "cannot {action} {}: {source}", path.display())
+            }
+            Self::Differs { plain, compressed } => write!(
+                f,
+                "{} does not hold what {} holds; remove or rename one of them",
+                compressed.display(),
+                plain.display()
+            ),
+            Self::Changed { path } => {
+                write!(f, "{} was changed by others while it was compressed", path.display())
+            }
+            Self::Closed => f.write_str("the appender is closed"),
+        }
+    }
+}
+
+impl Error for UpkeepError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { source, .. } => Some(source.as_ref()),
+            _ => None,
+        }
+    }
+}
+
 /// An appender ended with something undone.
 ///
 /// What was journaled and not written is in the journal: the next opening of the directory writes

@@ -124,7 +124,9 @@ pub use ack::{Ack, AckError, Durability, Position};
 pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
-pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError};
+pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError, UpkeepError};
+#[cfg(feature = "compress")]
+pub use finished::Compression;
 #[cfg(feature = "manifest")]
 pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};

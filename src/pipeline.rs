@@ -1,7 +1,8 @@
 //! What the threads of one appender share: bells, counters, and the state of failure.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -9,6 +10,7 @@ use crossbeam_channel::Sender;
 use crate::bell::Bell;
 use crate::chunks::Chunks;
 use crate::error::FlushError;
+use crate::finished::Inbox;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
 use crate::queue::Goal;
@@ -41,10 +43,14 @@ pub(crate) struct Pipeline {
     pub(crate) rewriter_bell: Bell,
     /// Wakes the flusher thread.
     pub(crate) flusher_bell: Bell,
+    /// What there is for the keeper thread.
+    pub(crate) keeper: Inbox,
     requests: Mutex<Vec<Request>>,
     acks: Mutex<Vec<PendingAck>>,
     /// By stream: the file that is written to now, or was last.
     places: Mutex<[Option<FilePlace>; 2]>,
+    /// By stream: the file that is being made.
+    begun: Mutex<[Option<Arc<Path>>; 2]>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
     /// It did so by a panic.
@@ -115,6 +121,26 @@ impl Pipeline {
             Stream::Rejects => rejects,
         }
         .clone()
+    }
+
+    /// Called before the file is made.
+    pub(crate) fn begin_file(&self, stream: Stream, path: &Path) {
+        let [lines, rejects] = &mut *lock(&self.begun);
+        *match stream {
+            Stream::Lines => lines,
+            Stream::Rejects => rejects,
+        } = Some(path.into());
+    }
+
+    /// The files that are written to, or will be. Every other one that was seen in the directory
+    /// before this call is finished, as far as it was written by this appender.
+    pub(crate) fn open_paths(&self) -> Vec<PathBuf> {
+        // In the order in which they are set: a file that is on its way from the one to the other
+        // is in both.
+        let begun = lock(&self.begun).clone();
+        let places = lock(&self.places).clone();
+        let places = places.into_iter().flatten().map(|place| place.file);
+        begun.into_iter().flatten().chain(places).map(|path| path.to_path_buf()).collect()
     }
 
     /// `in_order`: everything that was journaled is published.

@@ -51,6 +51,16 @@ pub struct Stats {
     pub rotations: u64,
     /// Times others were found to have truncated, moved or removed a file that was being written.
     pub files_changed_by_others: u64,
+    /// Finished files that got their line in the manifest. 0 without the feature `manifest`.
+    pub files_listed: u64,
+    /// Finished files of which only the compressed form is left.
+    pub files_compressed: u64,
+    /// Files that were removed because they were too old or too much.
+    pub files_removed: u64,
+    /// Their bytes, as they were on the disk.
+    pub bytes_removed: u64,
+    /// Times a finished file could not be listed, compressed or removed; each is tried again.
+    pub upkeep_errors: u64,
 }
 
 /// A counter that one thread adds to and any thread reads.
@@ -79,6 +89,7 @@ pub(crate) struct Counters {
     pub(crate) producers: CachePadded<ProducerCounters>,
     pub(crate) rewriter: CachePadded<RewriterCounters>,
     pub(crate) flusher: CachePadded<FlusherCounters>,
+    pub(crate) keeper: CachePadded<KeeperCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -109,9 +120,18 @@ pub(crate) struct FlusherCounters {
     pub(crate) files_changed_by_others: Counter,
 }
 
+#[derive(Debug, Default)]
+pub(crate) struct KeeperCounters {
+    pub(crate) files_listed: Counter,
+    pub(crate) files_compressed: Counter,
+    pub(crate) files_removed: Counter,
+    pub(crate) bytes_removed: Counter,
+    pub(crate) upkeep_errors: Counter,
+}
+
 impl Counters {
     pub(crate) fn snapshot(&self, events_queued: u64, bytes_queued: u64) -> Stats {
-        let (rewriter, flusher) = (&self.rewriter, &self.flusher);
+        let Self { rewriter, flusher, keeper, .. } = self;
         Stats {
             events_accepted: rewriter.events_accepted.get(),
             bytes_accepted: rewriter.bytes_accepted.get(),
@@ -131,6 +151,11 @@ impl Counters {
             sync_errors: flusher.sync_errors.get(),
             rotations: flusher.rotations.get(),
             files_changed_by_others: flusher.files_changed_by_others.get(),
+            files_listed: keeper.files_listed.get(),
+            files_compressed: keeper.files_compressed.get(),
+            files_removed: keeper.files_removed.get(),
+            bytes_removed: keeper.bytes_removed.get(),
+            upkeep_errors: keeper.upkeep_errors.get(),
         }
     }
 }

@@ -219,6 +219,12 @@ fn lines_that_are_taken_together_are_the_same() {
     assert!(reader.next_lines().unwrap().is_none());
 }
 
+#[test]
+fn a_reader_may_go_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Reader>();
+}
+
 // ===== following =====
 
 /// Reads on until `expected` was given, or until it would take more than a minute.

@@ -8,6 +8,8 @@ mod progress;
 mod recover;
 mod stats;
 mod summary;
+mod tail;
+mod verify;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -46,6 +48,8 @@ enum Command {
     Man(man::Man),
     Recover(recover::Recover),
     Stats(stats::Stats),
+    Tail(tail::Tail),
+    Verify(verify::Verify),
 }
 
 /// Runs the program on its command line.
@@ -56,6 +60,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Man(man) => man.run(),
         Command::Recover(recover) => recover.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Verify(verify) => verify.run(),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

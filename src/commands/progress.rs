@@ -42,6 +42,14 @@ impl Progress {
         }
     }
 
+    /// Takes the bar off the screen while something is said.
+    pub(super) fn suspend<T>(&self, say: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
+        }
+    }
+
     fn start_bar(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
         let bar = ProgressBar::with_draw_target(self.bytes_total, target)

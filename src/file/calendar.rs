@@ -50,7 +50,8 @@ impl Calendar {
         Self { disk: disk.clone(), directory: directory.to_owned(), time_zone, clock }
     }
 
-    fn now(&self) -> ZonedDateTime {
+    /// What time it is.
+    pub(crate) fn now(&self) -> ZonedDateTime {
         self.clock.now().to_zoned_datetime(self.time_zone.clone())
     }
 

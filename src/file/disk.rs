@@ -148,6 +148,7 @@ impl Disk {
     }
 
     /// Opens a file to be read; `None` where it is not there. Never follows a symbolic link.
+    #[cfg(any(feature = "compress", feature = "manifest"))]
     pub(crate) fn open_reading(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         let mut options = OpenOptions::new();
         // Not to wait for the other end of a FIFO, before it is found to be none of ours.
@@ -186,6 +187,7 @@ impl Disk {
     }
 
     /// Gives the file at `from` the name `to`.
+    #[cfg(feature = "compress")]
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
         self.call("move a file to", to, || std::fs::rename(from, to))
     }

@@ -71,6 +71,7 @@ impl DiskFile {
     }
 
     /// Reads on from where the last read ended; gives how much that was, 0 at the end.
+    #[cfg(any(feature = "compress", feature = "manifest"))]
     pub(crate) fn read(&self, bytes: &mut [u8]) -> DiskResult<usize> {
         self.call("read", |mut file| {
             loop {

@@ -11,5 +11,7 @@ pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{Interference, LogFile};
-pub use name::{Encoding, FileKind};
+pub use name::Encoding;
+#[cfg(feature = "reader")]
+pub use name::FileKind;
 pub(crate) use name::{FileName, Stamp};

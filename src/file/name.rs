@@ -91,8 +91,7 @@ impl Encoding {
     #[cfg(feature = "reader")]
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Gzip];
 
-    /// What is behind the name of a file that is compressed so.
-    #[cfg(feature = "reader")]
+    /// What it puts behind the name of the plain file.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Plain => "",

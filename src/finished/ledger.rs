@@ -1,11 +1,11 @@
 //! Writes the manifest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::hash::Hash;
-use super::manifest::{Entries, ManifestEntry, ManifestError, ManifestFault, path_in};
+use super::manifest::{Entries, ManifestEntry, ManifestError, path_in};
 use crate::file::DiskFile;
 use crate::file::disk::{Disk, DiskError, DiskResult};
 
@@ -44,8 +44,25 @@ impl Ledger {
         Self { disk: disk.clone(), path: path_in(directory), open: None }
     }
 
-    /// What the manifest says of the file of that name, which is without `.zst` or `.gz`.
-    pub(crate) fn listed(&mut self, name: &str) -> DiskResult<Option<Listed>> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it if it is not, and forgets all files but those called `names`: there may have been
+    /// many more in the years.
+    pub(crate) fn retain(&mut self, names: &HashSet<String>) -> DiskResult<()> {
+        self.open()?.listed.retain(|name, _| names.contains(name));
+        Ok(())
+    }
+
+    /// What the manifest says of the file of that name, which is without `.zst` or `.gz`. `None`
+    /// also where it is not open.
+    pub(crate) fn listed(&self, name: &str) -> Option<Listed> {
+        self.open.as_ref()?.listed.get(name).copied()
+    }
+
+    /// The same; opens it if it is not.
+    pub(crate) fn look_up(&mut self, name: &str) -> DiskResult<Option<Listed>> {
         Ok(self.open()?.listed.get(name).copied())
     }
 
@@ -83,7 +100,7 @@ impl Ledger {
         Ok(file)
     }
 
-    fn open(&mut self) -> DiskResult<&OpenLedger> {
+    fn open(&mut self) -> DiskResult<&mut OpenLedger> {
         let open = match self.open.take() {
             Some(open) => open,
             None => self.read()?,
@@ -161,7 +178,7 @@ fn hash_of(line: &str) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finished::manifest::{FinishedFile, Manifest, Measure};
+    use crate::finished::manifest::{FinishedFile, Manifest, ManifestFault, Measure};
     use std::fs;
 
     fn entry(number: u64) -> ManifestEntry {
@@ -210,8 +227,10 @@ mod tests {
             ledger = Ledger::new(&Disk::default(), directory.path());
         }
         assert_eq!(names(directory.path()), ["file 0", "file 1", "file 2"]);
-        assert_eq!(ledger.listed("file 1").unwrap(), Some(Listed::Finished));
-        assert_eq!(ledger.listed("file 3").unwrap(), None);
+        assert_eq!(ledger.listed("file 1"), None);
+        ledger.retain(&["file 1", "file 3"].map(str::to_owned).into()).unwrap();
+        let listed = [0, 1, 3].map(|number| ledger.listed(&format!("file {number}")));
+        assert_eq!(listed, [None, Some(Listed::Finished), None]);
     }
 
     #[test]
@@ -238,7 +257,7 @@ mod tests {
                 fs::write(&path, &torn).unwrap();
             }
             let mut ledger = Ledger::new(&Disk::default(), directory.path());
-            assert_eq!(ledger.listed("file 1").unwrap(), None);
+            assert_eq!(ledger.listed("file 1"), None);
             ledger.append(&entry(2)).unwrap();
             assert_eq!(names(directory.path()), ["file 0", "file 2"]);
             let aside = path.with_extension("torn");

@@ -1,9 +1,10 @@
 //! The lines of the manifest, one at a time, whatever its length.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 
 use memchr::memchr;
 
+use super::content::ReadOn;
 use super::hash::Hash;
 use crate::file::DiskFile;
 
@@ -63,15 +64,5 @@ impl RawLines {
         }
         let is_whole = has_end && memchr(0, &text).is_none();
         Ok(Some(RawLine { text, bytes, is_too_long, hash: Hash::of(&hasher), is_whole }))
-    }
-}
-
-/// A file, read from its beginning on.
-#[derive(Debug)]
-struct ReadOn(DiskFile);
-
-impl Read for ReadOn {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        Ok(self.0.read(bytes)?)
     }
 }

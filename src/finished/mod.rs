@@ -1,7 +1,25 @@
-//! Files that nothing is written to any more.
+//! Files that nothing is written to any more: they are listed, compressed, and removed when they
+//! are old.
+//!
+//! All of it is the work of one thread of low priority, the keeper. Nothing that it does, or fails
+//! to do, touches the way of an event to its file:
+//!
+//! ```text
+//! flusher --name of the finished file--> keeper --> .cdrlog/manifest.jsonl     a line, with a hash
+//!                                               --> CDR.<stamp>.log.zst        instead of .log
+//!                                               --> removes the oldest files
+//! ```
 
+mod begun;
+#[cfg(feature = "compress")]
+mod compression;
+#[cfg(any(feature = "compress", feature = "manifest"))]
+mod content;
+mod directory;
 #[cfg(feature = "manifest")]
 mod hash;
+mod inbox;
+mod keeper;
 #[cfg(feature = "manifest")]
 mod ledger;
 #[cfg(feature = "manifest")]
@@ -10,3 +28,10 @@ pub mod manifest;
 mod manifest_lines;
 #[cfg(feature = "manifest")]
 mod measure;
+mod retention;
+
+pub(crate) use begun::Begun;
+#[cfg(feature = "compress")]
+pub use compression::Compression;
+pub(crate) use inbox::Inbox;
+pub(crate) use keeper::{Keeper, Rules};

@@ -7,12 +7,14 @@ use jiff::Timestamp;
 
 use crate::file::Calendar;
 use crate::file::disk::DiskResult;
+use crate::finished::Begun;
 use crate::journal::Stream;
 
 /// The rules of one stream, and the day of its file.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     pub(crate) calendar: Calendar,
+    pub(crate) begun: Begun,
     stream: Stream,
     /// The length that a file does not exceed.
     bytes_max: Option<u64>,
@@ -20,27 +22,38 @@ pub(crate) struct Rotation {
     daily: bool,
     /// From when to when the day lasts on which the file was begun.
     day: Range<Timestamp>,
+    /// The same of the file whose path was given last.
+    next_day: Option<Range<Timestamp>>,
 }
 
 impl Rotation {
     pub(crate) fn new(
         calendar: Calendar,
+        begun: Begun,
         stream: Stream,
         bytes_max: Option<u64>,
         daily: bool,
     ) -> Self {
         let day = calendar.today();
-        Self { calendar, stream, bytes_max, daily, day }
+        Self { calendar, begun, stream, bytes_max, daily, day, next_day: None }
     }
 
-    /// Where the next file is. The day begins anew with it.
+    /// Where the next file is to be.
     pub(crate) fn next_path(&mut self) -> DiskResult<PathBuf> {
         let stamp = self.calendar.next_stamp()?;
-        self.day = self.calendar.today();
+        self.next_day = Some(self.calendar.today());
         Ok(self.calendar.path(&match self.stream {
             Stream::Lines => stamp.cdr_name(),
             Stream::Rejects => stamp.rejects_name(),
         }))
+    }
+
+    /// The next file is there, and its day has begun. Not before: a day whose file could not be
+    /// made at first would never get one.
+    pub(crate) fn begin_day(&mut self) {
+        if let Some(day) = self.next_day.take() {
+            self.day = day;
+        }
     }
 
     /// Whether the day of the file is over.
@@ -83,7 +96,8 @@ mod tests {
     fn rotation(bytes_max: u64) -> Rotation {
         let calendar =
             Calendar::new(&Disk::default(), Path::new("/"), TimeZone::UTC, Clock::default());
-        Rotation::new(calendar, Stream::Lines, Some(bytes_max), true)
+        let begun = Begun::new(&calendar.disk, Path::new("/"));
+        Rotation::new(calendar, begun, Stream::Lines, Some(bytes_max), true)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One stream on its way from the journal to its file.
 
+use std::io;
 use std::path::PathBuf;
 
 use super::Trouble;
@@ -16,9 +17,11 @@ use crate::stats::FlusherCounters;
 pub(crate) struct Sink {
     stream: Stream,
     end: ReadEnd,
-    /// Where the file is to be that is made when there is something to write; `None` where that is
-    /// settled only then.
+    /// Where the next file is to be; `None` where that is settled only when it is made. A try that
+    /// failed is made again with the same name, so that it leaves no empty files behind.
     path: Option<PathBuf>,
+    /// The name of the file before, which is finished once the next one is there.
+    finishing: Option<String>,
     rotation: Rotation,
     file: Option<LogFile>,
     /// The position up to which a sync said that the stream is on the disk.
@@ -41,6 +44,7 @@ impl Sink {
             stream,
             end,
             path: Some(path),
+            finishing: None,
             rotation,
             file: None,
             synced: 0,
@@ -57,13 +61,27 @@ impl Sink {
         control: &mut Control,
         pipeline: &Pipeline,
     ) -> DiskResult<()> {
-        let path = match self.path.clone() {
+        let path = match self.path.take() {
             Some(path) => path,
             None => self.rotation.next_path()?,
         };
-        let file = LogFile::create(&self.rotation.calendar.disk, &path)?;
-        self.path = Some(path);
-        self.anchor_to(file, control, pipeline)
+        pipeline.begin_file(self.stream, &path);
+        let begun = self.rotation.begun.add(&path);
+        let file = match begun.and_then(|()| LogFile::create(&self.rotation.calendar.disk, &path)) {
+            Err(error) => {
+                // Where others have a file of that name, the next try takes another one.
+                let is_taken = error.source.kind() == io::ErrorKind::AlreadyExists;
+                self.path = (!is_taken).then_some(path);
+                return Err(error);
+            }
+            Ok(file) => file,
+        };
+        self.anchor_to(file, control, pipeline)?;
+        self.rotation.begin_day();
+        if let Some(finished) = self.finishing.take() {
+            pipeline.keeper.add_finished(finished);
+        }
+        Ok(())
     }
 
     /// Goes on with `file` at its end. The anchor is moved before the first byte is written.
@@ -150,7 +168,7 @@ impl Sink {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
         let old = self.file.as_ref().map(|file| (file.path().to_owned(), file.bytes()));
-        self.path = None;
+        self.finishing = self.file.as_ref().filter(|file| file.bytes() > 0).map(LogFile::name);
         match self.stream {
             Stream::Lines => self.create_file(control, pipeline)?,
             Stream::Rejects => self.file = None,

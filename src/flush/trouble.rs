@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::FlushError;
+use crate::error::{FlushError, UpkeepError};
 
 /// Something that an operator should know of, told to the callback of
 /// [`Builder::on_trouble`](crate::Builder::on_trouble).
@@ -27,6 +27,16 @@ pub enum Trouble {
     ChangedByOthers(PathBuf),
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),
+    /// A finished file could not be listed in the manifest, compressed or removed. It is tried
+    /// again, and told once until a time when all goes well. Lines go on.
+    UpkeepFails(UpkeepError),
+    /// Retention removed a file. No trouble, but nobody should wonder where it is.
+    FileRemoved {
+        /// The file.
+        path: PathBuf,
+        /// How long it was.
+        bytes: u64,
+    },
 }
 
 impl fmt::Display for Trouble {
@@ -41,6 +51,10 @@ impl fmt::Display for Trouble {
                 write!(f, "{} was changed by others; lines go on", path.display())
             }
             Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
+            Self::UpkeepFails(failure) => write!(f, "{failure}; it is tried again later"),
+            Self::FileRemoved { path, bytes } => {
+                write!(f, "removed {} ({bytes} bytes), as retention has it", path.display())
+            }
         }
     }
 }

@@ -23,8 +23,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads a line, with or without its line feed.
-    pub(super) fn from_line(line: &[u8]) -> Result<Self, simd_json::Error> {
+    /// Reads a line, with or without its line feed. This copies it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is no JSON object with one member that is an object.
+    pub fn from_line(line: &[u8]) -> Result<Self, simd_json::Error> {
         simd_json::serde::from_slice(&mut line.to_vec())
     }
 

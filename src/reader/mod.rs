@@ -66,6 +66,7 @@ pub use listing::{CdrFile, cdr_files};
 /// The values of an [`Event`].
 pub use simd_json::OwnedValue as Value;
 
+use input::Input;
 use open_file::{Found, Look, OpenFile};
 use queue::Queue;
 use watch::Watch;
@@ -191,7 +192,9 @@ impl Reader {
                         if rest.is_some() {
                             return Ok(rest);
                         }
-                        self.go_on()?;
+                        if !self.go_on()? {
+                            return Ok(None);
+                        }
                     }
                 }
             } else if !self.open_next()? {
@@ -245,16 +248,22 @@ impl Reader {
     }
 
     /// Goes on behind a file that is over: with the one that has its name now, or the next one.
-    fn go_on(&mut self) -> Result<(), ReadError> {
-        let Some(file) = &self.file else { return Ok(()) };
+    /// False where there is neither any more, so that it is not over after all.
+    fn go_on(&mut self) -> Result<bool, ReadError> {
+        let Some(file) = &mut self.file else { return Ok(true) };
+        let follows = self.watch.is_some();
+        let is_replaced = follows && file.is_replaced()?;
+        if follows && !is_replaced && !self.queue.has_lines() {
+            file.is_superseded = false;
+            return Ok(false);
+        }
         let path = file.path().to_owned();
-        let is_replaced = self.watch.is_some() && file.is_replaced()?;
         self.close_file();
         if is_replaced {
-            let input = input::Input::find(&path, &[Encoding::Plain])?;
+            let input = Input::find(&path, &[Encoding::Plain])?;
             self.file = input.map(|input| OpenFile::new(path, input));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Opens the next file. False where there is none.

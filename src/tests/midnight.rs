@@ -3,13 +3,15 @@
 //! OpenVidu's CDR begins a new file at midnight, and people collect yesterday's by its name. A
 //! clock that is set back must not make a name that was used, nor one that sorts before.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
 use crate::file::Clock;
-use crate::file::disk::Disk;
+use crate::file::disk::{Disk, Watcher};
 use crate::{Appender, SyncPolicy};
 
 /// Sends one event at each of the given times; gives names and contents of the CDR files.
@@ -82,6 +84,63 @@ fn a_clock_that_is_set_back_and_forward_gives_names_that_are_unique_and_in_order
     assert_eq!(names, expected);
     let contents: String = files.iter().map(|(_, content)| content.as_str()).collect();
     assert_eq!(contents, (0..5).map(line).collect::<String>());
+}
+
+/// Lets calls of one kind fail while it is broken.
+struct Broken {
+    action: &'static str,
+    is_broken: AtomicBool,
+}
+
+impl Watcher for Broken {
+    fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
+        if action == self.action && self.is_broken.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+/// Sends an event on one day, and one on the next while `action` fails at first; gives names and
+/// contents of the CDR files.
+fn files_of_a_midnight_at_which_fails(action: &'static str) -> Vec<(String, String)> {
+    let now = Arc::new(AtomicI64::new(1_795_000_000));
+    let told = now.clone();
+    let clock =
+        Clock::telling(move || Timestamp::from_second(told.load(Ordering::SeqCst)).unwrap());
+    let directory = super::memory_directory();
+    let disk = Arc::new(Broken { action, is_broken: AtomicBool::new(false) });
+    let builder = Appender::builder(directory.path()).utc(true).clock(clock);
+    let appender = builder.open_on(&Disk::watched(disk.clone())).unwrap();
+    let send = |number: u32| {
+        let event = format!(r#"{{"event":"e","n":{number}}}"#);
+        appender.producer().send_slice(event.as_bytes()).unwrap();
+    };
+    send(0);
+    appender.flush().unwrap();
+    now.fetch_add(86_400, Ordering::SeqCst);
+    disk.is_broken.store(true, Ordering::SeqCst);
+    send(1);
+    while appender.stats().write_errors < 4 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    disk.is_broken.store(false, Ordering::SeqCst);
+    appender.flush().unwrap();
+    appender.close().unwrap();
+    let mut names = Disk::default().names(directory.path()).unwrap();
+    names.retain(|name| name.starts_with("CDR."));
+    names.sort();
+    let content = |name: &String| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    names.into_iter().map(|name| (name.clone(), content(&name))).collect()
+}
+
+#[test]
+fn a_day_whose_file_cannot_be_made_at_first_gets_one_and_no_empty_ones() {
+    for action in ["create", "sync directory", "list"] {
+        let files = files_of_a_midnight_at_which_fails(action);
+        let contents: Vec<_> = files.iter().map(|(_, content)| content.clone()).collect();
+        assert_eq!(contents, [line(0), line(1)], "{action} fails: {files:?}");
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod midnight;
 mod power_loss;
 pub(crate) mod step;
 mod trouble;
+#[cfg(all(feature = "compress", feature = "manifest"))]
+mod upkeep;
 
 /// A directory in memory where there is one, because these tests make thousands of syncs.
 fn memory_directory() -> tempfile::TempDir {

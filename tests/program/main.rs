@@ -13,3 +13,5 @@ mod messages;
 mod recover;
 mod run;
 mod stats;
+mod tail;
+mod verify;

@@ -1,0 +1,173 @@
+//! Where the last lines begin, without reading all that is before.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cdrlog::Reader;
+use cdrlog::reader::{Encoding, FileKind, ReadError, ReaderBuilder, ReaderPosition, cdr_files};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::backwards::Backwards;
+use super::filter::Filter;
+
+/// A file is passed over where the next one was begun this much before the time that is asked for:
+/// the time in its name is local time, perhaps of another zone than ours.
+const ZONES_APART: SignedDuration = SignedDuration::from_hours(26);
+
+/// Where lines come from.
+pub(super) struct Source {
+    path: PathBuf,
+    is_directory: bool,
+    /// The oldest first.
+    files: Vec<SourceFile>,
+}
+
+struct SourceFile {
+    path: PathBuf,
+    /// The same without `.zst` or `.gz`.
+    plain_path: PathBuf,
+    is_plain: bool,
+    begun: Option<DateTime>,
+}
+
+impl Source {
+    pub(super) fn new(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let metadata = fs::metadata(path);
+        let is_directory = metadata.as_ref().map_or(true, fs::Metadata::is_dir);
+        let files = if is_directory {
+            let files = cdr_files(path)?.into_iter().filter(|file| file.kind == FileKind::Cdr);
+            files
+                .map(|file| SourceFile {
+                    plain_path: path.join(&file.name),
+                    is_plain: file.encoding == Encoding::Plain,
+                    begun: Some(file.begun),
+                    path: file.path,
+                })
+                .collect()
+        } else if metadata.is_ok_and(|metadata| metadata.is_file()) {
+            vec![SourceFile::given(path)]
+        } else {
+            return Err(format!("{} is no directory and no regular file", path.display()).into());
+        };
+        Ok(Self { path: path.to_owned(), is_directory, files })
+    }
+
+    pub(super) fn reader(&self) -> ReaderBuilder {
+        if self.is_directory { Reader::builder(&self.path) } else { Reader::of_files([&self.path]) }
+    }
+
+    /// Where the last `count` lines begin that match; all of them where there is no `count`. `None`
+    /// is the beginning.
+    pub(super) fn start(
+        &self,
+        count: Option<u64>,
+        filter: &Filter,
+        since: Option<Timestamp>,
+    ) -> Result<Option<ReaderPosition>, Box<dyn Error>> {
+        let oldest = self.oldest_since(since);
+        let files = self.files.get(oldest..).unwrap_or_default();
+        let mut left = count.unwrap_or(0);
+        for file in files.iter().rev().filter(|_| count.is_some()) {
+            let found = file.last_lines(left, filter)?;
+            if found.lines == left {
+                let file = file.plain_path.clone();
+                return Ok(Some(ReaderPosition { file, offset: found.offset }));
+            }
+            left -= found.lines;
+        }
+        let first = files.first().filter(|_| oldest > 0);
+        Ok(first.map(|file| ReaderPosition { file: file.plain_path.clone(), offset: 0 }))
+    }
+
+    /// The first file that may hold events of `since` or later.
+    fn oldest_since(&self, since: Option<Timestamp>) -> usize {
+        let Some(limit) = since.and_then(|since| since.checked_sub(ZONES_APART).ok()) else {
+            return 0;
+        };
+        let was_begun_before = |file: &SourceFile| {
+            let begun = file.begun.and_then(|begun| TimeZone::UTC.to_timestamp(begun).ok());
+            begun.is_some_and(|begun| begun < limit)
+        };
+        // What is before a file that was begun before is older still.
+        self.files.iter().rposition(was_begun_before).unwrap_or(0)
+    }
+}
+
+/// How many of the lines that were looked for are in a file, and where the first of them begins.
+struct Found {
+    lines: u64,
+    offset: u64,
+}
+
+impl SourceFile {
+    fn given(path: &Path) -> Self {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        let plain_path = plain.map_or(path.to_owned(), |plain| path.with_file_name(plain));
+        Self { path: path.to_owned(), plain_path, is_plain: plain.is_none(), begun: None }
+    }
+
+    /// The last `count` lines that match, or all there are.
+    fn last_lines(&self, count: u64, filter: &Filter) -> Result<Found, Box<dyn Error>> {
+        if self.is_plain {
+            match File::open(&self.path) {
+                Ok(file) => {
+                    return last_lines_backwards(file, count, filter).map_err(|error| {
+                        format!("cannot read {}: {error}", self.path.display()).into()
+                    });
+                }
+                // Just compressed, or removed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(format!("cannot open {}: {error}", self.path.display()).into());
+                }
+            }
+        }
+        Ok(self.last_lines_forwards(count, filter))
+    }
+
+    /// A compressed file is read from its beginning. Of one that is damaged, those lines count that
+    /// can be read: the error is told when they are printed.
+    fn last_lines_forwards(&self, count: u64, filter: &Filter) -> Found {
+        let mut offsets = VecDeque::new();
+        let mut end = 0;
+        let Ok(mut reader) = Reader::of_files([&self.path]).open() else {
+            return Found { lines: 0, offset: 0 };
+        };
+        loop {
+            match reader.next_line() {
+                Ok(Some(line)) if line.is_whole() => {
+                    end = line.offset() + line.bytes_with_end().len() as u64;
+                    if filter.matches(line.bytes()) {
+                        offsets.push_back(line.offset());
+                        if offsets.len() as u64 > count {
+                            offsets.pop_front();
+                        }
+                    }
+                }
+                Err(ReadError::LineTooLong { .. }) => {}
+                _ => break,
+            }
+        }
+        Found { lines: offsets.len() as u64, offset: offsets.front().copied().unwrap_or(end) }
+    }
+}
+
+/// The last `count` lines of a plain file that match, or all there are.
+fn last_lines_backwards(file: File, count: u64, filter: &Filter) -> io::Result<Found> {
+    let mut backwards = Backwards::new(file)?;
+    backwards.pass_half_line()?;
+    let mut found = Found { lines: 0, offset: backwards.offset() };
+    while found.lines < count {
+        let Some(line) = backwards.next_line()? else { break };
+        if filter.matches(line) {
+            found = Found { lines: found.lines + 1, offset: backwards.offset() };
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,111 @@
+//! What the manifest of a directory says, and whether its chain is intact.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use cdrlog::manifest::{self, Entries, FinishedFile, ManifestEntry, ManifestError, ManifestFault};
+
+use super::remark::Remark;
+
+/// The files of a manifest.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    files: BTreeMap<String, Listed>,
+    /// It has no line: there is no manifest, or nothing was finished yet.
+    pub(super) is_empty: bool,
+}
+
+#[derive(Debug)]
+struct Listed {
+    finished: FinishedFile,
+    was_removed: bool,
+}
+
+impl Chain {
+    /// Reads the manifest of `directory`, with a finding for each link that is broken.
+    pub(super) fn read(directory: &Path, remarks: &mut Vec<Remark>) -> Self {
+        let path = manifest::path_in(directory);
+        let mut chain = Self { files: BTreeMap::new(), is_empty: true };
+        let unreadable = |error: ManifestError| Remark::finding(&path, "unreadable", error);
+        let entries = match Entries::open(directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                remarks.push(unreadable(error));
+                return chain;
+            }
+        };
+        for entry in entries {
+            chain.is_empty = false;
+            match entry {
+                Ok(entry) => chain.add(entry),
+                Err(ManifestError::Broken { line, fault, .. }) => {
+                    remarks.push(broken_link(directory, &path, line, &fault));
+                }
+                Err(error) => remarks.push(unreadable(error)),
+            }
+        }
+        chain
+    }
+
+    fn add(&mut self, entry: ManifestEntry) {
+        match entry {
+            ManifestEntry::Finished(finished) => {
+                let name = finished.name.clone();
+                self.files.insert(name, Listed { finished, was_removed: false });
+            }
+            ManifestEntry::Removed { name, .. } => {
+                if let Some(listed) = self.files.get_mut(&name) {
+                    listed.was_removed = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the file of this name, without `.zst` or `.gz`, was when it was finished.
+    pub(super) fn finished(&self, name: &str) -> Option<&FinishedFile> {
+        self.files.get(name).map(|listed| &listed.finished)
+    }
+
+    /// Whether a file of the same kind that was begun later is in it.
+    pub(super) fn goes_on_behind(&self, name: &str) -> bool {
+        let behind = self.files.keys().filter(|other| is_same_kind(other, name));
+        behind.map(|other| stem(other)).any(|other| other > stem(name))
+    }
+
+    /// The names of files that are not to be missing.
+    pub(super) fn names_to_be_there(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().filter(|(_, listed)| !listed.was_removed).map(|(name, _)| name.as_str())
+    }
+}
+
+fn broken_link(directory: &Path, path: &Path, line: u64, fault: &ManifestFault) -> Remark {
+    let remark = match fault {
+        ManifestFault::Torn if has_writer(directory) => {
+            Remark::note(path, "manifest_torn", "this line is just being written")
+        }
+        ManifestFault::Torn => Remark::finding(path, "manifest_torn", fault),
+        ManifestFault::WrongPrevious => Remark::finding(path, "manifest_chain", fault),
+        _ => Remark::finding(path, "manifest_entry", fault),
+    };
+    Remark { line: Some(line), ..remark }
+}
+
+fn is_same_kind(one: &str, other: &str) -> bool {
+    one.split('.').next() == other.split('.').next()
+}
+
+/// A name without its extension: these sort in the order of writing.
+fn stem(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
+}
+
+/// Whether an appender has the directory open just now.
+///
+/// This takes the lock for a moment, shared. It is asked only where a file ends in half a line, so
+/// that an appender that is just starting is hardly ever in the way of it.
+pub(super) fn has_writer(directory: &Path) -> bool {
+    let lock = File::open(directory.join(".cdrlog").join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}

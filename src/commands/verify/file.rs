@@ -1,0 +1,166 @@
+//! Checks one file.
+
+use std::io;
+use std::path::Path;
+
+use cdrlog::manifest::{FinishedFile, Measure};
+use cdrlog::reader::{FileKind, Line, ReadError};
+use cdrlog::{LineCheck, LineFault, LineReason, Reader};
+
+use super::chain::has_writer;
+use super::plan::Task;
+use super::remark::Remark;
+
+/// Who hears of what is found.
+pub(super) trait Listener {
+    /// Somebody is still there to hear more.
+    fn tell(&mut self, remark: Remark) -> Result<(), NobodyListens>;
+
+    /// So many bytes of files were read, counted as they are on the disk.
+    fn read(&mut self, bytes: u64) -> Result<(), NobodyListens>;
+}
+
+#[derive(Debug)]
+pub(super) struct NobodyListens;
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Checked {
+    pub(super) lines: u64,
+    /// Uncompressed.
+    pub(super) bytes: u64,
+}
+
+/// Checks every line of a file, and the file as a whole.
+pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked, NobodyListens> {
+    let measure = task.finished.is_some().then(Measure::new);
+    let mut check = FileCheck {
+        task: &task,
+        listener,
+        lines: LineCheck::new(),
+        measure,
+        checked: Checked::default(),
+    };
+    check.run()?;
+    let (measure, checked) = (check.measure, check.checked);
+    if let (Some(measure), Some(finished)) = (measure, &task.finished) {
+        let found = measure.finish(&finished.name);
+        if let Some((reason, message)) = difference(&found, finished) {
+            listener.tell(Remark::finding(&task.path, reason, message))?;
+        }
+    }
+    if task.is_compressed {
+        listener.read(task.bytes)?;
+    }
+    task.remark.map_or(Ok(()), |remark| listener.tell(remark))?;
+    Ok(checked)
+}
+
+struct FileCheck<'a, L> {
+    task: &'a Task,
+    listener: &'a mut L,
+    lines: LineCheck,
+    /// `None` where there is nothing to compare with.
+    measure: Option<Measure>,
+    checked: Checked,
+}
+
+impl<L: Listener> FileCheck<'_, L> {
+    fn run(&mut self) -> Result<(), NobodyListens> {
+        let mut reader = match Reader::of_files([&self.task.path]).open() {
+            Ok(reader) => reader,
+            Err(error) => return self.give_up(error),
+        };
+        loop {
+            match reader.next_lines() {
+                Ok(Some(lines)) => {
+                    if let Some(measure) = &mut self.measure {
+                        measure.update(lines.bytes());
+                    }
+                    for line in lines.iter() {
+                        self.line(line)?;
+                    }
+                    let bytes = lines.bytes().len() as u64;
+                    self.checked.bytes += bytes;
+                    self.listener.read(if self.task.is_compressed { 0 } else { bytes })?;
+                }
+                Ok(None) => return Ok(()),
+                Err(ReadError::LineTooLong { offset, line_bytes_max, .. }) => {
+                    self.too_long(offset, line_bytes_max)?;
+                }
+                Err(error) => return self.give_up(error),
+            }
+        }
+    }
+
+    #[inline]
+    fn line(&mut self, line: Line<'_>) -> Result<(), NobodyListens> {
+        self.checked.lines += 1;
+        let checked = match self.task.kind {
+            FileKind::Cdr => self.lines.line(line.bytes_with_end()),
+            FileKind::Rejects => self.lines.record(line.bytes_with_end()),
+        };
+        checked.or_else(|fault| self.fault(line.offset(), fault))
+    }
+
+    #[cold]
+    fn fault(&mut self, line_offset: u64, fault: LineFault) -> Result<(), NobodyListens> {
+        let LineFault { reason, offset, .. } = fault;
+        let path = &self.task.path;
+        let is_being_written = reason == LineReason::NoLineEnd
+            && self.task.may_grow
+            && has_writer(path.parent().unwrap_or(Path::new(".")));
+        let remark = if is_being_written {
+            Remark::note(path, "line_open", "this line is just being written")
+        } else {
+            Remark::finding(path, reason.as_str(), reason)
+        };
+        self.listener.tell(remark.at(self.checked.lines, line_offset + offset as u64))
+    }
+
+    fn too_long(&mut self, offset: u64, line_bytes_max: usize) -> Result<(), NobodyListens> {
+        // Its bytes are not read, so there is nothing to compare.
+        self.measure = None;
+        self.checked.lines += 1;
+        let message = format!("a line of more than {line_bytes_max} bytes, which is not checked");
+        let remark = Remark::finding(&self.task.path, "line_too_long", message);
+        self.listener.tell(remark.at(self.checked.lines, offset))
+    }
+
+    /// The file cannot be read any further.
+    fn give_up(&mut self, error: ReadError) -> Result<(), NobodyListens> {
+        self.measure = None;
+        let (path, bytes) = (&self.task.path, self.checked.bytes);
+        let message = match &error {
+            ReadError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                return self.listener.tell(Remark::note(
+                    path,
+                    "file_gone",
+                    "it was removed just now",
+                ));
+            }
+            ReadError::Io { source, .. } => format!("cannot be read behind byte {bytes}: {source}"),
+            other => other.to_string(),
+        };
+        self.listener.tell(Remark::finding(path, "unreadable", message))
+    }
+}
+
+/// How a file differs from what it was when it was finished.
+fn difference(found: &FinishedFile, finished: &FinishedFile) -> Option<(&'static str, String)> {
+    if found.bytes != finished.bytes {
+        let message = format!(
+            "it has {} bytes, and had {} when it was finished",
+            found.bytes, finished.bytes
+        );
+        return Some(("bytes_differ", message));
+    }
+    if found.blake3 != finished.blake3 {
+        let message = "it has as many bytes as when it was finished, but others";
+        return Some(("content_differs", message.to_owned()));
+    }
+    (found != finished).then(|| {
+        let message = "it is as it was when it was finished, but lines or timestamps in the manifest are not its own";
+        ("entry_differs", message.to_owned())
+    })
+}

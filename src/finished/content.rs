@@ -1,0 +1,72 @@
+//! The content of a file, uncompressed.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::file::disk::{Disk, DiskError, DiskResult};
+use crate::file::{DiskFile, Encoding};
+
+/// How much is read at once: a close waits for one such block at most.
+pub(super) const BLOCK_BYTES: usize = 128 << 10;
+
+/// A file, read from its beginning on.
+#[derive(Debug)]
+pub(super) struct ReadOn(pub(super) DiskFile);
+
+impl Read for ReadOn {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        Ok(self.0.read(bytes)?)
+    }
+}
+
+/// The content of a file, block by block.
+pub(super) struct Content<'a> {
+    path: &'a Path,
+    reader: Box<dyn Read>,
+}
+
+impl<'a> Content<'a> {
+    /// `None` where the file is not there.
+    pub(super) fn open(
+        disk: &Disk,
+        path: &'a Path,
+        encoding: Encoding,
+    ) -> DiskResult<Option<Self>> {
+        let Some(file) = disk.open_reading(path)? else { return Ok(None) };
+        let reader =
+            decoder(ReadOn(file), encoding).map_err(|error| DiskError::new("read", path, error))?;
+        Ok(Some(Self { path, reader }))
+    }
+
+    /// Fills `block` as far as there is content; gives how much that was.
+    pub(super) fn fill(&mut self, block: &mut [u8]) -> DiskResult<usize> {
+        let mut filled = 0;
+        while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.reader.read(rest) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(DiskError::new("read", self.path, error)),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// Whether this build can read such a file.
+#[cfg(feature = "manifest")]
+pub(super) const fn can_decode(encoding: Encoding) -> bool {
+    cfg!(feature = "compress") || matches!(encoding, Encoding::Plain)
+}
+
+fn decoder(file: ReadOn, encoding: Encoding) -> io::Result<Box<dyn Read>> {
+    match encoding {
+        Encoding::Plain => Ok(Box::new(file)),
+        #[cfg(feature = "compress")]
+        Encoding::Zstd => Ok(Box::new(zstd::stream::read::Decoder::new(file)?)),
+        #[cfg(feature = "compress")]
+        Encoding::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)))),
+        #[cfg(not(feature = "compress"))]
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}

@@ -1,0 +1,87 @@
+//! What other threads have for the keeper.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use crate::bell::{Bell, Sleep};
+use crate::error::UpkeepError;
+
+/// The one who waits for the end of the upkeep.
+pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
+
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    bell: Bell,
+    /// Names of files that the next one was begun for.
+    finished: Mutex<Vec<String>>,
+    waiting: Mutex<Vec<Waiting>>,
+    stopping: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Inbox {
+    /// Nothing will be written to the file any more.
+    pub(crate) fn add_finished(&self, name: String) {
+        lock(&self.finished).push(name);
+        self.bell.ring();
+    }
+
+    /// Asks for an answer once everything is done that is due now. Where the keeper has ended, the
+    /// sender is dropped, which is an answer too.
+    pub(crate) fn ask(&self, waiting: Waiting) {
+        let mut all = lock(&self.waiting);
+        // Looked up under the lock: a keeper that ends says so before it empties the list.
+        if !self.ended.load(Ordering::SeqCst) {
+            all.push(waiting);
+        }
+        drop(all);
+        self.bell.ring();
+    }
+
+    /// Ends the keeper at its next look.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn take_finished(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.finished))
+    }
+
+    pub(super) fn take_waiting(&self) -> Vec<Waiting> {
+        std::mem::take(&mut *lock(&self.waiting))
+    }
+
+    /// The calling thread is the keeper.
+    pub(super) fn attach(&self) {
+        self.bell.attach();
+    }
+
+    /// Sleeps until there is something, for `timeout` at most.
+    pub(super) fn sleep(&self, timeout: Duration) {
+        let has_work = || {
+            self.is_stopping()
+                || !lock(&self.finished).is_empty()
+                || !lock(&self.waiting).is_empty()
+        };
+        self.bell.sleep(Sleep::Idle, timeout, has_work);
+    }
+
+    /// Nobody looks into it any more.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        drop(self.take_waiting());
+    }
+}
+
+/// A thread that panicked while it held one of these locks had stored all or nothing.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

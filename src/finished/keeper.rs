@@ -1,0 +1,367 @@
+//! The keeper thread: sees to finished files when there is one more, and every hour.
+//!
+//! A file that an appender began is finished unless it is one of the two that are written to now:
+//! the lock says that there is no other appender. Any other file may still be open elsewhere, in
+//! OpenVidu's own server for example, which begins a file each day. It is finished once nobody
+//! wrote to it for longer than a day.
+//!
+//! What fails is told and tried again, later and later. No file is given up for another one.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+#[cfg(feature = "compress")]
+use super::compression::{Compression, Compressor};
+use super::directory::{self, Found};
+use super::retention::Retention;
+#[cfg(feature = "manifest")]
+use super::{
+    content::{BLOCK_BYTES, Content, can_decode},
+    ledger::{Ledger, Listed},
+    manifest::{FinishedFile, ManifestEntry, Measure},
+};
+use crate::error::UpkeepError;
+use crate::file::Calendar;
+use crate::file::disk::DiskError;
+use crate::flush::Trouble;
+use crate::pipeline::Pipeline;
+
+/// How often the age of files is looked at.
+const ROUND_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// When a failed round is tried again at first; it doubles up to `ROUND_INTERVAL`.
+const RETRY_INTERVAL_MIN: Duration = Duration::from_secs(60);
+
+/// Since when nobody may have written to a file of unknown origin: a day, and an hour for the day
+/// on which summer time ends.
+#[cfg(any(feature = "compress", feature = "manifest"))]
+const FOREIGN_AGE_MIN: Duration = Duration::from_secs(25 * 3600);
+
+/// Everything else that wants the processor goes first.
+const NICENESS: i32 = 10;
+
+/// What is done with finished files.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    #[cfg(feature = "compress")]
+    pub(crate) compression: Compression,
+    pub(crate) retention_age: Option<Duration>,
+    pub(crate) retention_bytes: Option<u64>,
+}
+
+/// Why a step was not done.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The appender is being closed.
+    Stopped,
+    Failed(UpkeepError),
+}
+
+pub(super) type Step<T> = Result<T, Halt>;
+
+impl From<DiskError> for Halt {
+    fn from(error: DiskError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+pub(crate) struct Keeper {
+    directory: PathBuf,
+    calendar: Calendar,
+    retention: Retention,
+    #[cfg(feature = "compress")]
+    compressor: Compressor,
+    #[cfg(feature = "manifest")]
+    ledger: Ledger,
+    /// Removals that could not be listed, on a full disk for example.
+    #[cfg(feature = "manifest")]
+    unlisted: Vec<ManifestEntry>,
+    pipeline: Arc<Pipeline>,
+    /// Plain names of files that are finished because we know who wrote them.
+    known: HashSet<String>,
+    /// Files of which a failure was told since the last round without any.
+    told: HashSet<PathBuf>,
+    retry_interval: Duration,
+}
+
+/// Whoever waits is told of the end, however it comes.
+struct EndGuard(Arc<Pipeline>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.keeper.end();
+    }
+}
+
+/// The failures of a round.
+type Failures = Vec<(PathBuf, UpkeepError)>;
+
+impl Keeper {
+    /// A keeper of `directory`. `known` are the names of the files that appenders began.
+    pub(crate) fn new(
+        directory: &Path,
+        calendar: Calendar,
+        rules: Rules,
+        known: HashSet<String>,
+        pipeline: Arc<Pipeline>,
+    ) -> Self {
+        let Rules { retention_age, retention_bytes, .. } = rules;
+        Self {
+            directory: directory.to_owned(),
+            retention: Retention { age_max: retention_age, bytes_max: retention_bytes },
+            #[cfg(feature = "compress")]
+            compressor: Compressor::new(&calendar.disk, directory, rules.compression),
+            #[cfg(feature = "manifest")]
+            ledger: Ledger::new(&calendar.disk, directory),
+            #[cfg(feature = "manifest")]
+            unlisted: Vec::new(),
+            calendar,
+            pipeline,
+            known,
+            told: HashSet::new(),
+            retry_interval: RETRY_INTERVAL_MIN,
+        }
+    }
+
+    /// Runs until it is stopped.
+    pub(crate) fn run(mut self) {
+        // Being nicer is always allowed; where it is not, nothing but the priority is lost.
+        let _ = rustix::process::setpriority_process(None, NICENESS);
+        self.pipeline.keeper.attach();
+        let guard = EndGuard(self.pipeline.clone());
+        let inbox = &guard.0.keeper;
+        while !inbox.is_stopping() {
+            let waiting = inbox.take_waiting();
+            self.known.extend(inbox.take_finished());
+            let timeout = match self.round() {
+                Ok(()) => {
+                    waiting.iter().for_each(|waiting| drop(waiting.send(Ok(()))));
+                    self.retry_interval = RETRY_INTERVAL_MIN;
+                    ROUND_INTERVAL
+                }
+                Err(Halt::Failed(error)) => {
+                    waiting.iter().for_each(|waiting| drop(waiting.send(Err(error.clone()))));
+                    let timeout = self.retry_interval;
+                    self.retry_interval = (timeout * 2).min(ROUND_INTERVAL);
+                    timeout
+                }
+                Err(Halt::Stopped) => break,
+            };
+            inbox.sleep(timeout);
+        }
+    }
+
+    /// Does everything that is due. The first failure, if there were any; what it does not concern
+    /// is done all the same.
+    fn round(&mut self) -> Step<()> {
+        let mut failures = Failures::new();
+        self.each_step(&mut failures)?;
+        match failures.into_iter().next() {
+            None => {
+                self.told.clear();
+                Ok(())
+            }
+            Some((_, error)) => Err(Halt::Failed(error)),
+        }
+    }
+
+    fn each_step(&mut self, failures: &mut Failures) -> Step<()> {
+        #[cfg(any(feature = "compress", feature = "manifest"))]
+        if let Some(files) = self.finished_files(failures)? {
+            #[cfg(feature = "manifest")]
+            self.list(&files, failures)?;
+            #[cfg(feature = "compress")]
+            self.compress(&files, failures)?;
+        }
+        let Some(files) = self.find(failures)? else { return Ok(()) };
+        self.remove_surplus(&files, failures)
+    }
+
+    /// What is in the directory now; `None` where it cannot be read.
+    fn find(&mut self, failures: &mut Failures) -> Step<Option<Vec<Found>>> {
+        let found = directory::find(&self.calendar.disk, &self.directory);
+        let directory = self.directory.clone();
+        self.note(&directory, found.map_err(Halt::from), failures)
+    }
+
+    /// Notes a failure and goes on; `None` where there was one.
+    fn note<T>(
+        &mut self,
+        path: &Path,
+        outcome: Step<T>,
+        failures: &mut Failures,
+    ) -> Step<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(Halt::Stopped) => Err(Halt::Stopped),
+            Err(Halt::Failed(error)) => {
+                self.pipeline.counters.keeper.upkeep_errors.add_alone(1);
+                if self.told.insert(path.to_owned()) {
+                    self.pipeline.listener.tell(&Trouble::UpkeepFails(error.clone()));
+                }
+                failures.push((path.to_owned(), error));
+                Ok(None)
+            }
+        }
+    }
+
+    /// The time by which files are old; one by which none is where the clock tells nonsense.
+    fn now(&self) -> SystemTime {
+        self.calendar.now().timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// Removes what is too old or too much.
+    fn remove_surplus(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+        // Looked up behind the files: one that was begun since is not among them.
+        let open = self.pipeline.open_paths();
+        let surplus = self.retention.surplus(files, self.now(), |file| open.contains(&file.path));
+        for file in surplus {
+            if self.pipeline.keeper.is_stopping() {
+                return Err(Halt::Stopped);
+            }
+            #[cfg(feature = "manifest")]
+            self.list_removal(file, failures)?;
+            let removed = self.remove(file);
+            self.note(&file.path, removed, failures)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, file: &Found) -> Step<()> {
+        self.known.remove(&file.plain_name);
+        self.calendar.disk.remove(&file.path)?;
+        let counters = &self.pipeline.counters.keeper;
+        counters.files_removed.add_alone(1);
+        counters.bytes_removed.add_alone(file.bytes);
+        let (path, bytes) = (file.path.clone(), file.bytes);
+        self.pipeline.listener.tell(&Trouble::FileRemoved { path, bytes });
+        Ok(())
+    }
+}
+
+#[cfg(any(feature = "compress", feature = "manifest"))]
+impl Keeper {
+    /// The files that nothing is written to any more.
+    fn finished_files(&mut self, failures: &mut Failures) -> Step<Option<Vec<Found>>> {
+        let Some(mut files) = self.find(failures)? else { return Ok(None) };
+        let open = self.pipeline.open_paths();
+        files.retain(|file| !open.contains(&file.path));
+        let names: HashSet<_> = files.iter().map(|file| file.plain_name.clone()).collect();
+        self.known.retain(|name| names.contains(name));
+        #[cfg(feature = "manifest")]
+        {
+            let opened = self.ledger.retain(&names).map_err(Halt::from);
+            let path = self.ledger.path().to_owned();
+            if self.note(&path, opened, failures)?.is_none() {
+                return Ok(None);
+            }
+        }
+        let now = self.now();
+        files.retain(|file| self.is_finished(file, now));
+        Ok(Some(files))
+    }
+
+    fn is_finished(&self, file: &Found, now: SystemTime) -> bool {
+        #[cfg(feature = "manifest")]
+        if self.ledger.listed(&file.plain_name).is_some() {
+            return true;
+        }
+        self.known.contains(&file.plain_name)
+            || now.duration_since(file.modified).unwrap_or_default() > FOREIGN_AGE_MIN
+    }
+}
+
+#[cfg(feature = "compress")]
+impl Keeper {
+    fn compress(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+        let cleaned = self.compressor.clean_up();
+        let directory = self.directory.clone();
+        self.note(&directory, cleaned.map_err(Halt::from), failures)?;
+        for file in files {
+            let compressed = self.compressor.compress(file, files, &self.pipeline.keeper);
+            if self.note(&file.path, compressed, failures)? == Some(true) {
+                self.pipeline.counters.keeper.files_compressed.add_alone(1);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "manifest")]
+impl Keeper {
+    /// Gives each file its line in the manifest that has none yet.
+    fn list(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
+        while let Some(removal) = self.unlisted.pop() {
+            let listed = self.ledger.append(&removal).map_err(Halt::from);
+            let path = self.ledger.path().to_owned();
+            if self.note(&path, listed, failures)?.is_none() {
+                self.unlisted.push(removal);
+                return Ok(());
+            }
+        }
+        for file in files {
+            let listed = self.list_file(file);
+            self.note(&file.path, listed, failures)?;
+        }
+        Ok(())
+    }
+
+    fn list_file(&mut self, file: &Found) -> Step<()> {
+        let is_to_be_listed = match self.ledger.look_up(&file.plain_name)? {
+            None => true,
+            Some(Listed::Finished) => false,
+            // A new file got the name of one that retention had removed.
+            Some(Listed::Removed) => self.known.contains(&file.plain_name),
+        };
+        if is_to_be_listed
+            && can_decode(file.name.encoding)
+            && let Some(finished) = self.measure(file)?
+        {
+            self.ledger.append(&ManifestEntry::Finished(finished))?;
+            self.pipeline.counters.keeper.files_listed.add_alone(1);
+        }
+        Ok(())
+    }
+
+    /// Reads the file through; `None` where it is gone.
+    fn measure(&self, file: &Found) -> Step<Option<FinishedFile>> {
+        let disk = &self.calendar.disk;
+        let Some(mut content) = Content::open(disk, &file.path, file.name.encoding)? else {
+            return Ok(None);
+        };
+        let mut measure = Measure::new();
+        let mut block = vec![0; BLOCK_BYTES];
+        loop {
+            if self.pipeline.keeper.is_stopping() {
+                return Err(Halt::Stopped);
+            }
+            let read = content.fill(&mut block)?;
+            if read == 0 {
+                return Ok(Some(measure.finish(&file.plain_name)));
+            }
+            measure.update(block.get(..read).unwrap_or_default());
+        }
+    }
+
+    /// Before the file is removed, so that a process that ends in between leaves no gap that nobody
+    /// explains. Where it fails the file is removed all the same: space may be just what is
+    /// missing.
+    fn list_removal(&mut self, file: &Found, failures: &mut Failures) -> Step<()> {
+        let name = file.plain_name.clone();
+        let since_1970 = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let removed_at = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+        let removal = ManifestEntry::Removed { name, removed_at };
+        let listed = match self.ledger.look_up(&file.plain_name) {
+            Ok(Some(Listed::Finished)) => self.ledger.append(&removal),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        let path = self.ledger.path().to_owned();
+        if self.note(&path, listed.map_err(Halt::from), failures)?.is_none() {
+            self.unlisted.push(removal);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,341 @@
+//! Whatever happens to the thread that sees to finished files, no line is lost, doubled or split,
+//! and the manifest stays a chain that fits what is there.
+//!
+//! Without the order of its steps a full disk or a kill at some unlucky moment would leave half a
+//! compressed file and no plain one, a file that the manifest does not know, or one that retention
+//! removed and nobody can tell from one that was stolen.
+//!
+//! One small life with rotation, compression and retention is played again and again: the N-th call
+//! of the thread to the disk fails, or all from the N-th on, or the process is killed there (a
+//! child, this very program started again). Then the directory is opened on a disk that works.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use super::step::{self, End};
+use crate::file::disk::{Disk, Watcher};
+use crate::manifest::{FinishedFile, Manifest, Measure};
+use crate::{Appender, Builder, Compression, SyncPolicy, Trouble, UpkeepError};
+
+const CHILD: &str = "CDRLOG_UPKEEP_CHILD";
+const DIRECTORY: &str = "CDRLOG_UPKEEP_DIRECTORY";
+const STEP: &str = "CDRLOG_UPKEEP_STEP";
+
+const THREAD: &str = "cdrlog-keep";
+const EVENTS: u64 = 60;
+
+/// Two of its files and the one that is open: some of the files of a life are removed.
+const RETENTION_BYTES: u64 = 1500;
+
+fn builder(directory: &Path, retention_bytes: Option<u64>) -> Builder {
+    Appender::builder(directory)
+        .segment_count(2)
+        .segment_bytes(4096)
+        .event_bytes_max(2048)
+        .rotate_bytes(1000)
+        .flush_interval(Duration::from_millis(1))
+        .sync_policy(SyncPolicy::Never)
+        .compression(Compression::Zstd)
+        .retention_bytes(retention_bytes)
+}
+
+fn body(number: u64) -> String {
+    let name = if number % 8 == 5 { "none" } else { "event" };
+    format!(r#"{{"n":{number},"p":"{}","timestamp":{number},"{name}":"e"}}"#, "p".repeat(100))
+}
+
+/// Sends all events; what is due for finished files is tried twice on the way, and once more.
+fn live(appender: &Appender) {
+    let producer = appender.producer();
+    for number in 0..EVENTS {
+        producer.send_slice(body(number).as_bytes()).unwrap();
+        if number % 20 == 19 {
+            appender.flush().unwrap();
+            // What failed is told to the callback too.
+            let _ = appender.upkeep();
+        }
+    }
+}
+
+/// A disk that fails for the keeper.
+struct Failing {
+    calls: AtomicU64,
+    first: u64,
+    count: u64,
+}
+
+impl Failing {
+    fn from(first: u64, count: u64) -> Arc<Self> {
+        Arc::new(Self { calls: AtomicU64::new(0), first, count })
+    }
+}
+
+fn is_keeper() -> bool {
+    std::thread::current().name() == Some(THREAD)
+}
+
+impl Watcher for Failing {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        if !is_keeper() {
+            return Ok(());
+        }
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if call >= self.first && call - self.first < self.count {
+            return Err(io::Error::other(format!("injected at {action} {}", path.display())));
+        }
+        Ok(())
+    }
+}
+
+// ===== what must be there =====
+
+/// The contents of the CDR and rejects files by their plain names. None may be there twice.
+fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut contents = BTreeMap::new();
+    for name in Disk::default().names(directory).unwrap() {
+        if name.starts_with('.') {
+            continue;
+        }
+        let bytes = fs::read(directory.join(&name)).unwrap();
+        let (name, bytes) = match name.strip_suffix(".zst") {
+            Some(plain) => (plain.to_owned(), zstd::decode_all(&bytes[..]).unwrap()),
+            None => (name, bytes),
+        };
+        assert!(contents.insert(name.clone(), bytes).is_none(), "{name} is there twice");
+    }
+    contents
+}
+
+/// The numbers in the files whose names begin with `prefix`, in the order of the files.
+fn numbers(contents: &BTreeMap<String, Vec<u8>>, prefix: &str) -> Vec<u64> {
+    let files = contents.iter().filter(|(name, _)| name.starts_with(prefix));
+    let text: Vec<u8> = files.flat_map(|(_, bytes)| bytes.clone()).collect();
+    let number = |line: &str| {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        let event = match value["body"].as_str() {
+            Some(body) => serde_json::from_str(body).unwrap(),
+            None => value["e"].clone(),
+        };
+        event["n"].as_u64().unwrap()
+    };
+    String::from_utf8(text).unwrap().lines().map(number).collect()
+}
+
+fn measure(name: &str, content: &[u8]) -> FinishedFile {
+    let mut measure = Measure::new();
+    measure.update(content);
+    measure.finish(name)
+}
+
+/// The directory after an opening on a disk that works, with all upkeep done.
+fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
+    let appender = builder(directory, retention_bytes).open().unwrap();
+    // The empty file of this opening is no part of the life.
+    let empty = appender.cdr_path().file_name().unwrap().to_str().unwrap().to_owned();
+    appender.upkeep().unwrap_or_else(|error| panic!("{what}: {error}"));
+    appender.close().unwrap();
+    let mut contents = contents(directory);
+    assert!(contents.remove(&empty).is_some_and(|content| content.is_empty()), "{what}");
+    let left: BTreeSet<u64> = ["CDR.", "rejected."]
+        .into_iter()
+        .flat_map(|prefix| {
+            let numbers = numbers(&contents, prefix);
+            assert!(numbers.is_sorted_by(|one, other| one < other), "{what}: {numbers:?}");
+            numbers
+        })
+        .collect();
+    let manifest = Manifest::read(directory).unwrap_or_else(|error| panic!("{what}: {error}"));
+    for (name, content) in &contents {
+        let listed = manifest.file(name).unwrap_or_else(|| panic!("{what}: {name} is not listed"));
+        assert_eq!(listed.finished, measure(name, content), "{what}");
+        assert_eq!(listed.removed_at, None, "{what}");
+    }
+    let removed = manifest.files().filter(|file| file.removed_at.is_some()).count();
+    assert_eq!(removed + contents.len(), manifest.files().count(), "{what}: a file is missing");
+    let end = left.last().map_or(0, |last| last + 1);
+    match retention_bytes {
+        None => assert!(removed == 0 && left.iter().copied().eq(0..end), "{what}: {left:?}"),
+        Some(_) => assert!(removed > 0 || end < EVENTS, "{what}: nothing was removed"),
+    }
+    let unfinished = directory.join(".cdrlog/compressing");
+    assert!(!unfinished.exists(), "{what}: half a compressed file is left");
+}
+
+// ===== errors =====
+
+/// Plays the life; gives how many calls the keeper made.
+fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64 {
+    let directory = super::memory_directory();
+    let told = Arc::new(AtomicBool::new(false));
+    let builder = builder(directory.path(), retention_bytes).on_trouble({
+        let told = told.clone();
+        move |trouble| {
+            told.fetch_or(matches!(trouble, Trouble::UpkeepFails(_)), Ordering::SeqCst);
+        }
+    });
+    let appender = builder.open_on(&Disk::watched(watcher.clone())).unwrap();
+    live(&appender);
+    let stats = appender.close().unwrap();
+    assert_eq!((stats.events_accepted, stats.write_errors), (EVENTS, 0), "{what}");
+    let calls = watcher.calls.load(Ordering::SeqCst);
+    assert!(calls <= watcher.first || told.load(Ordering::SeqCst), "{what} and nobody is told");
+    check(directory.path(), retention_bytes, what);
+    calls
+}
+
+#[test]
+fn one_failing_call_is_told_and_made_good() {
+    let calls = play(&Failing::from(u64::MAX, 0), Some(RETENTION_BYTES), "no failure");
+    println!("{calls} calls");
+    for call in 0..calls {
+        let what = format!("call {call} fails once");
+        play(&Failing::from(call, 1), Some(RETENTION_BYTES), &what);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_from_some_call_on_loses_nothing() {
+    let calls = play(&Failing::from(u64::MAX, 0), None, "no failure");
+    for call in 0..calls {
+        play(&Failing::from(call, u64::MAX), None, &format!("all calls fail from {call} on"));
+    }
+}
+
+// ===== kills =====
+
+#[test]
+#[ignore = "the child of the test below; does nothing by itself"]
+fn child() {
+    let Ok(retention_bytes) = std::env::var(CHILD) else { return };
+    let directory = PathBuf::from(std::env::var(DIRECTORY).unwrap());
+    step::end_at(std::env::var(STEP).unwrap().parse().unwrap(), THREAD, End::Kill);
+    let builder = builder(&directory, retention_bytes.parse().ok());
+    let appender = builder.open_on(&step::disk()).unwrap();
+    live(&appender);
+    appender.close().unwrap();
+}
+
+fn kill_at_every_step(retention_bytes: Option<u64>) {
+    let stride = std::env::var("CDRLOG_ABORT_STRIDE").map_or(13, |text| text.parse().unwrap());
+    let mut killed = 0;
+    for step in (u64::from(std::process::id()) % stride..).step_by(stride as usize) {
+        let directory = super::memory_directory();
+        let status = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tests::upkeep::child", "--ignored"])
+            .env(CHILD, retention_bytes.map_or("none".to_owned(), |bytes| bytes.to_string()))
+            .env(STEP, step.to_string())
+            .env(DIRECTORY, directory.path())
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.code().is_none_or(|code| code == 0), "{status}");
+        check(directory.path(), retention_bytes, &format!("killed at step {step}"));
+        if status.success() {
+            break;
+        }
+        killed += 1;
+    }
+    println!("killed at {killed} steps");
+}
+
+#[test]
+fn a_kill_at_any_step_of_manifest_and_compression_loses_nothing() {
+    kill_at_every_step(None);
+}
+
+#[test]
+fn a_kill_at_any_step_of_retention_leaves_no_gap_that_the_manifest_does_not_explain() {
+    kill_at_every_step(Some(RETENTION_BYTES));
+}
+
+// ===== the end of the thread =====
+
+#[test]
+fn a_keeper_that_dies_takes_nothing_along() {
+    struct Deadly;
+    impl Watcher for Deadly {
+        fn before(&self, _action: &'static str, _path: &Path) -> io::Result<()> {
+            assert!(!is_keeper(), "injected");
+            Ok(())
+        }
+    }
+    let directory = super::memory_directory();
+    let appender =
+        builder(directory.path(), None).open_on(&Disk::watched(Arc::new(Deadly))).unwrap();
+    live(&appender);
+    assert!(matches!(appender.upkeep(), Err(UpkeepError::Closed)));
+    assert_eq!(appender.close().unwrap().events_accepted, EVENTS);
+    check(directory.path(), None, "after the death of the keeper");
+}
+
+/// Holds the keeper at its third read of a finished file, until it is let go.
+struct Held {
+    reads: AtomicU64,
+    reached: Mutex<Sender<()>>,
+    go: Mutex<Receiver<()>>,
+    name: OnceLock<String>,
+}
+
+impl Watcher for Held {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_str();
+        if is_keeper()
+            && action == "write"
+            && name == self.name.get().map(String::as_str)
+            && self.reads.fetch_add(1, Ordering::SeqCst) == 2
+        {
+            self.reached.lock().unwrap().send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_anew() {
+    let directory = super::memory_directory();
+    let path = directory.path().join("CDR.2020-01-01_00-00-00.log");
+    // Long, of a day long ago, and nothing that can be made shorter.
+    let mut state = 1_u64;
+    let mut digits = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        format!("{{\"e\":{state}}}\n")
+    };
+    let content: String = (0..200_000).map(|_| digits()).collect();
+    fs::write(&path, &content).unwrap();
+    fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let ((reached, wait), (go, going)) = (channel(), channel());
+    let held = Held {
+        reads: AtomicU64::new(0),
+        reached: Mutex::new(reached),
+        go: Mutex::new(going),
+        name: OnceLock::from("compressing".to_owned()),
+    };
+    let builder = builder(directory.path(), None).retention_age(None);
+    let appender = builder.clone().open_on(&Disk::watched(Arc::new(held))).unwrap();
+    let producer = appender.producer();
+    wait.recv().unwrap();
+    let closing = std::thread::spawn(move || appender.close().unwrap());
+    while producer.try_send(body(0).into()).is_ok() {
+        std::thread::yield_now();
+    }
+    go.send(()).unwrap();
+    assert_eq!(closing.join().unwrap().files_compressed, 0);
+    assert!(fs::read_to_string(&path).unwrap() == content);
+    assert!(!directory.path().join(".cdrlog/compressing").exists());
+    let appender = builder.open().unwrap();
+    appender.upkeep().unwrap();
+    // The second one is that of the opening before, which may have taken an event.
+    assert!(appender.close().unwrap().files_compressed >= 1);
+    assert!(!path.exists());
+    let contents = contents(directory.path());
+    assert!(contents["CDR.2020-01-01_00-00-00.log"] == content.as_bytes());
+}
