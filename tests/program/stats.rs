@@ -157,7 +157,7 @@ fn since_and_until_choose_what_is_counted() {
     let found = json_of(run(&mut stats(&options, &path)).expect(0, &[]));
     assert_eq!((&found["events"], &found["sessions"]), (&4.into(), &1.into()));
     assert_eq!((&found["participant_minutes"], &found["peak_sessions"]), (&10.0.into(), &2.into()));
-    run(&mut stats(&["--since", "soon"], &path)).expect(1, &["soon is no time"]);
+    run(&mut stats(&["--since", "soon"], &path)).expect(1, &["soon is neither a time"]);
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use clap::ValueEnum;
-use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
+
+use crate::commands::tail::since;
 
 /// How figures are divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,47 +63,21 @@ fn hour_of(time: &ZonedDateTime) -> Result<(ZonedDateTime, ZonedDateTime), jiff:
     Ok((begin, end))
 }
 
-/// Reads a time: milliseconds since 1970 as in the events, RFC 3339, a local date, a local date
-/// and time, or how long ago (`90m`, `24h`, `7d`).
+/// Reads a time as `tail` does, or milliseconds since 1970 as they are in the events.
 pub(super) fn parse_time(text: &str, zone: &TimeZone) -> Result<i64, String> {
-    parse_time_at(text, zone, Timestamp::now())
+    let now = Timestamp::now().to_zoned_datetime(zone.clone());
+    parse_time_at(text, &now).ok_or_else(|| {
+        format!(
+            "{text} is neither a time (2026-11-23T13:07:28Z, 2026-11-23 13:07, 2026-11-23, milliseconds since 1970) nor a \
+             span before now (90m, 24h, 7d)"
+        )
+    })
 }
 
-fn parse_time_at(text: &str, zone: &TimeZone, now: Timestamp) -> Result<i64, String> {
-    if let Ok(ms) = text.parse::<i64>() {
-        return Ok(ms);
-    }
-    if let Some(ago) = parse_ago(text) {
-        return Ok(now.as_millisecond() - ago);
-    }
-    let local = |time: DateTime| time.to_zoned_datetime(zone.clone()).map(|time| time.timestamp());
-    let time = match text.parse::<Timestamp>() {
-        Ok(time) => time,
-        Err(_) => text
-            .parse::<DateTime>()
-            .or_else(|_| text.parse::<Date>().map(|date| date.at(0, 0, 0, 0)))
-            .and_then(local)
-            .map_err(|_| {
-                format!(
-                    "{text} is no time: give 2026-11-23, 2026-11-23T13:00, 2026-11-23T12:00:00Z, 90m, 24h or 7d (ago), or \
-                     milliseconds since 1970"
-                )
-            })?,
-    };
-    Ok(time.as_millisecond())
-}
-
-/// `90m` in milliseconds.
-fn parse_ago(text: &str) -> Option<i64> {
-    let unit = match text.chars().next_back()? {
-        's' => 1000,
-        'm' => 60_000,
-        'h' => 3_600_000,
-        'd' => 86_400_000,
-        _ => return None,
-    };
-    let count: u32 = text.get(..text.len() - 1)?.parse().ok()?;
-    Some(i64::from(count) * unit)
+fn parse_time_at(text: &str, now: &ZonedDateTime) -> Option<i64> {
+    // Of the milliseconds there are years that one could take for others; nobody means them.
+    let ms = text.parse::<i64>().ok().filter(|_| text.len() > "20261123".len());
+    ms.or_else(|| Some(since::parse_at(text.trim(), now)?.as_millisecond()))
 }
 
 #[cfg(test)]
@@ -151,16 +126,17 @@ mod tests {
     #[test]
     fn times_are_read_in_every_way_that_one_writes_them() {
         let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-        let read = |text| parse_time_at(text, &madrid(), now);
-        assert_eq!(read("1763903248000"), Ok(1_763_903_248_000));
-        assert_eq!(read("2026-11-23"), Ok(at("2026-11-22T23:00:00Z")));
-        assert_eq!(read("2026-11-23T10:30"), Ok(at("2026-11-23T09:30:00Z")));
-        assert_eq!(read("2026-11-23 10:30:15"), Ok(at("2026-11-23T09:30:15Z")));
-        assert_eq!(read("2026-11-23T10:30:00Z"), Ok(at("2026-11-23T10:30:00Z")));
-        assert_eq!(read("90m"), Ok(at("2026-11-23T10:30:00Z")));
-        assert_eq!(read("7d"), Ok(at("2026-11-16T12:00:00Z")));
-        for text in ["", "yesterday", "d", "-3h", "2026-13-01"] {
-            assert!(read(text).is_err(), "{text}");
+        let now = now.to_zoned_datetime(madrid());
+        let read = |text| parse_time_at(text, &now);
+        assert_eq!(read("1763903248000"), Some(1_763_903_248_000));
+        assert_eq!(read("2026-11-23"), Some(at("2026-11-22T23:00:00Z")));
+        assert_eq!(read("2026-11-23T10:30"), Some(at("2026-11-23T09:30:00Z")));
+        assert_eq!(read("2026-11-23 10:30:15"), Some(at("2026-11-23T09:30:15Z")));
+        assert_eq!(read("2026-11-23T10:30:00Z"), Some(at("2026-11-23T10:30:00Z")));
+        assert_eq!(read("90m"), Some(at("2026-11-23T10:30:00Z")));
+        assert_eq!(read("7d"), Some(at("2026-11-16T12:00:00Z")));
+        for text in ["", "yesterday", "d", "2026-13-01"] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 }
