@@ -61,10 +61,17 @@ fn pages() -> Result<Vec<(String, Vec<u8>)>, io::Error> {
 }
 
 fn page(command: clap::Command) -> Result<(String, Vec<u8>), io::Error> {
-    let page = Page::new(command);
+    let page = Page::new(command).source(concat!("cdrlog ", env!("CARGO_PKG_VERSION")));
     let mut text = Vec::new();
     page.render(&mut text)?;
-    Ok((page.get_filename(), text))
+    Ok((page.get_filename(), keep_lines(&String::from_utf8_lossy(&text)).into_bytes()))
+}
+
+/// What `--help` says at its end is in lines, which a page would run together.
+fn keep_lines(page: &str) -> String {
+    let Some((before, notes)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let (notes, after) = notes.split_at(notes.find(".SH ").unwrap_or(notes.len()));
+    format!("{before}.SH EXAMPLES AND NOTES\n.nf\n{notes}.fi\n{after}")
 }
 
 fn write_all(pages: &[(String, Vec<u8>)], directory: &Path) -> Result<Outcome, Box<dyn Error>> {

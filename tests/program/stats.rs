@@ -112,7 +112,7 @@ fn lines_that_are_no_events_are_counted_and_named_and_fail_only_where_it_is_stri
     let bad = "\0\0\0\nnonsense\n{\"a\":1}\n".repeat(5);
     fs::write(&path, day() + &bad + "{\"sessionCreated\":{\"sess").unwrap();
     let name = path.to_str().unwrap();
-    let first = format!("cdrlog: {name}: the line at byte {} is no event: a byte 0, ", day().len());
+    let first = format!("cdrlog: {name}: byte {}: no event: a byte 0, ", day().len());
     let ended = run(&mut stats(&["--json"], &path)).expect(0, &[&first, "16 lines are no events"]);
     assert_eq!(ended.stderr.lines().count(), 11, "{ended:?}");
     let found = json_of(ended);

@@ -256,7 +256,7 @@ fn egress_of_recording(id: Id<'_>) -> Id<'_> {
 fn milliseconds(value: &[u8]) -> Option<i64> {
     let ms = number(value)?;
     // 0 is what LiveKit says for "not yet".
-    (ms >= 1.0 && ms <= MS_MAX).then_some(ms as i64)
+    (1.0..=MS_MAX).contains(&ms).then_some(ms as i64)
 }
 
 /// Seconds, in milliseconds. A duration of nothing is one, too.

@@ -229,10 +229,10 @@ impl Reading {
                     if let Err(fault) = self.tally.take(bytes) {
                         self.lines_bad += 1;
                         if self.lines_bad <= BAD_LINES_NAMED {
-                            let (path, offset) = (line.path().display(), line.offset());
-                            let at = offset + fault.offset as u64;
+                            let at = line.offset() + fault.offset as u64;
                             say(format_args!(
-                                "{path}: the line at byte {offset} is no event: {}, at byte {at}",
+                                "{}: byte {at}: no event: {}",
+                                line.path().display(),
                                 fault.reason
                             ));
                         }

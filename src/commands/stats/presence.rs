@@ -367,13 +367,9 @@ impl Presence {
         let Some(session) = self.sessions.get_mut(&gone.session) else { return };
         match &gone.participant {
             Some(participant) => {
-                if session
-                    .participants
-                    .get(participant)
-                    .is_some_and(|one| one.left == Some(gone.at))
-                {
-                    session.participants.remove(participant);
-                }
+                let participants = &mut session.participants;
+                let left = participants.get(participant).and_then(|one| one.left);
+                left.filter(|&left| left == gone.at).and_then(|_| participants.remove(participant));
             }
             None if session.ended == Some(gone.at) => {
                 session.count_stays(counts);

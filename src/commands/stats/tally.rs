@@ -70,7 +70,7 @@ pub(super) struct Tally {
     recordings: Recordings,
     counts: Vec<Count>,
     /// The row of the last event, taken out of `rows`.
-    row: Option<Row>,
+    row: Row,
     rows: BTreeMap<Option<i64>, Figures>,
     /// The time of the event before; an event that does not tell its own has the same.
     now: Option<i64>,
@@ -80,11 +80,13 @@ pub(super) struct Tally {
     bytes: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Row {
     key: Option<i64>,
     span: Span,
     figures: Figures,
+    /// Whether it is a row at all.
+    is_used: bool,
 }
 
 impl Tally {
@@ -97,7 +99,7 @@ impl Tally {
             presence: Presence::default(),
             recordings: Recordings::default(),
             counts: Vec::new(),
-            row: None,
+            row: Row::default(),
             rows: BTreeMap::new(),
             now: None,
             first: None,
@@ -198,26 +200,33 @@ impl Tally {
     }
 
     /// The figures of the span that `at` is in.
+    #[inline]
     fn figures(&mut self, at: Option<i64>) -> &mut Figures {
-        let fits = |row: &Row| match at {
-            Some(at) => row.span.contains(&at),
-            None => row.key.is_none(),
+        let fits = match at {
+            Some(at) => self.row.span.contains(&at),
+            None => self.row.key.is_none() && self.row.is_used,
         };
-        let row = match self.row.take() {
-            Some(row) if fits(&row) => row,
-            other => {
-                if let Some(row) = other {
-                    self.rows.insert(row.key, row.figures);
-                }
-                let span = at.map_or(0..0, |at| self.divider.span(at));
-                // Events without a time are no row of their own where there is only one.
-                let key =
-                    if self.divider.by.is_none() { Some(i64::MIN) } else { at.map(|_| span.start) };
-                let figures = self.rows.remove(&key).unwrap_or_default();
-                Row { key, span, figures }
-            }
-        };
-        &mut self.row.insert(row).figures
+        if !fits {
+            self.change_row(at);
+        }
+        &mut self.row.figures
+    }
+
+    #[cold]
+    fn change_row(&mut self, at: Option<i64>) {
+        let span = at.map_or(0..0, |at| self.divider.span(at));
+        // Events without a time are no row of their own where there is only one.
+        let key = if self.divider.by.is_none() { Some(i64::MIN) } else { at.map(|_| span.start) };
+        self.put_row_back();
+        let figures = self.rows.remove(&key).unwrap_or_default();
+        self.row = Row { key, span, figures, is_used: true };
+    }
+
+    fn put_row_back(&mut self) {
+        let row = std::mem::take(&mut self.row);
+        if row.is_used {
+            self.rows.insert(row.key, row.figures);
+        }
     }
 
     #[cfg(test)]
@@ -231,9 +240,7 @@ impl Tally {
         let mut counts = std::mem::take(&mut self.counts);
         self.presence.end(&mut counts);
         self.add(&mut counts);
-        if let Some(row) = self.row.take() {
-            self.rows.insert(row.key, row.figures);
-        }
+        self.put_row_back();
         let before = (self.presence.session_gauge.before, self.presence.participant_gauge.before);
         let mut total = Figures::default();
         for row in self.rows.values_mut() {
