@@ -148,7 +148,6 @@ impl Disk {
     }
 
     /// Opens a file to be read; `None` where it is not there. Never follows a symbolic link.
-    #[cfg(any(feature = "compress", feature = "manifest"))]
     pub(crate) fn open_reading(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         let mut options = OpenOptions::new();
         // Not to wait for the other end of a FIFO, before it is found to be none of ours.
