@@ -325,7 +325,7 @@ fn spawn<T: Send + 'static>(
     })
 }
 
-fn lock_error(error: LockError, directory: &Path) -> OpenError {
+pub(crate) fn lock_error(error: LockError, directory: &Path) -> OpenError {
     match error {
         LockError::Held(process_id) => {
             OpenError::Locked { directory: directory.to_owned(), process_id }

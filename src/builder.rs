@@ -13,7 +13,8 @@ use crate::file::disk::Disk;
 use crate::finished::Compression;
 use crate::finished::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
-use crate::journal::SEGMENT_COUNT_MAX;
+use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
+use crate::recovery;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
 
 /// Options of an [`Appender`], made by [`Appender::builder`].
@@ -232,6 +233,31 @@ impl Builder {
     pub(crate) fn open_on(self, disk: &Disk) -> Result<Appender, OpenError> {
         self.validate()?;
         Appender::open(self, disk)
+    }
+
+    /// What [`open`](Self::open) would finish or repair now, found out by the same code on the same
+    /// files, of which no byte is changed. The default [`Recovery`] where there is nothing to do.
+    ///
+    /// Of the options, only [`utc`](Self::utc) matters: it is in the name of a file that would have
+    /// to be made anew. Writers are locked out while this looks; it does not wait for one.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open): [`OpenError::Locked`] while somebody writes to the directory,
+    /// [`OpenError::Damaged`] where opening would refuse, [`OpenError::Io`].
+    pub fn plan_recovery(&self) -> Result<Recovery, OpenError> {
+        recovery::plan(self)
+    }
+
+    /// Finishes and repairs what [`open`](Self::open) would, and nothing else: no journal is made
+    /// and no CDR file is begun. The next opening then finds nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// As [`plan_recovery`](Self::plan_recovery), and [`OpenError::Io`] where the disk is full. It
+    /// may be called again.
+    pub fn recover(&self) -> Result<Recovery, OpenError> {
+        recovery::recover(self)
     }
 
     pub(crate) fn keeper_rules(&self) -> Rules {

@@ -118,6 +118,7 @@ mod producer;
 mod queue;
 #[cfg(feature = "reader")]
 pub mod reader;
+mod recovery;
 mod rewrite;
 mod stats;
 

@@ -5,7 +5,10 @@ mod bodies;
 mod completions;
 mod file_options;
 mod hangup;
+mod man;
 mod progress;
+mod recover;
+mod stats;
 mod summary;
 mod tail;
 mod verify;
@@ -44,6 +47,9 @@ const EXIT_CODES: &str =
 enum Command {
     Append(append::Append),
     Completions(completions::Completions),
+    Man(man::Man),
+    Recover(recover::Recover),
+    Stats(stats::Stats),
     Tail(tail::Tail),
     Verify(verify::Verify),
 }
@@ -53,6 +59,9 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Append(append) => append.run(),
         Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
+        Command::Recover(recover) => recover.run(),
+        Command::Stats(stats) => stats.run(),
         Command::Tail(tail) => tail.run(),
         Command::Verify(verify) => verify.run(),
     };

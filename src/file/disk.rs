@@ -57,6 +57,7 @@ pub(crate) trait Watcher: Send + Sync {
 #[derive(Clone, Default)]
 pub(crate) struct Disk {
     watcher: Option<Arc<dyn Watcher>>,
+    dry_run: bool,
 }
 
 impl fmt::Debug for Disk {
@@ -69,7 +70,17 @@ impl Disk {
     /// A disk whose calls `watcher` sees.
     #[cfg(test)]
     pub(crate) fn watched(watcher: Arc<dyn Watcher>) -> Self {
-        Self { watcher: Some(watcher) }
+        Self { watcher: Some(watcher), dry_run: false }
+    }
+
+    /// A disk that reads what is there, and takes every change without making it. What was changed
+    /// is not read back: it is for code that first reads and then writes, as recovery does.
+    pub(crate) fn dry_run() -> Self {
+        Self { watcher: None, dry_run: true }
+    }
+
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
     }
 
     /// Makes one call.
@@ -105,21 +116,38 @@ impl Disk {
 
     /// Opens a file of ours for reading and writing; `None` where it is not there.
     pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
+        if self.dry_run {
+            return self.open_reading(path);
+        }
         found(self.open(path, "open", own_file().write(true)))
     }
 
     /// Creates a file to append to. An error where anything of that name is there.
     pub(crate) fn create_appending(&self, path: &Path) -> DiskResult<DiskFile> {
+        if self.dry_run {
+            return self.pretend_to_create(path);
+        }
         self.open(path, "create", own_file().append(true).create_new(true))
     }
 
     /// Opens a file to append to; `None` where it is not there.
     pub(crate) fn open_appending(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
+        if self.dry_run {
+            return self.open_reading(path);
+        }
         found(self.open(path, "open", own_file().append(true)))
     }
 
+    /// A file that is empty and takes anything.
+    fn pretend_to_create(&self, path: &Path) -> DiskResult<DiskFile> {
+        if self.examine(path)?.is_some() {
+            return Err(DiskError::new("create", path, io::ErrorKind::AlreadyExists.into()));
+        }
+        let file = self.call("create", path, || File::open("/dev/null"))?;
+        Ok(DiskFile::new(file, path, self.clone()))
+    }
+
     /// Opens a file to be read; `None` where it is not there. Never follows a symbolic link.
-    #[cfg(any(feature = "compress", feature = "manifest"))]
     pub(crate) fn open_reading(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         let mut options = OpenOptions::new();
         // Not to wait for the other end of a FIFO, before it is found to be none of ours.
@@ -166,6 +194,9 @@ impl Disk {
     /// Makes the creation, the renaming and the removal of files in `directory` survive a power
     /// loss.
     pub(crate) fn sync_directory(&self, directory: &Path) -> DiskResult<()> {
+        if self.dry_run {
+            return Ok(());
+        }
         self.call("sync directory", directory, || File::open(directory)?.sync_all())
     }
 

@@ -36,6 +36,15 @@ impl Lock {
         write_holder(&file)?;
         Ok(Self { file, process_id: std::process::id() })
     }
+
+    /// Keeps writers away while somebody looks; changes nothing. `None` where no writer ever was.
+    pub(crate) fn look(disk: &Disk, path: &Path) -> Result<Option<Self>, LockError> {
+        let Some(file) = disk.open_existing(path)? else { return Ok(None) };
+        if !file.try_lock_shared()? {
+            return Err(LockError::Held(holder(&file)));
+        }
+        Ok(Some(Self { file, process_id: std::process::id() }))
+    }
 }
 
 impl Drop for Lock {

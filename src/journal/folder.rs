@@ -82,6 +82,13 @@ impl Folder {
         Ok(Self { path, disk: disk.clone() })
     }
 
+    /// The folder in `directory`, if there is one.
+    pub(crate) fn find(disk: &Disk, directory: &Path) -> DiskResult<Option<Self>> {
+        let path = directory.join(FOLDER_NAME);
+        let found = disk.examine(&path)?.is_some_and(|metadata| metadata.is_dir());
+        Ok(found.then(|| Self { path, disk: disk.clone() }))
+    }
+
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
     }

@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
 use crate::file::DiskFile;
 use crate::file::disk::DiskResult;
@@ -46,9 +46,15 @@ impl Mapping {
     /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and
     /// not a SIGBUS later.
     pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
+        let is_dry_run = file.disk().is_dry_run();
         file.call("map", |file| {
             if file.metadata()?.len() < len as u64 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            if is_dry_run {
+                // Memory of nobody: what is stored is forgotten.
+                let map = MmapMut::map_anon(len)?.into();
+                return Ok(Self { memory: Memory::File(map), len });
             }
             let map = MmapOptions::new().len(len).map_raw(file)?;
             match map.advise(Advice::PopulateWrite) {

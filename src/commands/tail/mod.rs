@@ -4,7 +4,7 @@ mod backwards;
 mod filter;
 mod output;
 mod pretty;
-mod since;
+pub(super) mod since;
 mod start;
 
 use std::error::Error;

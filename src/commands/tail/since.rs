@@ -11,7 +11,8 @@ pub(super) fn parse(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-fn parse_at(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
+/// The same, seen from `now` and its time zone.
+pub(in crate::commands) fn parse_at(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(timestamp);
     }
