@@ -92,7 +92,7 @@ impl DiskFile {
     }
 
     /// The bytes of a range of the file.
-    pub(crate) fn read(&self, range: Range<u64>) -> DiskResult<Vec<u8>> {
+    pub(crate) fn read_range(&self, range: Range<u64>) -> DiskResult<Vec<u8>> {
         let mut bytes = vec![0; range.end.saturating_sub(range.start) as usize];
         self.read_exact_at(&mut bytes, range.start)?;
         Ok(bytes)

@@ -133,7 +133,7 @@ impl LogFile {
     /// then one of its own.
     pub(crate) fn end_line(&mut self) -> DiskResult<()> {
         let last = self.bytes.saturating_sub(1)..self.bytes;
-        if self.bytes > 0 && self.file.read(last)? != b"\n" {
+        if self.bytes > 0 && self.file.read_range(last)? != b"\n" {
             self.append(b"\n")?;
         }
         Ok(())

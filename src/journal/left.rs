@@ -119,7 +119,7 @@ impl Left {
         }
         let Some(end) = offset.checked_sub(own.end - own.start) else { return Ok(()) };
         if self.agreed(own.clone(), file.disk_file(), end)? == own.end {
-            self.front = file.disk_file().read(file.line_start(0, end)?..end)?;
+            self.front = file.disk_file().read_range(file.line_start(0, end)?..end)?;
             self.closing = self.end_of_cut_record()?;
         }
         Ok(())
@@ -184,7 +184,7 @@ impl Left {
         }
         let Some((file, _)) = self.segments.first() else { return Ok(true) };
         let data = HEADER_BYTES as u64;
-        Ok(file.read(data..data + cut_record::BEGIN.len() as u64)? == cut_record::BEGIN)
+        Ok(file.read_range(data..data + cut_record::BEGIN.len() as u64)? == cut_record::BEGIN)
     }
 
     /// Where the line begins that `position` is in; the start of the first segment where it begins
