@@ -159,7 +159,7 @@ impl Appender {
     }
 
     /// Waits until all is done that is due for finished files: they have their lines in the manifest
-    /// (feature `manifest`), are compressed ([`Builder::compression`]), and the oldest are removed
+    /// (feature `manifest`), are compressed (`Builder::compression`), and the oldest are removed
     /// ([`Builder::retention_age`], [`Builder::retention_bytes`]). This happens by itself; who ends
     /// soon after the beginning may want to wait for it. May take minutes where much is to be
     /// compressed. Nothing else waits for it.
