@@ -4,6 +4,8 @@ mod append;
 mod bodies;
 mod completions;
 mod progress;
+#[cfg(feature = "serve")]
+mod serve;
 mod summary;
 
 use std::fmt::Display;
@@ -39,6 +41,8 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Command {
     Append(append::Append),
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Serve>),
     Completions(completions::Completions),
 }
 
@@ -46,6 +50,8 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Append(append) => append.run(),
+        #[cfg(feature = "serve")]
+        Command::Serve(serve) => serve.run(),
         Command::Completions(completions) => completions.run(),
     };
     match outcome {
