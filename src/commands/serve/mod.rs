@@ -1,14 +1,39 @@
 //! `cdrlog serve`: the endpoint that media servers post their events to.
 
+mod answer;
+mod body;
+mod connections;
+mod downloads;
+mod health;
+mod intake;
+mod log;
+mod metrics;
+mod names;
+mod notify;
 mod options;
+mod peer;
+mod routes;
+mod server;
+mod settings;
+mod signals;
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use cdrlog::{Appender, Trouble};
 use clap::Args;
+use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
 
 use self::options::Options;
+use self::peer::Shared;
+use self::settings::Settings;
 use super::Outcome;
+
+/// How long tasks get to let go of what they hold, after their connections have ended.
+const TASKS_END: Duration = Duration::from_secs(2);
 
 /// Take events over HTTP and append them to the CDR of a directory
 #[derive(Debug, Args)]
@@ -34,6 +59,54 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        Ok(Outcome::Done)
+        let settings = Settings::new(&self.options)?;
+        log::begin(settings.log, settings.log_form);
+        let runtime = runtime(settings.workers)?;
+        // Before the directory is opened: an address in use must not begin a file.
+        let listener = runtime
+            .block_on(TcpListener::bind(settings.listen))
+            .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+        let appender = open(&settings)?;
+        let shared = Arc::new(Shared::new(appender, settings));
+        tracing::info!(
+            listen = %listener.local_addr()?,
+            cdr = %shared.appender.cdr_path().display(),
+            "serving"
+        );
+        let served = runtime.block_on(runtime.spawn(server::run(listener, shared.clone())));
+        runtime.shutdown_timeout(TASKS_END);
+        served??;
+        close(shared)
     }
+}
+
+fn runtime(workers: usize) -> Result<Runtime, Box<dyn Error>> {
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers).thread_name("cdrlog-serve").enable_all();
+    Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
+}
+
+fn open(settings: &Settings) -> Result<Appender, Box<dyn Error>> {
+    let appender = settings.builder().on_trouble(tell_trouble).open()?;
+    if !appender.recovery().is_nothing() {
+        tracing::warn!("{}", appender.recovery());
+    }
+    Ok(appender)
+}
+
+fn tell_trouble(trouble: &Trouble) {
+    match trouble {
+        Trouble::WritesGoOn { .. } => tracing::info!("{trouble}"),
+        Trouble::SyncFailed(_) | Trouble::GaveUp(_) => tracing::error!("{trouble}"),
+        _ => tracing::warn!("{trouble}"),
+    }
+}
+
+fn close(shared: Arc<Shared>) -> Result<Outcome, Box<dyn Error>> {
+    let Some(shared) = Arc::into_inner(shared) else {
+        return Err("a task did not end; the next start finishes what is in the journal".into());
+    };
+    let stats = shared.appender.close()?;
+    tracing::info!(lines = stats.events_journaled, rejected = stats.events_rejected, "ended");
+    Ok(Outcome::Done)
 }

@@ -120,9 +120,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "CDRLOG_WORKERS")]
     pub(super) workers: Option<u16>,
 
-    /// What is logged: error, warn, info, debug, or a filter of tracing [default: info]
-    #[arg(long, value_name = "FILTER", env = "CDRLOG_LOG")]
-    pub(super) log: Option<String>,
+    /// What is logged [default: info]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_LOG")]
+    pub(super) log: Option<LogLevel>,
 
     /// How it is logged [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, value_name = "FORM", env = "CDRLOG_LOG_FORM")]
@@ -142,6 +142,21 @@ pub(super) enum AckLevel {
     Written,
     /// It is on the disk: it survives a power loss
     Synced,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogLevel {
+    /// What ends the server
+    Error,
+    /// What an operator should look at
+    Warn,
+    /// Begin and end, new files
+    #[default]
+    Info,
+    /// Every request, by its status
+    Debug,
 }
 
 /// How the log looks.

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Measures `cdrlog serve` against an axum handler that only reads the body and answers 200, by turns.
+# Needs wrk, and both built: cargo build --release --bin cdrlog --example serve_floor
+#
+#   scripts/bench-serve.sh [rounds] [seconds] [options of cdrlog serve …]
+set -eu
+cd "$(dirname "$0")/.."
+rounds=${1:-3} seconds=${2:-5}
+[ $# -lt 2 ] || shift 2
+target=${CARGO_TARGET_DIR:-target}/release
+home=$(mktemp -d "${TMPDIR:-/tmp}/cdrlog-bench.XXXXXX")
+server='' floor=''
+trap 'kill $server $floor 2>/dev/null || true; wait; rm -rf "$home"' EXIT
+
+# 350 bytes, as OpenVidu sends it.
+cat > "$home/post.lua" <<'LUA'
+local event = '{"sessionId":"ses_Jd8tUyvhXO","uniqueSessionId":"ses_Jd8tUyvhXO_1538481328","timestamp":1538481330577,' ..
+  '"participantId":"con_GPceYjVnMS","connectionId":"con_GPceYjVnMS","connection":"OUTBOUND","videoSource":"CAMERA",' ..
+  '"videoFramerate":30,"videoDimensions":"{\\"width\\":640,\\"height\\":480}","event":"webrtcConnectionCreated"'
+wrk.method = "POST"
+wrk.body = event .. ',"padding":"' .. string.rep("x", 350 - #event - 14) .. '"}'
+wrk.headers["Content-Type"] = "application/json"
+assert(#wrk.body == 350, "the event has " .. #wrk.body .. " bytes")
+LUA
+
+requests() {
+    wrk -t1 -c32 -d"${seconds}s" --latency -s "$home/post.lua" "http://127.0.0.1:$1/" > "$home/wrk.out"
+    if grep -q 'Non-2xx\|Socket errors' "$home/wrk.out"; then cat "$home/wrk.out" >&2; fi
+    awk -v name="$2" '/Requests\/sec/ {r = $2} /^ +50%/ {a = $2} /^ +99%/ {z = $2}
+        END {printf "%s %.0f/s, p50 %s, p99 %s\n", name, r, a, z}' "$home/wrk.out"
+}
+
+"$target/cdrlog" serve --listen 127.0.0.1:18787 --dir "$home/cdr" --log warn "$@" & server=$!
+"$target/examples/serve_floor" 127.0.0.1:18788 & floor=$!
+sleep 1
+for round in $(seq "$rounds"); do
+    requests 18788 "axum  " | tee -a "$home/floor"
+    requests 18787 "cdrlog" | tee -a "$home/served"
+done
+awk '{sub("/s,", "", $2)} FNR == NR {floor += $2; next} {served += $2}
+    END {printf "%.1f %% of axum\n", 100 * served / floor}' "$home/floor" "$home/served"

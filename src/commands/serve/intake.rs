@@ -1,0 +1,155 @@
+//! Events: from the request to the acknowledgement.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cdrlog::{Ack, AckError, Durability, FlushError, Rejection, TrySendError};
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::body::{self, BodyError};
+use super::options::AckLevel;
+use super::peer::Peer;
+
+/// The first pause of a request that finds the queue full; it doubles up to `PAUSE_MAX`.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// Why an event is not acknowledged.
+#[derive(Debug)]
+enum Failure {
+    Rejected(Rejection),
+    /// The queue stayed full, or the acknowledgement did not come, for as long as patience lasts.
+    Busy,
+    Failed(FlushError),
+}
+
+impl From<AckError> for Failure {
+    fn from(error: AckError) -> Self {
+        match error {
+            AckError::Rejected(rejection) => Self::Rejected(rejection),
+            AckError::Failed(failure) => Self::Failed(failure),
+            _ => Self::Failed(FlushError::Closed),
+        }
+    }
+}
+
+/// Takes the event of a request.
+pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer {
+    let settings = peer.settings();
+    let timeout = settings.limits.body_timeout;
+    let incoming = request.body_mut();
+    let event = body::read(incoming, settings.event_bytes_max, timeout, peer.budget()).await;
+    let event = match event {
+        Ok(event) => event,
+        Err(error) => {
+            if error == BodyError::TooLarge {
+                body::discard(&mut request, timeout).await;
+            }
+            return body_error(error, settings.event_bytes_max);
+        }
+    };
+    peer.metrics().count_body(event.len());
+    match submit(peer, event).await {
+        Ok(()) => answer::empty(StatusCode::OK),
+        Err(failure) => refuse(peer, &failure),
+    }
+}
+
+/// Hands the event over and waits until it is as safe as the level says. Both take as long as
+/// patience lasts, together.
+async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
+    let level = peer.settings().ack;
+    let begin = Instant::now();
+    let end = tokio::time::Instant::from_std(begin + peer.settings().patience);
+    let mut refused = match send(peer, level, event) {
+        Ok(ack) => return settle(peer, level, ack, begin, end).await,
+        Err(refused) => refused,
+    };
+    let mut pause = PAUSE_MIN;
+    loop {
+        let TrySendError::Full(event) = refused else {
+            return Err(Failure::Failed(FlushError::Closed));
+        };
+        if tokio::time::Instant::now() >= end {
+            return Err(Failure::Busy);
+        }
+        tokio::time::sleep_until(end.min(tokio::time::Instant::now() + pause)).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+        refused = match send(peer, level, event) {
+            Ok(ack) => return settle(peer, level, ack, begin, end).await,
+            Err(refused) => refused,
+        };
+    }
+}
+
+/// `None`: nothing to wait for.
+fn send(peer: &Peer, level: AckLevel, event: Bytes) -> Result<Option<Ack>, TrySendError> {
+    let producer = peer.producer();
+    let durability = match level {
+        AckLevel::Accepted => return producer.try_send(event).map(|()| None),
+        AckLevel::Journaled => Durability::Journaled,
+        AckLevel::Written => Durability::Written,
+        AckLevel::Synced => Durability::Synced,
+    };
+    producer.try_send_acked(event, durability).map(Some)
+}
+
+async fn settle(
+    peer: &Peer,
+    level: AckLevel,
+    ack: Option<Ack>,
+    begin: Instant,
+    end: tokio::time::Instant,
+) -> Result<(), Failure> {
+    if let Some(ack) = ack {
+        tokio::time::timeout_at(end, ack).await.map_err(|_| Failure::Busy)??;
+    }
+    peer.metrics().observe_ack(level, begin.elapsed());
+    Ok(())
+}
+
+fn refuse(peer: &Peer, failure: &Failure) -> Answer {
+    match failure {
+        Failure::Rejected(rejection) => rejected(rejection),
+        Failure::Busy => answer::unavailable(
+            &peer
+                .trouble()
+                .unwrap_or_else(|| "the queue is full; the event may be given again".to_owned()),
+        ),
+        Failure::Failed(error) => {
+            if matches!(error, FlushError::Closed) {
+                peer.note_closed();
+            }
+            answer::unavailable(&error.to_string())
+        }
+    }
+}
+
+fn rejected(rejection: &Rejection) -> Answer {
+    let text = json!({
+        "error": format!("the body is no event: {}", rejection.reason),
+        "reason": rejection.reason.as_str(),
+        "offset": rejection.offset,
+    });
+    answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string())
+}
+
+fn body_error(error: BodyError, bytes_max: usize) -> Answer {
+    match error {
+        BodyError::TooLarge => {
+            let message = format!("the body is larger than {bytes_max} bytes");
+            answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
+        }
+        BodyError::TooSlow => {
+            answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+        }
+        BodyError::NoMemory => answer::unavailable("too many large bodies at the same time"),
+        BodyError::Broken => answer::error(
+            StatusCode::BAD_REQUEST,
+            "the body ends before its length, or is not framed",
+        ),
+    }
+}
