@@ -91,9 +91,12 @@ impl Dedup {
             match self.begin(key, Instant::now()) {
                 Begun::New(guard) => return Entered::New(guard),
                 Begun::Duplicate => break,
-                // Where the other one was not acknowledged, or nobody knows, this one is tried.
-                Begun::InFlight(outcome) if outcome.await == Ok(true) => break,
-                Begun::InFlight(_) => {}
+                Begun::InFlight(outcome) => {
+                    // Where the other one was not acknowledged, or nobody knows, this one is tried.
+                    if outcome.await == Ok(true) {
+                        break;
+                    }
+                }
             }
         }
         self.0.duplicates.fetch_add(1, Relaxed);

@@ -55,7 +55,8 @@ impl HeaderRules {
         let is_secret = |rule: &Rule| !NO_SECRETS.contains(&rule.name);
         if !rules.0.is_empty() && !rules.0.iter().any(is_secret) {
             let names: Vec<_> = rules.0.iter().map(|rule| rule.name.as_str()).collect();
-            let fault = format!("everybody sends {}; one header must be a secret", names.join(", "));
+            let fault =
+                format!("everybody sends {}; one header must be a secret", names.join(", "));
             return Err(AuthError::new("header", fault));
         }
         Ok(rules)

@@ -41,9 +41,7 @@ struct Claims {
 
 impl LiveKit {
     /// API keys with their secrets. At least one.
-    pub(super) fn new(
-        keys: impl IntoIterator<Item = (Secret, Secret)>,
-    ) -> Result<Self, AuthError> {
+    pub(super) fn new(keys: impl IntoIterator<Item = (Secret, Secret)>) -> Result<Self, AuthError> {
         hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
         // Times are checked here, at a time that tests can give. There is no audience: the token is

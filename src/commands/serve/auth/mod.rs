@@ -16,6 +16,7 @@ mod secret;
 mod tests;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -127,17 +128,30 @@ impl BodyCheck {
 impl Auth {
     /// Reads the secrets. Called again, it reads them anew.
     pub(super) fn load(sources: &Sources<'_>) -> Result<Self, AuthError> {
+        Self::load_with(sources, |name| env::var_os(name))
+    }
+
+    fn load_with(
+        sources: &Sources<'_>,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, AuthError> {
+        let variable =
+            |name| environment(name).map(|value| Secret::of_variable(name, &value)).transpose();
         let headers = HeaderRules::load(sources.headers, sources.header_file)?;
         let livekit = match sources.livekit_key_file {
             Some(path) => Some(LiveKit::from_file(path)?),
-            None => match (from_environment(LIVEKIT_API_KEY)?, from_environment(LIVEKIT_API_SECRET)?) {
+            None => match (variable(LIVEKIT_API_KEY)?, variable(LIVEKIT_API_SECRET)?) {
                 (Some(key), Some(secret)) => Some(LiveKit::new([(key, secret)])?),
-                _ => None,
+                (Some(_), None) => {
+                    let fault = format!("it is missing, and ${LIVEKIT_API_KEY} is set");
+                    return Err(AuthError::new(format!("${LIVEKIT_API_SECRET}"), fault));
+                }
+                (None, _) => None,
             },
         };
         let meet = match sources.meet_key_file {
             Some(path) => Some(Meet::from_file(path)?),
-            None => from_environment(MEET_API_KEY)?.map(|key| Meet::new([key])).transpose()?,
+            None => variable(MEET_API_KEY)?.map(|key| Meet::new([key])).transpose()?,
         };
         Ok(Self { headers, livekit, meet: meet.map(Arc::new) })
     }
@@ -232,8 +246,4 @@ fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Denie
         (Some(value), None) => Ok(value.as_bytes()),
         (Some(_), Some(_)) => Err(Denied::Wrong("a header of the credentials is there twice")),
     }
-}
-
-fn from_environment(name: &'static str) -> Result<Option<Secret>, AuthError> {
-    env::var_os(name).map(|value| Secret::of_variable(name, &value)).transpose()
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
-use super::{Auth, Denied, Sources};
+use super::{Auth, AuthError, Denied, Sources};
 
 /// An event of LiveKit.
 const BODY: &[u8] = br#"{"event":"room_started","room":{"sid":"RM_hycBMAjmt6Ub","name":"Demo Room","emptyTimeout":300,"creationTime":"1692627281"},"id":"EV_eugWmGhovZmm","createdAt":"1692985556"}"#;
@@ -39,6 +39,11 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     map
 }
 
+/// With nothing in the environment.
+fn load(sources: &Sources<'_>) -> Result<Auth, AuthError> {
+    Auth::load_with(sources, |_| None)
+}
+
 fn ask(auth: &Auth, pairs: &[(&str, &str)], body: &[u8], at: u64) -> Result<(), Denied> {
     let now = Duration::from_secs(at);
     auth.check_headers_at(&headers(pairs), now).and_then(|check| check.check(body))
@@ -50,11 +55,13 @@ fn refused(auth: &Auth, pairs: &[(&str, &str)], body: &[u8], at: u64) -> u16 {
 
 fn with_headers(list: &[&str]) -> Result<Auth, String> {
     let headers: Vec<_> = list.iter().map(|text| (*text).to_owned()).collect();
-    Auth::load(&Sources { headers: &headers, ..Sources::default() })
-        .map_err(|error| error.to_string())
+    load(&Sources { headers: &headers, ..Sources::default() }).map_err(|error| error.to_string())
 }
 
-fn with_file(text: &str, sources: impl FnOnce(&std::path::Path) -> Result<Auth, String>) -> Result<Auth, String> {
+fn with_file(
+    text: &str,
+    sources: impl FnOnce(&std::path::Path) -> Result<Auth, String>,
+) -> Result<Auth, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
     sources(file.path()).map_err(|error| error.replace(&file.path().display().to_string(), "FILE"))
@@ -63,14 +70,14 @@ fn with_file(text: &str, sources: impl FnOnce(&std::path::Path) -> Result<Auth, 
 fn with_livekit_keys(text: &str) -> Result<Auth, String> {
     with_file(text, |path| {
         let sources = Sources { livekit_key_file: Some(path), ..Sources::default() };
-        Auth::load(&sources).map_err(|error| error.to_string())
+        load(&sources).map_err(|error| error.to_string())
     })
 }
 
 fn with_meet_keys(text: &str) -> Result<Auth, String> {
     with_file(text, |path| {
         let sources = Sources { meet_key_file: Some(path), ..Sources::default() };
-        Auth::load(&sources).map_err(|error| error.to_string())
+        load(&sources).map_err(|error| error.to_string())
     })
 }
 
@@ -101,7 +108,13 @@ fn a_header_must_have_exactly_the_value_that_is_configured() {
     let auth = with_headers(&["Authorization: Basic T1BFTlZJRFVBUFA6TVlfU0VDUkVU"]).unwrap();
     let given = |value| ask(&auth, &[("authorization", value)], b"", 0);
     assert_eq!(given("Basic T1BFTlZJRFVBUFA6TVlfU0VDUkVU"), Ok(()));
-    for value in ["", "Basic", "Basic T1BFTlZJRFVBUFA6TVlfU0VDUkV", "Basic T1BFTlZJRFVBUFA6TVlfU0VDUkVUx", "T1BFTlZJRFVBUFA6TVlfU0VDUkVU"] {
+    for value in [
+        "",
+        "Basic",
+        "Basic T1BFTlZJRFVBUFA6TVlfU0VDUkV",
+        "Basic T1BFTlZJRFVBUFA6TVlfU0VDUkVUx",
+        "T1BFTlZJRFVBUFA6TVlfU0VDUkVU",
+    ] {
         assert_eq!(given(value), Err(Denied::Wrong("the credentials are wrong")), "{value}");
     }
 }
@@ -129,10 +142,11 @@ fn all_names_are_needed_and_one_value_of_each() {
 
 #[test]
 fn headers_come_from_a_file_too_with_line_ends_and_comments() {
-    let text = "# of the old server\r\nAuthorization: Basic old=\r\n\r\nAuthorization: Basic new=\r\n";
+    let text =
+        "# of the old server\r\nAuthorization: Basic old=\r\n\r\nAuthorization: Basic new=\r\n";
     let auth = with_file(text, |path| {
         let sources = Sources { header_file: Some(path), ..Sources::default() };
-        Auth::load(&sources).map_err(|error| error.to_string())
+        load(&sources).map_err(|error| error.to_string())
     })
     .unwrap();
     for value in ["Basic old=", "Basic new="] {
@@ -163,7 +177,7 @@ fn secrets_that_are_empty_or_none_are_refused_by_name() {
     );
     assert_eq!(with_meet_keys("").unwrap_err(), "FILE: the secret is empty");
     let missing = Sources { meet_key_file: Some("/no/such/file".as_ref()), ..Sources::default() };
-    let message = Auth::load(&missing).unwrap_err().to_string();
+    let message = load(&missing).unwrap_err().to_string();
     assert!(message.starts_with("/no/such/file: cannot be read: "), "{message}");
 }
 
@@ -180,7 +194,11 @@ fn nothing_prints_a_secret() {
 fn a_token_of_livekit_passes_with_the_body_that_it_was_signed_for() {
     let auth = livekit();
     for value in [TOKEN.to_owned(), format!("Bearer {TOKEN}"), format!("bearer {TOKEN}")] {
-        assert_eq!(ask(&auth, &[("authorization", &value)], BODY, SIGNED_AT + 1), Ok(()), "{value}");
+        assert_eq!(
+            ask(&auth, &[("authorization", &value)], BODY, SIGNED_AT + 1),
+            Ok(()),
+            "{value}"
+        );
     }
     let mut body = BODY.to_vec();
     body[20] ^= 1;
@@ -211,13 +229,25 @@ fn tokens_of_other_keys_and_algorithms_and_torn_ones_are_refused() {
     let auth = livekit();
     let wrong = |value: &str| refused(&auth, &[("authorization", value)], BODY, SIGNED_AT);
     assert_eq!(wrong(TOKEN_NONE), WRONG);
-    for value in ["", "Bearer ", "Bearer", ".", "..", "...", "a.b.c", "Basic abc=", &TOKEN[1..], &TOKEN[..TOKEN.len() - 1]] {
+    for value in [
+        "",
+        "Bearer ",
+        "Bearer",
+        ".",
+        "..",
+        "...",
+        "a.b.c",
+        "Basic abc=",
+        &TOKEN[1..],
+        &TOKEN[..TOKEN.len() - 1],
+    ] {
         assert_eq!(wrong(value), WRONG, "{value}");
     }
     let claims = json!({"iss": "APIabcdefgh", "exp": SIGNED_AT, "sha256": "x"});
     let header = Header::new(Algorithm::HS256);
     let signed = |claims, secret: &str| {
-        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap()
+        jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(secret.as_bytes()))
+            .unwrap()
     };
     assert_eq!(wrong(&signed(claims.clone(), "another")), WRONG);
     assert_eq!(wrong(&signed(claims, SECRET)), FORBIDDEN, "it is no base64 of a SHA-256");
@@ -293,7 +323,7 @@ fn one_method_of_several_is_enough() {
         meet_key_file: Some(file.path()),
         ..Sources::default()
     };
-    let auth = Auth::load(&sources).unwrap();
+    let auth = load(&sources).unwrap();
     assert_eq!(auth.methods(), ["header", "livekit", "meet"]);
     let meet = [("x-signature", MEET_SIGNATURE), ("x-timestamp", "1692985556000")];
     assert_eq!(ask(&auth, &[("authorization", "Basic abc=")], b"", SIGNED_AT), Ok(()));
@@ -302,5 +332,25 @@ fn one_method_of_several_is_enough() {
     assert_eq!(refused(&auth, &[("authorization", "Basic x")], b"", SIGNED_AT), WRONG);
     let challenges: Vec<_> =
         auth.challenges().iter().map(|value| value.to_str().unwrap().to_owned()).collect();
-    assert_eq!(challenges, [r#"Basic realm="cdrlog", charset="UTF-8""#, r#"Bearer realm="cdrlog""#]);
+    assert_eq!(
+        challenges,
+        [r#"Basic realm="cdrlog", charset="UTF-8""#, r#"Bearer realm="cdrlog""#]
+    );
+}
+
+#[test]
+fn secrets_of_the_environment_are_taken_where_no_file_is_given() {
+    let load = |pairs: &[(&str, &str)]| {
+        let find = |name: &str| pairs.iter().find(|(key, _)| *key == name);
+        Auth::load_with(&Sources::default(), |name| find(name).map(|(_, value)| value.into()))
+    };
+    let livekit = load(&[("LIVEKIT_API_KEY", "APIabcdefgh"), ("LIVEKIT_API_SECRET", SECRET)]);
+    assert_eq!(ask(&livekit.unwrap(), &[("authorization", TOKEN)], BODY, SIGNED_AT), Ok(()));
+    let meet = load(&[("OV_MEET_API_KEY", "meet-api-key\n")]).unwrap();
+    let pairs = [("x-signature", MEET_SIGNATURE), ("x-timestamp", "1692985556000")];
+    assert_eq!(ask(&meet, &pairs, MEET_BODY.as_bytes(), SIGNED_AT), Ok(()));
+    let empty = load(&[("LIVEKIT_API_KEY", "a"), ("LIVEKIT_API_SECRET", "\n")]).unwrap_err();
+    assert_eq!(empty.to_string(), "$LIVEKIT_API_SECRET: the secret is empty");
+    let half = load(&[("LIVEKIT_API_KEY", "a")]).unwrap_err();
+    assert_eq!(half.to_string(), "$LIVEKIT_API_SECRET: it is missing, and $LIVEKIT_API_KEY is set");
 }

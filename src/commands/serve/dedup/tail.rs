@@ -28,9 +28,9 @@ impl Dedup {
         let files = files_since(directory, self.0.window + ACK_DELAY)?;
         let mut lines = 0;
         for path in files {
-            lines += self
-                .remember_file(&path)
-                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+            lines += self.remember_file(&path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
         }
         Ok(lines)
     }

@@ -184,7 +184,9 @@ fn an_id_that_is_not_one_of_livekit_identifies_nothing() {
     // Of OpenVidu 2: the id of a recording, which an application may choose, stays the same while
     // its status changes.
     let recording = |id: &str, status: &str| {
-        format!(r#"{{"id":"{id}","createdAt":1600000000000,"status":"{status}","event":"recordingStatusChanged"}}"#)
+        format!(
+            r#"{{"id":"{id}","createdAt":1600000000000,"status":"{status}","event":"recordingStatusChanged"}}"#
+        )
     };
     for id in ["EV_eugWmGhovZmm", "EV_meeting", "ses_x"] {
         assert_ne!(key_of(&recording(id, "started")), key_of(&recording(id, "stopped")));
@@ -242,7 +244,8 @@ fn compressed_files_are_looked_at_and_old_or_foreign_ones_are_not() {
     old.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
     let dedup = dedup();
     assert_eq!(dedup.remember_cdr(directory.path()).unwrap(), 3);
-    let known = |name: &str| is_duplicate(&dedup, Key::of_line(line(name).as_bytes()), Instant::now());
+    let known =
+        |name: &str| is_duplicate(&dedup, Key::of_line(line(name).as_bytes()), Instant::now());
     assert_eq!(["zst", "gz", "plain"].map(known), [true; 3]);
     assert_eq!(["foreign", "old"].map(known), [false; 2]);
 }
