@@ -94,7 +94,8 @@ fn send(peer: &Peer, level: AckLevel, event: Bytes) -> Result<Option<Ack>, TrySe
         AckLevel::Written => Durability::Written,
         AckLevel::Synced => Durability::Synced,
     };
-    producer.try_send_acked(event, durability).map(Some)
+    // The rewriter is woken when this thread has nothing else to do: see `runtime` in `mod.rs`.
+    producer.try_send_acked_later(event, durability).map(Some)
 }
 
 async fn settle(

@@ -23,10 +23,10 @@ mod tls;
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use cdrlog::{Appender, Trouble};
+use cdrlog::{Appender, Producer, Trouble};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
@@ -34,6 +34,7 @@ use tokio::runtime::{self, Runtime};
 use self::options::Options;
 use self::peer::Shared;
 use self::settings::Settings;
+use self::signals::Signals;
 use super::Outcome;
 
 /// How long tasks get to let go of what they hold, after their connections have ended.
@@ -65,28 +66,47 @@ impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let settings = Settings::new(&self.options)?;
         log::begin(settings.log, settings.log_form);
-        let runtime = runtime(settings.workers)?;
+        let bell = Bell::default();
+        let runtime = runtime(settings.workers, bell.clone())?;
         // Before the directory is opened: an address in use must not begin a file.
         let listener = runtime
             .block_on(TcpListener::bind(settings.listen))
             .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let appender = open(&settings)?;
+        let _ = bell.set(Mutex::new(appender.producer()));
         let shared = Arc::new(Shared::new(appender, settings));
+        // Before anybody hears that the server is there, and may want it to end.
+        let signals = {
+            let _context = runtime.enter();
+            Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?
+        };
         tracing::info!(
             listen = %listener.local_addr()?,
             cdr = %shared.appender.cdr_path().display(),
             "serving"
         );
-        let served = runtime.block_on(runtime.spawn(server::run(listener, shared.clone())));
+        let served =
+            runtime.block_on(runtime.spawn(server::run(listener, signals, shared.clone())));
         runtime.shutdown_timeout(TASKS_END);
-        served??;
+        served?;
         close(shared)
     }
 }
 
-fn runtime(workers: usize) -> Result<Runtime, Box<dyn Error>> {
+/// Who wakes the rewriter thread, as soon as there is one.
+type Bell = Arc<OnceLock<Mutex<Producer>>>;
+
+/// A thread that has served every connection that had something to say wakes the rewriter, once for
+/// all events of that round, before it waits itself. Woken by each event, the rewriter took the
+/// processor from the very thread that had more for it.
+fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
     let mut builder = runtime::Builder::new_multi_thread();
     builder.worker_threads(workers).thread_name("cdrlog-serve").enable_all();
+    builder.on_thread_park(move || {
+        if let Some(producer) = bell.get() {
+            producer.lock().unwrap_or_else(PoisonError::into_inner).wake();
+        }
+    });
     Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
 }
 

@@ -35,8 +35,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves until a signal says to end and what was in flight is finished.
-pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
-    let mut signals = Signals::new()?;
+pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
     let http = Arc::new(http(&shared.settings.limits));
     let sweeper = tokio::spawn(sweep(shared.clone()));
@@ -57,7 +56,6 @@ pub(super) async fn run(listener: TcpListener, shared: Arc<Shared>) -> io::Resul
     notify::stopping();
     finish(&shared, &places).await;
     sweeper.abort();
-    Ok(())
 }
 
 /// Waits for the requests in flight, for as long as they may take.
