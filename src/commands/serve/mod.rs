@@ -1,8 +1,11 @@
 //! `cdrlog serve`: the endpoint that media servers post their events to.
 
 mod answer;
+mod auth;
 mod body;
+mod config;
 mod connections;
+mod dedup;
 mod downloads;
 mod health;
 mod intake;
@@ -16,6 +19,7 @@ mod routes;
 mod server;
 mod settings;
 mod signals;
+mod tls;
 
 use std::error::Error;
 use std::path::PathBuf;
