@@ -34,6 +34,11 @@ impl Budget {
     pub(super) const fn new(bytes_max: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), bytes_max }
     }
+
+    /// Bytes of bodies that are here in parts now.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// A share of the budget, given back when it is dropped.
