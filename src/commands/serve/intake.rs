@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::answer::{self, Answer};
 use super::body::{self, BodyError};
+use super::dedup::{Entered, Guard};
 use super::options::AckLevel;
 use super::peer::Peer;
 
@@ -40,6 +41,14 @@ impl From<AckError> for Failure {
 pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer {
     let settings = peer.settings();
     let timeout = settings.limits.body_timeout;
+    let gate = &peer.shared().gate;
+    let check = match gate.check_headers(request.headers()) {
+        Ok(check) => check,
+        Err(denied) => {
+            body::discard(&mut request, timeout).await;
+            return gate.refuse(denied);
+        }
+    };
     let incoming = request.body_mut();
     let event = body::read(incoming, settings.event_bytes_max, timeout, peer.budget()).await;
     let event = match event {
@@ -51,6 +60,11 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
             return body_error(error, settings.event_bytes_max);
         }
     };
+    if let Some(check) = check
+        && let Err(denied) = check.check(&event)
+    {
+        return gate.refuse(denied);
+    }
     peer.metrics().count_body(event.len());
     match submit(peer, event).await {
         Ok(()) => answer::empty(StatusCode::OK),
@@ -59,36 +73,69 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
 }
 
 /// Hands the event over and waits until it is as safe as the level says. Both take as long as
-/// patience lasts, together.
+/// patience lasts, together. One that was acknowledged before is not written again.
 async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
-    let level = peer.settings().ack;
     let begin = Instant::now();
     let end = tokio::time::Instant::from_std(begin + peer.settings().patience);
-    let mut refused = match send(peer, level, event) {
-        Ok(ack) => return settle(peer, level, ack, begin, end).await,
-        Err(refused) => refused,
+    let mut guard = None;
+    if let Some((dedup, key)) = peer.shared().remembered(&event) {
+        match tokio::time::timeout_at(end, dedup.enter(key)).await {
+            Ok(Entered::New(new)) => guard = Some(new),
+            Ok(Entered::Duplicate) => return Ok(()),
+            Err(_) => return Err(Failure::Busy),
+        }
+    }
+    let ack = match send(peer, event) {
+        Ok(ack) => ack,
+        Err(refused) => send_later(peer, refused, end).await?,
     };
+    // No await between: an event that is in the queue stays remembered, whatever becomes of the
+    // request.
+    match (ack, guard) {
+        (Some(ack), Some(guard)) => wait(end, guard.settle(ack)).await?,
+        (Some(ack), None) => wait(end, ack).await?,
+        (None, guard) => guard.map_or((), Guard::commit),
+    }
+    peer.metrics().observe_ack(peer.settings().ack, begin.elapsed());
+    Ok(())
+}
+
+async fn wait<T>(
+    end: tokio::time::Instant,
+    ack: impl Future<Output = Result<T, AckError>>,
+) -> Result<(), Failure> {
+    tokio::time::timeout_at(end, ack).await.map_err(|_| Failure::Busy)??;
+    Ok(())
+}
+
+/// Tries again and again while the queue is full.
+async fn send_later(
+    peer: &Peer,
+    mut refused: TrySendError,
+    end: tokio::time::Instant,
+) -> Result<Option<Ack>, Failure> {
     let mut pause = PAUSE_MIN;
     loop {
         let TrySendError::Full(event) = refused else {
             return Err(Failure::Failed(FlushError::Closed));
         };
-        if tokio::time::Instant::now() >= end {
+        let now = tokio::time::Instant::now();
+        if now >= end {
             return Err(Failure::Busy);
         }
-        tokio::time::sleep_until(end.min(tokio::time::Instant::now() + pause)).await;
+        tokio::time::sleep_until(end.min(now + pause)).await;
         pause = (pause * 2).min(PAUSE_MAX);
-        refused = match send(peer, level, event) {
-            Ok(ack) => return settle(peer, level, ack, begin, end).await,
+        refused = match send(peer, event) {
+            Ok(ack) => return Ok(ack),
             Err(refused) => refused,
         };
     }
 }
 
 /// `None`: nothing to wait for.
-fn send(peer: &Peer, level: AckLevel, event: Bytes) -> Result<Option<Ack>, TrySendError> {
+fn send(peer: &Peer, event: Bytes) -> Result<Option<Ack>, TrySendError> {
     let producer = peer.producer();
-    let durability = match level {
+    let durability = match peer.settings().ack {
         AckLevel::Accepted => return producer.try_send(event).map(|()| None),
         AckLevel::Journaled => Durability::Journaled,
         AckLevel::Written => Durability::Written,
@@ -96,20 +143,6 @@ fn send(peer: &Peer, level: AckLevel, event: Bytes) -> Result<Option<Ack>, TrySe
     };
     // The rewriter is woken when this thread has nothing else to do: see `runtime` in `mod.rs`.
     producer.try_send_acked_later(event, durability).map(Some)
-}
-
-async fn settle(
-    peer: &Peer,
-    level: AckLevel,
-    ack: Option<Ack>,
-    begin: Instant,
-    end: tokio::time::Instant,
-) -> Result<(), Failure> {
-    if let Some(ack) = ack {
-        tokio::time::timeout_at(end, ack).await.map_err(|_| Failure::Busy)??;
-    }
-    peer.metrics().observe_ack(level, begin.elapsed());
-    Ok(())
 }
 
 fn refuse(peer: &Peer, failure: &Failure) -> Answer {

@@ -39,7 +39,6 @@ pub(super) struct Metrics {
     frequent: [Counter; STATUSES.len()],
     acks: [Histogram; 4],
     body_bytes: Counter,
-    pub(super) repeated: Counter,
 }
 
 /// What is read only when somebody asks.
@@ -47,6 +46,7 @@ pub(super) struct Metrics {
 pub(super) struct Sample {
     pub(super) stats: Stats,
     pub(super) connections: u64,
+    pub(super) repeated: u64,
     pub(super) is_healthy: bool,
 }
 
@@ -67,13 +67,8 @@ impl Metrics {
             "Seconds from the body of an event to its acknowledgement, by level",
             acks.clone(),
         );
-        let (body_bytes, repeated) = (Counter::default(), Counter::default());
+        let body_bytes = Counter::default();
         registry.register("http_body_bytes", "Bytes of bodies of events", body_bytes.clone());
-        registry.register(
-            "events_repeated",
-            "Events that were written before and answered with 200 again",
-            repeated.clone(),
-        );
         let levels = ["accepted", "journaled", "written", "synced"];
         Self {
             registry,
@@ -82,7 +77,6 @@ impl Metrics {
             requests,
             acks: levels.map(|level| acks.get_or_create_owned(&[("level", level.to_owned())])),
             body_bytes,
-            repeated,
         }
     }
 
@@ -127,9 +121,11 @@ struct Samples(Arc<Mutex<Sample>>);
 
 impl Collector for Samples {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Sample { stats, connections, is_healthy } =
+        let Sample { stats, connections, repeated, is_healthy } =
             *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (name, help, value) in counters(&stats) {
+        let again = "Events that came again within the window, answered with 200 and not written";
+        let repeated = ("events_repeated", again, repeated);
+        for (name, help, value) in counters(&stats).into_iter().chain([repeated]) {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }

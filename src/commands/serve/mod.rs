@@ -7,6 +7,7 @@ mod config;
 mod connections;
 mod dedup;
 mod downloads;
+mod gate;
 mod health;
 mod intake;
 mod log;
@@ -31,10 +32,14 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
+use self::config::{Config, ConfigError};
+use self::dedup::Dedup;
+use self::gate::Gate;
 use self::options::Options;
 use self::peer::Shared;
 use self::settings::Settings;
 use self::signals::Signals;
+use self::tls::Tls;
 use super::Outcome;
 
 /// How long tasks get to let go of what they hold, after their connections have ended.
@@ -64,8 +69,14 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let settings = Settings::new(&self.options)?;
+        let (options, exposed) = self.options()?;
+        let settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
+        if let Some(path) = exposed {
+            tracing::warn!(path = %path.display(), "others may read this file, and a secret is in it");
+        }
+        let gate = Gate::new(&options, settings.listen)?;
+        let tls = tls(&options)?;
         let bell = Bell::default();
         let runtime = runtime(settings.workers, bell.clone())?;
         // Before the directory is opened: an address in use must not begin a file.
@@ -73,8 +84,9 @@ impl Serve {
             .block_on(TcpListener::bind(settings.listen))
             .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let appender = open(&settings)?;
+        let dedup = remember(&settings);
         let _ = bell.set(Mutex::new(appender.producer()));
-        let shared = Arc::new(Shared::new(appender, settings));
+        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
         // Before anybody hears that the server is there, and may want it to end.
         let signals = {
             let _context = runtime.enter();
@@ -83,6 +95,8 @@ impl Serve {
         tracing::info!(
             listen = %listener.local_addr()?,
             cdr = %shared.appender.cdr_path().display(),
+            auth = shared.gate.methods(),
+            tls = shared.tls.is_some(),
             "serving"
         );
         let served =
@@ -91,6 +105,31 @@ impl Serve {
         served?;
         close(shared)
     }
+
+    /// The options of the command line and the environment, and those of the file behind them. With
+    /// the path of the file where it should not be readable for others.
+    fn options(self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+        let Some(path) = self.config else { return Ok((self.options, None)) };
+        let config = Config::read(&path)?;
+        Ok((self.options.or(config.options), config.is_exposed.then_some(path)))
+    }
+}
+
+fn tls(options: &Options) -> Result<Option<Tls>, Box<dyn Error>> {
+    match (&options.tls_cert, &options.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls::open(certificate, key)?)),
+        (None, None) => Ok(None),
+        _ => Err("--tls-cert and --tls-key go together".into()),
+    }
+}
+
+/// What was acknowledged before a restart is not written again.
+fn remember(settings: &Settings) -> Option<Dedup> {
+    let dedup = Dedup::new(settings.dedup_window)?;
+    if let Err(error) = dedup.remember_cdr(&settings.directory) {
+        tracing::warn!(%error, "an event from before the start may be written again");
+    }
+    Some(dedup)
 }
 
 /// Who wakes the rewriter thread, as soon as there is one.

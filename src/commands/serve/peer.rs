@@ -2,19 +2,26 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cdrlog::{Appender, Producer};
+use cdrlog::{Appender, Producer, Rewriter};
 
 use super::body::Budget;
 use super::connections::{Connections, Watch};
+use super::dedup::{Dedup, Key};
+use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
 use super::settings::Settings;
+use super::tls::Tls;
 
 /// Shared by all connections.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) appender: Appender,
     pub(super) settings: Settings,
+    pub(super) gate: Gate,
+    pub(super) tls: Option<Tls>,
+    /// The events that are not written again, and what finds out which one a body is.
+    dedup: Option<(Dedup, Rewriter)>,
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) budget: Budget,
@@ -22,7 +29,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(appender: Appender, settings: Settings) -> Self {
+    pub(super) fn new(
+        appender: Appender,
+        settings: Settings,
+        gate: Gate,
+        tls: Option<Tls>,
+        dedup: Option<Dedup>,
+    ) -> Self {
+        let rewriter = Rewriter::with_event_bytes_max(settings.event_bytes_max);
         let connections = Connections::new(settings.limits);
         Self {
             appender,
@@ -30,8 +44,23 @@ impl Shared {
             health: Health::default(),
             budget: Budget::new(settings.limits.bodies_bytes_max),
             connections,
+            dedup: dedup.map(|dedup| (dedup, rewriter)),
             settings,
+            gate,
+            tls,
         }
+    }
+
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the body
+    /// is no event: that one is rejected each time.
+    pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
+        let (dedup, rewriter) = self.dedup.as_ref()?;
+        Some((dedup, Key::of_body(rewriter, event)?))
+    }
+
+    /// Events that came again within the window.
+    pub(super) fn repeated(&self) -> u64 {
+        self.dedup.as_ref().map_or(0, |(dedup, _)| dedup.duplicates())
     }
 
     /// Why events cannot be written now, if they cannot.

@@ -39,6 +39,13 @@ async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let name = path.strip_prefix(LIST).map(|rest| rest.strip_prefix('/').unwrap_or(rest));
     let is_known = matches!(path, "/healthz" | "/metrics") || path == LIST || is_below_list(path);
+    let is_list = path == LIST || is_below_list(path);
+    if is_list
+        && is_read
+        && let Err(denied) = shared.gate.check(request.headers())
+    {
+        return shared.gate.refuse(denied);
+    }
     match (path, name) {
         _ if !is_read && is_known => answer::not_allowed("GET, HEAD"),
         ("/healthz", _) => health(shared),
@@ -70,6 +77,7 @@ fn render_metrics(shared: &Shared) -> Answer {
     let sample = Sample {
         stats: shared.appender.stats(),
         connections: shared.connections.count() as u64,
+        repeated: shared.repeated(),
         is_healthy: shared.trouble().is_none(),
     };
     match shared.metrics.render(sample) {

@@ -14,12 +14,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connections::{Order, Place, SWEEP_INTERVAL, Watched};
+use super::connections::{Order, Place, SWEEP_INTERVAL, Watch, Watched};
 use super::notify;
 use super::peer::{Peer, Shared};
 use super::routes::respond;
 use super::settings::Limits;
 use super::signals::{Request, Signals};
+use super::tls::Tls;
 
 /// The pause after an accept that failed, because there are no descriptors left for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -44,7 +45,7 @@ pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc
         tokio::select! {
             request = signals.next() => match request {
                 Request::End => break,
-                Request::Reload => reload(&shared).await,
+                Request::Reload => drop(tokio::spawn(reload(shared.clone()))),
             },
             (stream, permit) = accept(&listener, &places) => {
                 tokio::spawn(serve(stream, permit, shared.clone(), http.clone()));
@@ -124,7 +125,25 @@ async fn serve(
         return;
     }
     let place = shared.connections.add();
-    serve_stream(stream, &place, shared, &http).await;
+    let Some(acceptor) = shared.tls.as_ref().map(Tls::acceptor) else {
+        serve_stream(stream, &place, shared, &http).await;
+        return;
+    };
+    match obey(place.watch(), acceptor.accept(stream)).await {
+        Some(Ok(stream)) => serve_stream(stream, &place, shared, &http).await,
+        Some(Err(error)) => tracing::debug!(%error, "no TLS"),
+        None => {}
+    }
+}
+
+/// Runs the handshake of TLS, unless the connection is told to end meanwhile.
+async fn obey<T>(watch: &Watch, handshake: impl Future<Output = T>) -> Option<T> {
+    let mut handshake = pin!(handshake);
+    poll_fn(|context| match watch.order(context) {
+        Order::Serve => handshake.as_mut().poll(context).map(Some),
+        Order::Finish | Order::End => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn serve_stream<S>(
@@ -181,18 +200,31 @@ async fn sweep(shared: Arc<Shared>) {
     }
 }
 
-/// Begins new files.
-async fn reload(shared: &Arc<Shared>) {
+/// Begins new files, and reads certificates and credentials anew. What fails is told, and the rest
+/// done.
+async fn reload(shared: Arc<Shared>) {
     notify::reloading();
-    let appender = shared.clone();
-    let rotated = tokio::task::spawn_blocking(move || appender.appender.rotate()).await;
-    match rotated {
-        Ok(Ok(())) => {
-            let path = shared.appender.cdr_path();
-            tracing::info!(cdr = %path.display(), "new files are begun");
-        }
-        Ok(Err(error)) => tracing::warn!(%error, "no new files could be begun"),
-        Err(error) => tracing::error!(%error, "no new files could be begun"),
+    let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
+    if let Err(error) = reloaded {
+        tracing::error!(%error, "could not reload");
     }
     notify::ready();
+}
+
+fn reload_blocking(shared: &Shared) {
+    if let Err(error) = shared.gate.reload() {
+        tracing::error!(%error, "the credentials stay as they were");
+    }
+    if let Some(tls) = &shared.tls
+        && let Err(error) = tls.reload()
+    {
+        tracing::error!(%error, "the certificate stays as it was");
+    }
+    match shared.appender.rotate() {
+        Ok(()) => {
+            let path = shared.appender.cdr_path();
+            tracing::info!(cdr = %path.display(), auth = shared.gate.methods(), "reloaded");
+        }
+        Err(error) => tracing::warn!(%error, "no new files could be begun"),
+    }
 }
