@@ -13,6 +13,8 @@ use crate::client::Client;
 pub struct Daemon {
     child: Child,
     pub address: SocketAddr,
+    /// What it said before it took connections.
+    pub said: Vec<String>,
     log: Receiver<String>,
 }
 
@@ -55,7 +57,7 @@ impl Daemon {
             }
             said.push(line);
         };
-        Self { child, address, log }
+        Self { child, address, said, log }
     }
 
     pub fn connect(&self) -> Client {

@@ -145,3 +145,21 @@ fn hundreds_of_connections_at_once_are_served() {
     daemon.terminate();
     assert_eq!(crate::common::cdr(directory.path()).lines().count(), 800);
 }
+
+#[test]
+fn a_peer_of_http2_that_takes_no_answer_loses_its_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &TIMEOUTS);
+    let mut client = daemon.connect();
+    // SETTINGS: a window of no byte for answers. HEADERS: GET /nowhere, whose 404 has a body.
+    let head = b"\x82\x86\x04\x08/nowhere\x01\x09localhost";
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend_from_slice(b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0");
+    bytes.extend_from_slice(&[0, 0, head.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend_from_slice(head);
+    client.send(&bytes).unwrap();
+    // It ends before the time-out of the client.
+    let answered = client.read_to_end().unwrap();
+    assert!(answered.windows(9).any(|frame| frame[3..] == [1, 4, 0, 0, 0, 1]), "no answer began");
+    daemon.terminate();
+}

@@ -13,10 +13,15 @@ mod client;
 mod daemon;
 
 mod acknowledged;
+mod configured;
+mod credentials;
 mod downloads;
 mod ending;
 mod full_disk;
+mod guide;
 mod kills;
 mod limits;
 mod observed;
+mod repeated;
+mod secured;
 mod statuses;

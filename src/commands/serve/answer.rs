@@ -52,7 +52,8 @@ impl Content {
         Self { kind: Kind::File(part), in_flight: None }
     }
 
-    pub(super) fn keep(&mut self, in_flight: InFlight) {
+    pub(super) fn keep(&mut self, mut in_flight: InFlight) {
+        in_flight.note_answer();
         self.in_flight = Some(in_flight);
     }
 }
@@ -96,6 +97,7 @@ impl Body for Content {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.in_flight.iter().for_each(InFlight::note_progress);
         match &mut self.kind {
             Kind::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Kind::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),

@@ -61,6 +61,11 @@ pub(super) struct Watch {
     since: AtomicU64,
     /// Since when the peer does not read what it is sent; `NEVER` where it does.
     blocked_since: AtomicU64,
+    /// Answers of HTTP/2 that are not sent whole. The peer says how much of each it takes, so that
+    /// the stream does not block where it takes nothing.
+    answers: AtomicU32,
+    /// When one of them began or got on.
+    answered_at: AtomicU64,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -89,6 +94,8 @@ impl Connections {
             is_multiplexed: AtomicBool::new(false),
             since: AtomicU64::new(self.now()),
             blocked_since: AtomicU64::new(NEVER),
+            answers: AtomicU32::new(0),
+            answered_at: AtomicU64::new(0),
         });
         self.all().insert(number, watch.clone());
         Place(watch)
@@ -139,6 +146,11 @@ impl Watch {
             now.saturating_sub(since) >= u64::try_from(limit.as_millis()).unwrap_or(NEVER)
         };
         if passed(self.blocked_since.load(Ordering::Relaxed), limits.body_timeout) {
+            return Order::End;
+        }
+        if self.answers.load(Ordering::Relaxed) > 0
+            && passed(self.answered_at.load(Ordering::Relaxed), limits.body_timeout)
+        {
             return Order::End;
         }
         if self.requests.load(Ordering::Relaxed) > 0 {
@@ -211,7 +223,7 @@ impl Watch {
         if is_multiplexed {
             self.is_multiplexed.store(true, Ordering::Relaxed);
         }
-        InFlight(self.clone())
+        InFlight { watch: self.clone(), is_answered: false }
     }
 
     fn note_read(&self) {
@@ -251,12 +263,34 @@ impl Drop for Place {
 
 /// A request between its head and the end of its response.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Watch>);
+pub(super) struct InFlight {
+    watch: Arc<Watch>,
+    is_answered: bool,
+}
+
+impl InFlight {
+    /// The answer is there, to be sent.
+    pub(super) fn note_answer(&mut self) {
+        if self.watch.is_multiplexed.load(Ordering::Relaxed) {
+            self.note_progress();
+            self.watch.answers.fetch_add(1, Ordering::Relaxed);
+            self.is_answered = true;
+        }
+    }
+
+    /// A part of the answer is on its way.
+    pub(super) fn note_progress(&self) {
+        self.watch.answered_at.store(self.watch.connections.now(), Ordering::Relaxed);
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.since.store(self.0.connections.now(), Ordering::Relaxed);
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        if self.is_answered {
+            self.watch.answers.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.watch.since.store(self.watch.connections.now(), Ordering::Relaxed);
+        self.watch.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
