@@ -120,26 +120,24 @@ async fn next_part(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
     Ok(None)
 }
 
-/// Reads and forgets the body of a request that is refused, so that the peer gets to read the
-/// answer. Not where the peer waits to be asked for it.
-pub(super) async fn discard(request: &mut Request<Incoming>, timeout: Duration) {
-    if !request.headers().contains_key(header::EXPECT) {
-        discard_rest(request.body_mut(), timeout).await;
-    }
-}
-
-pub(super) async fn discard_rest(body: &mut Incoming, timeout: Duration) {
-    if body.size_hint().lower() > DISCARD_BYTES_MAX {
+/// Reads and forgets the body of a request that is refused, beside the answer, so that the peer gets
+/// to read that. Not where the peer waits to be asked for its body.
+pub(super) fn discard(request: Request<Incoming>, timeout: Duration) {
+    let bytes = request.body().size_hint().lower();
+    if request.headers().contains_key(header::EXPECT) || bytes > DISCARD_BYTES_MAX {
         return;
     }
-    let discard = async {
-        let mut left = DISCARD_BYTES_MAX;
-        while let Ok(Some(part)) = next_part(body).await
-            && left > 0
-        {
-            left = left.saturating_sub(part.len() as u64);
-        }
-    };
-    // Late or not, the answer is the same.
-    let _ = tokio::time::timeout(timeout, discard).await;
+    let mut body = request.into_body();
+    tokio::spawn(async move {
+        let discard = async {
+            let mut left = DISCARD_BYTES_MAX;
+            while left > 0
+                && let Ok(Some(part)) = next_part(&mut body).await
+            {
+                left = left.saturating_sub(part.len() as u64);
+            }
+        };
+        // Late or not, the answer is the same.
+        let _ = tokio::time::timeout(timeout, discard).await;
+    });
 }

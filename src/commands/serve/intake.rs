@@ -45,7 +45,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
     let check = match gate.check_headers(request.headers()) {
         Ok(check) => check,
         Err(denied) => {
-            body::discard(&mut request, timeout).await;
+            body::discard(request, timeout);
             return gate.refuse(denied);
         }
     };
@@ -55,7 +55,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
         Ok(event) => event,
         Err(error) => {
             if error == BodyError::TooLarge {
-                body::discard(&mut request, timeout).await;
+                body::discard(request, timeout);
             }
             return body_error(error, settings.event_bytes_max);
         }
