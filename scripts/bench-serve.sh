@@ -15,7 +15,7 @@ trap 'kill $server $floor 2>/dev/null || true; wait; rm -rf "$home"' EXIT
 # 350 bytes, as OpenVidu sends it.
 cat > "$home/post.lua" <<'LUA'
 local event = '{"sessionId":"ses_Jd8tUyvhXO","uniqueSessionId":"ses_Jd8tUyvhXO_1538481328","timestamp":1538481330577,' ..
-  '"participantId":"con_GPceYjVnMS","connectionId":"con_GPceYjVnMS","connection":"OUTBOUND","videoSource":"CAMERA",' ..
+  '"participantId":"con_GPceYjVnMS","connection":"OUTBOUND","videoSource":"CAMERA",' ..
   '"videoFramerate":30,"videoDimensions":"{\\"width\\":640,\\"height\\":480}","event":"webrtcConnectionCreated"'
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -37,7 +37,7 @@ LUA
 
 requests() {
     wrk -t1 -c32 -d"${seconds}s" --latency -s "$home/post.lua" "http://127.0.0.1:$1/" > "$home/wrk.out"
-    if grep -q 'Non-2xx\|Socket errors' "$home/wrk.out"; then cat "$home/wrk.out" >&2; fi
+    if grep -q 'Non-2xx\|Socket errors' "$home/wrk.out"; then cat "$home/wrk.out" >&2; exit 1; fi
     awk -v name="$2" '/Requests\/sec/ {r = $2} /^ +50%/ {a = $2} /^ +99%/ {z = $2}
         END {printf "%s %.0f/s, p50 %s, p99 %s\n", name, r, a, z}' "$home/wrk.out"
 }
