@@ -18,9 +18,21 @@ local event = '{"sessionId":"ses_Jd8tUyvhXO","uniqueSessionId":"ses_Jd8tUyvhXO_1
   '"participantId":"con_GPceYjVnMS","connectionId":"con_GPceYjVnMS","connection":"OUTBOUND","videoSource":"CAMERA",' ..
   '"videoFramerate":30,"videoDimensions":"{\\"width\\":640,\\"height\\":480}","event":"webrtcConnectionCreated"'
 wrk.method = "POST"
-wrk.body = event .. ',"padding":"' .. string.rep("x", 350 - #event - 14) .. '"}'
 wrk.headers["Content-Type"] = "application/json"
-assert(#wrk.body == 350, "the event has " .. #wrk.body .. " bytes")
+local function body(number)
+  local head = event .. ',"number":"' .. string.format("%09d", number) .. '","padding":"'
+  return head .. string.rep("x", 350 - #head - 2) .. '"}'
+end
+assert(#body(1) == 350, "the event has " .. #body(1) .. " bytes")
+-- More different events than `--dedup-window` remembers: each of them is written each time.
+local requests, count, number = {}, 300000, 0
+function init(arguments)
+  for index = 1, count do requests[index] = wrk.format(nil, nil, nil, body(index)) end
+end
+function request()
+  number = number % count + 1
+  return requests[number]
+end
 LUA
 
 requests() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, post_head};
 use crate::common::body;
-use crate::daemon::start;
+use crate::daemon::{start, wait_for};
 
 const TIMEOUTS: [&str; 6] = ["--header-timeout", "1", "--body-timeout", "1", "--idle-timeout", "1"];
 
@@ -101,7 +101,7 @@ fn a_peer_that_does_not_read_its_download_loses_its_connection() {
     let mut client = daemon.connect();
     let head = format!("GET /openvidu/cdr/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n");
     client.send(head.as_bytes()).unwrap();
-    crate::daemon::wait_for("the end of the connection", || {
+    wait_for("the end of the connection", || {
         let metrics = daemon.connect().get("/metrics");
         metrics.text().contains("\ncdrlog_connections 1\n").then_some(())
     });
@@ -115,12 +115,12 @@ fn large_bodies_at_the_same_time_share_a_bounded_memory() {
     let half = format!("{{\"event\":\"e\",\"p\":\"{}", "x".repeat(400_000));
     let mut first = daemon.connect();
     first.send(post_head("/", half.len() + 2, &half).as_bytes()).unwrap();
-    // As soon as the first one has its share, there is not enough for the second.
-    let status = crate::daemon::wait_for("a 503", || {
-        let answer = daemon.connect().post(&format!("{half}\"}}"));
-        (answer.status != 200).then_some(answer)
+    wait_for("the first body", || {
+        let share = format!("\ncdrlog_bodies_bytes {}\n", half.len());
+        daemon.connect().get("/metrics").text().contains(&share).then_some(())
     });
-    assert_eq!((status.status, status.header("retry-after")), (503, Some("5")));
+    let answer = daemon.connect().post(&format!("{half}\"}}"));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
     first.send(b"\"}").unwrap();
     assert_eq!(first.read("POST").unwrap().status, 200);
     daemon.terminate();

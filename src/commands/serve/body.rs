@@ -1,12 +1,14 @@
 //! Reads the body of a request, within a time, a size, and a share of the memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, header};
+
+use super::peer::Peer;
 
 /// What a refused request may go on to send. A connection that is closed while its peer still sends
 /// loses the answer on its way, and the peer sees a broken connection instead.
@@ -33,6 +35,11 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) const fn new(bytes_max: usize) -> Self {
         Self { bytes: AtomicUsize::new(0), bytes_max }
+    }
+
+    /// Bytes of bodies that are here in parts now.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
     }
 }
 
@@ -65,13 +72,14 @@ pub(super) async fn read(
     body: &mut Incoming,
     bytes_max: usize,
     timeout: Duration,
-    budget: &Budget,
+    peer: &Peer,
 ) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
     }
-    let read = read_parts(body, bytes_max, budget);
-    tokio::time::timeout(timeout, read).await.unwrap_or(Err(BodyError::TooSlow))
+    let read = read_parts(body, bytes_max, peer.budget());
+    let end = Instant::now() + timeout;
+    peer.watch().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
 async fn read_parts(

@@ -50,7 +50,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
         }
     };
     let incoming = request.body_mut();
-    let event = body::read(incoming, settings.event_bytes_max, timeout, peer.budget()).await;
+    let event = body::read(incoming, settings.event_bytes_max, timeout, peer).await;
     let event = match event {
         Ok(event) => event,
         Err(error) => {
@@ -76,13 +76,13 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
 /// patience lasts, together. One that was acknowledged before is not written again.
 async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
     let begin = Instant::now();
-    let end = tokio::time::Instant::from_std(begin + peer.settings().patience);
+    let end = begin + peer.settings().patience;
     let mut guard = None;
     if let Some((dedup, key)) = peer.shared().remembered(&event) {
-        match tokio::time::timeout_at(end, dedup.enter(key)).await {
-            Ok(Entered::New(new)) => guard = Some(new),
-            Ok(Entered::Duplicate) => return Ok(()),
-            Err(_) => return Err(Failure::Busy),
+        match peer.watch().within(end, dedup.enter(key)).await {
+            Some(Entered::New(new)) => guard = Some(new),
+            Some(Entered::Duplicate) => return Ok(()),
+            None => return Err(Failure::Busy),
         }
     }
     let ack = match send(peer, event) {
@@ -92,8 +92,8 @@ async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
     // No await between: an event that is in the queue stays remembered, whatever becomes of the
     // request.
     match (ack, guard) {
-        (Some(ack), Some(guard)) => wait(end, guard.settle(ack)).await?,
-        (Some(ack), None) => wait(end, ack).await?,
+        (Some(ack), Some(guard)) => wait(peer, end, guard.settle(ack)).await?,
+        (Some(ack), None) => wait(peer, end, ack).await?,
         (None, guard) => guard.map_or((), Guard::commit),
     }
     peer.metrics().observe_ack(peer.settings().ack, begin.elapsed());
@@ -101,10 +101,11 @@ async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
 }
 
 async fn wait<T>(
-    end: tokio::time::Instant,
+    peer: &Peer,
+    end: Instant,
     ack: impl Future<Output = Result<T, AckError>>,
 ) -> Result<(), Failure> {
-    tokio::time::timeout_at(end, ack).await.map_err(|_| Failure::Busy)??;
+    peer.watch().within(end, ack).await.ok_or(Failure::Busy)??;
     Ok(())
 }
 
@@ -112,18 +113,18 @@ async fn wait<T>(
 async fn send_later(
     peer: &Peer,
     mut refused: TrySendError,
-    end: tokio::time::Instant,
+    end: Instant,
 ) -> Result<Option<Ack>, Failure> {
     let mut pause = PAUSE_MIN;
     loop {
         let TrySendError::Full(event) = refused else {
             return Err(Failure::Failed(FlushError::Closed));
         };
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         if now >= end {
             return Err(Failure::Busy);
         }
-        tokio::time::sleep_until(end.min(now + pause)).await;
+        tokio::time::sleep_until(end.min(now + pause).into()).await;
         pause = (pause * 2).min(PAUSE_MAX);
         refused = match send(peer, event) {
             Ok(ack) => return Ok(ack),

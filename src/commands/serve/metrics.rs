@@ -47,6 +47,7 @@ pub(super) struct Sample {
     pub(super) stats: Stats,
     pub(super) connections: u64,
     pub(super) repeated: u64,
+    pub(super) bodies_bytes: u64,
     pub(super) is_healthy: bool,
 }
 
@@ -121,7 +122,7 @@ struct Samples(Arc<Mutex<Sample>>);
 
 impl Collector for Samples {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Sample { stats, connections, repeated, is_healthy } =
+        let Sample { stats, connections, repeated, bodies_bytes, is_healthy } =
             *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let again = "Events that came again within the window, answered with 200 and not written";
         let repeated = ("events_repeated", again, repeated);
@@ -133,6 +134,7 @@ impl Collector for Samples {
             ("events_queued", "Events in the queue now", stats.events_queued),
             ("bytes_queued", "Bytes in the queue now", stats.bytes_queued),
             ("connections", "Connections that are open now", connections),
+            ("bodies_bytes", "Bytes of bodies that have come in parts, now", bodies_bytes),
             ("healthy", "1 while events can be written, as GET /healthz says", is_healthy.into()),
         ];
         for (name, help, value) in gauges {

@@ -78,6 +78,7 @@ fn render_metrics(shared: &Shared) -> Answer {
         stats: shared.appender.stats(),
         connections: shared.connections.count() as u64,
         repeated: shared.repeated(),
+        bodies_bytes: shared.budget.bytes() as u64,
         is_healthy: shared.trouble().is_none(),
     };
     match shared.metrics.render(sample) {
