@@ -60,11 +60,13 @@ fn with_file(directory: &Path, option: &str, text: &str) -> Daemon {
 #[test]
 fn a_request_without_credentials_is_refused_before_its_body_comes() {
     let directory = tempfile::tempdir().unwrap();
-    let daemon = with_file(directory.path(), "--header-file", &format!("Authorization: {SECRET}"));
+    let file = directory.path().join("secret");
+    std::fs::write(&file, format!("Authorization: {SECRET}")).unwrap();
+    let options = ["--body-timeout", "1", "--header-file", file.to_str().unwrap()];
+    let daemon = start(&directory.path().join("cdr"), &options);
     let mut client = daemon.connect();
     // The body is never sent.
     client.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n").unwrap();
-    client.set_timeout(Duration::from_secs(8));
     let answer = client.read("POST").unwrap();
     assert_eq!(answer.status, 401);
     assert!(answer.header("www-authenticate").unwrap().starts_with("Basic "), "{answer:?}");

@@ -139,9 +139,9 @@ fn arguments() -> clap::Command {
 }
 
 fn unknown(name: &str, known: &[String]) -> String {
-    let nearest = known.iter().min_by_key(|known| distance(name, known));
-    match nearest.filter(|nearest| distance(name, nearest) * 3 <= name.len()) {
-        Some(nearest) => format!("unknown option {name:?}; did you mean {nearest:?}?"),
+    let nearest = known.iter().map(|known| (distance(name, known), known)).min();
+    match nearest.filter(|(distance, _)| distance * 3 <= name.len().max(6)) {
+        Some((_, nearest)) => format!("unknown option {name:?}; did you mean {nearest:?}?"),
         None => format!("unknown option {name:?}"),
     }
 }

@@ -1,10 +1,10 @@
 //! Events that come again within a window are answered like the first time, and written once.
 //!
-//! A sender whose request timed out sends the same event again, though the first one may be in the
-//! journal. What was acknowledged is therefore remembered, by a hash of its *line*: the line is what
-//! a restarted server finds in the CDR, so nothing has to be written for this, and what is there is
-//! exactly what survived, wherever a kill came. Bodies that differ only in the place of `event` have
-//! one line, and are one event.
+//! A sender whose request timed out sends the same event again, though the first one may be in
+//! the journal. What was acknowledged is therefore remembered, by a hash of its *line*: the line
+//! is what a restarted server finds in the CDR, so nothing has to be written for this, and what is
+//! there is exactly what survived, wherever a kill came. Bodies that differ only in the place of
+//! `event` have one line, and are one event.
 //!
 //! The same event twice *at the same time* is written once too: the second request waits for what
 //! becomes of the first. And an event stays in flight until its acknowledgement is there, also when
@@ -130,7 +130,8 @@ impl Dedup {
     }
 
     /// How many acknowledged events are remembered.
-    pub(super) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.0.table().order.len()
     }
 }

@@ -1,4 +1,5 @@
-//! LiveKit's token: a JWT in `Authorization`, signed with HS256, that names the SHA-256 of the body.
+//! LiveKit's token: a JWT in `Authorization`, signed with HS256, that names the SHA-256 of the
+//! body.
 //!
 //! The same keys sign the tokens with which participants join rooms. Those have no claim `sha256`,
 //! and must not pass here: every participant holds one.

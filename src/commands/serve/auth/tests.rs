@@ -1,4 +1,4 @@
-//! Vectors made with other programs: the tokens with PyJWT 2.15, the signature with Node's `crypto`.
+//! Vectors made with other programs: tokens with PyJWT 2.15, signatures with Node's `crypto`.
 
 use std::fs;
 use std::time::Duration;

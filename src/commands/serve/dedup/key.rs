@@ -42,8 +42,8 @@ impl Key {
 ///
 /// The bytes may then differ in a member or two: `numDropped` counts what an endpoint has missed.
 /// An `id` alone identifies nothing: OpenVidu's events of one recording all have the recording's,
-/// which an application may choose. So it has to look like one of LiveKit, in an event that is named
-/// as LiveKit names them, and name, `id` and time have to be the same.
+/// which an application may choose. So it has to look like one of LiveKit, in an event that is
+/// named as LiveKit names them, and name, `id` and time have to be the same.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LiveKitEvent<'a> {

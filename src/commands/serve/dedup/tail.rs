@@ -42,7 +42,7 @@ impl Dedup {
             Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
             _ => {
                 let skipped = file.metadata()?.len().saturating_sub(TAIL_BYTES);
-                // From the byte before on, so that a line that begins there is not taken for a rest.
+                // From the byte before on: a line that begins right there is no rest of one.
                 file.seek(SeekFrom::Start(skipped.saturating_sub(1)))?;
                 let mut lines = BufReader::with_capacity(1 << 20, file.take(TAIL_BYTES + 1));
                 if skipped > 0 {
