@@ -112,7 +112,6 @@ fn headers(request: &Request<'_>) -> (HeaderMap, bool) {
 libfuzzer_sys::fuzz_target!(|request: Request<'_>| {
     let (headers, must_pass) = headers(&request);
     let now = Duration::from_secs(request.now_seconds.into());
-    let checked =
-        AUTH.check_headers_at(&headers, now).and_then(|check| check.check(request.body));
+    let checked = AUTH.check_headers_at(&headers, now).and_then(|check| check.check(request.body));
     assert_eq!(checked.is_ok(), must_pass, "{checked:?}");
 });
