@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 pub(super) use self::key::Key;
+use self::key::KeyHash;
 
 /// How many acknowledged events are remembered; the oldest are forgotten first. They take 13 MiB at
 /// most, and are what 3 800 events a second make of a window of a minute. (As many as fit into a
@@ -49,8 +50,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Table {
     /// With those who wait for the outcome: whether it was acknowledged.
-    in_flight: HashMap<Key, Vec<oneshot::Sender<bool>>>,
-    acknowledged: HashSet<Key>,
+    in_flight: HashMap<Key, Vec<oneshot::Sender<bool>>, KeyHash>,
+    acknowledged: HashSet<Key, KeyHash>,
     /// The acknowledged ones in the order of their acknowledgement.
     order: VecDeque<(Instant, Key)>,
 }
@@ -157,14 +158,13 @@ impl Shared {
 
 impl Table {
     fn remember(&mut self, key: Key, now: Instant, events_max: usize) {
-        if self.acknowledged.contains(&key) {
+        if !self.acknowledged.insert(key) {
             // Two equal lines of a CDR.
             return;
         }
         if self.order.len() >= events_max {
             self.forget_oldest();
         }
-        self.acknowledged.insert(key);
         self.order.push_back((now, key));
     }
 
