@@ -116,7 +116,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "SECONDS", env = "CDRLOG_END_TIMEOUT")]
     pub(super) end_timeout: Option<Seconds>,
 
-    /// Threads that serve connections [default: see docs/performance.md]
+    /// Threads that serve connections [default: half of the cores]
     #[arg(long, value_name = "COUNT", env = "CDRLOG_WORKERS")]
     pub(super) workers: Option<u16>,
 
