@@ -86,6 +86,9 @@ struct State {
     event: Bytes,
     outcome: Option<Outcome>,
     waker: Option<Waker>,
+    /// A thread waits for `done`. A condition variable makes a system call for each notification,
+    /// also where nobody waits.
+    has_waiting_thread: bool,
 }
 
 impl Shared {
@@ -112,7 +115,10 @@ impl Ack {
         loop {
             match state.outcome.take() {
                 Some(outcome) => return outcome,
-                None => state = self.0.done.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => {
+                    state.has_waiting_thread = true;
+                    state = self.0.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
             }
         }
     }
@@ -138,6 +144,7 @@ impl Ack {
                 drop(state);
                 return Err(self);
             }
+            state.has_waiting_thread = true;
             let waited = self.0.done.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -175,7 +182,7 @@ pub(crate) fn acked(event: Bytes, durability: Durability) -> (Acked, Ack) {
     let shared = Arc::new(Shared {
         durability,
         event_bytes: event.len(),
-        state: Mutex::new(State { event, outcome: None, waker: None }),
+        state: Mutex::new(State { event, outcome: None, waker: None, has_waiting_thread: false }),
         done: Condvar::new(),
     });
     (Acked(shared.clone()), Ack(shared))
@@ -202,9 +209,11 @@ impl Acked {
             return;
         }
         state.outcome = Some(outcome);
-        let waker = state.waker.take();
+        let (waker, has_waiting_thread) = (state.waker.take(), state.has_waiting_thread);
         drop(state);
-        self.0.done.notify_all();
+        if has_waiting_thread {
+            self.0.done.notify_all();
+        }
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -122,15 +122,34 @@ impl Producer {
         event: Bytes,
         durability: Durability,
     ) -> Result<Ack, TrySendError> {
+        let ack = self.try_send_acked_later(event, durability)?;
+        self.queue.ring();
+        Ok(ack)
+    }
+
+    /// As [`try_send_acked`](Self::try_send_acked), but leaves the rewriter thread asleep where it
+    /// sleeps, for up to 10 ms. For event loops: many sends, then one [`wake`](Self::wake) before
+    /// the loop waits for what comes.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the event.
+    pub fn try_send_acked_later(
+        &self,
+        event: Bytes,
+        durability: Durability,
+    ) -> Result<Ack, TrySendError> {
         let (acked, ack) = acked(event, durability);
         match self.queue.try_push(Message::Acked(acked)) {
-            Ok(()) => {
-                self.queue.ring();
-                Ok(ack)
-            }
+            Ok(()) => Ok(ack),
             Err(Refused::Full(message)) => Err(TrySendError::Full(event_of(message))),
             Err(Refused::Closed(message)) => Err(TrySendError::Closed(event_of(message))),
         }
+    }
+
+    /// Wakes the rewriter thread, where it sleeps, to look into the queue now.
+    pub fn wake(&self) {
+        self.queue.ring();
     }
 
     #[inline]

@@ -79,14 +79,25 @@ pub(super) struct Append {
     file_options: FileOptions,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Sync {
+#[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Sync {
     /// Not at all; the kernel does within about 30 seconds
     Never,
     /// Every second, and at the end
     Interval,
     /// After every write
     Always,
+}
+
+impl Sync {
+    pub(super) fn policy(self) -> SyncPolicy {
+        match self {
+            Self::Never => SyncPolicy::Never,
+            Self::Interval => SyncPolicy::default(),
+            Self::Always => SyncPolicy::Always,
+        }
+    }
 }
 
 /// Why reading and sending ended before the end.
@@ -137,16 +148,11 @@ impl Append {
     }
 
     fn open(&self) -> Result<Appender, Box<dyn Error>> {
-        let policy = match self.sync {
-            Sync::Never => SyncPolicy::Never,
-            Sync::Interval => SyncPolicy::default(),
-            Sync::Always => SyncPolicy::Always,
-        };
         let patience = Duration::from_secs(self.patience);
         let builder = Appender::builder(&self.dir)
             .event_bytes_max(self.event_bytes_max())
             .segment_bytes(self.event_bytes_max().max(1 << 20))
-            .sync_policy(policy)
+            .sync_policy(self.sync.policy())
             .write_patience(patience)
             .close_patience(patience)
             .on_trouble(tell);

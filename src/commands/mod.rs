@@ -8,6 +8,8 @@ mod hangup;
 mod man;
 mod progress;
 mod recover;
+#[cfg(feature = "serve")]
+mod serve;
 mod stats;
 mod summary;
 mod tail;
@@ -46,24 +48,28 @@ const EXIT_CODES: &str =
 #[derive(Debug, Subcommand)]
 enum Command {
     Append(append::Append),
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Serve>),
+    Tail(tail::Tail),
+    Stats(stats::Stats),
+    Verify(verify::Verify),
+    Recover(recover::Recover),
     Completions(completions::Completions),
     Man(man::Man),
-    Recover(recover::Recover),
-    Stats(stats::Stats),
-    Tail(tail::Tail),
-    Verify(verify::Verify),
 }
 
 /// Runs the program on its command line.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Append(append) => append.run(),
+        #[cfg(feature = "serve")]
+        Command::Serve(serve) => serve.run(),
+        Command::Tail(tail) => tail.run(),
+        Command::Stats(stats) => stats.run(),
+        Command::Verify(verify) => verify.run(),
+        Command::Recover(recover) => recover.run(),
         Command::Completions(completions) => completions.run(),
         Command::Man(man) => man.run(),
-        Command::Recover(recover) => recover.run(),
-        Command::Stats(stats) => stats.run(),
-        Command::Tail(tail) => tail.run(),
-        Command::Verify(verify) => verify.run(),
     };
     match outcome {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -1,0 +1,138 @@
+//! Headers that a request must have, as OpenVidu sends those of `OPENVIDU_WEBHOOK_HEADERS`.
+//!
+//! All names that are given must be there, each with one of the values that are given for it. So a
+//! list may be copied from OpenVidu as it is, and two values of one name are two senders, or the
+//! old secret and the new one.
+
+use std::path::Path;
+
+use http::header::{self, AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue};
+
+use super::secret::{AuthError, lines_of};
+use super::{Denied, sole};
+
+/// Headers that everybody sends: a list of nothing else would let everybody in.
+const NO_SECRETS: [HeaderName; 7] = [
+    header::ACCEPT,
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::HOST,
+    header::USER_AGENT,
+];
+
+#[derive(Debug, Default)]
+pub(super) struct HeaderRules(Vec<Rule>);
+
+struct Rule {
+    name: HeaderName,
+    /// Hashes of the values, instead of the values: a comparison then takes the same time whatever
+    /// the length and content of the right ones are, and nothing can print them.
+    values: Vec<blake3::Hash>,
+    /// `Basic` or `Bearer`, where `name` is `Authorization`.
+    schemes: Vec<&'static str>,
+}
+
+impl std::fmt::Debug for Rule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: secret", self.name)
+    }
+}
+
+impl HeaderRules {
+    pub(super) fn load(headers: &[String], file: Option<&Path>) -> Result<Self, AuthError> {
+        let mut rules = Self::default();
+        for text in headers {
+            rules.add_list("header", text)?;
+        }
+        if let Some(path) = file {
+            for line in lines_of(path)? {
+                rules.add_list(&line.from, &line.text)?;
+            }
+        }
+        let is_secret = |rule: &Rule| !NO_SECRETS.contains(&rule.name);
+        if !rules.0.is_empty() && !rules.0.iter().any(is_secret) {
+            let names: Vec<_> = rules.0.iter().map(|rule| rule.name.as_str()).collect();
+            let fault =
+                format!("everybody sends {}; one header must be a secret", names.join(", "));
+            return Err(AuthError::new("header", fault));
+        }
+        Ok(rules)
+    }
+
+    /// One header, or a list of them as in OpenVidu's configuration: `["Name: value"]`.
+    fn add_list(&mut self, from: &str, text: &str) -> Result<(), AuthError> {
+        if !text.trim_start().starts_with('[') {
+            return self.add(from, text);
+        }
+        let list: Vec<String> = serde_json::from_str(text)
+            .map_err(|_| AuthError::new(from, "it is no list like [\"Name: value\"]"))?;
+        list.iter().try_for_each(|text| self.add(from, text))
+    }
+
+    fn add(&mut self, from: &str, text: &str) -> Result<(), AuthError> {
+        let malformed = || AuthError::new(from, "it has to be like \"Authorization: Basic abc=\"");
+        let (name, value) = text.split_once(':').ok_or_else(malformed)?;
+        let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| malformed())?;
+        let value = value.trim_matches([' ', '\t', '\r']);
+        HeaderValue::from_bytes(value.as_bytes()).map_err(|_| malformed())?;
+        let scheme = ["Basic", "Bearer"].into_iter().find(|scheme| {
+            name == AUTHORIZATION
+                && value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        });
+        if value.len() == scheme.map_or(0, str::len) {
+            return Err(AuthError::new(from, format!("the secret of {name} is empty")));
+        }
+        let index = self.0.iter().position(|rule| rule.name == name).unwrap_or(self.0.len());
+        if index == self.0.len() {
+            self.0.push(Rule { name, values: Vec::new(), schemes: Vec::new() });
+        }
+        if let Some(rule) = self.0.get_mut(index) {
+            rule.values.push(blake3::hash(value.as_bytes()));
+            rule.schemes.extend(scheme);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The schemes of `Authorization` that are among them, each once.
+    pub(super) fn schemes(&self) -> Vec<&'static str> {
+        let mut schemes: Vec<_> = self.0.iter().flat_map(|rule| rule.schemes.clone()).collect();
+        schemes.sort_unstable();
+        schemes.dedup();
+        schemes
+    }
+
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        let mut passed = true;
+        let mut found_any = false;
+        for rule in &self.0 {
+            match sole(headers, &rule.name) {
+                Ok(value) => {
+                    found_any |= !NO_SECRETS.contains(&rule.name);
+                    passed &= rule.fits(value);
+                }
+                Err(Denied::Missing) => passed = false,
+                Err(denied) => return Err(denied),
+            }
+        }
+        match (passed, found_any) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Denied::Wrong("the credentials are wrong")),
+            (false, false) => Err(Denied::Missing),
+        }
+    }
+}
+
+impl Rule {
+    /// Looks at all values, whichever of them fits. The comparison of hashes takes constant time.
+    fn fits(&self, value: &[u8]) -> bool {
+        let given = blake3::hash(value);
+        self.values.iter().fold(false, |fits, hash| fits | (*hash == given))
+    }
+}

@@ -1,0 +1,249 @@
+//! Who may post: fixed headers, LiveKit's signed token, OpenVidu Meet's signature.
+//!
+//! A request has to pass one of the methods that are configured. What its headers can tell is
+//! checked before the body is read, so that nobody without a secret makes the server read one:
+//! [`Auth::check_headers`] gives a [`BodyCheck`], which then says whether the body is the one that
+//! was signed. No secret is logged or printed, and secrets are compared in constant time.
+//!
+//! The module uses nothing of the program, so that the fuzz target `http_auth` can include it.
+
+mod header;
+mod hs256;
+mod livekit;
+mod meet;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use self::header::HeaderRules;
+use self::livekit::LiveKit;
+use self::meet::{Meet, Signed};
+pub(super) use self::secret::AuthError;
+use self::secret::Secret;
+
+/// The environment variables that hold a secret themselves; those of the options name files.
+const LIVEKIT_API_KEY: &str = "LIVEKIT_API_KEY";
+const LIVEKIT_API_SECRET: &str = "LIVEKIT_API_SECRET";
+const MEET_API_KEY: &str = "OV_MEET_API_KEY";
+
+/// Where the credentials are that a request may have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sources<'a> {
+    /// Headers as `Name: value`, or as OpenVidu writes a list of them: `["Name: value"]`.
+    pub(super) headers: &'a [String],
+    /// A file of such headers, one a line.
+    pub(super) header_file: Option<&'a Path>,
+    /// A file of LiveKit's API keys, one `key: secret` a line. Without it `LIVEKIT_API_KEY` and
+    /// `LIVEKIT_API_SECRET` of the environment are taken, where both are set.
+    pub(super) livekit_key_file: Option<&'a Path>,
+    /// A file of OpenVidu Meet's API keys, one a line. Without it `OV_MEET_API_KEY` of the
+    /// environment is taken.
+    pub(super) meet_key_file: Option<&'a Path>,
+}
+
+/// What a request must bring. Without any method, everybody passes.
+#[derive(Debug, Default)]
+pub(super) struct Auth {
+    headers: HeaderRules,
+    livekit: Option<LiveKit>,
+    meet: Option<Arc<Meet>>,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// It has no credentials at all.
+    Missing,
+    /// Its credentials are not valid.
+    Wrong(&'static str),
+    /// Its credentials are valid, for something else than this request.
+    Forbidden(&'static str),
+}
+
+impl Denied {
+    /// RFC 9110: 401 where credentials are missing or not valid, with a challenge; 403 where they
+    /// are valid and do not suffice.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Missing | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+        }
+    }
+
+    /// A sentence for the answer and the log. It holds nothing of the request.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "credentials are missing",
+            Self::Wrong(reason) | Self::Forbidden(reason) => reason,
+        }
+    }
+}
+
+/// What is left to be checked once the body is there.
+#[derive(Debug)]
+#[must_use = "a signed body is not checked yet"]
+pub(super) struct BodyCheck {
+    /// The headers alone were enough.
+    passed: bool,
+    /// The SHA-256 that LiveKit's token is for.
+    livekit: Option<[u8; 32]>,
+    meet: Option<(Arc<Meet>, Signed)>,
+}
+
+impl BodyCheck {
+    /// Whether `body`, as it was received, is the one that the headers vouch for. Requests without
+    /// a body are checked with an empty one.
+    pub(super) fn check(&self, body: &[u8]) -> Result<(), Denied> {
+        if self.passed {
+            return Ok(());
+        }
+        if let Some(expected) = &self.livekit
+            && bool::from(Sha256::digest(body).as_slice().ct_eq(expected))
+        {
+            return Ok(());
+        }
+        if let Some((meet, signed)) = &self.meet
+            && meet.check(signed, body)
+        {
+            return Ok(());
+        }
+        match self.livekit {
+            Some(_) => Err(Denied::Forbidden("the token was signed for another body")),
+            None => Err(Denied::Wrong("x-signature does not fit the body and x-timestamp")),
+        }
+    }
+}
+
+impl Auth {
+    /// Reads the secrets. Called again, it reads them anew.
+    pub(super) fn load(sources: &Sources<'_>) -> Result<Self, AuthError> {
+        Self::load_with(sources, |name| env::var_os(name))
+    }
+
+    fn load_with(
+        sources: &Sources<'_>,
+        environment: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, AuthError> {
+        let variable =
+            |name| environment(name).map(|value| Secret::of_variable(name, &value)).transpose();
+        let headers = HeaderRules::load(sources.headers, sources.header_file)?;
+        let livekit = match sources.livekit_key_file {
+            Some(path) => Some(LiveKit::from_file(path)?),
+            None => match (variable(LIVEKIT_API_KEY)?, variable(LIVEKIT_API_SECRET)?) {
+                (Some(key), Some(secret)) => Some(LiveKit::new([(key, secret)])?),
+                (Some(_), None) => {
+                    let fault = format!("it is missing, and ${LIVEKIT_API_KEY} is set");
+                    return Err(AuthError::new(format!("${LIVEKIT_API_SECRET}"), fault));
+                }
+                (None, _) => None,
+            },
+        };
+        let meet = match sources.meet_key_file {
+            Some(path) => Some(Meet::from_file(path)?),
+            None => variable(MEET_API_KEY)?.map(|key| Meet::new([key])).transpose()?,
+        };
+        Ok(Self { headers, livekit, meet: meet.map(Arc::new) })
+    }
+
+    /// Whether everybody may post, because no method is configured.
+    pub(super) fn is_open(&self) -> bool {
+        self.headers.is_empty() && self.livekit.is_none() && self.meet.is_none()
+    }
+
+    /// The methods that are configured, for the log.
+    pub(super) fn methods(&self) -> Vec<&'static str> {
+        let mut methods = Vec::new();
+        if !self.headers.is_empty() {
+            methods.push("header");
+        }
+        if self.livekit.is_some() {
+            methods.push("livekit");
+        }
+        if self.meet.is_some() {
+            methods.push("meet");
+        }
+        methods
+    }
+
+    /// The challenges of a 401, each for a field `WWW-Authenticate` of its own. RFC 9110 wants at
+    /// least one, and has no scheme for signatures and headers of one's own: `Webhook` stands for
+    /// them.
+    pub(super) fn challenges(&self) -> Vec<HeaderValue> {
+        let mut schemes = self.headers.schemes();
+        if self.livekit.is_some() && !schemes.contains(&"Bearer") {
+            schemes.push("Bearer");
+        }
+        if schemes.is_empty() {
+            schemes.push("Webhook");
+        }
+        let challenge = |scheme| match scheme {
+            "Basic" => HeaderValue::from_static(r#"Basic realm="cdrlog", charset="UTF-8""#),
+            "Bearer" => HeaderValue::from_static(r#"Bearer realm="cdrlog""#),
+            _ => HeaderValue::from_static(r#"Webhook realm="cdrlog""#),
+        };
+        schemes.into_iter().map(challenge).collect()
+    }
+
+    /// Checks what can be checked before the body is read.
+    pub(super) fn check_headers(&self, headers: &HeaderMap) -> Result<BodyCheck, Denied> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.check_headers_at(headers, now)
+    }
+
+    /// The same at the time `now`, since 1970.
+    pub(super) fn check_headers_at(
+        &self,
+        headers: &HeaderMap,
+        now: Duration,
+    ) -> Result<BodyCheck, Denied> {
+        let mut check = BodyCheck { passed: self.is_open(), livekit: None, meet: None };
+        let mut denied = Denied::Missing;
+        if !self.headers.is_empty() {
+            match self.headers.check(headers) {
+                Ok(()) => check.passed = true,
+                Err(reason) => denied = reason,
+            }
+        }
+        if let Some(livekit) = &self.livekit {
+            match sole(headers, &AUTHORIZATION).and_then(|token| livekit.check(token, now)) {
+                Ok(expected) => check.livekit = Some(expected),
+                Err(Denied::Missing) => {}
+                Err(reason) => denied = reason,
+            }
+        }
+        if let Some(meet) = &self.meet {
+            match Signed::of(headers, now) {
+                Ok(signed) => check.meet = Some((Arc::clone(meet), signed)),
+                Err(Denied::Missing) => {}
+                Err(reason) => denied = reason,
+            }
+        }
+        if check.passed || check.livekit.is_some() || check.meet.is_some() {
+            Ok(check)
+        } else {
+            Err(denied)
+        }
+    }
+}
+
+/// The value of a header that may be there once only. One that is there twice is refused: what
+/// stands between sender and server may have looked at the other one.
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Denied> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Err(Denied::Missing),
+        (Some(value), None) => Ok(value.as_bytes()),
+        (Some(_), Some(_)) => Err(Denied::Wrong("a header of the credentials is there twice")),
+    }
+}

@@ -1,0 +1,347 @@
+//! The file of options: TOML, with the names of the command line, `_` instead of `-`.
+//!
+//! What the command line or the environment says comes before what the file says. Paths are
+//! relative to the directory that the program runs in, as on the command line.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use toml::de::DeTable;
+
+use super::options::Options;
+
+/// A file of options is no longer: what is longer is not one.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What a file says.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) options: Options,
+    /// The file holds a secret, and others than its owner may read it.
+    pub(super) is_exposed: bool,
+}
+
+/// A file of options cannot be used. Values are not quoted: they may be secrets.
+#[derive(Debug)]
+#[non_exhaustive]
+pub(super) enum ConfigError {
+    Read {
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// Something in it is wrong; `key` is the option, where it is known.
+    Wrong {
+        path: PathBuf,
+        line: usize,
+        key: Option<String>,
+        fault: String,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::Wrong { path, line, key: Some(key), fault } => {
+                write!(f, "{}, line {line}: {key}: {fault}", path.display())
+            }
+            Self::Wrong { path, line, key: None, fault } => {
+                write!(f, "{}, line {line}: {fault}", path.display())
+            }
+        }
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Wrong { .. } => None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Read { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+        file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            let fault = format!("it has more than {FILE_BYTES_MAX} bytes");
+            return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, fault)));
+        }
+        let options = parse(&text).map_err(|wrong| wrong.in_file(path, &text))?;
+        let is_exposed = !options.header.is_empty() && mode & 0o077 != 0;
+        Ok(Self { options, is_exposed })
+    }
+}
+
+/// What is wrong, and at which bytes.
+struct Wrong {
+    at: Range<usize>,
+    key: Option<String>,
+    fault: String,
+}
+
+impl Wrong {
+    fn in_file(self, path: &Path, text: &str) -> ConfigError {
+        let before = text.as_bytes().get(..self.at.start).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        ConfigError::Wrong { path: path.to_owned(), line, key: self.key, fault: self.fault }
+    }
+}
+
+fn parse(text: &str) -> Result<Options, Wrong> {
+    let wrong = |error: toml::de::Error, key| Wrong {
+        at: error.span().unwrap_or(0..0),
+        key,
+        fault: error.message().to_owned(),
+    };
+    let table = DeTable::parse(text).map_err(|error| wrong(error, None))?;
+    let known = names();
+    for key in table.get_ref().keys() {
+        let name: &str = key.get_ref();
+        if !known.iter().any(|known| known == name) {
+            let fault = unknown(name, &known);
+            return Err(Wrong { at: key.span(), key: None, fault });
+        }
+    }
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let mut entries = table.get_ref().iter();
+        let entry =
+            entries.find(|(key, value)| (key.span().start..=value.span().end).contains(&at));
+        let mut wrong = wrong(error, entry.map(|(key, _)| key.get_ref().to_string()));
+        if wrong.key.as_deref() == Some("header") {
+            // What the parser says quotes the value.
+            wrong.fault = "it must be a list of strings".to_owned();
+        }
+        wrong
+    })
+}
+
+/// The options that a file may hold: all that the command line has, but `--config`.
+fn names() -> Vec<String> {
+    arguments().get_arguments().map(|argument| argument.get_id().to_string()).collect()
+}
+
+fn arguments() -> clap::Command {
+    Options::augment_args(clap::Command::new("serve"))
+}
+
+fn unknown(name: &str, known: &[String]) -> String {
+    let nearest = known.iter().map(|known| (distance(name, known), known)).min();
+    match nearest.filter(|(distance, _)| distance * 3 <= name.len().max(6)) {
+        Some((_, nearest)) => format!("unknown option {name:?}; did you mean {nearest:?}?"),
+        None => format!("unknown option {name:?}"),
+    }
+}
+
+/// How many bytes have to be put in, taken out or replaced to make `one` of `other` (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, byte) in one.bytes().enumerate() {
+        let mut next = vec![index + 1];
+        let mut left = index + 1;
+        for ((above, diagonal), other_byte) in row.iter().skip(1).zip(&row).zip(other.bytes()) {
+            left = (diagonal + usize::from(byte != other_byte)).min(above + 1).min(left + 1);
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+impl Options {
+    /// These options, and those of `file` where one is not given.
+    pub(super) fn or(self, file: Self) -> Self {
+        // Every field by name: a new one that is forgotten here does not compile.
+        let Self {
+            listen,
+            dir,
+            path,
+            ack,
+            patience,
+            dedup_window,
+            event_bytes_max,
+            sync,
+            rotate_bytes,
+            utc,
+            header,
+            header_file,
+            livekit_key_file,
+            meet_key_file,
+            no_auth,
+            tls_cert,
+            tls_key,
+            connections_max,
+            header_bytes_max,
+            bodies_bytes_max,
+            header_timeout,
+            body_timeout,
+            idle_timeout,
+            end_timeout,
+            workers,
+            log,
+            log_form,
+        } = self;
+        Self {
+            listen: listen.or(file.listen),
+            dir: dir.or(file.dir),
+            path: if path.is_empty() { file.path } else { path },
+            ack: ack.or(file.ack),
+            patience: patience.or(file.patience),
+            dedup_window: dedup_window.or(file.dedup_window),
+            event_bytes_max: event_bytes_max.or(file.event_bytes_max),
+            sync: sync.or(file.sync),
+            rotate_bytes: rotate_bytes.or(file.rotate_bytes),
+            utc: utc.or(file.utc),
+            header: if header.is_empty() { file.header } else { header },
+            header_file: header_file.or(file.header_file),
+            livekit_key_file: livekit_key_file.or(file.livekit_key_file),
+            meet_key_file: meet_key_file.or(file.meet_key_file),
+            no_auth: no_auth.or(file.no_auth),
+            tls_cert: tls_cert.or(file.tls_cert),
+            tls_key: tls_key.or(file.tls_key),
+            connections_max: connections_max.or(file.connections_max),
+            header_bytes_max: header_bytes_max.or(file.header_bytes_max),
+            bodies_bytes_max: bodies_bytes_max.or(file.bodies_bytes_max),
+            header_timeout: header_timeout.or(file.header_timeout),
+            body_timeout: body_timeout.or(file.body_timeout),
+            idle_timeout: idle_timeout.or(file.idle_timeout),
+            end_timeout: end_timeout.or(file.end_timeout),
+            workers: workers.or(file.workers),
+            log: log.or(file.log),
+            log_form: log_form.or(file.log_form),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::FromArgMatches;
+
+    use super::*;
+
+    fn message(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let message = Config::read(file.path()).unwrap_err().to_string();
+        message.replace(&file.path().display().to_string(), "FILE")
+    }
+
+    fn from_command_line(line: &[&str]) -> Options {
+        let command =
+            arguments().no_binary_name(true).mut_args(|argument| argument.env(None::<&str>));
+        Options::from_arg_matches(&command.get_matches_from(line)).unwrap()
+    }
+
+    #[test]
+    fn every_option_has_an_environment_variable_and_a_name_in_the_file() {
+        let arguments = arguments();
+        assert!(arguments.get_arguments().count() > 20);
+        for argument in arguments.get_arguments() {
+            let name = argument.get_id().as_str();
+            assert_eq!(argument.get_long().unwrap().replace('-', "_"), name);
+            let variable = argument.get_env().map(|name| name.to_str().unwrap());
+            assert!(variable.is_some_and(|name| name == name.to_uppercase()), "{name}");
+            // A table is a value of no option: the error is about the value, and not the name.
+            let message = message(&format!("{name} = {{}}"));
+            assert!(message.starts_with(&format!("FILE, line 1: {name}: ")), "{message}");
+            assert!(!message.contains("unknown"), "{message}");
+        }
+    }
+
+    #[test]
+    fn values_come_as_toml_writes_them() {
+        let text = "# comment\nlisten = \"[::1]:80\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
+                    patience = 0.5\ndedup_window = 0\nutc = true\nheader = ['Authorization: Basic abc=']\n";
+        let Ok(options) = parse(text) else { panic!("it was not understood") };
+        assert_eq!(options.listen.unwrap().to_string(), "[::1]:80");
+        assert_eq!(options.path, ["/a", "/b"]);
+        assert_eq!(options.patience.unwrap().0.as_millis(), 500);
+        assert!(options.dedup_window.unwrap().0.is_zero());
+        assert_eq!(options.utc, Some(true));
+        assert_eq!(options.header, ["Authorization: Basic abc="]);
+    }
+
+    #[test]
+    fn an_unknown_name_is_told_with_the_nearest_one() {
+        for (text, expected) in [
+            (
+                "utc = true\nlistn = 1\n",
+                "line 2: unknown option \"listn\"; did you mean \"listen\"?",
+            ),
+            (
+                "event-bytes-max = 1",
+                "line 1: unknown option \"event-bytes-max\"; did you mean \"event_bytes_max\"?",
+            ),
+            ("\n\n[server]\nlisten = 1", "line 3: unknown option \"server\""),
+            ("config = \"x\"", "line 1: unknown option \"config\""),
+        ] {
+            assert_eq!(message(text), format!("FILE, {expected}"));
+        }
+    }
+
+    #[test]
+    fn wrong_values_are_told_with_line_and_option_and_no_secret() {
+        assert!(message("utc = true\nutc = true").starts_with("FILE, line 2: duplicate key"));
+        assert!(message("listen = 1").starts_with("FILE, line 1: listen: invalid type: integer"));
+        assert!(message("\nack = \"now\"").starts_with("FILE, line 2: ack: unknown variant"));
+        assert!(
+            message("utc = true\n\npatience = -1").starts_with("FILE, line 3: patience: -1 is not")
+        );
+        assert!(message("utc =").starts_with("FILE, line 1: "));
+        assert_eq!(
+            message("header = \"X-Token: abc\""),
+            "FILE, line 1: header: it must be a list of strings"
+        );
+        assert_eq!(message("header = [\n1]"), "FILE, line 2: header: it must be a list of strings");
+    }
+
+    #[test]
+    fn the_command_line_comes_before_the_file() {
+        let Ok(file) =
+            parse("listen = \"127.0.0.1:1\"\nutc = true\npath = [\"/file\"]\nworkers = 3")
+        else {
+            panic!("it was not understood");
+        };
+        let given =
+            from_command_line(&["--listen", "127.0.0.1:2", "--utc=false", "--path", "/line"]);
+        let options = given.or(file);
+        assert_eq!(options.listen.unwrap().port(), 2);
+        assert_eq!(options.utc, Some(false));
+        assert_eq!(options.path, ["/line"]);
+        assert_eq!(options.workers, Some(3));
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_noticed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let set = |text: &str, mode| {
+            fs::write(file.path(), text).unwrap();
+            fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+            Config::read(file.path()).unwrap().is_exposed
+        };
+        let secret = "header = [\"X-Token: abc\"]";
+        assert_eq!([0o600, 0o640, 0o604].map(|mode| set(secret, mode)), [false, true, true]);
+        assert!(!set("utc = true", 0o644));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let message = Config::read("/no/such/file".as_ref()).unwrap_err().to_string();
+        assert!(message.starts_with("cannot read /no/such/file: "), "{message}");
+    }
+}

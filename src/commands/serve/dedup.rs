@@ -1,0 +1,277 @@
+//! Events that come again within a window are answered like the first time, and written once.
+//!
+//! A sender whose request timed out sends the same event again, though the first one may be in
+//! the journal. What was acknowledged is therefore remembered, by a hash of its *line*: the line
+//! is what a restarted server finds in the CDR, so nothing has to be written for this, and what is
+//! there is exactly what survived, wherever a kill came. Bodies that differ only in the place of
+//! `event` have one line, and are one event.
+//!
+//! The same event twice *at the same time* is written once too: the second request waits for what
+//! becomes of the first. And an event stays in flight until its acknowledgement is there, also when
+//! its request is gone: see [`Guard::settle`].
+
+mod key;
+mod tail;
+#[cfg(test)]
+mod tests;
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+pub(super) use self::key::Key;
+use self::key::KeyHash;
+
+/// How many acknowledged events are remembered; the oldest are forgotten first. They take 13 MiB at
+/// most, and are what 3 800 events a second make of a window of a minute. (As many as fit into a
+/// hash set of 2^18 places.)
+pub(super) const EVENTS_MAX: usize = 7 << 15;
+
+/// The events of the window. Clones are the same memory.
+#[derive(Clone, Debug)]
+pub(super) struct Dedup(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    window: Duration,
+    events_max: usize,
+    table: Mutex<Table>,
+    duplicates: AtomicU64,
+}
+
+/// A key is in flight, or acknowledged, or unknown.
+#[derive(Debug, Default)]
+struct Table {
+    /// With those who wait for the outcome: whether it was acknowledged.
+    in_flight: HashMap<Key, Vec<oneshot::Sender<bool>>, KeyHash>,
+    acknowledged: HashSet<Key, KeyHash>,
+    /// The acknowledged ones in the order of their acknowledgement.
+    order: VecDeque<(Instant, Key)>,
+}
+
+/// What an event is.
+#[derive(Debug)]
+pub(super) enum Entered {
+    /// To be written, by whom holds the guard.
+    New(Guard),
+    /// The same one was acknowledged within the window. It was counted.
+    Duplicate,
+}
+
+/// What an event is, without waiting for the other one.
+#[derive(Debug)]
+enum Begun {
+    New(Guard),
+    Duplicate,
+    InFlight(oneshot::Receiver<bool>),
+}
+
+impl Dedup {
+    /// Remembers what is acknowledged for `window`. `None` where that is zero.
+    pub(super) fn new(window: Duration) -> Option<Self> {
+        Self::with_events_max(window, EVENTS_MAX)
+    }
+
+    fn with_events_max(window: Duration, events_max: usize) -> Option<Self> {
+        let (table, duplicates) = Default::default();
+        let shared = Shared { window, events_max, table, duplicates };
+        if window.is_zero() { None } else { Some(Self(Arc::new(shared))) }
+    }
+
+    /// Whether the event is to be written. Waits while the same one is in flight: this ends with
+    /// the acknowledgement of the other one.
+    pub(super) async fn enter(&self, key: Key) -> Entered {
+        loop {
+            match self.begin(key, Instant::now()) {
+                Begun::New(guard) => return Entered::New(guard),
+                Begun::Duplicate => break,
+                Begun::InFlight(outcome) => {
+                    // Where the other one was not acknowledged, or nobody knows, this one is tried.
+                    if outcome.await == Ok(true) {
+                        break;
+                    }
+                }
+            }
+        }
+        self.0.duplicates.fetch_add(1, Relaxed);
+        Entered::Duplicate
+    }
+
+    fn begin(&self, key: Key, now: Instant) -> Begun {
+        let mut table = self.0.table();
+        table.forget_older(now, self.0.window);
+        if table.acknowledged.contains(&key) {
+            return Begun::Duplicate;
+        }
+        match table.in_flight.entry(key) {
+            Entry::Occupied(mut waiting) => {
+                // Those whose request is gone meanwhile wait no more.
+                waiting.get_mut().retain(|waiter| !waiter.is_closed());
+                let (sender, receiver) = oneshot::channel();
+                waiting.get_mut().push(sender);
+                Begun::InFlight(receiver)
+            }
+            Entry::Vacant(place) => {
+                place.insert(Vec::new());
+                Begun::New(Guard { shared: Arc::clone(&self.0), key, is_open: true })
+            }
+        }
+    }
+
+    /// How many events were answered without being written again.
+    pub(super) fn duplicates(&self) -> u64 {
+        self.0.duplicates.load(Relaxed)
+    }
+
+    /// How many acknowledged events are remembered.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.table().order.len()
+    }
+}
+
+impl Shared {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end(&self, key: Key, is_acknowledged: bool) {
+        let mut table = self.table();
+        let waiting = table.in_flight.remove(&key).unwrap_or_default();
+        if is_acknowledged {
+            table.remember(key, Instant::now(), self.events_max);
+        }
+        drop(table);
+        for waiter in waiting {
+            // Nobody is there any more where its request is gone.
+            let _ = waiter.send(is_acknowledged);
+        }
+    }
+}
+
+impl Table {
+    fn remember(&mut self, key: Key, now: Instant, events_max: usize) {
+        if !self.acknowledged.insert(key) {
+            // Two equal lines of a CDR.
+            return;
+        }
+        if self.order.len() >= events_max {
+            self.forget_oldest();
+        }
+        self.order.push_back((now, key));
+    }
+
+    fn forget_older(&mut self, now: Instant, window: Duration) {
+        while let Some((at, _)) = self.order.front()
+            && now.saturating_duration_since(*at) > window
+        {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, key)) = self.order.pop_front() {
+            self.acknowledged.remove(&key);
+        }
+    }
+}
+
+/// An event in flight. Dropped, it is forgotten, and the next one of its kind is written.
+#[derive(Debug)]
+#[must_use = "a dropped guard forgets the event"]
+pub(super) struct Guard {
+    shared: Arc<Shared>,
+    key: Key,
+    is_open: bool,
+}
+
+impl Guard {
+    /// Remembers it as acknowledged.
+    pub(super) fn commit(mut self) {
+        self.end(true);
+    }
+
+    /// Waits for the acknowledgement of the event, and remembers the event where there is one.
+    ///
+    /// A request may end before: the sender hangs up, or the server answers that it took too long.
+    /// The event may then still be written, so it must not be forgotten, or a retry would double
+    /// it. Where the future is dropped, a task goes on waiting in its place. Call it as soon as the
+    /// event was sent, without an `.await` between.
+    pub(super) fn settle<A, T, E>(self, acknowledgement: A) -> Settling<A>
+    where
+        A: Future<Output = Result<T, E>> + Send + Unpin + 'static,
+    {
+        Settling { parts: Some((self, acknowledgement)), go_on: go_on::<A, T, E> }
+    }
+
+    fn end(&mut self, is_acknowledged: bool) {
+        if std::mem::replace(&mut self.is_open, false) {
+            self.shared.end(self.key, is_acknowledged);
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}
+
+/// The future that [`Guard::settle`] gives.
+#[must_use = "futures do nothing unless they are awaited"]
+pub(super) struct Settling<A> {
+    parts: Option<(Guard, A)>,
+    go_on: fn(Guard, A),
+}
+
+impl<A, T, E> Future for Settling<A>
+where
+    A: Future<Output = Result<T, E>> + Unpin,
+{
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((_, acknowledgement)) = &mut self.parts else {
+            // It was polled after it was ready, which no executor does.
+            return Poll::Pending;
+        };
+        let outcome = std::task::ready!(Pin::new(acknowledgement).poll(context));
+        if let Some((guard, _)) = self.parts.take()
+            && outcome.is_ok()
+        {
+            guard.commit();
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl<A> Unpin for Settling<A> {}
+
+impl<A> Drop for Settling<A> {
+    fn drop(&mut self) {
+        if let Some((guard, acknowledgement)) = self.parts.take() {
+            (self.go_on)(guard, acknowledgement);
+        }
+    }
+}
+
+/// Where there is no runtime any more, the process ends, and the next one looks into the CDR.
+fn go_on<A, T, E>(guard: Guard, acknowledgement: A)
+where
+    A: Future<Output = Result<T, E>> + Send + 'static,
+{
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            if acknowledgement.await.is_ok() {
+                guard.commit();
+            }
+        });
+    }
+}

@@ -1,0 +1,145 @@
+//! What makes two events the same one.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+
+use cdrlog::Rewriter;
+use serde::Deserialize;
+
+/// What a thread keeps for the next line. A larger one is given back.
+const LINE_BYTES_KEPT: usize = 1 << 16;
+
+/// The first 16 bytes of a BLAKE3 hash: of the line, or of what identifies an event of LiveKit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Key([u8; 16]);
+
+impl Key {
+    /// The key of a body. `None` where it is no event: that one is rejected each time.
+    pub(in super::super) fn of_body(rewriter: &Rewriter, body: &[u8]) -> Option<Self> {
+        thread_local! {
+            static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+        }
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            rewriter.rewrite(body, line).ok()?;
+            let key = Self::of_line(line);
+            line.shrink_to(LINE_BYTES_KEPT);
+            Some(key)
+        })
+    }
+
+    /// The key of a line of the CDR, with its line feed.
+    pub(super) fn of_line(line: &[u8]) -> Self {
+        let hash = match LiveKitEvent::of_line(line) {
+            Some(event) => event.hash(),
+            None => blake3::hash(line),
+        };
+        Self(hash.as_bytes().first_chunk().copied().unwrap_or_default())
+    }
+}
+
+/// Hashes keys for tables. They are hashes already, and these tables are asked five times for each
+/// event, so this is one multiplication; its secret keeps those who choose events from choosing
+/// their places.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyHash {
+    secret: u64,
+}
+
+impl Default for KeyHash {
+    fn default() -> Self {
+        // The standard library's random state, the only source of chance that it has.
+        Self { secret: RandomState::new().hash_one(0_u8) }
+    }
+}
+
+impl BuildHasher for KeyHash {
+    type Hasher = KeyHasher;
+
+    fn build_hasher(&self) -> KeyHasher {
+        KeyHasher { state: self.secret }
+    }
+}
+
+/// The hash of one key.
+#[derive(Debug)]
+pub(super) struct KeyHasher {
+    state: u64,
+}
+
+/// The fraction of the golden ratio, odd.
+const MULTIPLIER: u128 = 0x9e37_79b9_7f4a_7c15;
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for word in bytes.chunks(8) {
+            let word = word.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.write_u64(word);
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let product = u128::from(self.state ^ word) * MULTIPLIER;
+        self.state = (product as u64) ^ (product >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.state
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u128::from_le_bytes(self.0) as u64);
+    }
+}
+
+/// What LiveKit gives each of its events, and keeps when it sends it again or to several endpoints.
+///
+/// The bytes may then differ in a member or two: `numDropped` counts what an endpoint has missed.
+/// An `id` alone identifies nothing: OpenVidu's events of one recording all have the recording's,
+/// which an application may choose. So it has to look like one of LiveKit, in an event that is
+/// named as LiveKit names them, and name, `id` and time have to be the same.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LiveKitEvent<'a> {
+    #[serde(skip)]
+    name: &'a [u8],
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    /// Seconds since 1970, a number in a string as ProtoJSON prints 64 bits.
+    #[serde(borrow)]
+    created_at: Cow<'a, str>,
+}
+
+impl<'a> LiveKitEvent<'a> {
+    /// `line` is `{"name":{…}}` and a line feed. Without what LiveKit's events have, which is found
+    /// by a look at the name, nothing is parsed.
+    fn of_line(line: &'a [u8]) -> Option<Self> {
+        let rest = line.strip_prefix(br#"{""#)?;
+        let name_bytes = rest.iter().position(|byte| !matches!(byte, b'a'..=b'z' | b'_'))?;
+        let (name, rest) = rest.split_at_checked(name_bytes)?;
+        if !name.contains(&b'_') {
+            return None;
+        }
+        let members = rest.strip_prefix(br#"":"#)?.strip_suffix(b"}\n")?;
+        memchr::memmem::find(members, br#""EV_"#)?;
+        let event: Self = serde_json::from_slice(members).ok()?;
+        let suffix = event.id.strip_prefix("EV_")?;
+        let is_one = suffix.len() == 12
+            && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && !event.created_at.is_empty()
+            && event.created_at.bytes().all(|byte| byte.is_ascii_digit());
+        is_one.then_some(Self { name, ..event })
+    }
+
+    fn hash(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        // No part can hold the blank between them.
+        for part in [self.name, self.id.as_bytes(), self.created_at.as_bytes()] {
+            hasher.update(part).update(b" ");
+        }
+        hasher.finalize()
+    }
+}

@@ -1,0 +1,100 @@
+//! Who is let in: the credentials that are asked for, replaced while the server runs.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
+
+use super::answer::{self, Answer};
+use super::auth::{Auth, AuthError, BodyCheck, Denied, Sources};
+use super::options::Options;
+
+/// The credentials, and where they were read.
+#[derive(Debug)]
+pub(super) struct Gate {
+    options: Options,
+    current: RwLock<Arc<Auth>>,
+    /// Nobody is asked for anything.
+    is_open: AtomicBool,
+}
+
+impl Gate {
+    /// Reads the credentials. An open gate is only for those on the same machine, unless the options
+    /// say otherwise.
+    pub(super) fn new(options: &Options, listen: SocketAddr) -> Result<Self, Box<dyn Error>> {
+        let auth = load(options)?;
+        let no_auth = options.no_auth.unwrap_or_default();
+        if auth.is_open() && !no_auth && !listen.ip().is_loopback() {
+            return Err(format!(
+                "{listen} can be reached by others: say what a request must have (--header, --header-file, \
+                 --livekit-key-file, --meet-key-file), or --no-auth to let everybody post and read"
+            )
+            .into());
+        }
+        if no_auth && !auth.is_open() {
+            return Err(
+                "--no-auth lets everybody in, and credentials are given too: leave one out".into(),
+            );
+        }
+        let is_open = AtomicBool::new(auth.is_open());
+        Ok(Self { options: options.clone(), current: RwLock::new(Arc::new(auth)), is_open })
+    }
+
+    /// Reads the credentials anew. Where that fails, those before stay.
+    pub(super) fn reload(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let auth = load(&self.options)?;
+        if auth.is_open() && !self.is_open.load(Ordering::Relaxed) {
+            return Err("there are no credentials any more".into());
+        }
+        self.is_open.store(auth.is_open(), Ordering::Relaxed);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(auth);
+        Ok(())
+    }
+
+    /// The methods that are asked for, for the log.
+    pub(super) fn methods(&self) -> String {
+        let methods = self.current().methods();
+        if methods.is_empty() { "none".to_owned() } else { methods.join(", ") }
+    }
+
+    /// Checks what the headers alone can tell. `None`: there is nothing to check.
+    pub(super) fn check_headers(&self, headers: &HeaderMap) -> Result<Option<BodyCheck>, Denied> {
+        if self.is_open.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.current().check_headers(headers).map(Some)
+    }
+
+    /// Checks a request that has no body.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        self.check_headers(headers)?.map_or(Ok(()), |check| check.check(b""))
+    }
+
+    /// What somebody who is not let in hears.
+    pub(super) fn refuse(&self, denied: Denied) -> Answer {
+        let status = denied.status();
+        let mut answer = answer::error(status, denied.reason());
+        if status == StatusCode::UNAUTHORIZED {
+            for challenge in self.current().challenges() {
+                answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
+            }
+        }
+        answer
+    }
+
+    fn current(&self) -> Arc<Auth> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn load(options: &Options) -> Result<Auth, AuthError> {
+    Auth::load(&Sources {
+        headers: &options.header,
+        header_file: options.header_file.as_deref(),
+        livekit_key_file: options.livekit_key_file.as_deref(),
+        meet_key_file: options.meet_key_file.as_deref(),
+    })
+}

@@ -1,0 +1,190 @@
+//! Events: from the request to the acknowledgement.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use cdrlog::{Ack, AckError, Durability, FlushError, Rejection, TrySendError};
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use serde_json::json;
+
+use super::answer::{self, Answer};
+use super::body::{self, BodyError};
+use super::dedup::{Entered, Guard};
+use super::options::AckLevel;
+use super::peer::Peer;
+
+/// The first pause of a request that finds the queue full; it doubles up to `PAUSE_MAX`.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// Why an event is not acknowledged.
+#[derive(Debug)]
+enum Failure {
+    Rejected(Rejection),
+    /// The queue stayed full, or the acknowledgement did not come, for as long as patience lasts.
+    Busy,
+    Failed(FlushError),
+}
+
+impl From<AckError> for Failure {
+    fn from(error: AckError) -> Self {
+        match error {
+            AckError::Rejected(rejection) => Self::Rejected(rejection),
+            AckError::Failed(failure) => Self::Failed(failure),
+            _ => Self::Failed(FlushError::Closed),
+        }
+    }
+}
+
+/// Takes the event of a request.
+pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer {
+    let settings = peer.settings();
+    let timeout = settings.limits.body_timeout;
+    let gate = &peer.shared().gate;
+    let check = match gate.check_headers(request.headers()) {
+        Ok(check) => check,
+        Err(denied) => {
+            body::discard(request, timeout);
+            return gate.refuse(denied);
+        }
+    };
+    let incoming = request.body_mut();
+    let event = body::read(incoming, settings.event_bytes_max, timeout, peer).await;
+    let event = match event {
+        Ok(event) => event,
+        Err(error) => {
+            if error == BodyError::TooLarge {
+                body::discard(request, timeout);
+            }
+            return body_error(error, settings.event_bytes_max);
+        }
+    };
+    if let Some(check) = check
+        && let Err(denied) = check.check(&event)
+    {
+        return gate.refuse(denied);
+    }
+    peer.metrics().count_body(event.len());
+    match submit(peer, event).await {
+        Ok(()) => answer::empty(StatusCode::OK),
+        Err(failure) => refuse(peer, &failure),
+    }
+}
+
+/// Hands the event over and waits until it is as safe as the level says. Both take as long as
+/// patience lasts, together. One that was acknowledged before is not written again.
+async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
+    let begin = Instant::now();
+    let end = begin + peer.settings().patience;
+    let mut guard = None;
+    if let Some((dedup, key)) = peer.shared().remembered(&event) {
+        match peer.watch().within(end, dedup.enter(key)).await {
+            Some(Entered::New(new)) => guard = Some(new),
+            Some(Entered::Duplicate) => return Ok(()),
+            None => return Err(Failure::Busy),
+        }
+    }
+    let ack = match send(peer, event) {
+        Ok(ack) => ack,
+        Err(refused) => send_later(peer, refused, end).await?,
+    };
+    // No await between: an event that is in the queue stays remembered, whatever becomes of the
+    // request.
+    match (ack, guard) {
+        (Some(ack), Some(guard)) => wait(peer, end, guard.settle(ack)).await?,
+        (Some(ack), None) => wait(peer, end, ack).await?,
+        (None, guard) => guard.map_or((), Guard::commit),
+    }
+    peer.metrics().observe_ack(peer.settings().ack, begin.elapsed());
+    Ok(())
+}
+
+async fn wait<T>(
+    peer: &Peer,
+    end: Instant,
+    ack: impl Future<Output = Result<T, AckError>>,
+) -> Result<(), Failure> {
+    peer.watch().within(end, ack).await.ok_or(Failure::Busy)??;
+    Ok(())
+}
+
+/// Tries again and again while the queue is full.
+async fn send_later(
+    peer: &Peer,
+    mut refused: TrySendError,
+    end: Instant,
+) -> Result<Option<Ack>, Failure> {
+    let mut pause = PAUSE_MIN;
+    loop {
+        let TrySendError::Full(event) = refused else {
+            return Err(Failure::Failed(FlushError::Closed));
+        };
+        let now = Instant::now();
+        if now >= end {
+            return Err(Failure::Busy);
+        }
+        tokio::time::sleep_until(end.min(now + pause).into()).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+        refused = match send(peer, event) {
+            Ok(ack) => return Ok(ack),
+            Err(refused) => refused,
+        };
+    }
+}
+
+/// `None`: nothing to wait for.
+fn send(peer: &Peer, event: Bytes) -> Result<Option<Ack>, TrySendError> {
+    let producer = peer.producer();
+    let durability = match peer.settings().ack {
+        AckLevel::Accepted => return producer.try_send(event).map(|()| None),
+        AckLevel::Journaled => Durability::Journaled,
+        AckLevel::Written => Durability::Written,
+        AckLevel::Synced => Durability::Synced,
+    };
+    // The rewriter is woken when this thread has nothing else to do: see `runtime` in `mod.rs`.
+    producer.try_send_acked_later(event, durability).map(Some)
+}
+
+fn refuse(peer: &Peer, failure: &Failure) -> Answer {
+    match failure {
+        Failure::Rejected(rejection) => rejected(rejection),
+        Failure::Busy => answer::unavailable(
+            &peer
+                .trouble()
+                .unwrap_or_else(|| "the queue is full; the event may be given again".to_owned()),
+        ),
+        Failure::Failed(error) => {
+            if matches!(error, FlushError::Closed) {
+                peer.note_closed();
+            }
+            answer::unavailable(&error.to_string())
+        }
+    }
+}
+
+fn rejected(rejection: &Rejection) -> Answer {
+    let text = json!({
+        "error": format!("the body is no event: {}", rejection.reason),
+        "reason": rejection.reason.as_str(),
+        "offset": rejection.offset,
+    });
+    answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string())
+}
+
+fn body_error(error: BodyError, bytes_max: usize) -> Answer {
+    match error {
+        BodyError::TooLarge => {
+            let message = format!("the body is larger than {bytes_max} bytes");
+            answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
+        }
+        BodyError::TooSlow => {
+            answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+        }
+        BodyError::NoMemory => answer::unavailable("too many large bodies at the same time"),
+        BodyError::Broken => answer::error(
+            StatusCode::BAD_REQUEST,
+            "the body ends before its length, or is not framed",
+        ),
+    }
+}

@@ -1,0 +1,175 @@
+//! The counters of `GET /metrics`, in the text form of OpenMetrics.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cdrlog::Stats;
+use hyper::StatusCode;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::options::AckLevel;
+
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Label = [(&'static str, String); 1];
+
+/// Upper bounds in seconds, from a lone event on an idle machine to the time-out of the sender.
+const ACK_SECONDS: [f64; 14] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0,
+    10.0,
+];
+
+/// Statuses that are counted without a look at the map.
+const STATUSES: [StatusCode; 2] = [StatusCode::OK, StatusCode::BAD_REQUEST];
+
+/// What is counted here, and a place for what the appender counts.
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    sampled: Arc<Mutex<Sample>>,
+    requests: Family<Label, Counter>,
+    frequent: [Counter; STATUSES.len()],
+    acks: [Histogram; 4],
+    body_bytes: Counter,
+}
+
+/// What is read only when somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sample {
+    pub(super) stats: Stats,
+    pub(super) connections: u64,
+    pub(super) repeated: u64,
+    pub(super) bodies_bytes: u64,
+    pub(super) is_healthy: bool,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::with_prefix("cdrlog");
+        let sampled = Arc::new(Mutex::default());
+        registry.register_collector(Box::new(Samples(sampled.clone())));
+        let requests = Family::<Label, Counter>::default();
+        registry.register(
+            "http_requests",
+            "Requests by the status of the answer",
+            requests.clone(),
+        );
+        let acks = Family::<Label, Histogram>::new_with_constructor(|| Histogram::new(ACK_SECONDS));
+        registry.register(
+            "ack_seconds",
+            "Seconds from the body of an event to its acknowledgement, by level",
+            acks.clone(),
+        );
+        let body_bytes = Counter::default();
+        registry.register("http_body_bytes", "Bytes of bodies of events", body_bytes.clone());
+        let levels = ["accepted", "journaled", "written", "synced"];
+        Self {
+            registry,
+            sampled,
+            frequent: STATUSES.map(|status| requests.get_or_create_owned(&label(status))),
+            requests,
+            acks: levels.map(|level| acks.get_or_create_owned(&[("level", level.to_owned())])),
+            body_bytes,
+        }
+    }
+
+    pub(super) fn count_request(&self, status: StatusCode) {
+        let frequent = STATUSES.iter().zip(&self.frequent).find(|(known, _)| **known == status);
+        match frequent {
+            Some((_, counter)) => counter.inc(),
+            None => self.requests.get_or_create(&label(status)).inc(),
+        };
+    }
+
+    pub(super) fn count_body(&self, bytes: usize) {
+        self.body_bytes.inc_by(bytes as u64);
+    }
+
+    pub(super) fn observe_ack(&self, level: AckLevel, latency: Duration) {
+        let [accepted, journaled, written, synced] = &self.acks;
+        match level {
+            AckLevel::Accepted => accepted,
+            AckLevel::Journaled => journaled,
+            AckLevel::Written => written,
+            AckLevel::Synced => synced,
+        }
+        .observe(latency.as_secs_f64());
+    }
+
+    /// The text of `GET /metrics`.
+    pub(super) fn render(&self, sample: Sample) -> Result<String, fmt::Error> {
+        *self.sampled.lock().unwrap_or_else(PoisonError::into_inner) = sample;
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn label(status: StatusCode) -> Label {
+    [("status", status.as_str().to_owned())]
+}
+
+#[derive(Debug)]
+struct Samples(Arc<Mutex<Sample>>);
+
+impl Collector for Samples {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Sample { stats, connections, repeated, bodies_bytes, is_healthy } =
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = "Events that came again within the window, answered with 200 and not written";
+        let repeated = ("events_repeated", again, repeated);
+        for (name, help, value) in counters(&stats).into_iter().chain([repeated]) {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        let gauges = [
+            ("events_queued", "Events in the queue now", stats.events_queued),
+            ("bytes_queued", "Bytes in the queue now", stats.bytes_queued),
+            ("connections", "Connections that are open now", connections),
+            ("bodies_bytes", "Bytes of bodies that have come in parts, now", bodies_bytes),
+            ("healthy", "1 while events can be written, as GET /healthz says", is_healthy.into()),
+        ];
+        for (name, help, value) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 16] {
+    [
+        ("events_accepted", "Events that left the queue", stats.events_accepted),
+        ("bytes_accepted", "Bytes of events that left the queue", stats.bytes_accepted),
+        ("events_journaled", "Events whose line is in the journal", stats.events_journaled),
+        ("bytes_journaled", "Bytes of lines in the journal", stats.bytes_journaled),
+        ("events_rejected", "Bodies that are no event", stats.events_rejected),
+        ("queue_full", "Times that the queue was full", stats.queue_full),
+        ("journal_full", "Times that the journal was full", stats.journal_full),
+        ("bytes_written", "Bytes of lines in the CDR file", stats.bytes_written),
+        ("bytes_synced", "Bytes of lines that are on the disk", stats.bytes_synced),
+        ("rejects_bytes_written", "Bytes in the rejects file", stats.rejects_bytes_written),
+        ("writes", "Calls of write that wrote something", stats.writes),
+        ("write_errors", "Calls of write that failed and are tried again", stats.write_errors),
+        ("syncs", "Calls of fdatasync", stats.syncs),
+        (
+            "sync_errors",
+            "Calls of fdatasync that failed: nothing is synced any more",
+            stats.sync_errors,
+        ),
+        ("rotations", "Files that were finished for a new one", stats.rotations),
+        (
+            "files_changed_by_others",
+            "Times that others truncated, moved or removed the file",
+            stats.files_changed_by_others,
+        ),
+    ]
+}

@@ -1,0 +1,119 @@
+//! What the requests of a connection share, and all connections with each other.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cdrlog::{Appender, Producer, Rewriter};
+
+use super::body::Budget;
+use super::connections::{Connections, Watch};
+use super::dedup::{Dedup, Key};
+use super::gate::Gate;
+use super::health::Health;
+use super::metrics::Metrics;
+use super::settings::Settings;
+use super::tls::Tls;
+
+/// Shared by all connections.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) appender: Appender,
+    pub(super) settings: Settings,
+    pub(super) gate: Gate,
+    pub(super) tls: Option<Tls>,
+    /// The events that are not written again, and what finds out which one a body is.
+    dedup: Option<(Dedup, Rewriter)>,
+    pub(super) metrics: Metrics,
+    pub(super) health: Health,
+    pub(super) budget: Budget,
+    pub(super) connections: Arc<Connections>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        appender: Appender,
+        settings: Settings,
+        gate: Gate,
+        tls: Option<Tls>,
+        dedup: Option<Dedup>,
+    ) -> Self {
+        let rewriter = Rewriter::with_event_bytes_max(settings.event_bytes_max);
+        let connections = Connections::new(settings.limits);
+        Self {
+            appender,
+            metrics: Metrics::new(),
+            health: Health::default(),
+            budget: Budget::new(settings.limits.bodies_bytes_max),
+            connections,
+            dedup: dedup.map(|dedup| (dedup, rewriter)),
+            settings,
+            gate,
+            tls,
+        }
+    }
+
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the body
+    /// is no event: that one is rejected each time.
+    pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
+        let (dedup, rewriter) = self.dedup.as_ref()?;
+        Some((dedup, Key::of_body(rewriter, event)?))
+    }
+
+    /// Events that came again within the window.
+    pub(super) fn repeated(&self) -> u64 {
+        self.dedup.as_ref().map_or(0, |(dedup, _)| dedup.duplicates())
+    }
+
+    /// Why events cannot be written now, if they cannot.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.health.trouble(&self.appender)
+    }
+}
+
+/// One connection, as its requests see it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    shared: Arc<Shared>,
+    /// Requests of HTTP/2 run side by side. Nobody waits with the lock held.
+    producer: Mutex<Producer>,
+    watch: Arc<Watch>,
+}
+
+impl Peer {
+    pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>) -> Self {
+        let producer = Mutex::new(shared.appender.producer());
+        Self { shared, producer, watch }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(super) fn producer(&self) -> MutexGuard<'_, Producer> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.shared.budget
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.shared.trouble()
+    }
+
+    /// The appender takes nothing any more.
+    pub(super) fn note_closed(&self) {
+        self.shared.health.note_closed();
+    }
+}

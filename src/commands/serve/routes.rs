@@ -1,0 +1,88 @@
+//! Which path does what.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode, Version};
+
+use super::answer::{self, Answer};
+use super::metrics::{self, Sample};
+use super::peer::{Peer, Shared};
+use super::{downloads, intake};
+
+const LIST: &str = "/openvidu/cdr";
+
+/// Answers a request.
+pub(super) async fn respond(
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let in_flight = peer.watch().begin_request(request.version() == Version::HTTP_2);
+    let takes_events = request.method() == Method::POST
+        && peer.settings().paths.iter().any(|path| path == request.uri().path());
+    let mut answer = if takes_events {
+        intake::post(&peer, request).await
+    } else {
+        // Seldom, and large: it must not make every event's future as large.
+        Box::pin(others(&peer, request)).await
+    };
+    peer.metrics().count_request(answer.status());
+    tracing::debug!(status = answer.status().as_u16(), "request");
+    answer.body_mut().keep(in_flight);
+    Ok(answer)
+}
+
+async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
+    let shared = peer.shared();
+    let (method, path) = (request.method(), request.uri().path());
+    let is_read = matches!(*method, Method::GET | Method::HEAD);
+    let name = path.strip_prefix(LIST).map(|rest| rest.strip_prefix('/').unwrap_or(rest));
+    let is_known = matches!(path, "/healthz" | "/metrics") || path == LIST || is_below_list(path);
+    let is_list = path == LIST || is_below_list(path);
+    if is_list
+        && is_read
+        && let Err(denied) = shared.gate.check(request.headers())
+    {
+        return shared.gate.refuse(denied);
+    }
+    match (path, name) {
+        _ if !is_read && is_known => answer::not_allowed("GET, HEAD"),
+        ("/healthz", _) => health(shared),
+        ("/metrics", _) => render_metrics(shared),
+        (LIST, _) | (_, Some("")) => {
+            downloads::list(&shared.settings.directory, request.headers()).await
+        }
+        (_, Some(name)) if is_below_list(path) => {
+            downloads::file(&shared.settings.directory, name, method, request.headers()).await
+        }
+        _ if shared.settings.paths.iter().any(|known| known == path) => answer::not_allowed("POST"),
+        _ => answer::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
+    }
+}
+
+fn is_below_list(path: &str) -> bool {
+    path.strip_prefix(LIST).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// 200 only while events can be written.
+fn health(shared: &Shared) -> Answer {
+    match shared.trouble() {
+        None => answer::text(StatusCode::OK, answer::JSON, r#"{"status":"ok"}"#.to_owned()),
+        Some(trouble) => answer::unavailable(&trouble),
+    }
+}
+
+fn render_metrics(shared: &Shared) -> Answer {
+    let sample = Sample {
+        stats: shared.appender.stats(),
+        connections: shared.connections.count() as u64,
+        repeated: shared.repeated(),
+        bodies_bytes: shared.budget.bytes() as u64,
+        is_healthy: shared.trouble().is_none(),
+    };
+    match shared.metrics.render(sample) {
+        Ok(text) => answer::text(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        Err(_) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be made"),
+    }
+}

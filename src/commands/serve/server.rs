@@ -1,0 +1,230 @@
+//! Accepts connections and serves them, until it is told to end.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::connections::{Order, Place, SWEEP_INTERVAL, Watch, Watched};
+use super::notify;
+use super::peer::{Peer, Shared};
+use super::routes::respond;
+use super::settings::Limits;
+use super::signals::{Request, Signals};
+use super::tls::Tls;
+
+/// The pause after an accept that failed, because there are no descriptors left for example.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Requests of one HTTP/2 connection at the same time.
+const STREAMS_MAX: u32 = 128;
+
+/// Bytes that a peer of HTTP/2 may send before they are read, for a request and for all.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+
+/// How often the writer is looked at.
+const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves until a signal says to end and what was in flight is finished.
+pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc<Shared>) {
+    let places = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
+    let http = Arc::new(http(&shared.settings.limits));
+    let sweeper = tokio::spawn(sweep(shared.clone()));
+    notify::ready();
+    loop {
+        tokio::select! {
+            request = signals.next() => match request {
+                Request::End => break,
+                Request::Reload => drop(tokio::spawn(reload(shared.clone()))),
+            },
+            (stream, permit) = accept(&listener, &places) => {
+                tokio::spawn(serve(stream, permit, shared.clone(), http.clone()));
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("ending");
+    notify::stopping();
+    finish(&shared, &places).await;
+    sweeper.abort();
+}
+
+/// Waits for the requests in flight, for as long as they may take.
+async fn finish(shared: &Shared, places: &Semaphore) {
+    shared.connections.give(Order::Finish);
+    let all = u32::try_from(shared.settings.limits.connections_max).unwrap_or(u32::MAX);
+    let finished = tokio::time::timeout(shared.settings.end_timeout, places.acquire_many(all));
+    if finished.await.is_err() {
+        let connections = shared.connections.count();
+        tracing::warn!(connections, "ended before all requests in flight were finished");
+        shared.connections.give(Order::End);
+    }
+}
+
+/// Waits for a free place, then for a connection.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        let Ok(permit) = places.clone().acquire_owned().await else {
+            // Nobody closes the semaphore.
+            std::future::pending::<()>().await;
+            continue;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) if is_of_peer(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The connection was gone before it was accepted.
+fn is_of_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn http(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(limits.header_bytes_max as usize);
+    builder
+        .http2()
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(limits.header_bytes_max);
+    builder
+}
+
+/// Serves one connection to its end.
+async fn serve(
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+    http: Arc<Builder<TokioExecutor>>,
+) {
+    // Given back last: the end of the server waits for it.
+    let _permit = permit;
+    if stream.set_nodelay(true).is_err() {
+        // The peer is gone already.
+        return;
+    }
+    let place = shared.connections.add();
+    let Some(acceptor) = shared.tls.as_ref().map(Tls::acceptor) else {
+        serve_stream(stream, &place, shared, &http).await;
+        return;
+    };
+    match obey(place.watch(), acceptor.accept(stream)).await {
+        Some(Ok(stream)) => serve_stream(stream, &place, shared, &http).await,
+        Some(Err(error)) => tracing::debug!(%error, "no TLS"),
+        None => {}
+    }
+}
+
+/// Runs the handshake of TLS, unless the connection is told to end meanwhile.
+async fn obey<T>(watch: &Watch, handshake: impl Future<Output = T>) -> Option<T> {
+    let mut handshake = pin!(handshake);
+    poll_fn(|context| match watch.order(context) {
+        Order::Serve => handshake.as_mut().poll(context).map(Some),
+        Order::Finish | Order::End => Poll::Ready(None),
+    })
+    .await
+}
+
+async fn serve_stream<S>(
+    stream: S,
+    place: &Place,
+    shared: Arc<Shared>,
+    http: &Builder<TokioExecutor>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let watch = place.watch();
+    let peer = Arc::new(Peer::new(shared, watch.clone()));
+    let stream = TokioIo::new(Watched::new(stream, watch.clone()));
+    let service = service_fn(move |request| respond(peer.clone(), request));
+    let mut connection = pin!(http.serve_connection(stream, service));
+    let mut is_finishing = false;
+    let served = poll_fn(|context| {
+        match watch.order(context) {
+            Order::Serve => {}
+            Order::Finish if is_finishing => {}
+            Order::Finish => {
+                is_finishing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            Order::End => return Poll::Ready(Ok(())),
+        }
+        connection.as_mut().poll(context)
+    });
+    if let Err(error) = served.await {
+        tracing::debug!(error, "a connection has ended");
+    }
+}
+
+/// Ends connections whose time is over, looks at the writer, and tells systemd.
+async fn sweep(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    let watchdog = notify::watchdog_interval();
+    let (mut looked, mut told) = (Instant::now(), Instant::now());
+    loop {
+        ticks.tick().await;
+        shared.connections.sweep();
+        if looked.elapsed() < HEALTH_INTERVAL {
+            continue;
+        }
+        looked = Instant::now();
+        let stats = shared.appender.stats();
+        shared.health.look(&stats);
+        if watchdog.is_some_and(|interval| told.elapsed() >= interval)
+            && shared.health.makes_progress(&stats)
+        {
+            told = Instant::now();
+            notify::alive();
+        }
+    }
+}
+
+/// Begins new files, and reads certificates and credentials anew. What fails is told, and the rest
+/// done.
+async fn reload(shared: Arc<Shared>) {
+    notify::reloading();
+    let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
+    if let Err(error) = reloaded {
+        tracing::error!(%error, "could not reload");
+    }
+    notify::ready();
+}
+
+fn reload_blocking(shared: &Shared) {
+    if let Err(error) = shared.gate.reload() {
+        tracing::error!(%error, "the credentials stay as they were");
+    }
+    if let Some(tls) = &shared.tls
+        && let Err(error) = tls.reload()
+    {
+        tracing::error!(%error, "the certificate stays as it was");
+    }
+    match shared.appender.rotate() {
+        Ok(()) => {
+            let path = shared.appender.cdr_path();
+            tracing::info!(cdr = %path.display(), auth = shared.gate.methods(), "reloaded");
+        }
+        Err(error) => tracing::warn!(%error, "no new files could be begun"),
+    }
+}

@@ -1,0 +1,53 @@
+//! A full disk: 503 once nothing more fits, and then on without a restart.
+
+use std::collections::BTreeMap;
+
+use crate::common::cdr;
+use crate::daemon::{start, wait_for};
+use crate::mount::Mount;
+
+#[test]
+fn a_full_disk_is_503_then_heals_and_every_200_is_there_once() {
+    let Some(mount) = Mount::new("tmpfs", 16) else { return };
+    let directory = mount.path().join("cdr");
+    let daemon = start(&directory, &["--patience", "0.2", "--dedup-window", "0"]);
+    let mut client = daemon.connect();
+    let padding = "x".repeat(100_000);
+    let event = |number: u64| format!(r#"{{"number":{number},"p":"{padding}","event":"e"}}"#);
+    let mut acknowledged = Vec::new();
+    assert_eq!(client.post(&event(0)).status, 200);
+    mount.fill();
+    // The journal takes some megabytes more, each of them acknowledged, as it survives a kill.
+    let mut refused = None;
+    for number in 1..1000 {
+        let answer = client.post(&event(number));
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+        acknowledged.push(number);
+    }
+    let refused = refused.expect("a full disk is noticed");
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    assert!(refused.text().contains("cannot write"), "{}", refused.text());
+    let health = daemon.connect().get("/healthz");
+    assert_eq!(health.status, 503);
+    assert!(health.text().contains("cannot write"), "{}", health.text());
+    let metrics = daemon.connect().get("/metrics");
+    assert!(metrics.text().contains("\ncdrlog_healthy 0\n"), "{}", metrics.text());
+    mount.free();
+    wait_for("health", || (daemon.connect().get("/healthz").status == 200).then_some(()));
+    for number in 1000..1010 {
+        let answer = daemon.connect().post(&event(number));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        acknowledged.push(number);
+    }
+    daemon.terminate();
+    let mut counts = BTreeMap::new();
+    for line in cdr(&directory).lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        *counts.entry(line["e"]["number"].as_u64().unwrap()).or_insert(0) += 1;
+    }
+    assert!(counts.values().all(|count| *count == 1));
+    assert!(acknowledged.iter().all(|number| counts.contains_key(number)));
+}

@@ -1,0 +1,27 @@
+//! `cdrlog serve` as its clients see it: over sockets, by signals, and in the files it leaves.
+
+#![cfg(feature = "serve")]
+
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "shared by several test files")]
+mod common;
+#[path = "../mount/mod.rs"]
+#[expect(dead_code, reason = "shared by several test files")]
+mod mount;
+
+mod client;
+mod daemon;
+
+mod acknowledged;
+mod configured;
+mod credentials;
+mod downloads;
+mod ending;
+mod full_disk;
+mod guide;
+mod kills;
+mod limits;
+mod observed;
+mod repeated;
+mod secured;
+mod statuses;
