@@ -23,7 +23,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boot::change_boot_id;
 use cdrlog::{Appender, Bytes, Durability, SyncPolicy};
@@ -32,6 +32,7 @@ use mount::Mount;
 
 const CHILD_DIRECTORY: &str = "CDRLOG_POWER_CUT_CHILD_DIRECTORY";
 const ACKS_WAITING: usize = 200;
+const BEGIN_MAX: Duration = Duration::from_secs(60);
 
 #[test]
 #[ignore = "the child of the tests below; does nothing by itself"]
@@ -54,7 +55,7 @@ fn child() {
     }
 }
 
-/// Lets a child work for `pause`, then cuts the power; gives how many lines it had said are synced.
+/// Lets a child work for `pause` from its first synced line on, then cuts the power; gives how many lines it had said are synced.
 ///
 /// What it says afterwards does not count: a sync that is under way while ext4 is shut down may
 /// return success, which no process lives to see when the power is really gone.
@@ -75,6 +76,12 @@ fn work_and_cut(mount: &Mount, directory: &Path, pause: Duration) -> Option<u64>
             .filter_map(|line| line.strip_prefix("synced ")?.parse().ok())
             .for_each(|number| note.store(number, Ordering::SeqCst));
     });
+    // However slow the machine is: from the first synced line on.
+    let begin = Instant::now();
+    while heard.load(Ordering::SeqCst) == 0 {
+        assert!(begin.elapsed() < BEGIN_MAX, "the child syncs nothing");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     std::thread::sleep(pause);
     let synced = heard.load(Ordering::SeqCst);
     let is_cut = mount.cut_power();
@@ -90,7 +97,7 @@ fn lose_power(kind: &str) {
     for round in 0..rounds {
         let Some(mount) = Mount::new(kind, 320) else { return };
         let directory = mount.path().join("cdr");
-        let pause = Duration::from_millis(150 + round * 137 % 500);
+        let pause = Duration::from_millis(50 + round * 137 % 500);
         let Some(synced) = work_and_cut(&mount, &directory, pause) else { return };
         mount.boot_again();
         change_boot_id(&directory);
