@@ -79,8 +79,8 @@ fn every_finished_file_has_a_line_that_fits_and_the_open_ones_have_none() {
 fn a_file_that_recovery_began_is_finished_by_the_same_opening() {
     let original = tempfile::tempdir().unwrap();
     // What a kill leaves before the first rejects file was made.
-    let hour = Duration::from_secs(3600);
-    let appender = Appender::builder(&original).flush_interval(hour).open().unwrap();
+    let minute = Duration::from_secs(60);
+    let appender = Appender::builder(&original).flush_interval(minute).open().unwrap();
     appender.producer().send_slice(b"no event").unwrap();
     while appender.stats().events_rejected == 0 {
         std::thread::yield_now();
