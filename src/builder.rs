@@ -152,7 +152,8 @@ impl Builder {
 
     /// The length in bytes that a file does not exceed: the line that would make it longer goes to
     /// a new one. A line that is longer alone gets a file of its own. Default: no such limit,
-    /// as in OpenVidu. At least 1.
+    /// as in OpenVidu. At least 1. A record of a reject that is larger than 256 KiB is begun before
+    /// its length is known, and may make its file longer; it is never split.
     ///
     /// Every rotation is on the end of a line, and no line is lost or doubled by it, whatever
     /// happens to the process. The new file is named by the time of its beginning, like the

@@ -27,7 +27,8 @@ const COMMITTED: usize = 80;
 /// A directory in which a body of `bytes` was rejected, not closed; and its record.
 fn with_rejected(bytes: usize, first: usize) -> (tempfile::TempDir, Vec<u8>) {
     let original = tempfile::tempdir().unwrap();
-    let appender = Appender::builder(&original).open().unwrap();
+    // It is longer than a file may be, and all the same in one file.
+    let appender = Appender::builder(&original).rotate_bytes(50_000).open().unwrap();
     let body = "x".repeat(first) + &"\u{e9}\"\u{1}\u{1f600}".repeat(bytes / 8);
     appender.producer().send_slice(body.as_bytes()).unwrap();
     appender.flush().unwrap();
@@ -54,7 +55,7 @@ fn write_only(directory: &Path, record: &[u8], file_bytes: usize, noted: usize) 
 }
 
 fn reopen(directory: &Path) -> Recovery {
-    let appender = Appender::builder(directory).open().unwrap();
+    let appender = Appender::builder(directory).rotate_bytes(50_000).open().unwrap();
     let recovery = appender.recovery().clone();
     appender.close().unwrap();
     recovery

@@ -7,15 +7,18 @@
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
+mod copy;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use cdrlog::Appender;
 use cdrlog::manifest::{
     Entries, FinishedFile, Manifest, ManifestEntry, ManifestError, Measure, path_in,
 };
 use common::{body, files};
+use copy::copy_tree;
 
 /// Makes files of some lines each; gives the directory after a close.
 fn directory() -> tempfile::TempDir {
@@ -70,6 +73,26 @@ fn every_finished_file_has_a_line_that_fits_and_the_open_ones_have_none() {
     let listed = after.file(rejects.file_name().unwrap().to_str().unwrap()).unwrap();
     assert_eq!(listed.finished, measure(&rejects));
     assert!(listed.finished.first_timestamp.is_some());
+}
+
+#[test]
+fn a_file_that_recovery_began_is_finished_by_the_same_opening() {
+    let original = tempfile::tempdir().unwrap();
+    // What a kill leaves before the first rejects file was made.
+    let minute = Duration::from_secs(60);
+    let appender = Appender::builder(&original).flush_interval(minute).open().unwrap();
+    appender.producer().send_slice(b"no event").unwrap();
+    while appender.stats().events_rejected == 0 {
+        std::thread::yield_now();
+    }
+    let directory = tempfile::tempdir().unwrap();
+    copy_tree(original.path(), directory.path());
+    assert!(files(directory.path(), "rejected.").is_empty());
+    upkeep(directory.path());
+    let rejects = files(directory.path(), "rejected.").remove(0);
+    let manifest = Manifest::read(&directory).unwrap();
+    let listed = manifest.file(rejects.file_name().unwrap().to_str().unwrap());
+    assert_eq!(listed.unwrap().finished, measure(&rejects));
 }
 
 #[test]

@@ -8,9 +8,10 @@ mod common;
 mod copy;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use cdrlog::{Appender, Bytes, Durability};
+use cdrlog::{Appender, Bytes, Durability, SyncPolicy};
 use common::{body, cdr, files, line, lines, rejects};
 use copy::copy_tree;
 
@@ -68,6 +69,48 @@ fn a_rotation_on_demand_parts_what_was_sent_before_from_what_is_sent_after() {
     assert_eq!(files(directory.path(), "CDR.").len(), 6);
     assert_eq!(files(directory.path(), "rejected.").len(), 5);
     assert_eq!(rejects(directory.path())[4]["body"], "reject 4");
+}
+
+/// The lengths of the bodies in each rejects file, every line of which must be a whole record.
+fn reject_bodies(directory: &Path) -> Vec<Vec<usize>> {
+    let bodies = |path| -> Vec<usize> {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.ends_with('\n'));
+        let record = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        text.lines().map(|line| record(line)["body"].as_str().unwrap().len()).collect()
+    };
+    files(directory, "rejected.").into_iter().map(bodies).collect()
+}
+
+/// The journal has it in several segments.
+#[test]
+fn a_large_record_of_a_reject_is_in_one_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).rotate_bytes(50_000).open().unwrap();
+    for bytes in [1 << 20, 10, 10, 600_000] {
+        appender.producer().send_slice("x".repeat(bytes).as_bytes()).unwrap();
+    }
+    appender.close().unwrap();
+    assert_eq!(reject_bodies(directory.path()), [vec![1 << 20], vec![10, 10], vec![600_000]]);
+}
+
+#[test]
+fn a_rotation_on_demand_splits_no_large_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).sync_policy(SyncPolicy::Never).open().unwrap();
+    let producer = appender.producer();
+    let body = "x".repeat(900_000);
+    let sender = std::thread::spawn(move || {
+        for _ in 0..60 {
+            producer.send_slice(body.as_bytes()).unwrap();
+        }
+    });
+    while !sender.is_finished() {
+        appender.rotate().unwrap();
+    }
+    sender.join().unwrap();
+    appender.close().unwrap();
+    assert_eq!(reject_bodies(directory.path()).concat(), [900_000; 60]);
 }
 
 #[test]

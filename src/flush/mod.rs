@@ -62,6 +62,13 @@ impl Request {
         lines.written() >= self.positions.lines && rejects.written() >= self.positions.rejects
     }
 
+    /// Whether what was asked for can be done as far as writes go: a new file is not begun in the
+    /// middle of a line, though what is asked for is written.
+    fn is_ready(&self, lines: &Sink, rejects: &Sink) -> bool {
+        let splits = self.goal == Goal::Rotated && (lines.is_in_line() || rejects.is_in_line());
+        self.is_written(lines, rejects) && !splits
+    }
+
     fn is_synced(&self, lines: &Sink, rejects: &Sink) -> bool {
         lines.synced() >= self.positions.lines && rejects.synced() >= self.positions.rejects
     }
@@ -248,7 +255,7 @@ impl Flusher {
     fn rotate_if_asked(&mut self) -> Result<(), FlushError> {
         let (lines, rejects) = (&self.lines, &self.rejects);
         let due =
-            |request: &Request| request.goal == Goal::Rotated && request.is_written(lines, rejects);
+            |request: &Request| request.goal == Goal::Rotated && request.is_ready(lines, rejects);
         if !self.requests.iter().any(due) {
             return Ok(());
         }
@@ -267,7 +274,7 @@ impl Flusher {
         let sync_failure = self.pipeline.sync_failure();
         let (lines, rejects) = (&self.lines, &self.rejects);
         self.requests.retain(|request| {
-            let written = request.is_written(lines, rejects);
+            let written = request.is_ready(lines, rejects);
             let answer = match (request.goal, failing, &sync_failure) {
                 (_, Some(failure), _) if !written => Err(failure.clone()),
                 (Goal::Written, ..) if written => Ok(()),

@@ -145,9 +145,9 @@ impl Sink {
     /// line that was written in part is completed first.
     fn share_of_file(&mut self) -> usize {
         let file_bytes = self.file.as_ref().map_or(0, LogFile::bytes);
-        let in_a_line = self.end.unfinished_line_bytes() > 0;
+        let is_in_line = self.is_in_line();
         let pending = self.end.pending();
-        if in_a_line {
+        if is_in_line {
             first_line_bytes(pending)
         } else if self.rotation.day_is_over() {
             0
@@ -158,7 +158,7 @@ impl Sink {
 
     /// Begins a new file, with the next line at once or (rejects) when there is one. The old file
     /// is synced first: a later sync would only be one of the new file. An old file that
-    /// nothing was written to is removed.
+    /// nothing was written to is removed. Never in a line, which would be split.
     pub(crate) fn rotate(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
@@ -175,6 +175,11 @@ impl Sink {
                 Ok(())
             }
         }
+    }
+
+    /// Whether a line was written in part: its rest has to follow in the same file.
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.end.is_in_line()
     }
 
     /// Whether the open file holds anything.

@@ -23,6 +23,7 @@ use super::left::{Held, Left, Segments};
 use super::{Stream, frames};
 use crate::file::disk::{self, Disk, DiskResult};
 use crate::file::{DiskFile, LogFile, Stamp};
+use crate::finished::Begun;
 use crate::rewrite;
 
 /// What opening a directory had to repair. The default value: nothing.
@@ -184,7 +185,7 @@ impl Session<'_> {
         }
         let mut file = match file {
             Some(file) => file,
-            None => LogFile::create(self.folder.disk(), &self.new_path(stream))?,
+            None => self.create_file(stream)?,
         };
         if left.begins_line(position)? {
             file.end_line()?;
@@ -217,11 +218,15 @@ impl Session<'_> {
         }
     }
 
-    fn new_path(&self, stream: Stream) -> PathBuf {
-        self.directory.join(match stream {
+    /// A file in place of one that is gone, or that was never made. It is noted as ours like any
+    /// other: else it would be finished a day later only.
+    fn create_file(&self, stream: Stream) -> DiskResult<LogFile> {
+        let path = self.directory.join(match stream {
             Stream::Lines => self.stamp.cdr_name(),
             Stream::Rejects => self.stamp.rejects_name(),
-        })
+        });
+        Begun::new(self.folder.disk(), self.directory).add(&path)?;
+        LogFile::create(self.folder.disk(), &path)
     }
 
     fn note_finished(&mut self, stream: Stream, bytes: u64, path: &Path) {

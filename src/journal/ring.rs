@@ -43,7 +43,9 @@ pub(crate) fn ring(
         segment.begin(sequence, position);
     }
     let write = WriteEnd { ring: ring.clone(), sequence, used: 0, position, ended: false };
-    (write, ReadEnd { ring, sequence, start: position, position, sealer: Sealer::default() })
+    let sealer = Sealer::default();
+    let read = ReadEnd { ring, sequence, start: position, begins_in_line: false, position, sealer };
+    (write, read)
 }
 
 /// Where lines are made: bytes are stored into [`tail`](Self::tail), kept by
@@ -146,6 +148,9 @@ pub(crate) struct ReadEnd {
     /// The segment being read, and the position of its first byte.
     sequence: u64,
     start: u64,
+    /// Whether the segment being read begins with the rest of a line: of a record that is larger
+    /// than a segment.
+    begins_in_line: bool,
     /// The position of the next byte to read.
     position: u64,
     sealer: Sealer,
@@ -156,6 +161,7 @@ impl ReadEnd {
     /// that are done.
     pub(crate) fn pending(&mut self) -> &[u8] {
         while self.ring.progress.segment_end(self.sequence, self.start) == Some(self.position) {
+            self.begins_in_line = self.is_in_line();
             self.sequence += 1;
             self.start = self.position;
             self.sealer = Sealer::default();
@@ -207,16 +213,26 @@ impl ReadEnd {
         self.position += bytes as u64;
     }
 
-    /// The bytes that were consumed of a line whose end was not. Lines never cross segments.
-    pub(crate) fn unfinished_line_bytes(&self) -> usize {
+    /// The consumed bytes of the segment being read.
+    fn consumed(&self) -> &[u8] {
         let to = (self.position - self.start) as usize;
-        let consumed = match self.ring.mapping(self.sequence) {
+        match self.ring.mapping(self.sequence) {
             // SAFETY: consumed bytes of a segment that is not released are published, and the write
             // end does not touch them.
             Some(mapping) => unsafe { mapping.slice(HEADER_BYTES..HEADER_BYTES + to) },
             None => &[],
-        };
-        consumed.iter().rev().take_while(|&&byte| byte != b'\n').count()
+        }
+    }
+
+    /// Whether a line was consumed in part, be it in an earlier segment.
+    pub(crate) fn is_in_line(&self) -> bool {
+        self.consumed().last().map_or(self.begins_in_line, |&byte| byte != b'\n')
+    }
+
+    /// The bytes that were consumed of a line whose end was not, as far as they are in the segment:
+    /// those that [`step_back`](Self::step_back) can make pending again.
+    pub(crate) fn unfinished_line_bytes(&self) -> usize {
+        self.consumed().iter().rev().take_while(|&&byte| byte != b'\n').count()
     }
 
     /// Makes the last `bytes` bytes that were consumed pending again; not beyond the segment.
@@ -304,6 +320,27 @@ mod tests {
         read.step_back(3);
         assert_eq!(read.unfinished_line_bytes(), 0);
         assert_eq!(read.pending(), b"three\n");
+    }
+
+    #[test]
+    fn a_line_that_goes_on_in_the_next_segment_is_one_line() {
+        let (mut write, mut read) = plain_ring(2, 8);
+        for part in [b"1234", b"5678", b"abcd", b"e\nfg"] {
+            assert!(put(&mut write, part));
+        }
+        assert!(!read.is_in_line());
+        write.publish();
+        assert_eq!(read.pending(), b"12345678");
+        read.consume(8);
+        assert!(read.is_in_line());
+        assert_eq!(read.pending(), b"abcde\nfg");
+        assert!(read.is_in_line());
+        assert_eq!(read.unfinished_line_bytes(), 0);
+        read.consume(2);
+        read.step_back(2);
+        assert!(read.is_in_line());
+        read.consume(6);
+        assert!(!read.is_in_line());
     }
 
     #[test]

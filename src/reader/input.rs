@@ -71,6 +71,14 @@ impl Input {
         }
     }
 
+    pub(super) const fn encoding(&self) -> Encoding {
+        match self {
+            Self::Plain(_) => Encoding::Plain,
+            Self::Zstd(_) => Encoding::Zstd,
+            Self::Gzip(_) => Encoding::Gzip,
+        }
+    }
+
     /// The file, where it is not compressed: only such a one may grow.
     pub(super) const fn plain(&self) -> Option<&File> {
         match self {

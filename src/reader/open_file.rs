@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::Block;
 use super::input::{Input, Skipped};
+use super::listing::with_encoding;
 use super::{ReadError, ReaderPosition};
 
 /// How much before the place that was read up to is looked at, to see whether it is still the same
@@ -96,7 +97,9 @@ impl OpenFile {
     }
 
     fn failed(&self, error: io::Error) -> ReadError {
-        ReadError::io("read", &self.path, error)
+        // The name that it has on the disk: somebody will look for it.
+        let path = with_encoding(&self.path, self.input.encoding());
+        ReadError::io("read", &path, error)
     }
 
     /// Whether what it holds can be damaged in a way that reading again does not help.

@@ -86,6 +86,34 @@ fn a_clock_that_is_set_back_and_forward_gives_names_that_are_unique_and_in_order
     assert_eq!(contents, (0..5).map(line).collect::<String>());
 }
 
+#[test]
+fn a_day_that_begins_in_the_middle_of_a_record_does_not_split_it() {
+    // Each look at the clock is on another day.
+    let now = AtomicI64::new(0);
+    let clock = Clock::telling(move || {
+        Timestamp::from_second(now.fetch_add(86_400, Ordering::SeqCst)).unwrap()
+    });
+    let directory = super::memory_directory();
+    let appender = Appender::builder(directory.path())
+        .utc(true)
+        .clock(clock)
+        .sync_policy(SyncPolicy::Never)
+        .open()
+        .unwrap();
+    for _ in 0..3 {
+        appender.producer().send_slice("x".repeat(1 << 20).as_bytes()).unwrap();
+    }
+    appender.close().unwrap();
+    let mut names = Disk::default().names(directory.path()).unwrap();
+    names.retain(|name| name.starts_with("rejected."));
+    assert_eq!(names.len(), 3);
+    for name in names {
+        let record = std::fs::read(directory.path().join(name)).unwrap();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+        assert_eq!(record["body"].as_str().unwrap().len(), 1 << 20);
+    }
+}
+
 /// Lets calls of one kind fail while it is broken.
 struct Broken {
     action: &'static str,
