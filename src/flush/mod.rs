@@ -318,7 +318,12 @@ impl Flusher {
             && has_waiters
             && let Some(due) = self.group_due_at(now)
         {
-            until = until.min(due);
+            // Not to be woken by each of them, which would take the processor from those who come.
+            // It is short, so that others need not ring either.
+            if due > now && !self.pipeline.has_requests() && !self.has_full_segment() {
+                std::thread::sleep(due - now);
+            }
+            return;
         }
         if let SyncPolicy::Interval(interval) = self.schedule.sync_policy
             && (self.lines.is_unsynced() || self.rejects.is_unsynced())
