@@ -46,7 +46,9 @@ impl Stamp {
     }
 
     fn of_text(text: &str) -> Option<Self> {
-        DateTime::strptime(STAMP_FORMAT, text).ok().map(Self)
+        let stamp = DateTime::strptime(STAMP_FORMAT, text).ok()?;
+        // It takes a sign and single digits too.
+        (stamp.strftime(STAMP_FORMAT).to_string() == text).then_some(Self(stamp))
     }
 
     /// The local time at which the file was begun.
@@ -210,6 +212,14 @@ mod tests {
             "CDR.2026-11-23_13-07-28.log.1",
             "CDR.2026-11-23_13-07-28.log.zst.tmp",
             "CDR.2026-11-23_13-07-28.jsonl",
+            "CDR.+2026-1-23_13-07-28.log",
+            "CDR.2026-11-23_13-07-28/../../x.log",
+            "CDR.2026-11-23_13-07-28.log/",
+            "CDR.2026-11-23_13-07-28.log\0",
+            "CDR.2026-11-23_13-07-2\u{e9}.log",
+            "../CDR.2026-11-23_13-07-28.log",
+            "..",
+            "",
             "CDR.2026-11-23_13-07-28.+1.log",
             "CDR.2026-11-23_13-07-28.log.torn",
             "xCDR.2026-11-23_13-07-28.log",

@@ -39,21 +39,30 @@ impl FilePlace {
 pub(crate) struct Acks {
     unwritten: VecDeque<PendingAck>,
     unsynced: VecDeque<(u64, Acked, Position)>,
+    /// How many of `unwritten` wait for a sync, and not only for the write.
+    unwritten_unsynced: usize,
 }
 
 impl Acks {
     pub(crate) fn add(&mut self, acks: Vec<PendingAck>) {
+        let for_sync = |ack: &&PendingAck| ack.acked.durability() == Durability::Synced;
+        self.unwritten_unsynced += acks.iter().filter(for_sync).count();
         self.unwritten.extend(acks);
     }
 
-    /// Whether somebody waits for a write.
+    /// Whether somebody waits for a write, and for nothing else.
     pub(crate) fn want_write(&self) -> bool {
-        !self.unwritten.is_empty()
+        self.unwritten.len() > self.unwritten_unsynced
     }
 
-    /// Whether somebody waits for a sync of what is written.
-    pub(crate) fn want_sync(&self) -> bool {
-        !self.unsynced.is_empty()
+    /// How many wait for a sync, of what is written and of what is not.
+    pub(crate) fn sync_waiters(&self) -> usize {
+        self.unsynced.len() + self.unwritten_unsynced
+    }
+
+    /// How many wait for a sync of what is written.
+    pub(crate) fn written_sync_waiters(&self) -> usize {
+        self.unsynced.len()
     }
 
     /// Everything before `written` is in the file that is at `place`.
@@ -67,6 +76,7 @@ impl Acks {
         {
             let position = place.position_of(ack.start, ack.line_bytes);
             if ack.acked.durability() == Durability::Synced {
+                self.unwritten_unsynced -= 1;
                 self.unsynced.push_back((ack.start + ack.line_bytes, ack.acked, position));
             } else {
                 ack.acked.complete(Ok(position));
@@ -93,6 +103,7 @@ impl Acks {
     /// Nothing will be written any more.
     pub(crate) fn fail_all(&mut self, failure: &FlushError) {
         self.fail_syncs(failure);
+        self.unwritten_unsynced = 0;
         for ack in self.unwritten.drain(..) {
             ack.acked.complete(Err(AckError::Failed(failure.clone())));
         }

@@ -1,11 +1,12 @@
 //! The flusher thread: writes what the journal holds to the files, and syncs them.
 //!
 //! It is idle until there is something to write, then lets it gather until a segment is full or the
-//! time is up, and writes whole lines. A write that fails is tried again, later and later; nothing
+//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A write that fails is tried again, later and later; nothing
 //! is lost, because the segments are not given back until they are written. A sync that fails is
 //! never tried again.
 
 mod acks;
+mod group;
 mod policy;
 mod rotation;
 mod sink;
@@ -21,6 +22,7 @@ pub use trouble::Trouble;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use self::group::Group;
 use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::journal::Control;
@@ -52,6 +54,8 @@ pub(crate) struct Flusher {
     /// When the oldest of what waits to be written was first seen.
     gathering_since: Option<Instant>,
     last_sync: Instant,
+    /// Those who wait for a sync.
+    group: Group,
     failing: Option<Failing>,
     /// The failed sync was told to the listener.
     sync_failure_told: bool,
@@ -118,6 +122,7 @@ impl Flusher {
             requests: Vec::new(),
             gathering_since: None,
             last_sync,
+            group: Group::default(),
             failing: None,
             sync_failure_told: false,
         }
@@ -134,8 +139,10 @@ impl Flusher {
             self.requests.append(&mut self.pipeline.take_requests());
             self.lines.take_acks(&self.pipeline);
             let now = Instant::now();
-            let written = !self.write_is_due(now, last_round) || self.write(now);
-            self.sync_if_due(last_round);
+            let group_is_due = self.group_due_at(now).is_some_and(|due| due <= now);
+            let write_is_due = self.write_is_due(now, last_round || group_is_due);
+            let written = !write_is_due || self.write(now);
+            self.sync_if_due(last_round, group_is_due);
             self.answer_requests();
             if !written && self.patience_has_ended() {
                 return self.give_up();
@@ -151,7 +158,12 @@ impl Flusher {
         self.lines.is_behind() || self.rejects.is_behind()
     }
 
-    fn write_is_due(&mut self, now: Instant, last_round: bool) -> bool {
+    fn group_due_at(&mut self, now: Instant) -> Option<Instant> {
+        self.group.due_at(self.lines.acks().sync_waiters(), now)
+    }
+
+    /// `at_once`: whatever there is shall be written now.
+    fn write_is_due(&mut self, now: Instant, at_once: bool) -> bool {
         if !self.is_behind() {
             self.gathering_since = None;
             return false;
@@ -162,7 +174,7 @@ impl Flusher {
                 || (self.pipeline.is_closing() && failing.closing_since.is_none());
             return asked || now >= failing.retry_at;
         }
-        last_round
+        at_once
             || !self.requests.is_empty()
             || self.lines.acks().want_write()
             || now - since >= self.schedule.gather
@@ -223,8 +235,8 @@ impl Flusher {
             || failing.closing_since.is_some_and(|since| longer_than(since, close_patience))
     }
 
-    /// Syncs where the policy, a request or the end says so.
-    fn sync_if_due(&mut self, last_round: bool) {
+    /// Syncs where the policy, a request, the group of those who wait or the end says so.
+    fn sync_if_due(&mut self, last_round: bool, group_is_due: bool) {
         let unsynced = self.lines.is_unsynced() || self.rejects.is_unsynced();
         let by_policy = match self.schedule.sync_policy {
             SyncPolicy::Never => false,
@@ -232,7 +244,8 @@ impl Flusher {
             SyncPolicy::Interval(interval) => last_round || self.last_sync.elapsed() >= interval,
         };
         let by_request = self.requests.iter().any(|request| request.goal == Goal::Synced);
-        if unsynced && (by_policy || by_request || self.lines.acks().want_sync()) {
+        let by_group = (group_is_due || last_round) && self.lines.acks().written_sync_waiters() > 0;
+        if unsynced && (by_policy || by_request || by_group) {
             self.sync();
         }
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
@@ -244,11 +257,16 @@ impl Flusher {
     }
 
     fn sync(&mut self) {
+        let begin = Instant::now();
+        let answered = self.lines.acks().written_sync_waiters();
         let counters = &self.pipeline.counters.flusher;
         // Failures stay with the sinks, where `sync_if_due` finds them.
         let _ = self.lines.sync(&self.control, counters);
         let _ = self.rejects.sync(&self.control, counters);
         self.last_sync = Instant::now();
+        self.lines.take_acks(&self.pipeline);
+        let waiting = self.lines.acks().sync_waiters();
+        self.group.note_sync(answered, waiting, self.last_sync - begin);
     }
 
     /// Begins new files where somebody asked for that and what was to be before them is written.
@@ -300,6 +318,19 @@ impl Flusher {
             // Also what was journaled since the last look, during a sync or a rotation.
             let since = *self.gathering_since.get_or_insert(now);
             until = until.min(since + self.schedule.gather);
+        }
+        // An acknowledgement may be here before its line is: the rewriter rings when that is, too.
+        let has_waiters = is_behind || self.lines.acks().written_sync_waiters() > 0;
+        if self.failing.is_none()
+            && has_waiters
+            && let Some(due) = self.group_due_at(now)
+        {
+            // Not to be woken by each of them, which would take the processor from those who come.
+            // It is short, so that others need not ring either.
+            if due > now && !self.pipeline.has_requests() && !self.has_full_segment() {
+                std::thread::sleep(due - now);
+            }
+            return;
         }
         if let SyncPolicy::Interval(interval) = self.schedule.sync_policy
             && (self.lines.is_unsynced() || self.rejects.is_unsynced())

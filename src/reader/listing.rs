@@ -42,6 +42,15 @@ pub fn cdr_files(directory: impl AsRef<Path>) -> Result<Vec<CdrFile>, ReadError>
     list(directory.as_ref(), |_| true)
 }
 
+impl FileKind {
+    /// What a file of this name holds, be it compressed or not. `None` where it is not exactly a
+    /// name of a CDR or rejects file: that one has no separator, no blank and nothing to escape.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        FileName::parse(name).map(|name| name.kind)
+    }
+}
+
 /// What [`cdr_files`] gives, but only files whose names, without the encoding, `is_wanted`.
 pub(super) fn list(
     directory: &Path,

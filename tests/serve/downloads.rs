@@ -26,7 +26,7 @@ fn the_list_is_the_one_that_openvidu_gives_or_a_page() {
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
         let names: Vec<String> = serde_json::from_slice(&answer.body).unwrap();
         assert_eq!(names.len(), 3, "{names:?}");
-        assert_eq!(names[..2], ["CDR.2020-01-02_03-04-05.1.log.zst", NAME]);
+        assert_eq!(names[..2], [NAME, "CDR.2020-01-02_03-04-05.1.log.zst"]);
     }
     let page = client.request("GET", "/openvidu/cdr", &[("Accept", "text/html,*/*;q=0.8")]);
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));

@@ -115,7 +115,10 @@ fn parse(text: &str) -> Result<Options, Wrong> {
             return Err(Wrong { at: key.span(), key: None, fault });
         }
     }
-    toml::from_str(text).map_err(|error| {
+    let read = || -> Result<Options, toml::de::Error> {
+        Ok(Options { files: toml::from_str(text)?, ..toml::from_str(text)? })
+    };
+    read().map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let mut entries = table.get_ref().iter();
         let entry =
@@ -174,8 +177,6 @@ impl Options {
             dedup_window,
             event_bytes_max,
             sync,
-            rotate_bytes,
-            utc,
             header,
             header_file,
             livekit_key_file,
@@ -193,6 +194,7 @@ impl Options {
             workers,
             log,
             log_form,
+            files,
         } = self;
         Self {
             listen: listen.or(file.listen),
@@ -203,8 +205,6 @@ impl Options {
             dedup_window: dedup_window.or(file.dedup_window),
             event_bytes_max: event_bytes_max.or(file.event_bytes_max),
             sync: sync.or(file.sync),
-            rotate_bytes: rotate_bytes.or(file.rotate_bytes),
-            utc: utc.or(file.utc),
             header: if header.is_empty() { file.header } else { header },
             header_file: header_file.or(file.header_file),
             livekit_key_file: livekit_key_file.or(file.livekit_key_file),
@@ -222,6 +222,7 @@ impl Options {
             workers: workers.or(file.workers),
             log: log.or(file.log),
             log_form: log_form.or(file.log_form),
+            files: files.or(file.files),
         }
     }
 }
@@ -272,7 +273,7 @@ mod tests {
         assert_eq!(options.path, ["/a", "/b"]);
         assert_eq!(options.patience.unwrap().0.as_millis(), 500);
         assert!(options.dedup_window.unwrap().0.is_zero());
-        assert_eq!(options.utc, Some(true));
+        assert!(format!("{:?}", options.files).contains("utc: Some(true)"));
         assert_eq!(options.header, ["Authorization: Basic abc="]);
     }
 
@@ -303,6 +304,7 @@ mod tests {
             message("utc = true\n\npatience = -1").starts_with("FILE, line 3: patience: -1 is not")
         );
         assert!(message("utc =").starts_with("FILE, line 1: "));
+        assert!(message("utc = true\n\ncompress = 1").starts_with("FILE, line 3: compress: "),);
         assert_eq!(
             message("header = \"X-Token: abc\""),
             "FILE, line 1: header: it must be a list of strings"
@@ -312,16 +314,26 @@ mod tests {
 
     #[test]
     fn the_command_line_comes_before_the_file() {
-        let Ok(file) =
-            parse("listen = \"127.0.0.1:1\"\nutc = true\npath = [\"/file\"]\nworkers = 3")
-        else {
+        let Ok(file) = parse(
+            "listen = \"127.0.0.1:1\"\nutc = true\npath = [\"/file\"]\nworkers = 3\nretention_days = 7\ncompress = \"gzip\"",
+        ) else {
             panic!("it was not understood");
         };
-        let given =
-            from_command_line(&["--listen", "127.0.0.1:2", "--utc=false", "--path", "/line"]);
+        let given = from_command_line(&[
+            "--listen",
+            "127.0.0.1:2",
+            "--utc=false",
+            "--path",
+            "/line",
+            "--compress",
+            "zstd",
+        ]);
         let options = given.or(file);
         assert_eq!(options.listen.unwrap().port(), 2);
-        assert_eq!(options.utc, Some(false));
+        let files = format!("{:?}", options.files);
+        assert!(files.contains("utc: Some(false)"), "{files}");
+        assert!(files.contains("retention_days: Some(7)"), "{files}");
+        assert!(files.contains("compress: Some(Zstd)"), "{files}");
         assert_eq!(options.path, ["/line"]);
         assert_eq!(options.workers, Some(3));
     }

@@ -3,19 +3,19 @@
 //! A name is never decoded and never put together from parts: it is one of those that the files of
 //! a CDR have, byte for byte, or there is no such file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use cdrlog::reader::{FileKind, cdr_files};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode};
 use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::answer::{self, Answer, Content, FilePart};
-use super::names::{self, Kind};
 
 /// The list of all CDR files: a JSON array of their names, as OpenVidu gives it, or a page where a
 /// browser asks.
@@ -33,18 +33,11 @@ pub(super) async fn list(directory: &Path, headers: &HeaderMap) -> Answer {
 }
 
 fn cdr_names(directory: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().into_string()
-            && names::kind(&name) == Some(Kind::Cdr)
-            && entry.file_type()?.is_file()
-        {
-            names.push(name);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
+    let files = cdr_files(directory).map_err(io::Error::other)?;
+    let cdr = files.into_iter().filter(|file| file.kind == FileKind::Cdr);
+    // A symbolic link is never given: see `open`.
+    let own = cdr.filter(|file| !file.path.is_symlink());
+    Ok(own.filter_map(|file| Some(file.path.file_name()?.to_str()?.to_owned())).collect())
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {
@@ -71,7 +64,7 @@ pub(super) async fn file(
     method: &Method,
     headers: &HeaderMap,
 ) -> Answer {
-    if names::kind(name).is_none() {
+    if FileKind::of_name(name).is_none() {
         return no_such_file();
     }
     let path = directory.join(name);

@@ -18,6 +18,9 @@ use super::peer::Peer;
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
+/// How long one who is not let in may go on to send.
+const STRANGER_TIMEOUT_MAX: Duration = Duration::from_secs(1);
+
 /// Why an event is not acknowledged.
 #[derive(Debug)]
 enum Failure {
@@ -45,7 +48,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
     let check = match gate.check_headers(request.headers()) {
         Ok(check) => check,
         Err(denied) => {
-            body::discard(request, timeout);
+            body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
             return gate.refuse(denied);
         }
     };

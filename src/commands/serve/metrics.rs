@@ -145,7 +145,7 @@ impl Collector for Samples {
     }
 }
 
-fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 16] {
+fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 21] {
     [
         ("events_accepted", "Events that left the queue", stats.events_accepted),
         ("bytes_accepted", "Bytes of events that left the queue", stats.bytes_accepted),
@@ -170,6 +170,15 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 16] {
             "files_changed_by_others",
             "Times that others truncated, moved or removed the file",
             stats.files_changed_by_others,
+        ),
+        ("files_listed", "Finished files that got their line in the manifest", stats.files_listed),
+        ("files_compressed", "Finished files that are compressed now", stats.files_compressed),
+        ("files_removed", "Files that were too old or too much", stats.files_removed),
+        ("bytes_removed", "Bytes of removed files", stats.bytes_removed),
+        (
+            "upkeep_errors",
+            "Times that a finished file could not be listed, compressed or removed",
+            stats.upkeep_errors,
         ),
     ]
 }

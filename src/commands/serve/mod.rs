@@ -12,7 +12,6 @@ mod health;
 mod intake;
 mod log;
 mod metrics;
-mod names;
 mod notify;
 mod options;
 mod peer;

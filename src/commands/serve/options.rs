@@ -13,10 +13,12 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::commands::append::Sync;
+use crate::commands::file_options::FileOptions;
 
 /// Options, all of them optional. In the file the names have `_` where the command line has `-`.
+/// `config.rs` refuses unknown ones.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub(super) struct Options {
     /// Address and port to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDRESS", env = "CDRLOG_LISTEN")]
@@ -49,14 +51,6 @@ pub(super) struct Options {
     /// When to make lines survive a power loss [default: interval]
     #[arg(long, value_enum, value_name = "WHEN", env = "CDRLOG_SYNC")]
     pub(super) sync: Option<Sync>,
-
-    /// Begin a new file before one would be longer than this [default: no limit]
-    #[arg(long, value_name = "BYTES", env = "CDRLOG_ROTATE_BYTES")]
-    pub(super) rotate_bytes: Option<u64>,
-
-    /// Name files in UTC instead of local time
-    #[arg(long, env = "CDRLOG_UTC", num_args = 0..=1, default_missing_value = "true")]
-    pub(super) utc: Option<bool>,
 
     /// A header that a request must have, as "Authorization: Basic …"; may be given several times.
     /// Better in the environment or a file, where no list of processes shows it
@@ -127,6 +121,12 @@ pub(super) struct Options {
     /// How it is logged [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, value_name = "FORM", env = "CDRLOG_LOG_FORM")]
     pub(super) log_form: Option<LogForm>,
+
+    /// Read from the same table of the file, but by itself: flattened, its errors would have no
+    /// line.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) files: FileOptions,
 }
 
 /// What an event must have reached before it is answered with 200.

@@ -9,6 +9,7 @@ use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 
 use super::options::{AckLevel, LogForm, LogLevel, Options, Seconds};
 use crate::commands::append::Sync;
+use crate::commands::file_options::FileOptions;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 const DIRECTORY: &str = "/opt/openvidu/cdr";
@@ -36,7 +37,8 @@ pub(super) struct Settings {
     pub(super) log_form: Option<LogForm>,
     pub(super) end_timeout: Duration,
     pub(super) limits: Limits,
-    pub(super) files: Files,
+    sync: Sync,
+    files: FileOptions,
 }
 
 /// What a peer may take.
@@ -48,14 +50,6 @@ pub(super) struct Limits {
     pub(super) header_timeout: Duration,
     pub(super) body_timeout: Duration,
     pub(super) idle_timeout: Duration,
-}
-
-/// What the appender is opened with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Files {
-    sync: Sync,
-    rotate_bytes: Option<u64>,
-    utc: bool,
 }
 
 impl Settings {
@@ -77,11 +71,8 @@ impl Settings {
             log_form: options.log_form,
             end_timeout: seconds(options.end_timeout, 10),
             limits: Limits::new(options)?,
-            files: Files {
-                sync: options.sync.unwrap_or(Sync::Interval),
-                rotate_bytes: options.rotate_bytes,
-                utc: options.utc.unwrap_or_default(),
-            },
+            sync: options.sync.unwrap_or(Sync::Interval),
+            files: options.files.clone(),
         })
     }
 
@@ -90,12 +81,8 @@ impl Settings {
         let builder = cdrlog::Appender::builder(&self.directory)
             .event_bytes_max(self.event_bytes_max)
             .segment_bytes(self.event_bytes_max.max(SEGMENT_BYTES_MIN))
-            .sync_policy(self.files.sync.policy())
-            .utc(self.files.utc);
-        match self.files.rotate_bytes {
-            Some(bytes) => builder.rotate_bytes(bytes),
-            None => builder,
-        }
+            .sync_policy(self.sync.policy());
+        self.files.apply(builder)
     }
 }
 

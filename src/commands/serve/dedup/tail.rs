@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use cdrlog::reader::FileKind;
+
 use super::{Dedup, Key};
 
 /// How much of the end of each file is looked at. A compressed file is looked at as a whole: it has
@@ -72,7 +74,7 @@ fn files_since(directory: &Path, time: Duration) -> io::Result<Vec<PathBuf>> {
         let entry = entry?;
         let name = entry.file_name();
         let metadata = entry.metadata()?;
-        if metadata.is_file() && name.to_str().is_some_and(is_cdr_name) {
+        if metadata.is_file() && name.to_str().and_then(FileKind::of_name) == Some(FileKind::Cdr) {
             let modified = metadata.modified()?;
             // A time in the future is a clock that was set back: nobody knows, so it counts.
             if now.duration_since(modified).unwrap_or_default() <= time {
@@ -82,9 +84,4 @@ fn files_since(directory: &Path, time: Duration) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files.into_iter().map(|(_, path)| path).collect())
-}
-
-fn is_cdr_name(name: &str) -> bool {
-    let plain = name.strip_suffix(".zst").or_else(|| name.strip_suffix(".gz")).unwrap_or(name);
-    plain.starts_with("CDR.") && plain.ends_with(".log")
 }
