@@ -14,9 +14,9 @@ use crate::file::{Calendar, Lock, LockError};
 use crate::finished::{Begun, Keeper};
 use crate::flush::{Flusher, Rotation, Schedule, Sink};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
-use crate::queue::{Barrier, Goal, Message, Queue, Refused, queue};
+use crate::queue::{Barrier, Message, Queue, Refused, queue};
 use crate::rewrite::Stage;
 use crate::stats::Stats;
 

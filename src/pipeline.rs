@@ -13,7 +13,6 @@ use crate::error::FlushError;
 use crate::finished::Inbox;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
-use crate::queue::Goal;
 use crate::stats::Counters;
 
 /// A place in both streams.
@@ -21,6 +20,15 @@ use crate::stats::Counters;
 pub(crate) struct Positions {
     pub(crate) lines: u64,
     pub(crate) rejects: u64,
+}
+
+/// What a barrier waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    Written,
+    Synced,
+    /// Written, and new files are begun behind it.
+    Rotated,
 }
 
 /// Somebody waits until everything before `positions` has reached a goal.

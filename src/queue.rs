@@ -16,7 +16,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::ack::Acked;
 use crate::chunks::Chunks;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Goal, Pipeline};
 
 /// The top bit of the load: nothing is taken any more.
 const CLOSED: u64 = 1 << 63;
@@ -37,15 +37,6 @@ pub(crate) enum Message {
     Acked(Acked),
     /// Everything sent before is to be reported to the flusher.
     Barrier(Barrier),
-}
-
-/// What a barrier waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Goal {
-    Written,
-    Synced,
-    /// Written, and new files are begun behind it.
-    Rotated,
 }
 
 /// Asks the flusher for everything sent before.

@@ -26,8 +26,7 @@ use self::group::Group;
 use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::journal::Control;
-use crate::pipeline::{Backoff, Pipeline, Request};
-use crate::queue::Goal;
+use crate::pipeline::{Backoff, Goal, Pipeline, Request};
 
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
