@@ -184,8 +184,8 @@ fn following_misses_and_repeats_no_line_across_rotations() {
         expect(from, from + 100);
     }
     appender.close().unwrap();
-    // Ctrl-C.
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    // As Ctrl-C does. That is ignored where the tests run in the background of a script.
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     let Run { code, stderr, .. } = end(child);
     assert_eq!((code, stderr.as_str()), (None, ""));
 }
