@@ -17,7 +17,7 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 /// measure.update(b"{\"a\":{\"timestamp\":1}}\n{\"b\":");
 /// measure.update(b"{\"timestamp\":2}}\n");
 /// let file = measure.finish("CDR.2026-11-23_13-07-28.log");
-/// assert_eq!((file.lines, file.bytes), (2, 39));
+/// assert_eq!((file.lines, file.bytes), (2, 44));
 /// assert_eq!((file.first_timestamp, file.last_timestamp), (Some(1), Some(2)));
 /// ```
 #[derive(Clone, Debug, Default)]
