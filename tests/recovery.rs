@@ -8,6 +8,7 @@ mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 mod copy;
+mod killed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,20 +22,7 @@ use copy::copy_tree;
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
 /// the journal.
 fn killed(written: u64, journaled: u64) -> tempfile::TempDir {
-    let original = tempfile::tempdir().unwrap();
-    let appender =
-        Appender::builder(&original).flush_interval(Duration::from_secs(60)).open().unwrap();
-    let producer = appender.producer();
-    (0..written).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    appender.flush().unwrap();
-    (written..written + journaled)
-        .for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    while appender.stats().events_accepted < written + journaled {
-        std::thread::yield_now();
-    }
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(original.path(), copy.path());
-    copy
+    killed::directory(written, journaled, &[])
 }
 
 fn cdr_file(directory: &Path) -> PathBuf {

@@ -8,39 +8,22 @@ mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 mod copy;
+mod killed;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use boot::change_boot_id;
 use cdrlog::{Appender, OpenError, Recovery};
-use common::{body, cdr, files, lines};
+use common::{cdr, files, lines};
 use copy::copy_tree;
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
 /// the journal, and as many rejects.
 fn killed(written: u64, journaled: u64) -> tempfile::TempDir {
-    let original = tempfile::tempdir().unwrap();
-    let appender =
-        Appender::builder(&original).flush_interval(Duration::from_secs(60)).open().unwrap();
-    let producer = appender.producer();
-    (0..written).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    appender.flush().unwrap();
-    for number in written..written + journaled {
-        producer.send_slice(body(number).as_bytes()).unwrap();
-        producer.send_slice(b"no event").unwrap();
-    }
-    while appender.stats().events_accepted + appender.stats().events_rejected
-        < written + 2 * journaled
-    {
-        std::thread::yield_now();
-    }
-    let copy = tempfile::tempdir().unwrap();
-    copy_tree(original.path(), copy.path());
-    copy
+    killed::directory(written, journaled, &[b"no event"])
 }
 
 /// Everything of a directory that a change would change: content, length, times, mode.

@@ -313,7 +313,6 @@ impl<'body, V: Vector> Grammar<'body, V> {
         braces: Word<V>,
     ) -> (Word<V>, Word<V>) {
         let brackets = opens | closes;
-        let all = brackets.splat(u64::MAX);
         if !V::HAS_WIDE_PREFIX_XOR && brackets.is_zero() {
             return (
                 brackets.splat(self.nesting.levels.in_object),
@@ -325,7 +324,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let (arrays, is_open) = brackets.prefix_xor(false);
         let others = brackets & braces | opens ^ brackets & arrays;
         if others.is_zero() & !is_open & self.nesting.is_in_root() {
-            let in_root = all ^ arrays ^ brackets;
+            let in_root = !(arrays ^ brackets);
             return (in_root, in_root);
         }
         self.walk(start, brackets)

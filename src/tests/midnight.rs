@@ -14,6 +14,15 @@ use crate::file::Clock;
 use crate::file::disk::{Disk, Watcher};
 use crate::{Appender, SyncPolicy};
 
+/// Names and contents of the CDR files.
+fn cdr_files(directory: &Path) -> Vec<(String, String)> {
+    let mut names = Disk::default().names(directory).unwrap();
+    names.retain(|name| name.starts_with("CDR."));
+    names.sort();
+    let content = |name: &String| std::fs::read_to_string(directory.join(name)).unwrap();
+    names.into_iter().map(|name| (name.clone(), content(&name))).collect()
+}
+
 /// Sends one event at each of the given times; gives names and contents of the CDR files.
 fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
     let now = Arc::new(AtomicI64::new(0));
@@ -38,11 +47,7 @@ fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
         appender.flush().unwrap();
     }
     appender.close().unwrap();
-    let mut names = Disk::default().names(directory.path()).unwrap();
-    names.retain(|name| name.starts_with("CDR."));
-    names.sort();
-    let content = |name: &String| std::fs::read_to_string(directory.path().join(name)).unwrap();
-    names.into_iter().map(|name| (name.clone(), content(&name))).collect()
+    cdr_files(directory.path())
 }
 
 fn line(number: usize) -> String {
@@ -155,11 +160,7 @@ fn files_of_a_midnight_at_which_fails(action: &'static str) -> Vec<(String, Stri
     disk.is_broken.store(false, Ordering::SeqCst);
     appender.flush().unwrap();
     appender.close().unwrap();
-    let mut names = Disk::default().names(directory.path()).unwrap();
-    names.retain(|name| name.starts_with("CDR."));
-    names.sort();
-    let content = |name: &String| std::fs::read_to_string(directory.path().join(name)).unwrap();
-    names.into_iter().map(|name| (name.clone(), content(&name))).collect()
+    cdr_files(directory.path())
 }
 
 #[test]

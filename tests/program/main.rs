@@ -5,6 +5,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../wait/mod.rs"]
+mod wait;
 
 mod faults;
 mod finished;

@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+
+pub use crate::wait::wait_for;
 
 /// How a run ended and what it said.
 #[derive(Debug)]
@@ -85,17 +86,4 @@ pub fn run_with(command: &mut Command, input: &[u8]) -> Run {
         result => result.unwrap(),
     }
     end(child)
-}
-
-/// Looks until something is there.
-#[track_caller]
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(60), "{what} never came");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::client::Client;
+pub use crate::wait::wait_for;
 
 /// A server of this test. Killed where the test forgets it.
 pub struct Daemon {
@@ -115,17 +116,4 @@ fn lines(stderr: ChildStderr) -> Receiver<String> {
         }
     });
     receiver
-}
-
-/// Looks until something is there.
-#[track_caller]
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begin.elapsed() < Duration::from_secs(60), "{what} never came");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

@@ -8,6 +8,8 @@ mod common;
 #[path = "../mount/mod.rs"]
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+#[path = "../wait/mod.rs"]
+mod wait;
 
 mod client;
 mod daemon;
