@@ -13,6 +13,7 @@ use super::record::RejectRecord;
 use super::{Reason, Rejection, Rewriter};
 use crate::ack::{AckError, Acked, Durability};
 use crate::bell::Sleep;
+use crate::chunks::Opened;
 use crate::error::FlushError;
 use crate::flush::PendingAck;
 use crate::journal::{Stream, WriteEnd};
@@ -55,7 +56,7 @@ enum Put {
         line_bytes: u64,
     },
     Rejected(Rejection),
-    /// It cannot be journaled any more.
+    /// It cannot be journaled any more, and is left to the caller.
     Left,
 }
 
@@ -125,17 +126,26 @@ impl Stage {
         {
             taken += 1;
             match message {
-                Message::Event(event) => {
+                Opened::Slice(event) => {
                     bytes += event.len() as u64;
                     events += 1;
-                    self.put(event);
+                    if matches!(self.put(&event), Put::Left) {
+                        self.left.push(Bytes::copy_from_slice(&event));
+                    }
                 }
-                Message::Acked(acked) => {
+                Opened::Other(Message::Event(event)) => {
+                    bytes += event.len() as u64;
+                    events += 1;
+                    if matches!(self.put(&event), Put::Left) {
+                        self.left.push(event);
+                    }
+                }
+                Opened::Other(Message::Acked(acked)) => {
                     bytes += acked.event_bytes() as u64;
                     events += 1;
                     self.put_acked(acked);
                 }
-                Message::Barrier(barrier) => self.pass_on(barrier),
+                Opened::Other(Message::Barrier(barrier)) => self.pass_on(barrier),
             }
         }
         if taken > 0 {
@@ -156,20 +166,18 @@ impl Stage {
     }
 
     /// Makes the line of an event, or the record of its rejection.
-    fn put(&mut self, event: Bytes) -> Put {
+    fn put(&mut self, event: &[u8]) -> Put {
         if !self.left.is_empty() {
             // Nothing may pass an event that was left.
-            self.left.push(event);
             return Put::Left;
         }
         let rejection = if event.len() > self.event_bytes_max {
             Rejection::new(Reason::TooLarge, self.event_bytes_max)
         } else {
             if make_room(&mut self.lines, event.len(), &self.pipeline).is_err() {
-                self.left.push(event);
                 return Put::Left;
             }
-            match self.rewriter.rewrite_into(&event, self.lines.tail()) {
+            match self.rewriter.rewrite_into(event, self.lines.tail()) {
                 Ok(line_bytes) => {
                     let start = self.lines.position();
                     self.lines.commit(line_bytes);
@@ -180,19 +188,17 @@ impl Stage {
                 Err(rejection) => rejection,
             }
         };
-        match self.reject(&event, rejection) {
+        match self.reject(event, rejection) {
             Ok(()) => Put::Rejected(rejection),
-            Err(GaveUp) => {
-                self.left.push(event);
-                Put::Left
-            }
+            Err(GaveUp) => Put::Left,
         }
     }
 
     /// Does the same for an event whose sender waits to hear of it.
     #[cold]
     fn put_acked(&mut self, acked: Acked) {
-        match self.put(acked.take_event()) {
+        let event = acked.take_event();
+        match self.put(&event) {
             Put::Line { start, line_bytes } => match self.pipeline.place(Stream::Lines) {
                 Some(place) if acked.durability() == Durability::Journaled => {
                     acked.complete(Ok(place.position_of(start, line_bytes)));
@@ -206,6 +212,7 @@ impl Stage {
             },
             Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
             Put::Left => {
+                self.left.push(event);
                 let failure = self.pipeline.trouble().unwrap_or(FlushError::Closed);
                 acked.complete(Err(AckError::Failed(failure)));
             }
@@ -216,7 +223,7 @@ impl Stage {
     /// larger than a segment. A kill between two parts leaves a record that the next opening
     /// closes, so only those may be cut.
     #[cold]
-    fn reject(&mut self, event: &Bytes, rejection: Rejection) -> Result<(), GaveUp> {
+    fn reject(&mut self, event: &[u8], rejection: Rejection) -> Result<(), GaveUp> {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let record = RejectRecord::new(event, rejection, at);
         if record.bytes_max() <= self.rejects.segment_bytes() {
