@@ -36,7 +36,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_ACK")]
     pub(super) ack: Option<AckLevel>,
 
-    /// Seconds that a request waits while the queue is full, before it is answered with 503 [default: 5]
+    /// Seconds that a request waits for the queue and the disk, before it is answered with 503 [default: 5]
     #[arg(long, value_name = "SECONDS", env = "CDRLOG_PATIENCE")]
     pub(super) patience: Option<Seconds>,
 
@@ -90,7 +90,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "BYTES", env = "CDRLOG_HEADER_BYTES_MAX")]
     pub(super) header_bytes_max: Option<u32>,
 
-    /// Bytes of bodies that are being received at the same time, in all [default: 67108864]
+    /// Bytes of bodies that are here and not in the queue yet, of all requests [default: 67108864]
     #[arg(long, value_name = "BYTES", env = "CDRLOG_BODIES_BYTES_MAX")]
     pub(super) bodies_bytes_max: Option<u64>,
 
