@@ -51,8 +51,7 @@ impl Health {
         // Attempts that fail show a flusher that is alive too.
         let written = [stats.bytes_written, stats.rejects_bytes_written, stats.write_errors];
         let [bytes, rejects_bytes, errors] = written;
-        let [flusher, rewriter] =
-            &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let [flusher, rewriter] = &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let has_lines = stats.bytes_journaled > stats.bytes_written;
         let flusher = Progress::is_stalled(flusher, has_lines, [bytes, rejects_bytes, errors, 0]);
         // Where the journal is full, the rewriter waits for the flusher.
