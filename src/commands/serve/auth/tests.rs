@@ -169,8 +169,14 @@ fn secrets_that_are_empty_or_none_are_refused_by_name() {
     ] {
         assert_eq!(with_headers(list).unwrap_err(), message);
     }
-    assert_eq!(with_livekit_keys("\n").unwrap_err(), "--livekit-key-file FILE: the secret is empty");
-    assert_eq!(with_livekit_keys("# a\nkey:\n").unwrap_err(), "--livekit-key-file FILE, line 2: the secret is empty");
+    assert_eq!(
+        with_livekit_keys("\n").unwrap_err(),
+        "--livekit-key-file FILE: the secret is empty"
+    );
+    assert_eq!(
+        with_livekit_keys("# a\nkey:\n").unwrap_err(),
+        "--livekit-key-file FILE, line 2: the secret is empty"
+    );
     assert_eq!(
         with_livekit_keys("key").unwrap_err(),
         r#"--livekit-key-file FILE, line 1: it has to be like "key: secret""#
