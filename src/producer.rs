@@ -9,7 +9,10 @@ use crate::chunks::{Arena, Opened, SLICE_BYTES_MAX};
 use crate::error::{SendError, TrySendError};
 use crate::queue::{Message, Packed, Queue, Refused};
 
-/// Takes events. Cheap to clone; one for each thread.
+/// Takes events. One for each thread.
+///
+/// Each has a chunk of 64 KiB for what it sends, from its first send on; where there are thousands
+/// of connections, they better share a few.
 ///
 /// # Order
 ///
