@@ -5,6 +5,7 @@ mod abort;
 mod copy;
 mod dead_thread;
 mod io_error;
+mod lossy_disk;
 #[cfg(loom)]
 mod loom;
 mod meanwhile;
