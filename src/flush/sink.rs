@@ -72,6 +72,11 @@ impl Sink {
             }
             Ok(file) => file,
         };
+        // Twice: the keeper has to know that the old file is ours before it sees that it is not open
+        // any more, and to look again behind that.
+        if let Some(finished) = &self.finishing {
+            pipeline.keeper.add_finished(finished.clone());
+        }
         self.anchor_to(file, control, pipeline)?;
         self.rotation.begin_day();
         if let Some(finished) = self.finishing.take() {
