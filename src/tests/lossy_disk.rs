@@ -136,6 +136,7 @@ impl LossyDisk {
     }
 
     /// The power goes: what happens from now on does not count.
+    #[cfg(all(feature = "compress", feature = "manifest"))]
     pub(super) fn turn_off(&self) {
         let mut state = self.lock();
         self.note_names(&mut state);
@@ -143,6 +144,7 @@ impl LossyDisk {
     }
 
     /// Whether what returned before this call happened with the power on.
+    #[cfg(all(feature = "compress", feature = "manifest"))]
     pub(super) fn is_on(&self) -> bool {
         !self.lock().is_off
     }
