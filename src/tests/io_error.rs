@@ -150,3 +150,39 @@ fn a_disk_that_fails_from_some_call_on_loses_nothing_that_was_accepted() {
         play(Failing::from(call, u64::MAX), &format!("all calls fail from {call} on"));
     }
 }
+
+/// Fails so many writes to the CDR file from the time on that it is told how many.
+#[derive(Default)]
+struct FailingWrites(AtomicU64);
+
+impl Watcher for FailingWrites {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        let is_cdr = path.extension().is_some_and(|extension| extension == "log");
+        let one_less = |left: u64| left.checked_sub(1);
+        let failing = action == "write" && is_cdr;
+        match failing && self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            true => Err(io::Error::other("injected")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The line feed that ends half a line of others is a write of its own.
+#[test]
+fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
+    for failures in 0..3 {
+        let directory = super::memory_directory();
+        let disk = Arc::new(FailingWrites::default());
+        let builder = builder(directory.path()).close_patience(Duration::from_secs(60));
+        let appender = builder.open_on(&Disk::watched(disk.clone())).unwrap();
+        std::fs::write(appender.cdr_path(), "theirs").unwrap();
+        disk.0.store(failures, Ordering::SeqCst);
+        appender.producer().send_slice(body(0).as_bytes()).unwrap();
+        let stats = appender.close().unwrap();
+        assert_eq!((stats.write_errors, stats.files_changed_by_others), (failures, 1));
+        let text = super::text_of(directory.path(), "CDR.");
+        let (theirs, ours) = text.split_once('\n').unwrap();
+        assert_eq!(theirs, "theirs");
+        assert!(ours.starts_with("{\"e\":{\"n\":0,") && ours.ends_with("}}\n"), "{text}");
+    }
+}
