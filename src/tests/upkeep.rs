@@ -328,7 +328,8 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
     let producer = appender.producer();
     wait.recv().unwrap();
     let closing = std::thread::spawn(move || appender.close().unwrap());
-    while producer.try_send(body(0).into()).is_ok() {
+    // A queue that is full is not closed yet.
+    while producer.try_send(body(0).into()).map_or_else(|error| error.is_full(), |()| true) {
         std::thread::yield_now();
     }
     go.send(()).unwrap();
