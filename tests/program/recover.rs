@@ -107,6 +107,6 @@ fn a_damaged_journal_is_exit_code_1_and_says_the_way_out() {
 fn a_directory_that_is_not_there_is_exit_code_1() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("cdr");
-    recover(&missing, &[]).expect(1, &[missing.to_str().unwrap(), "No such file"]);
+    recover(&missing, &[]).expect(1, &[missing.to_str().unwrap(), "OPENVIDU_CDR_PATH"]);
     assert!(!missing.exists());
 }

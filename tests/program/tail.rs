@@ -152,7 +152,7 @@ fn what_is_not_there_and_what_cannot_be_understood_is_said() {
     let missing = directory.path().join("missing");
     let run_missing = run(&mut tail(&missing)).expect(1, &["no directory", "OPENVIDU_CDR_PATH"]);
     assert!(run_missing.only_message().contains(missing.to_str().unwrap()));
-    run(tail(directory.path()).args(["--since", "yesterday"])).expect(2, &["3 days"]);
+    run(tail(directory.path()).args(["--since", "last week"])).expect(2, &["3 days"]);
     run(tail(directory.path()).args(["-n", "x"])).expect(2, &["x"]);
     // Nothing was written yet.
     assert_eq!(quietly(&mut tail(directory.path())), "");

@@ -11,19 +11,22 @@ mod tally;
 mod tests;
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use cdrlog::reader::{FileKind, ReadError, Reader, cdr_files};
 use clap::Args;
 use indicatif::HumanCount;
 use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
 
-use self::period::{By, Divider, parse_time};
+use self::period::{By, Divider};
 use self::table::Look;
 use self::tally::Tally;
+use super::print::print;
 use super::progress::Progress;
-use super::{Outcome, say};
+use super::when::{When, times_help};
+use super::{Outcome, place, say};
 
 /// How many bad lines are named; the rest is counted.
 const BAD_LINES_NAMED: u64 = 10;
@@ -43,14 +46,13 @@ pub(super) struct Stats {
     #[arg(long, value_enum, value_name = "day|hour")]
     by: Option<By>,
 
-    /// Count from this time on: 2026-11-23, 2026-11-23T13:00, 2026-11-23T12:00:00Z, 24h (ago), or
-    /// milliseconds since 1970
+    /// Count from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<String>,
+    since: Option<When>,
 
     /// Count up to this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<String>,
+    until: Option<When>,
 
     /// Print one JSON object
     #[arg(long, conflicts_with = "csv")]
@@ -73,7 +75,8 @@ pub(super) struct Stats {
     paths: Vec<PathBuf>,
 }
 
-const AFTER_HELP: &str = "\
+const AFTER_HELP: &str = concat!(
+    "\
 Examples:
   cdrlog stats /opt/openvidu/cdr
   cdrlog stats --by day --since 30d
@@ -94,16 +97,21 @@ Where the beginning of a session or participant is missing, the start time in it
 beginning; where that is before the first line or missing too, it is counted in the peaks only.
 A session of which nothing is heard for 24 hours has ended without an end (a server that died).
 --since and --until choose what is counted; what was before is still followed.
+",
+    times_help!(),
+    "
 
 A line that is no event is counted and named on standard error; --strict makes it a failure.
 
-Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad line; 2 wrong usage";
+Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad line; 2 wrong usage"
+);
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
-        let time = |text: &Option<String>, otherwise| {
-            text.as_ref().map_or(Ok(otherwise), |text| parse_time(text, &zone))
+        let time = |when: &Option<When>, otherwise| {
+            let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
+            time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
@@ -137,21 +145,15 @@ impl Stats {
 
 /// Bars are for eyes, colours for those who did not ask to have none.
 fn look() -> Look {
+    let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    // A terminal that does not say how wide it is is believed to have room.
+    let columns = if columns == 0 { usize::MAX } else { columns };
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     match io::stdout().is_terminal() {
         false => Look::Plain,
-        true if is_set("NO_COLOR") || is_dumb => Look::Bars,
-        true => Look::Colours,
-    }
-}
-
-fn print(text: &str) -> Result<(), Box<dyn Error>> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}").into())
-        }
-        _ => Ok(()),
+        true if is_set("NO_COLOR") || is_dumb => Look::Bars { columns },
+        true => Look::Colours { columns },
     }
 }
 
@@ -167,8 +169,7 @@ struct Source<'a> {
 /// Looks at everything before the first line is read, so that a typing error shows at once.
 fn sources(paths: &[PathBuf]) -> Result<Vec<Source<'_>>, Box<dyn Error>> {
     let source = |path: &'_ PathBuf| -> Result<(bool, usize, Option<u64>), Box<dyn Error>> {
-        let metadata = std::fs::metadata(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let metadata = place::metadata(path)?;
         if !metadata.is_dir() {
             let is_compressed = path.extension().is_some_and(|end| end == "zst" || end == "gz");
             return Ok((
