@@ -29,6 +29,8 @@ use wait::wait_for;
 /// writes; gives how many were sent.
 fn under_load(directory: &Path, mut disturb: impl FnMut(&Path, u32)) -> u64 {
     let appender = Appender::builder(directory)
+        // What is done is done to one file, also at midnight.
+        .rotate_daily(false)
         .flush_interval(Duration::from_millis(2))
         .segment_bytes(64 << 10)
         .event_bytes_max(4096)
