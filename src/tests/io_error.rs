@@ -7,39 +7,16 @@
 //! and then the N-th call and all after it, for every N there is. What was accepted must be in the
 //! files after the next opening, or have been given back, each exactly once and in order.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::file::disk::{Disk, Watcher};
+use super::failing::Failing;
+use crate::file::disk::Disk;
 use crate::{Appender, Builder, FlushError, SyncPolicy};
 
 const EVENTS: u64 = 60;
-
-/// Lets calls number `first` and up fail, `count` of them.
-struct Failing {
-    calls: AtomicU64,
-    first: u64,
-    count: u64,
-}
-
-impl Failing {
-    fn from(first: u64, count: u64) -> Arc<Self> {
-        Arc::new(Self { calls: AtomicU64::new(0), first, count })
-    }
-}
-
-impl Watcher for Failing {
-    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        if call >= self.first && call - self.first < self.count {
-            return Err(io::Error::other(format!("injected at {action} {}", path.display())));
-        }
-        Ok(())
-    }
-}
 
 fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)

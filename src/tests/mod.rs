@@ -4,6 +4,7 @@ mod abort;
 #[path = "../../tests/copy/mod.rs"]
 mod copy;
 mod dead_thread;
+mod failing;
 mod io_error;
 #[cfg(loom)]
 mod loom;
