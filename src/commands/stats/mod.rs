@@ -14,7 +14,8 @@ use std::error::Error;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use cdrlog::reader::{FileKind, ReadError, Reader, cdr_files};
+use cdrlog::LineFault;
+use cdrlog::reader::{FileKind, Line, ReadError, Reader, cdr_files};
 use clap::Args;
 use indicatif::HumanCount;
 use jiff::tz::TimeZone;
@@ -30,9 +31,6 @@ use super::{Outcome, place, say};
 
 /// How many bad lines are named; the rest is counted.
 const BAD_LINES_NAMED: u64 = 10;
-
-/// How many bytes are read between two looks at the progress bar.
-const PROGRESS_BYTES: u64 = 1 << 20;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
@@ -200,14 +198,13 @@ struct Reading {
     lines_bad: u64,
     /// A file could not be read to its end.
     is_incomplete: bool,
-    bytes_unreported: u64,
 }
 
 impl Reading {
     fn new(tally: Tally, sources: &[Source<'_>]) -> Self {
         let bytes_total = sources.iter().map(|source| source.bytes).sum();
         let progress = Progress::new(bytes_total);
-        Self { tally, progress, lines_bad: 0, is_incomplete: false, bytes_unreported: 0 }
+        Self { tally, progress, lines_bad: 0, is_incomplete: false }
     }
 
     fn read(&mut self, source: &Source<'_>) {
@@ -224,24 +221,12 @@ impl Reading {
 
     fn read_lines(&mut self, reader: &mut Reader) {
         loop {
-            let error = match reader.next_line() {
-                Ok(Some(line)) => {
-                    let bytes = line.bytes_with_end();
-                    if let Err(fault) = self.tally.take(bytes) {
-                        self.lines_bad += 1;
-                        if self.lines_bad <= BAD_LINES_NAMED {
-                            let at = line.offset() + fault.offset as u64;
-                            say(format_args!(
-                                "{}: byte {at}: no event: {}",
-                                line.path().display(),
-                                fault.reason
-                            ));
-                        }
+            let error = match reader.next_lines() {
+                Ok(Some(lines)) => {
+                    for line in lines.iter() {
+                        self.take(line);
                     }
-                    self.bytes_unreported += bytes.len() as u64;
-                    if self.bytes_unreported >= PROGRESS_BYTES {
-                        self.progress.add(std::mem::take(&mut self.bytes_unreported));
-                    }
+                    self.progress.add(lines.bytes().len() as u64);
                     continue;
                 }
                 Ok(None) => return,
@@ -256,8 +241,26 @@ impl Reading {
         }
     }
 
+    #[inline]
+    fn take(&mut self, line: Line<'_>) {
+        if let Err(fault) = self.tally.take(line.bytes_with_end()) {
+            self.note_bad(line, fault);
+        }
+    }
+
+    #[cold]
+    fn note_bad(&mut self, line: Line<'_>, fault: LineFault) {
+        self.lines_bad += 1;
+        if self.lines_bad <= BAD_LINES_NAMED {
+            let at = line.offset() + fault.offset as u64;
+            let path = line.path().display();
+            let message = format_args!("{path}: byte {at}: no event: {}", fault.reason);
+            self.progress.suspend(|| say(message));
+        }
+    }
+
     fn fail(&mut self, error: &ReadError) {
         self.is_incomplete = true;
-        say(error);
+        self.progress.suspend(|| say(error));
     }
 }
