@@ -51,8 +51,9 @@ fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u64, i64, i64, u32)
 fn without_times(recovery: &Recovery, there: &BTreeMap<PathBuf, impl Sized>) -> Recovery {
     let mut recovery = recovery.clone();
     for path in recovery.files.iter_mut().filter(|path| !there.contains_key(*path)) {
-        let kind = path.file_name().unwrap().to_str().unwrap().split('.').next().unwrap();
-        path.set_file_name(kind.to_owned());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let kind = name.split('.').next().unwrap().to_owned();
+        path.set_file_name(kind);
     }
     recovery
 }
