@@ -177,7 +177,7 @@ impl Appender {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let troubles = self.pipeline.troubles();
         let trouble = || self.pipeline.trouble().filter(|_| self.pipeline.troubles() > troubles);
-        let mut message = Message::Barrier(Barrier { goal, reply });
+        let mut message = self.queue.arena().store(Message::Barrier(Barrier { goal, reply }));
         while let Err(refused) = self.queue.try_push(message) {
             message = match refused {
                 Refused::Closed(_) => return Err(FlushError::Closed),

@@ -22,9 +22,9 @@ use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
 /// Each setter says its default and its range. They are looked at by [`open`](Self::open): a value
 /// out of its range is [`OpenError::InvalidOption`], and nothing is touched.
 ///
-/// The defaults take about 39 MiB at most: 16 MiB of events in the queue, 2 MiB for its places,
+/// The defaults take about 37 MiB at most: 16 MiB of events in the queue, 0.5 MiB for its places,
 /// 4.5 MiB of journal, and 16 MiB of chunks that slices were copied to and that are kept to be used
-/// again.
+/// again; and a chunk of 64 KiB for each producer.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened before `open`"]
 pub struct Builder {

@@ -80,7 +80,7 @@
 //! # Limits
 //!
 //! Everything has one, and every one is an option of [`Builder`]: the queue in events and bytes,
-//! the largest event, the size of the journal. With the defaults an appender holds 39 MiB at most.
+//! the largest event, the size of the journal. With the defaults an appender holds 37 MiB at most.
 //!
 //! # Features
 //!

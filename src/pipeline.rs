@@ -46,7 +46,7 @@ pub(crate) struct Pipeline {
     /// Who wants to hear of trouble. Told by the flusher thread.
     pub(crate) listener: Listener,
     /// The memory of slices on their way to the rewriter thread.
-    pub(crate) chunks: Chunks,
+    pub(crate) chunks: Arc<Chunks>,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_bell: Bell,
     /// Wakes the flusher thread.

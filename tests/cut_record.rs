@@ -120,3 +120,24 @@ fn the_rest_of_a_record_whose_beginning_others_took_is_kept_beside() {
     assert!(rejects(directory.path()).is_empty());
     assert!(reopen(directory.path()).is_nothing());
 }
+
+/// Others took the file away while a record of three segments was written: the new file has the
+/// middle of it.
+#[test]
+fn the_middle_of_a_record_is_no_beginning_of_one() {
+    let (directory, record) = with_rejected(350_000, 0);
+    let control = directory.path().join(".cdrlog/control");
+    let mut page = fs::read(&control).unwrap();
+    // The only anchor is in slot 1 of the rejects: its position in the stream, and its checksum.
+    let slot = &mut page[2560..3072];
+    let taken_at = SEGMENT_BYTES - 1000;
+    slot[8..16].copy_from_slice(&(taken_at as u64).to_le_bytes());
+    let checksum = crc32c::crc32c(&slot[..256]);
+    slot[256..260].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&control, page).unwrap();
+    let written = SEGMENT_BYTES + 1000;
+    write_only(directory.path(), &record[taken_at..], written - taken_at, written);
+    let recovery = reopen(directory.path());
+    assert_eq!(recovery.torn_bytes, (record.len() - SEGMENT_BYTES) as u64);
+    assert!(reopen(directory.path()).is_nothing());
+}

@@ -4,9 +4,10 @@
 //! Without the retries a server that once ran out of descriptors would never write again.
 //!
 //! A child (this very program, started again) is given the limits, because they count for the whole
-//! process. `RLIMIT_FSIZE` is the one limit that ends a process: the kernel sends SIGXFSZ, and
-//! cdrlog installs no handler, since signals are the server's own. Where the server ignores the
-//! signal, it is an error like a full disk. Either way nothing that was acknowledged is lost.
+//! process. Two limits end a process. Of `RLIMIT_FSIZE` the kernel sends SIGXFSZ, and cdrlog installs
+//! no handler, since signals are the server's own; where the server ignores the signal, it is an
+//! error like a full disk. Memory that cannot be had is an abort, as for any allocation in Rust.
+//! Either way nothing that was acknowledged is lost.
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use cdrlog::{Appender, Bytes, Durability};
+use cdrlog::{Appender, Bytes, Durability, Producer};
 use common::{body, cdr, lines};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
@@ -37,6 +38,7 @@ fn child() {
         "descriptors" => without_descriptors(&directory),
         "address space" => without_address_space(&directory),
         "file size" => until_the_file_is_too_large(&directory),
+        "memory" => until_memory_ends(&directory),
         "stopped" => send_all(&directory, 200_000),
         other => panic!("{other}"),
     }
@@ -73,49 +75,63 @@ fn address_space_bytes() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// Too little for the journal. Memory for the queue that cannot be had ends a process, as any
-/// allocation in Rust does; the journal comes first and takes more.
+fn limit_address_space(bytes: Option<u64>) {
+    let maximum = rustix::process::getrlimit(Resource::As).maximum;
+    rustix::process::setrlimit(Resource::As, Rlimit { current: bytes, maximum }).unwrap();
+}
+
+/// Too little for the journal, which comes before the queue and takes more.
 fn without_address_space(directory: &Path) {
-    let limit = |bytes| {
-        let maximum = rustix::process::getrlimit(Resource::As).maximum;
-        rustix::process::setrlimit(Resource::As, Rlimit { current: bytes, maximum }).unwrap();
-    };
     for mebibytes in 1..4 {
-        limit(Some(address_space_bytes() + (mebibytes << 20)));
+        limit_address_space(Some(address_space_bytes() + (mebibytes << 20)));
         let error = Appender::builder(directory).open().map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("Cannot allocate memory"), "{error}");
         assert!(error.contains(directory.to_str().unwrap()), "{error}");
     }
-    limit(None);
+    limit_address_space(None);
     let appender = Appender::builder(directory).open().unwrap();
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     appender.close().unwrap();
     assert_eq!(cdr(directory), lines(1));
 }
 
-/// Notes how many were acknowledged.
+/// Enough for an appender at work, and not for a server that takes ever more.
+fn until_memory_ends(directory: &Path) {
+    let appender = Appender::builder(directory).open().unwrap();
+    // Behind this all threads run.
+    appender.upkeep().unwrap();
+    limit_address_space(Some(address_space_bytes() + (64 << 20)));
+    let mut hoard = Vec::new();
+    send_and_note(&appender.producer(), directory, |number| hoard.push(body(number).repeat(20)));
+}
+
 fn until_the_file_is_too_large(directory: &Path) {
     let appender = Appender::builder(directory)
         .write_patience(Duration::from_millis(50))
         .queue_events_max(64)
         .open()
         .unwrap();
-    let producer = appender.producer();
+    send_and_note(&appender.producer(), directory, |_| {});
+    let error = appender.close().unwrap_err().to_string();
+    assert!(error.contains("File too large"), "{error}");
+}
+
+/// Sends until the appender takes nothing more, and notes how many were acknowledged.
+fn send_and_note(producer: &Producer, directory: &Path, mut each: impl FnMut(u64)) {
     let mut acks = std::collections::VecDeque::new();
     for number in 0.. {
+        each(number);
         match producer.send_acked(Bytes::from(body(number)), Durability::Journaled) {
             Ok(ack) => acks.push_back(ack),
             Err(_) => break,
         }
         if acks.len() > 32 && acks.pop_front().unwrap().wait().is_ok() && number % 64 == 0 {
-            // Moved into place whole: the signal may come between any two calls.
+            // Moved into place whole: the end may come between any two calls.
             let beside = directory.with_extension("new");
             fs::write(&beside, (number - 31).to_string()).unwrap();
             fs::rename(beside, directory.with_extension("acked")).unwrap();
         }
     }
-    let error = appender.close().unwrap_err().to_string();
-    assert!(error.contains("File too large"), "{error}");
 }
 
 fn send_all(directory: &Path, events: u64) {
@@ -167,11 +183,11 @@ fn no_address_space_for_the_journal_is_an_error_that_passes() {
     assert!(end(child).success());
 }
 
-/// Lets the CDR file reach the limit of the shell that does `first`; gives how the child ended.
-fn reach_the_file_size(first: &str) -> ExitStatus {
+/// Lets a child reach its limit, by way of a shell that does `first`; gives how it ended.
+fn reach_the_limit(role: &str, first: &str) -> ExitStatus {
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("cdr");
-    let status = end(start("file size", &directory, first));
+    let status = end(start(role, &directory, first));
     let acked = fs::read_to_string(directory.with_extension("acked")).unwrap();
     let acked: u64 = acked.parse().unwrap();
     // The next opening has no limit.
@@ -187,13 +203,20 @@ fn reach_the_file_size(first: &str) -> ExitStatus {
 fn the_limit_of_a_file_is_a_signal_that_loses_nothing() {
     use std::os::unix::process::ExitStatusExt;
     // In blocks of 512 bytes: 2 MiB.
-    let status = reach_the_file_size("ulimit -c 0; ulimit -f 4096");
+    let status = reach_the_limit("file size", "ulimit -c 0; ulimit -f 4096");
     assert_eq!(status.signal(), Some(Signal::XFSZ.as_raw()), "{status}");
 }
 
 #[test]
+fn memory_that_cannot_be_had_is_an_abort_that_loses_nothing() {
+    use std::os::unix::process::ExitStatusExt;
+    let status = reach_the_limit("memory", "ulimit -c 0");
+    assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()), "{status}");
+}
+
+#[test]
 fn where_the_signal_is_ignored_it_is_an_error_like_a_full_disk() {
-    let status = reach_the_file_size("trap '' XFSZ; ulimit -f 4096");
+    let status = reach_the_limit("file size", "trap '' XFSZ; ulimit -f 4096");
     assert!(status.success(), "{status}");
 }
 

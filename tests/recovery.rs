@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use boot::change_boot_id;
-use cdrlog::{Appender, OpenError};
+use cdrlog::{Appender, OpenError, SyncPolicy};
 use common::{body, cdr, files, line, lines, rejects};
 use copy::copy_tree;
 
@@ -168,6 +168,20 @@ fn a_power_loss_that_tore_nothing_changes_nothing() {
     change_boot_id(directory.path());
     let recovery = reopen(directory.path());
     assert!(recovery.power_loss && recovery.torn_files.is_empty());
+    assert_eq!(cdr(directory.path()), lines(10));
+}
+
+/// A close that synced nothing may not say that there is nothing left to look at.
+#[test]
+fn what_a_power_loss_took_after_a_close_without_a_sync_is_made_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).sync_policy(SyncPolicy::Never).open().unwrap();
+    (0..10).for_each(|number| appender.producer().send_slice(body(number).as_bytes()).unwrap());
+    appender.close().unwrap();
+    let lost = "\0".repeat(line(9).len());
+    fs::write(cdr_file(directory.path()), lines(9) + &lost).unwrap();
+    change_boot_id(directory.path());
+    assert_eq!(reopen(directory.path()).torn_bytes, lost.len() as u64);
     assert_eq!(cdr(directory.path()), lines(10));
 }
 

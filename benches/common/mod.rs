@@ -5,6 +5,7 @@
 pub mod loggers;
 
 use std::fs::File;
+use std::hint::black_box;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Barrier, LazyLock};
@@ -52,6 +53,13 @@ impl Corpus {
 
     pub fn line(&self, number: usize) -> &str {
         &self.lines[number % self.lines.len()]
+    }
+
+    /// Brings an event, as body and as line, to the cache.
+    pub fn touch(&self, number: usize) {
+        for bytes in [self.body(number), self.line(number).as_bytes()] {
+            black_box(bytes.iter().step_by(64).fold(0, |sum: u8, byte| sum ^ byte));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which files appenders began in a directory.
 //!
-//! Only of those is it known, once the lock is held, that nobody writes to them any more. Names are
-//! noted before the file is made, and not synced: where a power loss took a name, its file is of
-//! unknown origin and has to wait for a day.
+//! Only of those is it known, once the lock is held, that nobody writes to them any more. A name is
+//! noted and synced before the file is made: else a power loss would leave a file of unknown origin,
+//! and retention might remove it before it had its line in the manifest.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,11 @@ impl Begun {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let list = match self.disk.open_appending(&self.path())? {
             Some(list) => list,
-            None => self.disk.create_appending(&self.path())?,
+            None => {
+                let list = self.disk.create_appending(&self.path())?;
+                self.disk.sync_directory(&self.directory.join(".cdrlog"))?;
+                list
+            }
         };
         // A part of a name is no name, and the next try adds it whole.
         let line = format!("\n{name}\n");
@@ -43,7 +47,7 @@ impl Begun {
         while !rest.is_empty() {
             rest = rest.get(list.append(rest)?..).unwrap_or_default();
         }
-        Ok(())
+        list.sync_data()
     }
 
     /// The names, at an opening. Makes the list shorter where it has become long.
@@ -65,8 +69,9 @@ impl Begun {
             let there: HashSet<String> = self.disk.names(&self.directory)?.into_iter().collect();
             names.retain(|name| there.contains(name));
             let list: String = names.iter().map(|name| format!("{name}\n")).collect();
-            self.disk.remove(&self.path())?;
-            if !list.is_empty() {
+            if list.is_empty() {
+                self.disk.remove(&self.path())?;
+            } else {
                 self.disk.replace(&self.path(), list.as_bytes())?;
             }
         }

@@ -171,17 +171,29 @@ impl Keeper {
     }
 
     fn each_step(&mut self, failures: &mut Failures) -> Step<()> {
+        let Some(all) = self.find(failures)? else { return Ok(()) };
+        let names: HashSet<_> = all.iter().map(|file| file.plain_name.clone()).collect();
+        self.known.retain(|name| names.contains(name));
+        // Looked up behind the files: one that was begun since is not among them.
+        let open = self.pipeline.open_paths();
+        // And this behind those: a file of ours that is not open any more is known by now.
+        self.known.extend(self.pipeline.keeper.take_finished());
+        let is_settled = |file: &&Found| !open.contains(&file.path);
+        let settled: Vec<Found> = all.iter().filter(is_settled).cloned().collect();
+        #[cfg(feature = "manifest")]
+        let is_readable = self.read_manifest(&names, failures)?;
+        #[cfg(all(feature = "compress", not(feature = "manifest")))]
+        let is_readable = true;
         #[cfg(any(feature = "compress", feature = "manifest"))]
-        if let Some(all) = self.find(failures)?
-            && let Some(finished) = self.finished_of(&all, failures)?
-        {
+        if is_readable {
+            let finished = self.finished_of(&settled);
             #[cfg(feature = "manifest")]
             self.list(&finished, failures)?;
             #[cfg(feature = "compress")]
             self.compress(&finished, &all, failures)?;
         }
         let Some(files) = self.find(failures)? else { return Ok(()) };
-        self.remove_surplus(&files, failures)
+        self.remove_surplus(&files, &settled, failures)
     }
 
     /// What is in the directory now; `None` where it cannot be read.
@@ -217,12 +229,17 @@ impl Keeper {
         self.calendar.now().timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
-    /// Removes what is too old or too much.
-    fn remove_surplus(&mut self, files: &[Found], failures: &mut Failures) -> Step<()> {
-        // Looked up behind the files: one that was begun since is not among them.
-        let open = self.pipeline.open_paths();
-        let surplus = self.retention.surplus(files, self.now(), |file| open.contains(&file.path));
-        for file in surplus {
+    /// Removes what is too old or too much of `files`. One that was finished in the meantime, and is
+    /// not among `settled`, has its turn in the next round, once it has its line in the manifest.
+    fn remove_surplus(
+        &mut self,
+        files: &[Found],
+        settled: &[Found],
+        failures: &mut Failures,
+    ) -> Step<()> {
+        let settled: HashSet<_> = settled.iter().map(|file| file.plain_name.as_str()).collect();
+        let is_open = |file: &Found| !settled.contains(file.plain_name.as_str());
+        for file in self.retention.surplus(files, self.now(), is_open) {
             if self.pipeline.keeper.is_stopping() {
                 return Err(Halt::Stopped);
             }
@@ -248,22 +265,10 @@ impl Keeper {
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
 impl Keeper {
-    /// Those of `all` that nothing is written to any more; `None` where the manifest cannot be read.
-    fn finished_of(&mut self, all: &[Found], failures: &mut Failures) -> Step<Option<Vec<Found>>> {
-        let names: HashSet<_> = all.iter().map(|file| file.plain_name.clone()).collect();
-        self.known.retain(|name| names.contains(name));
-        #[cfg(feature = "manifest")]
-        {
-            let opened = self.ledger.retain(&names).map_err(Halt::from);
-            let path = self.ledger.path().to_owned();
-            if self.note(&path, opened, failures)?.is_none() {
-                return Ok(None);
-            }
-        }
-        // Looked up behind the files: one that was begun since is not among them.
-        let (open, now) = (self.pipeline.open_paths(), self.now());
-        let is_finished = |file: &&Found| !open.contains(&file.path) && self.is_finished(file, now);
-        Ok(Some(all.iter().filter(is_finished).cloned().collect()))
+    /// Those of `settled` that nothing is written to any more.
+    fn finished_of(&self, settled: &[Found]) -> Vec<Found> {
+        let now = self.now();
+        settled.iter().filter(|file| self.is_finished(file, now)).cloned().collect()
     }
 
     fn is_finished(&self, file: &Found, now: SystemTime) -> bool {
@@ -294,6 +299,14 @@ impl Keeper {
 
 #[cfg(feature = "manifest")]
 impl Keeper {
+    /// Reads the manifest, and of it keeps what it says of files called `names`; `false` where it
+    /// cannot be read.
+    fn read_manifest(&mut self, names: &HashSet<String>, failures: &mut Failures) -> Step<bool> {
+        let read = self.ledger.retain(names).map_err(Halt::from);
+        let path = self.ledger.path().to_owned();
+        Ok(self.note(&path, read, failures)?.is_some())
+    }
+
     /// Lists the removals that could not be listed before; `false` where they still cannot.
     fn list_removals(&mut self, failures: &mut Failures) -> Step<bool> {
         while let Some(removal) = self.unlisted.pop() {

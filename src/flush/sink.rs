@@ -24,6 +24,8 @@ pub(crate) struct Sink {
     finishing: Option<String>,
     rotation: Rotation,
     file: Option<LogFile>,
+    /// Others changed the file: it may end in half a line of theirs, and has no anchor yet.
+    is_unsettled: bool,
     /// The position up to which a sync said that the stream is on the disk.
     synced: u64,
     /// The first sync that failed: there is no other one after it.
@@ -44,6 +46,7 @@ impl Sink {
             finishing: None,
             rotation,
             file: None,
+            is_unsettled: false,
             synced: 0,
             sync_failure: None,
             place: None,
@@ -72,6 +75,11 @@ impl Sink {
             }
             Ok(file) => file,
         };
+        // Twice: the keeper has to know that the old file is ours before it sees that it is not open
+        // any more, and to look again behind that.
+        if let Some(finished) = &self.finishing {
+            pipeline.keeper.add_finished(finished.clone());
+        }
         self.anchor_to(file, control, pipeline)?;
         self.rotation.begin_day();
         if let Some(finished) = self.finishing.take() {
@@ -103,6 +111,7 @@ impl Sink {
         pipeline.set_place(self.stream, place.clone());
         self.place = Some(place);
         self.file = Some(file);
+        self.is_unsettled = false;
         Ok(())
     }
 
@@ -197,23 +206,30 @@ impl Sink {
     /// Makes sure that there is a file, and that it is still the one of its name and of our length.
     fn settle_file(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         let Some(file) = &mut self.file else { return self.create_file(control, pipeline) };
-        match file.check()? {
-            None => Ok(()),
-            Some(interference) => {
-                pipeline.counters.flusher.files_changed_by_others.add_alone(1);
-                let path = file.path().to_owned();
-                pipeline.listener.tell(&Trouble::ChangedByOthers(path));
-                self.settle_with_others(interference, control, pipeline)
-            }
+        if let Some(interference) = file.check()? {
+            pipeline.counters.flusher.files_changed_by_others.add_alone(1);
+            let path = file.path().to_owned();
+            pipeline.listener.tell(&Trouble::ChangedByOthers(path));
+            self.settle_with_others(interference, control, pipeline)?;
         }
+        if self.is_unsettled
+            && let Some(mut file) = self.file.take()
+        {
+            // Our next line is to be one of its own. Tried again until it is, before any write.
+            if let Err(error) = file.end_line() {
+                self.file = Some(file);
+                return Err(error);
+            }
+            self.anchor_to(file, control, pipeline)?;
+        }
+        Ok(())
     }
 
-    /// Goes on with the file as others left it, but for a line feed where it does not end in one. A
-    /// line that was written in part is begun anew: half a line in each of two files would be none.
+    /// Goes on with the file as others left it. A line that was written in part is begun anew: half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
         interference: Interference,
-        control: &mut Control,
+        control: &Control,
         pipeline: &Pipeline,
     ) -> DiskResult<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
@@ -232,15 +248,16 @@ impl Sink {
         control.set_written(self.stream, self.end.position());
         if let Some(reopened) = reopened {
             // The lines in the file that was moved are to be as whole and as safe as those in one
-            // that we close ourselves. A failure is kept in `sync_failure`.
+            // that we close ourselves. Where shortening fails, half a line stays there and the whole one
+            // follows in the next file; a failure of the sync is kept in `sync_failure`.
             let _ = file.shorten_by(part as u64);
             self.file = Some(file);
             let _ = self.sync(control, &pipeline.counters.flusher);
             file = reopened;
         }
-        // Our next line is to be one of its own. Where this fails, so does the write that follows.
-        let _ = file.end_line();
-        self.anchor_to(file, control, pipeline)
+        self.file = Some(file);
+        self.is_unsettled = true;
+        Ok(())
     }
 
     /// Makes what was written survive a power loss. The only place where a file of lines is synced;

@@ -10,6 +10,11 @@ use crate::rewrite::is_whole_record;
 /// How every record begins.
 pub(super) const BEGIN: &[u8] = b"{\"reason\":";
 
+/// Whether `bytes` can be the beginning of a record; those behind a first segment of it cannot.
+pub(super) fn is_beginning(bytes: &[u8]) -> bool {
+    bytes.starts_with(BEGIN) || BEGIN.starts_with(bytes)
+}
+
 /// What completes an escape or a character that was cut, most of the time nothing.
 const REST_OF_CHARACTER: [&[u8]; 11] = [
     b"",

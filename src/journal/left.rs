@@ -84,17 +84,16 @@ impl Left {
             let fault = format!("the {missing} bytes of the stream before it are missing");
             return Err(self.damaged_at(noted, fault));
         }
-        let Some(anchor) = anchor else { return Ok(Held { position: noted, changed: false }) };
         let begin = self.line_start(noted)?;
-        let Some((file, claimed)) = file.and_then(|file| {
+        let Some((file, anchored, claimed)) = file.zip(anchor).and_then(|(file, anchor)| {
             let since = file.bytes().checked_sub(anchor.file_bytes)?;
             let claimed = anchor.position.checked_add(since).filter(|&claimed| claimed >= noted)?;
-            Some((file, claimed))
+            Some((file, anchor.position, claimed))
         }) else {
             return Ok(Held { position: begin, changed: true });
         };
         // What is before the anchor may be of others.
-        let from = begin.max(anchor.position);
+        let from = begin.max(anchored);
         let offset = file.bytes() - (claimed - from);
         self.find_front(file, begin..from, offset)?;
         let agreed = self.agreed(from..claimed, file.disk_file(), offset)?;
@@ -103,12 +102,25 @@ impl Left {
             let fault = format!("it does not hold what was written to {name} last");
             return Err(self.damaged_at(noted, fault));
         }
-        if agreed >= claimed.min(self.closed_end()) {
+        if agreed >= claimed.min(self.closed_end()) && self.goes_on_in(file, claimed)? {
             return Ok(Held { position: claimed, changed: false });
         }
         self.front.clear();
         self.closing = self.end_of_cut_record()?;
         Ok(Held { position: self.line_start(agreed)?, changed: true })
+    }
+
+    /// Whether what follows `position` can be appended to `file` as it is: a line begins there, or
+    /// the last line of the file is the beginning of that line and nothing else.
+    fn goes_on_in(&self, file: &LogFile, position: u64) -> DiskResult<bool> {
+        if position >= self.closed_end() || self.begins_line(position)? {
+            return Ok(true);
+        }
+        let begin = self.line_start(position)?;
+        let front = if begin == self.start() { self.front.len() as u64 } else { 0 };
+        let last_line = file.line_start(0, file.bytes())?;
+        Ok(file.bytes() - last_line == front + (position - begin)
+            && self.agreed(begin..position, file.disk_file(), last_line + front)? == position)
     }
 
     /// Looks in `file` for the front of a record that goes on in the first segment. `own` is known to
@@ -119,8 +131,11 @@ impl Left {
         }
         let Some(end) = offset.checked_sub(own.end - own.start) else { return Ok(()) };
         if self.agreed(own.clone(), file.disk_file(), end)? == own.end {
-            self.front = file.disk_file().read_range(file.line_start(0, end)?..end)?;
-            self.closing = self.end_of_cut_record()?;
+            let front = file.disk_file().read_range(file.line_start(0, end)?..end)?;
+            if cut_record::is_beginning(&front) {
+                self.front = front;
+                self.closing = self.end_of_cut_record()?;
+            }
         }
         Ok(())
     }

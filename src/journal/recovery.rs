@@ -173,15 +173,19 @@ impl Session<'_> {
         let Plan { stream, left, file, held, torn } = plan;
         let state = self.state.stream(stream);
         let mut position = held.position;
-        if let Some(anchor) = state.anchor.as_ref().filter(|_| !torn.is_empty()) {
+        if !torn.is_empty() {
             position = torn.end;
-            let beside = self.directory.join(&anchor.file_name);
+            let beside = match &state.anchor {
+                Some(anchor) => self.directory.join(&anchor.file_name),
+                None => self.fresh_path(stream),
+            };
             let mut kept = create_torn(self.folder.disk(), &beside)?;
             left.for_each_block(torn.clone(), |bytes| append_all(&mut kept, bytes))?;
             self.note_torn(&kept, torn.end - torn.start)?;
         }
         if position >= left.closed_end() {
-            return Ok(());
+            // After a power loss nobody would look at this file again: the anchor is in the next one.
+            return file.map_or(Ok(()), |file| Ok(file.sync()?));
         }
         let mut file = match file {
             Some(file) => file,
@@ -221,12 +225,16 @@ impl Session<'_> {
     /// A file in place of one that is gone, or that was never made. It is noted as ours like any
     /// other: else it would be finished a day later only.
     fn create_file(&self, stream: Stream) -> DiskResult<LogFile> {
-        let path = self.directory.join(match stream {
-            Stream::Lines => self.stamp.cdr_name(),
-            Stream::Rejects => self.stamp.rejects_name(),
-        });
+        let path = self.fresh_path(stream);
         Begun::new(self.folder.disk(), self.directory).add(&path)?;
         LogFile::create(self.folder.disk(), &path)
+    }
+
+    fn fresh_path(&self, stream: Stream) -> PathBuf {
+        self.directory.join(match stream {
+            Stream::Lines => self.stamp.cdr_name(),
+            Stream::Rejects => self.stamp.rejects_name(),
+        })
     }
 
     fn note_finished(&mut self, stream: Stream, bytes: u64, path: &Path) {

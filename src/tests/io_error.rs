@@ -7,13 +7,14 @@
 //! and then the N-th call and all after it, for every N there is. What was accepted must be in the
 //! files after the next opening, or have been given back, each exactly once and in order.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::failing::Failing;
-use crate::file::disk::Disk;
+use crate::file::disk::{Disk, Watcher};
 use crate::{Appender, Builder, FlushError, SyncPolicy};
 
 const EVENTS: u64 = 60;
@@ -131,5 +132,41 @@ fn one_failing_call_is_made_good_or_told_and_loses_nothing() {
 fn a_disk_that_fails_from_some_call_on_loses_nothing_that_was_accepted() {
     for call in 0..calls_of_a_life() {
         play(Failing::from(call, u64::MAX), &format!("all calls fail from {call} on"));
+    }
+}
+
+/// Fails so many writes to the CDR file from the time on that it is told how many.
+#[derive(Default)]
+struct FailingWrites(AtomicU64);
+
+impl Watcher for FailingWrites {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        let is_cdr = path.extension().is_some_and(|extension| extension == "log");
+        let one_less = |left: u64| left.checked_sub(1);
+        let failing = action == "write" && is_cdr;
+        match failing && self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok() {
+            true => Err(io::Error::other("injected")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The line feed that ends half a line of others is a write of its own.
+#[test]
+fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
+    for failures in 0..3 {
+        let directory = super::memory_directory();
+        let disk = Arc::new(FailingWrites::default());
+        let builder = builder(directory.path()).close_patience(Duration::from_secs(60));
+        let appender = builder.open_on(&Disk::watched(disk.clone())).unwrap();
+        std::fs::write(appender.cdr_path(), "theirs").unwrap();
+        disk.0.store(failures, Ordering::SeqCst);
+        appender.producer().send_slice(body(0).as_bytes()).unwrap();
+        let stats = appender.close().unwrap();
+        assert_eq!((stats.write_errors, stats.files_changed_by_others), (failures, 1));
+        let text = super::text_of(directory.path(), "CDR.");
+        let (theirs, ours) = text.split_once('\n').unwrap();
+        assert_eq!(theirs, "theirs");
+        assert!(ours.starts_with("{\"e\":{\"n\":0,") && ours.ends_with("}}\n"), "{text}");
     }
 }

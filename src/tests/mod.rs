@@ -1,6 +1,8 @@
 //! Tests that need to stand between cdrlog and the disk.
 
 mod abort;
+#[cfg(all(feature = "compress", feature = "manifest"))]
+mod account;
 #[path = "../../tests/copy/mod.rs"]
 mod copy;
 mod dead_thread;
@@ -8,9 +10,12 @@ mod failing;
 mod io_error;
 #[cfg(loom)]
 mod loom;
+mod lossy_disk;
 mod meanwhile;
 mod midnight;
 mod power_loss;
+#[cfg(all(feature = "compress", feature = "manifest"))]
+mod power_loss_upkeep;
 pub(crate) mod step;
 mod trouble;
 #[cfg(all(feature = "compress", feature = "manifest"))]

@@ -9,7 +9,7 @@
 //! of the thread to the disk fails, or all from the N-th on, or the process is killed there (a
 //! child, this very program started again). Then the directory is opened on a disk that works.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,10 +20,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use super::account::{account_for_lines, contents, measure, numbers};
 use super::failing::Failing;
 use super::step::{self, End};
 use crate::file::disk::{Disk, Watcher};
-use crate::manifest::{FinishedFile, Manifest, Measure};
+use crate::manifest::Manifest;
 use crate::{Appender, Builder, Compression, SyncPolicy, Trouble, UpkeepError};
 
 const CHILD: &str = "CDRLOG_UPKEEP_CHILD";
@@ -31,13 +32,13 @@ const DIRECTORY: &str = "CDRLOG_UPKEEP_DIRECTORY";
 const STEP: &str = "CDRLOG_UPKEEP_STEP";
 
 const THREAD: &str = "cdrlog-keep";
-const EVENTS: u64 = 60;
+pub(super) const EVENTS: u64 = 60;
 
 /// Two of its files and the one that is open: some of the files of a life are removed, whether they
 /// were compressed before retention looked at them or not.
-const RETENTION_BYTES: u64 = 1500;
+pub(super) const RETENTION_BYTES: u64 = 1500;
 
-fn builder(directory: &Path, retention_bytes: Option<u64>) -> Builder {
+pub(super) fn builder(directory: &Path, retention_bytes: Option<u64>) -> Builder {
     Appender::builder(directory)
         .segment_count(2)
         .segment_bytes(4096)
@@ -50,7 +51,7 @@ fn builder(directory: &Path, retention_bytes: Option<u64>) -> Builder {
 }
 
 /// The 60 of them stay longer than `RETENTION_BYTES` when they are compressed.
-fn body(number: u64) -> String {
+pub(super) fn body(number: u64) -> String {
     let name = if number % 8 == 5 { "none" } else { "event" };
     let digits = |salt: u64| (number * 8 + salt + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let padding: String = (0..6).map(|salt| format!("{:016x}", digits(salt))).collect();
@@ -70,49 +71,11 @@ fn live(appender: &Appender) {
     }
 }
 
-fn is_keeper() -> bool {
+pub(super) fn is_keeper() -> bool {
     std::thread::current().name() == Some(THREAD)
 }
 
 // ===== what must be there =====
-
-/// The contents of the CDR and rejects files by their plain names. None may be there twice.
-fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut contents = BTreeMap::new();
-    for name in Disk::default().names(directory).unwrap() {
-        if name.starts_with('.') {
-            continue;
-        }
-        let bytes = fs::read(directory.join(&name)).unwrap();
-        let (name, bytes) = match name.strip_suffix(".zst") {
-            Some(plain) => (plain.to_owned(), zstd::decode_all(&bytes[..]).unwrap()),
-            None => (name, bytes),
-        };
-        assert!(contents.insert(name.clone(), bytes).is_none(), "{name} is there twice");
-    }
-    contents
-}
-
-/// The numbers in the files whose names begin with `prefix`, in the order of the files.
-fn numbers(contents: &BTreeMap<String, Vec<u8>>, prefix: &str) -> Vec<u64> {
-    let files = contents.iter().filter(|(name, _)| name.starts_with(prefix));
-    let text: Vec<u8> = files.flat_map(|(_, bytes)| bytes.clone()).collect();
-    let number = |line: &str| {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap();
-        let event = match value["body"].as_str() {
-            Some(body) => serde_json::from_str(body).unwrap(),
-            None => value["e"].clone(),
-        };
-        event["n"].as_u64().unwrap()
-    };
-    String::from_utf8(text).unwrap().lines().map(number).collect()
-}
-
-fn measure(name: &str, content: &[u8]) -> FinishedFile {
-    let mut measure = Measure::new();
-    measure.update(content);
-    measure.finish(name)
-}
 
 /// The directory after an opening on a disk that works, with all upkeep done.
 fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
@@ -220,7 +183,9 @@ fn kill_at_every_step(retention_bytes: Option<u64>) {
             .status()
             .unwrap();
         assert!(status.code().is_none_or(|code| code == 0), "{status}");
-        check(directory.path(), retention_bytes, &format!("killed at step {step}"));
+        let what = format!("killed at step {step}");
+        check(directory.path(), retention_bytes, &what);
+        account_for_lines(directory.path(), 0, &what);
         if status.success() {
             break;
         }
@@ -322,4 +287,39 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
     assert!(!path.exists());
     let contents = contents(directory.path());
     assert!(contents["CDR.2020-01-01_00-00-00.log"] == content.as_bytes());
+}
+
+/// Holds the keeper between what it does with finished files and the removal of the oldest.
+struct HeldBeforeRemoval {
+    lists: AtomicU64,
+    reached: Mutex<Sender<()>>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Watcher for HeldBeforeRemoval {
+    fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
+        if is_keeper() && action == "list" && self.lists.fetch_add(1, Ordering::SeqCst) == 1 {
+            self.reached.lock().unwrap().send(()).unwrap();
+            self.go.lock().unwrap().recv().unwrap();
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_file_that_is_finished_just_before_a_removal_is_listed_before_it_goes() {
+    let directory = super::memory_directory();
+    let ((reached, wait), (go, going)) = (channel(), channel());
+    let (reached, go_on) = (Mutex::new(reached), Mutex::new(going));
+    let held = HeldBeforeRemoval { lists: AtomicU64::new(0), reached, go: go_on };
+    let builder = builder(directory.path(), Some(RETENTION_BYTES));
+    let appender = builder.open_on(&Disk::watched(Arc::new(held))).unwrap();
+    wait.recv().unwrap();
+    let producer = appender.producer();
+    (0..EVENTS).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
+    appender.flush().unwrap();
+    go.send(()).unwrap();
+    appender.upkeep().unwrap();
+    assert!(appender.close().unwrap().files_removed > 0);
+    account_for_lines(directory.path(), EVENTS, "after the close");
 }

@@ -10,6 +10,8 @@ use std::process::Command;
 pub struct Mount {
     home: tempfile::TempDir,
     is_frozen: bool,
+    /// What the image lies on, where that may become full.
+    below: Option<Box<Mount>>,
 }
 
 impl Mount {
@@ -34,6 +36,22 @@ impl Mount {
 
     fn with_options(kind: &str, mebibytes: u64, options: &str) -> Result<Self, String> {
         let home = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mkfs: &[&str] = match kind {
+            "tmpfs" => &[],
+            "ext4" => &["mkfs.ext4", "-q", "-F"],
+            "btrfs" => &["mkfs.btrfs", "-q"],
+            _ => &["mkfs.xfs", "-q"],
+        };
+        Self::make(home, kind, mebibytes, options, mkfs)
+    }
+
+    fn make(
+        home: tempfile::TempDir,
+        kind: &str,
+        mebibytes: u64,
+        options: &str,
+        mkfs: &[&str],
+    ) -> Result<Self, String> {
         let point = home.path().join("mnt");
         let image = home.path().join("image");
         fs::create_dir(&point).map_err(|error| error.to_string())?;
@@ -44,17 +62,30 @@ impl Mount {
         } else {
             let file = fs::File::create(&image).map_err(|error| error.to_string())?;
             file.set_len(mebibytes << 20).map_err(|error| error.to_string())?;
-            let mkfs: &[&str] = match kind {
-                "ext4" => &["mkfs.ext4", "-q", "-F"],
-                "btrfs" => &["mkfs.btrfs", "-q"],
-                _ => &["mkfs.xfs", "-q"],
-            };
             run(mkfs.iter().copied().chain([image_text.as_str()]))?;
             mount.extend(["loop", image_text.as_str()]);
         }
         let point_text = point.display().to_string();
         run(["mount"].into_iter().chain(mount).chain([point_text.as_str()]))?;
-        Ok(Self { home, is_frozen: false })
+        Ok(Self { home, is_frozen: false, below: None })
+    }
+
+    /// An ext4 of 256 MiB on a disk that holds only so much: once that is full, blocks that were not
+    /// written before are lost on their way to the disk, which only a sync is told.
+    pub fn on_failing_disk(mebibytes: u64) -> Option<Self> {
+        let below = Self::new("tmpfs", mebibytes)?;
+        let home = tempfile::tempdir_in(below.path()).unwrap();
+        let mkfs = ["mkfs.ext4", "-q", "-F", "-O", "^has_journal"];
+        let made = Self::make(home, "ext4", 256, "rw", &mkfs);
+        let made = made.inspect_err(|reason| eprintln!("skipped: no ext4 to test on: {reason}"));
+        let mut mount = made.ok()?;
+        mount.below = Some(Box::new(below));
+        Some(mount)
+    }
+
+    /// What the image lies on.
+    pub fn below(&self) -> &Self {
+        self.below.as_ref().unwrap()
     }
 
     pub fn path(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, post_head};
 use crate::common::{body, cdr};
 use crate::daemon::{Daemon, serve, start};
 
@@ -75,6 +75,24 @@ fn a_request_without_credentials_is_refused_before_its_body_comes() {
 }
 
 #[test]
+fn one_who_is_not_let_in_and_never_ends_its_body_loses_the_connection_soon() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    std::fs::write(&file, format!("Authorization: {SECRET}")).unwrap();
+    let timeouts = ["--body-timeout", "50", "--header-timeout", "50", "--idle-timeout", "50"];
+    let options = [&timeouts[..], &["--header-file", file.to_str().unwrap()]].concat();
+    let daemon = start(&directory.path().join("cdr"), &options);
+    let mut client = daemon.connect();
+    let begin = Instant::now();
+    client.send(post_head("/", 1000, "{\"event\":").as_bytes()).unwrap();
+    assert_eq!(client.read("POST").unwrap().status, 401);
+    client.read_to_end().unwrap();
+    // A second, not the time that those get who may post.
+    assert!(begin.elapsed() < Duration::from_secs(25), "{:?}", begin.elapsed());
+    daemon.terminate();
+}
+
+#[test]
 fn headers_are_taken_from_the_environment_as_openvidu_has_them_there() {
     let directory = tempfile::tempdir().unwrap();
     let list = format!("[\"Authorization: {SECRET}\"]");
@@ -124,7 +142,9 @@ fn reading_the_cdr_needs_what_posting_needs() {
     let daemon = with_file(directory.path(), "--header-file", &format!("Authorization: {SECRET}"));
     let mut client = daemon.connect();
     assert_eq!(post(&mut client, &[("Authorization", SECRET)], &body(0)).status, 200);
-    assert_eq!(client.get("/healthz").status, 200);
+    // Prometheus and load balancers have no credentials of media servers, and find no events here.
+    assert_eq!(daemon.connect().get("/healthz").status, 200);
+    assert_eq!(daemon.connect().get("/metrics").status, 200);
     assert_eq!(daemon.connect().get("/openvidu/cdr").status, 401);
     let list = client.request("GET", "/openvidu/cdr", &[("Authorization", SECRET)]);
     assert_eq!(list.status, 200);

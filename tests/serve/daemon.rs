@@ -23,7 +23,9 @@ pub struct Daemon {
 pub fn serve(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
     for (name, _) in std::env::vars() {
-        if ["CDRLOG_", "OPENVIDU_", "LIVEKIT_", "OV_MEET_"].iter().any(|own| name.starts_with(own))
+        if ["CDRLOG_", "OPENVIDU_", "LIVEKIT_", "OV_MEET_", "NOTIFY_", "WATCHDOG_"]
+            .iter()
+            .any(|own| name.starts_with(own))
         {
             command.env_remove(name);
         }
@@ -65,8 +67,12 @@ impl Daemon {
         Client::connect(self.address)
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(status.success(), "kill {name}");
     }

@@ -77,9 +77,11 @@ impl Left {
             Err(error) => panic!("{error}"),
             Ok(_) => self.check_logs(&once),
         }
-        if recovered.is_ok() {
+        let control = Path::new(".cdrlog/control");
+        let was_clean = self.files[control][CLEAN..].starts_with(&[1, 0, 0, 0]);
+        if recovered.is_ok() && !was_clean {
             // Killed before it said so: what was repaired is not repaired again.
-            let control = directory.join(".cdrlog/control");
+            let control = directory.join(control);
             let mut page = fs::read(&control).unwrap();
             page[CLEAN] = 0;
             fs::write(&control, page).unwrap();
@@ -166,6 +168,8 @@ fn leave() -> Files {
         std::thread::yield_now();
     }
     let mut files = files_of(directory.path());
+    // Nothing that a recovery reads.
+    files.remove(Path::new(".cdrlog/begun"));
     for content in files.values_mut() {
         content.truncate(SEGMENT_FILE_BYTES);
     }

@@ -25,7 +25,8 @@ pub(super) enum BodyError {
     Broken,
 }
 
-/// The memory that bodies in parts take.
+/// The memory that bodies take from their first byte here until the queue has them, which bounds what
+/// it holds itself.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes: AtomicUsize,
@@ -37,14 +38,15 @@ impl Budget {
         Self { bytes: AtomicUsize::new(0), bytes_max }
     }
 
-    /// Bytes of bodies that are here in parts now.
+    /// Bytes of bodies that the queue does not have yet.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
 /// A share of the budget, given back when it is dropped.
-struct Share<'a> {
+#[derive(Debug)]
+pub(super) struct Share<'a> {
     budget: &'a Budget,
     bytes: usize,
 }
@@ -67,13 +69,14 @@ impl Drop for Share<'_> {
 }
 
 /// Reads a body of at most `bytes_max` bytes within `timeout`. One that comes in one piece, as
-/// small ones do, is given as it is; parts are put together.
-pub(super) async fn read(
+/// small ones do, is given as it is; parts are put together. The share is to be kept until the body
+/// is in the queue.
+pub(super) async fn read<'a>(
     body: &mut Incoming,
     bytes_max: usize,
     timeout: Duration,
-    peer: &Peer,
-) -> Result<Bytes, BodyError> {
+    peer: &'a Peer,
+) -> Result<(Bytes, Share<'a>), BodyError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
     }
@@ -82,11 +85,11 @@ pub(super) async fn read(
     peer.watch().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))
 }
 
-async fn read_parts(
+async fn read_parts<'a>(
     body: &mut Incoming,
     bytes_max: usize,
-    budget: &Budget,
-) -> Result<Bytes, BodyError> {
+    budget: &'a Budget,
+) -> Result<(Bytes, Share<'a>), BodyError> {
     let mut share = Share { budget, bytes: 0 };
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
@@ -94,6 +97,7 @@ async fn read_parts(
         if whole.len() + parts.len() + part.len() > bytes_max {
             return Err(BodyError::TooLarge);
         }
+        share.grow(part.len())?;
         if whole.is_empty() && parts.is_empty() {
             whole = part;
             if body.is_end_stream() {
@@ -101,11 +105,10 @@ async fn read_parts(
             }
             continue;
         }
-        share.grow(whole.len() + part.len())?;
         parts.extend_from_slice(&std::mem::take(&mut whole));
         parts.extend_from_slice(&part);
     }
-    Ok(if parts.is_empty() { whole } else { parts.freeze() })
+    Ok((if parts.is_empty() { whole } else { parts.freeze() }, share))
 }
 
 /// The next piece of data that is not empty.

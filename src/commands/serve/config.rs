@@ -269,7 +269,7 @@ mod tests {
         let text = "# comment\nlisten = \"[::1]:80\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
                     patience = 0.5\ndedup_window = 0\nutc = true\nheader = ['Authorization: Basic abc=']\n";
         let Ok(options) = parse(text) else { panic!("it was not understood") };
-        assert_eq!(options.listen.unwrap().to_string(), "[::1]:80");
+        assert_eq!(options.listen.unwrap().0.to_string(), "[::1]:80");
         assert_eq!(options.path, ["/a", "/b"]);
         assert_eq!(options.patience.unwrap().0.as_millis(), 500);
         assert!(options.dedup_window.unwrap().0.is_zero());
@@ -329,7 +329,7 @@ mod tests {
             "zstd",
         ]);
         let options = given.or(file);
-        assert_eq!(options.listen.unwrap().port(), 2);
+        assert_eq!(options.listen.unwrap().0.port(), 2);
         let files = format!("{:?}", options.files);
         assert!(files.contains("utc: Some(false)"), "{files}");
         assert!(files.contains("retention_days: Some(7)"), "{files}");

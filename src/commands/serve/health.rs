@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Stats};
 
-/// How long a write may take before the disk counts as stalled.
+/// How long a thread that has work may do nothing before the disk counts as stalled.
 const STALL_MIN: Duration = Duration::from_secs(5);
 
 /// What the last look at the counters found.
@@ -14,14 +14,27 @@ const STALL_MIN: Duration = Duration::from_secs(5);
 pub(super) struct Health {
     is_closed: AtomicBool,
     is_stalled: AtomicBool,
-    progress: Mutex<Option<Progress>>,
+    threads: Mutex<[Option<Progress>; 2]>,
 }
 
+/// What a thread had done when it was last seen to get on.
 #[derive(Debug)]
 struct Progress {
-    /// Bytes written and attempts that failed: any of them shows a writer that is alive.
-    done: [u64; 3],
+    done: [u64; 4],
     at: Instant,
+}
+
+impl Progress {
+    /// Whether a thread that `has_work` has done nothing for too long.
+    fn is_stalled(before: &mut Option<Self>, has_work: bool, done: [u64; 4]) -> bool {
+        match before {
+            Some(before) if has_work && before.done == done => before.at.elapsed() >= STALL_MIN,
+            _ => {
+                *before = Some(Self { done, at: Instant::now() });
+                false
+            }
+        }
+    }
 }
 
 impl Health {
@@ -30,22 +43,24 @@ impl Health {
         self.is_closed.store(true, Ordering::Relaxed);
     }
 
-    /// Looks whether the writer gets on. Called about once a second.
+    /// Looks whether the threads get on. Called about once a second.
+    ///
+    /// A disk that stands still stops both: the flusher in a write, the rewriter at the first byte
+    /// that it puts into a page of the journal which is on its way to the disk.
     pub(super) fn look(&self, stats: &Stats) {
-        let done = [stats.bytes_written, stats.rejects_bytes_written, stats.write_errors];
-        let has_work = stats.bytes_journaled > stats.bytes_written;
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_stalled = match &*progress {
-            Some(before) if has_work && before.done == done => before.at.elapsed() >= STALL_MIN,
-            _ => {
-                *progress = Some(Progress { done, at: Instant::now() });
-                false
-            }
-        };
-        self.is_stalled.store(is_stalled, Ordering::Relaxed);
+        // Attempts that fail show a flusher that is alive too.
+        let written = [stats.bytes_written, stats.rejects_bytes_written, stats.write_errors];
+        let [bytes, rejects_bytes, errors] = written;
+        let [flusher, rewriter] = &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_lines = stats.bytes_journaled > stats.bytes_written;
+        let flusher = Progress::is_stalled(flusher, has_lines, [bytes, rejects_bytes, errors, 0]);
+        // Where the journal is full, the rewriter waits for the flusher.
+        let done = [bytes, rejects_bytes, errors, stats.events_accepted];
+        let rewriter = Progress::is_stalled(rewriter, stats.events_queued > 0, done);
+        self.is_stalled.store(flusher || rewriter, Ordering::Relaxed);
     }
 
-    /// Whether the writer does its work, be it in vain: a full disk is not healed by a restart.
+    /// Whether the threads do their work, be it in vain: a full disk is not healed by a restart.
     pub(super) fn makes_progress(&self, stats: &Stats) -> bool {
         !self.is_closed.load(Ordering::Relaxed)
             && !self.is_stalled.load(Ordering::Relaxed)
@@ -66,6 +81,6 @@ impl Health {
             );
         }
         let is_stalled = self.is_stalled.load(Ordering::Relaxed);
-        is_stalled.then(|| "a write to the disk does not return".to_owned())
+        is_stalled.then(|| "the disk stands still: a write to it does not return".to_owned())
     }
 }

@@ -9,7 +9,7 @@ use hyper::{Request, StatusCode};
 use serde_json::json;
 
 use super::answer::{self, Answer};
-use super::body::{self, BodyError};
+use super::body::{self, BodyError, Share};
 use super::dedup::{Entered, Guard};
 use super::options::AckLevel;
 use super::peer::Peer;
@@ -25,8 +25,10 @@ const STRANGER_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Failure {
     Rejected(Rejection),
-    /// The queue stayed full, or the acknowledgement did not come, for as long as patience lasts.
-    Busy,
+    /// The queue stayed full for as long as patience lasts.
+    Full,
+    /// The event was taken, and its acknowledgement did not come for as long as patience lasts.
+    Unacknowledged,
     Failed(FlushError),
 }
 
@@ -54,8 +56,8 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
     };
     let incoming = request.body_mut();
     let event = body::read(incoming, settings.event_bytes_max, timeout, peer).await;
-    let event = match event {
-        Ok(event) => event,
+    let (event, share) = match event {
+        Ok(read) => read,
         Err(error) => {
             if error == BodyError::TooLarge {
                 body::discard(request, timeout);
@@ -69,7 +71,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
         return gate.refuse(denied);
     }
     peer.metrics().count_body(event.len());
-    match submit(peer, event).await {
+    match submit(peer, event, share).await {
         Ok(()) => answer::empty(StatusCode::OK),
         Err(failure) => refuse(peer, &failure),
     }
@@ -77,7 +79,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
 
 /// Hands the event over and waits until it is as safe as the level says. Both take as long as
 /// patience lasts, together. One that was acknowledged before is not written again.
-async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
+async fn submit(peer: &Peer, event: Bytes, share: Share<'_>) -> Result<(), Failure> {
     let begin = Instant::now();
     let end = begin + peer.settings().patience;
     let mut guard = None;
@@ -85,13 +87,14 @@ async fn submit(peer: &Peer, event: Bytes) -> Result<(), Failure> {
         match peer.watch().within(end, dedup.enter(key)).await {
             Some(Entered::New(new)) => guard = Some(new),
             Some(Entered::Duplicate) => return Ok(()),
-            None => return Err(Failure::Busy),
+            None => return Err(Failure::Unacknowledged),
         }
     }
     let ack = match send(peer, event) {
         Ok(ack) => ack,
         Err(refused) => send_later(peer, refused, end).await?,
     };
+    drop(share);
     // No await between: an event that is in the queue stays remembered, whatever becomes of the
     // request.
     match (ack, guard) {
@@ -108,7 +111,7 @@ async fn wait<T>(
     end: Instant,
     ack: impl Future<Output = Result<T, AckError>>,
 ) -> Result<(), Failure> {
-    peer.watch().within(end, ack).await.ok_or(Failure::Busy)??;
+    peer.watch().within(end, ack).await.ok_or(Failure::Unacknowledged)??;
     Ok(())
 }
 
@@ -125,7 +128,7 @@ async fn send_later(
         };
         let now = Instant::now();
         if now >= end {
-            return Err(Failure::Busy);
+            return Err(Failure::Full);
         }
         tokio::time::sleep_until(end.min(now + pause).into()).await;
         pause = (pause * 2).min(PAUSE_MAX);
@@ -152,11 +155,10 @@ fn send(peer: &Peer, event: Bytes) -> Result<Option<Ack>, TrySendError> {
 fn refuse(peer: &Peer, failure: &Failure) -> Answer {
     match failure {
         Failure::Rejected(rejection) => rejected(rejection),
-        Failure::Busy => answer::unavailable(
-            &peer
-                .trouble()
-                .unwrap_or_else(|| "the queue is full; the event may be given again".to_owned()),
-        ),
+        Failure::Full => not_now(peer, "the queue is full; the event may be given again"),
+        Failure::Unacknowledged => {
+            not_now(peer, "the event is not safe yet; it may be given again")
+        }
         Failure::Failed(error) => {
             if matches!(error, FlushError::Closed) {
                 peer.note_closed();
@@ -164,6 +166,12 @@ fn refuse(peer: &Peer, failure: &Failure) -> Answer {
             answer::unavailable(&error.to_string())
         }
     }
+}
+
+/// With what the disk says, where it says something.
+fn not_now(peer: &Peer, reason: &str) -> Answer {
+    let trouble = peer.trouble();
+    answer::unavailable(trouble.as_deref().unwrap_or(reason))
 }
 
 fn rejected(rejection: &Rejection) -> Answer {

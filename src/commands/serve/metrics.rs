@@ -134,7 +134,7 @@ impl Collector for Samples {
             ("events_queued", "Events in the queue now", stats.events_queued),
             ("bytes_queued", "Bytes in the queue now", stats.bytes_queued),
             ("connections", "Connections that are open now", connections),
-            ("bodies_bytes", "Bytes of bodies that have come in parts, now", bodies_bytes),
+            ("bodies_bytes", "Bytes of bodies that are not in the queue yet, now", bodies_bytes),
             ("healthy", "1 while events can be written, as GET /healthz says", is_healthy.into()),
         ];
         for (name, help, value) in gauges {

@@ -34,7 +34,7 @@ use tokio::runtime::{self, Runtime};
 use self::config::{Config, ConfigError};
 use self::dedup::Dedup;
 use self::gate::Gate;
-use self::options::Options;
+use self::options::{AckLevel, Options};
 use self::peer::Shared;
 use self::settings::Settings;
 use self::signals::Signals;
@@ -51,6 +51,9 @@ Examples:
   cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
   cdrlog serve --config /etc/cdrlog.toml
+
+GET /healthz and GET /metrics need no credentials: they hold counts, no events. GET /openvidu/cdr
+needs the same as posting.
 
 The command line comes before the environment, and that before the file.
 SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is
@@ -125,7 +128,8 @@ fn tls(options: &Options) -> Result<Option<Tls>, Box<dyn Error>> {
 /// What was acknowledged before a restart is not written again.
 fn remember(settings: &Settings) -> Option<Dedup> {
     let dedup = Dedup::new(settings.dedup_window)?;
-    if let Err(error) = dedup.remember_cdr(&settings.directory) {
+    let is_synced = settings.ack == AckLevel::Synced;
+    if let Err(error) = dedup.remember_cdr(&settings.directory, is_synced) {
         tracing::warn!(%error, "an event from before the start may be written again");
     }
     Some(dedup)

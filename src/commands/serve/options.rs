@@ -22,7 +22,7 @@ use crate::commands::file_options::FileOptions;
 pub(super) struct Options {
     /// Address and port to listen on [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDRESS", env = "CDRLOG_LISTEN")]
-    pub(super) listen: Option<SocketAddr>,
+    pub(super) listen: Option<Address>,
 
     /// The directory of the CDR; created where it is missing [default: /opt/openvidu/cdr]
     #[arg(long, value_name = "DIR", env = "OPENVIDU_CDR_PATH")]
@@ -36,12 +36,17 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_ACK")]
     pub(super) ack: Option<AckLevel>,
 
-    /// Seconds that a request waits while the queue is full, before it is answered with 503 [default: 5]
-    #[arg(long, value_name = "SECONDS", env = "CDRLOG_PATIENCE")]
+    /// Seconds that a request waits for the queue and the disk, before it is answered with 503 [default: 5]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_PATIENCE")]
     pub(super) patience: Option<Seconds>,
 
     /// Seconds within which the same body is written once only; 0 writes all [default: 60]
-    #[arg(long, value_name = "SECONDS", env = "CDRLOG_DEDUP_WINDOW")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_DEDUP_WINDOW"
+    )]
     pub(super) dedup_window: Option<Seconds>,
 
     /// The largest body that is an event, in bytes [default: 1048576]
@@ -90,24 +95,39 @@ pub(super) struct Options {
     #[arg(long, value_name = "BYTES", env = "CDRLOG_HEADER_BYTES_MAX")]
     pub(super) header_bytes_max: Option<u32>,
 
-    /// Bytes of bodies that are being received at the same time, in all [default: 67108864]
+    /// Bytes of bodies that are here and not in the queue yet, of all requests [default: 67108864]
     #[arg(long, value_name = "BYTES", env = "CDRLOG_BODIES_BYTES_MAX")]
     pub(super) bodies_bytes_max: Option<u64>,
 
     /// Seconds for the headers of a request, and for a TLS handshake [default: 10]
-    #[arg(long, value_name = "SECONDS", env = "CDRLOG_HEADER_TIMEOUT")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_HEADER_TIMEOUT"
+    )]
     pub(super) header_timeout: Option<Seconds>,
 
     /// Seconds for the body of a request [default: 10]
-    #[arg(long, value_name = "SECONDS", env = "CDRLOG_BODY_TIMEOUT")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_BODY_TIMEOUT"
+    )]
     pub(super) body_timeout: Option<Seconds>,
 
     /// Seconds that a connection may stay open without a request [default: 75]
-    #[arg(long, value_name = "SECONDS", env = "CDRLOG_IDLE_TIMEOUT")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_IDLE_TIMEOUT"
+    )]
     pub(super) idle_timeout: Option<Seconds>,
 
     /// Seconds that requests in flight get at the end [default: 10]
-    #[arg(long, value_name = "SECONDS", env = "CDRLOG_END_TIMEOUT")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_END_TIMEOUT")]
     pub(super) end_timeout: Option<Seconds>,
 
     /// Threads that serve connections [default: half of the cores]
@@ -167,6 +187,29 @@ pub(super) enum LogForm {
     Human,
     /// A JSON object a line
     Json,
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Address(pub(super) SocketAddr);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let malformed = "it must be an address and a port, such as 127.0.0.1:8787 or [::]:8787; \
+            names are not looked up";
+        text.parse().map(Self).map_err(|_| malformed.to_owned())
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 /// A time in seconds, with a fraction where it is wanted. At most a year.

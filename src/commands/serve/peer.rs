@@ -17,6 +17,9 @@ use super::tls::Tls;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) appender: Appender,
+    /// One for all connections, which may be thousands: each producer has a chunk of memory. Nobody
+    /// waits with the lock held.
+    producer: Mutex<Producer>,
     pub(super) settings: Settings,
     pub(super) gate: Gate,
     pub(super) tls: Option<Tls>,
@@ -39,6 +42,7 @@ impl Shared {
         let rewriter = Rewriter::with_event_bytes_max(settings.event_bytes_max);
         let connections = Connections::new(settings.limits);
         Self {
+            producer: Mutex::new(appender.producer()),
             appender,
             metrics: Metrics::new(),
             health: Health::default(),
@@ -73,15 +77,12 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Peer {
     shared: Arc<Shared>,
-    /// Requests of HTTP/2 run side by side. Nobody waits with the lock held.
-    producer: Mutex<Producer>,
     watch: Arc<Watch>,
 }
 
 impl Peer {
-    pub(super) fn new(shared: Arc<Shared>, watch: Arc<Watch>) -> Self {
-        let producer = Mutex::new(shared.appender.producer());
-        Self { shared, producer, watch }
+    pub(super) const fn new(shared: Arc<Shared>, watch: Arc<Watch>) -> Self {
+        Self { shared, watch }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -89,7 +90,7 @@ impl Peer {
     }
 
     pub(super) fn producer(&self) -> MutexGuard<'_, Producer> {
-        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn watch(&self) -> &Arc<Watch> {

@@ -28,11 +28,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Requests of one HTTP/2 connection at the same time.
 const STREAMS_MAX: u32 = 128;
 
-/// Bytes that a peer of HTTP/2 may send before they are read, for a request and for all.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 20;
+/// Bytes that a peer of HTTP/2 may send before they are read, for a request and for all. What was
+/// read is counted with the bodies; the windows times all connections are the bound of the rest.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 128 << 10;
 
-/// How often the writer is looked at.
+/// How often the writer is looked at, at least.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves until a signal says to end and what was in flight is finished.
@@ -181,11 +182,12 @@ async fn serve_stream<S>(
 async fn sweep(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     let watchdog = notify::watchdog_interval();
+    let look_interval = watchdog.map_or(HEALTH_INTERVAL, |interval| interval.min(HEALTH_INTERVAL));
     let (mut looked, mut told) = (Instant::now(), Instant::now());
     loop {
         ticks.tick().await;
         shared.connections.sweep();
-        if looked.elapsed() < HEALTH_INTERVAL {
+        if looked.elapsed() < look_interval {
             continue;
         }
         looked = Instant::now();

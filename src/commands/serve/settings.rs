@@ -59,7 +59,7 @@ impl Settings {
         let workers = options.workers.unwrap_or_else(workers_default);
         check("workers", workers.into(), 1, 256)?;
         Ok(Self {
-            listen: options.listen.unwrap_or(LISTEN),
+            listen: options.listen.map_or(LISTEN, |address| address.0),
             directory: options.dir.clone().unwrap_or_else(|| DIRECTORY.into()),
             paths: paths(&options.path)?,
             ack: options.ack.unwrap_or_default(),

@@ -45,11 +45,12 @@ impl HeaderRules {
     pub(super) fn load(headers: &[String], file: Option<&Path>) -> Result<Self, AuthError> {
         let mut rules = Self::default();
         for text in headers {
-            rules.add_list("header", text)?;
+            rules.add_list("--header", text)?;
         }
         if let Some(path) = file {
-            for line in lines_of(path)? {
-                rules.add_list(&line.from, &line.text)?;
+            let of_option = |error: AuthError| error.of_option("--header-file");
+            for line in lines_of(path).map_err(of_option)? {
+                rules.add_list(&line.from, &line.text).map_err(of_option)?;
             }
         }
         let is_secret = |rule: &Rule| !NO_SECRETS.contains(&rule.name);
@@ -57,7 +58,7 @@ impl HeaderRules {
             let names: Vec<_> = rules.0.iter().map(|rule| rule.name.as_str()).collect();
             let fault =
                 format!("everybody sends {}; one header must be a secret", names.join(", "));
-            return Err(AuthError::new("header", fault));
+            return Err(AuthError::new("--header", fault));
         }
         Ok(rules)
     }

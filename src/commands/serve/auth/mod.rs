@@ -139,7 +139,9 @@ impl Auth {
             |name| environment(name).map(|value| Secret::of_variable(name, &value)).transpose();
         let headers = HeaderRules::load(sources.headers, sources.header_file)?;
         let livekit = match sources.livekit_key_file {
-            Some(path) => Some(LiveKit::from_file(path)?),
+            Some(path) => Some(
+                LiveKit::from_file(path).map_err(|error| error.of_option("--livekit-key-file"))?,
+            ),
             None => match (variable(LIVEKIT_API_KEY)?, variable(LIVEKIT_API_SECRET)?) {
                 (Some(key), Some(secret)) => Some(LiveKit::new([(key, secret)])?),
                 (Some(_), None) => {
@@ -150,7 +152,9 @@ impl Auth {
             },
         };
         let meet = match sources.meet_key_file {
-            Some(path) => Some(Meet::from_file(path)?),
+            Some(path) => {
+                Some(Meet::from_file(path).map_err(|error| error.of_option("--meet-key-file"))?)
+            }
             None => variable(MEET_API_KEY)?.map(|key| Meet::new([key])).transpose()?,
         };
         Ok(Self { headers, livekit, meet: meet.map(Arc::new) })

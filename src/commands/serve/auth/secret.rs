@@ -55,6 +55,11 @@ impl AuthError {
         Self { from: from.into(), fault: fault.into() }
     }
 
+    /// Names the option that the source was given with.
+    pub(super) fn of_option(self, option: &str) -> Self {
+        Self { from: format!("{option} {}", self.from), ..self }
+    }
+
     fn io(path: &Path, error: &io::Error) -> Self {
         Self::new(path.display().to_string(), format!("cannot be read: {error}"))
     }

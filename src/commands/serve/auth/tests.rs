@@ -157,28 +157,34 @@ fn headers_come_from_a_file_too_with_line_ends_and_comments() {
 #[test]
 fn secrets_that_are_empty_or_none_are_refused_by_name() {
     for (list, message) in [
-        (&["Authorization"][..], r#"header: it has to be like "Authorization: Basic abc=""#),
-        (&["Authorization: Basic "], "header: the secret of authorization is empty"),
-        (&["X-Token:  "], "header: the secret of x-token is empty"),
-        (&["a b: c"], r#"header: it has to be like "Authorization: Basic abc=""#),
-        (&["[1]"], r#"header: it is no list like ["Name: value"]"#),
+        (&["Authorization"][..], r#"--header: it has to be like "Authorization: Basic abc=""#),
+        (&["Authorization: Basic "], "--header: the secret of authorization is empty"),
+        (&["X-Token:  "], "--header: the secret of x-token is empty"),
+        (&["a b: c"], r#"--header: it has to be like "Authorization: Basic abc=""#),
+        (&["[1]"], r#"--header: it is no list like ["Name: value"]"#),
         (
             &[r#"["Content-Type: application/json"]"#],
-            "header: everybody sends content-type; one header must be a secret",
+            "--header: everybody sends content-type; one header must be a secret",
         ),
     ] {
         assert_eq!(with_headers(list).unwrap_err(), message);
     }
-    assert_eq!(with_livekit_keys("\n").unwrap_err(), "FILE: the secret is empty");
-    assert_eq!(with_livekit_keys("# a\nkey:\n").unwrap_err(), "FILE, line 2: the secret is empty");
+    assert_eq!(
+        with_livekit_keys("\n").unwrap_err(),
+        "--livekit-key-file FILE: the secret is empty"
+    );
+    assert_eq!(
+        with_livekit_keys("# a\nkey:\n").unwrap_err(),
+        "--livekit-key-file FILE, line 2: the secret is empty"
+    );
     assert_eq!(
         with_livekit_keys("key").unwrap_err(),
-        r#"FILE, line 1: it has to be like "key: secret""#
+        r#"--livekit-key-file FILE, line 1: it has to be like "key: secret""#
     );
-    assert_eq!(with_meet_keys("").unwrap_err(), "FILE: the secret is empty");
+    assert_eq!(with_meet_keys("").unwrap_err(), "--meet-key-file FILE: the secret is empty");
     let missing = Sources { meet_key_file: Some("/no/such/file".as_ref()), ..Sources::default() };
     let message = load(&missing).unwrap_err().to_string();
-    assert!(message.starts_with("/no/such/file: cannot be read: "), "{message}");
+    assert!(message.starts_with("--meet-key-file /no/such/file: cannot be read: "), "{message}");
 }
 
 #[test]

@@ -25,12 +25,23 @@ impl Dedup {
     /// number of lines.
     ///
     /// To be called after the directory was opened for appending, so that the lines of a killed
-    /// process are there, and before the first event is taken.
-    pub(in super::super) fn remember_cdr(&self, directory: &Path) -> io::Result<u64> {
+    /// process are there, and before the first event is taken. `is_synced`: an acknowledged event has
+    /// to be on the disk, and a process that was killed may not have got to that.
+    pub(in super::super) fn remember_cdr(
+        &self,
+        directory: &Path,
+        is_synced: bool,
+    ) -> io::Result<u64> {
         let files = files_since(directory, self.0.window + ACK_DELAY)?;
         let mut lines = 0;
         for path in files {
-            lines += self.remember_file(&path).map_err(|error| {
+            let remember = || {
+                if is_synced {
+                    File::open(&path)?.sync_data()?;
+                }
+                self.remember_file(&path)
+            };
+            lines += remember().map_err(|error| {
                 io::Error::new(error.kind(), format!("{}: {error}", path.display()))
             })?;
         }

@@ -217,7 +217,7 @@ fn a_restart_finds_in_the_cdr_what_was_acknowledged() {
     appender.close().unwrap();
     let appender = Appender::builder(directory.path()).open().unwrap();
     let dedup = dedup();
-    assert_eq!(dedup.remember_cdr(directory.path()).unwrap(), 50);
+    assert_eq!(dedup.remember_cdr(directory.path(), true).unwrap(), 50);
     let now = Instant::now();
     assert!(bodies.iter().all(|body| is_duplicate(&dedup, key_of(body), now)));
     assert!(!is_duplicate(&dedup, key_of(r#"{"n":50,"event":"a"}"#), now));
@@ -243,7 +243,7 @@ fn compressed_files_are_looked_at_and_old_or_foreign_ones_are_not() {
     std::io::Write::write_all(&mut &old, line("old").as_bytes()).unwrap();
     old.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
     let dedup = dedup();
-    assert_eq!(dedup.remember_cdr(directory.path()).unwrap(), 3);
+    assert_eq!(dedup.remember_cdr(directory.path(), true).unwrap(), 3);
     let known =
         |name: &str| is_duplicate(&dedup, Key::of_line(line(name).as_bytes()), Instant::now());
     assert_eq!(["zst", "gz", "plain"].map(known), [true; 3]);
@@ -254,6 +254,6 @@ fn compressed_files_are_looked_at_and_old_or_foreign_ones_are_not() {
 fn a_file_that_cannot_be_read_is_named() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("CDR.2026-11-23_13-07-28.log.zst"), b"no zstd").unwrap();
-    let error = dedup().remember_cdr(directory.path()).unwrap_err();
+    let error = dedup().remember_cdr(directory.path(), true).unwrap_err();
     assert!(error.to_string().contains("CDR.2026-11-23_13-07-28.log.zst"), "{error}");
 }
