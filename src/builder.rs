@@ -19,6 +19,9 @@ use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
 
 /// Options of an [`Appender`], made by [`Appender::builder`].
 ///
+/// Each setter says its default and its range. They are looked at by [`open`](Self::open): a value
+/// out of its range is [`OpenError::InvalidOption`], and nothing is touched.
+///
 /// The defaults take about 37 MiB at most: 16 MiB of events in the queue, 0.5 MiB for its places,
 /// 4.5 MiB of journal, and 16 MiB of chunks that slices were copied to and that are kept to be used
 /// again; and a chunk of 64 KiB for each producer.
@@ -78,7 +81,7 @@ impl Builder {
         }
     }
 
-    /// How many events the queue holds before `send` waits. Default: 32 768. At least 1.
+    /// How many events the queue holds before `send` waits. Default: 32 768. From 1 to 16 777 216.
     pub fn queue_events_max(mut self, events: usize) -> Self {
         self.queue_events_max = events;
         self
@@ -93,8 +96,8 @@ impl Builder {
         self
     }
 
-    /// The largest body that is an event, in bytes; a larger one is rejected. Default: 1 MiB. At
-    /// most `segment_bytes`.
+    /// The largest body that is an event, in bytes; a larger one is rejected. Default: 1 MiB. From 1
+    /// to `segment_bytes`.
     pub fn event_bytes_max(mut self, bytes: usize) -> Self {
         self.event_bytes_max = bytes;
         self
@@ -122,7 +125,7 @@ impl Builder {
         self
     }
 
-    /// When written lines are synced. Default: every second.
+    /// When written lines are synced. Default: every second. An interval is longer than zero.
     pub fn sync_policy(mut self, policy: SyncPolicy) -> Self {
         self.sync_policy = policy;
         self
@@ -130,14 +133,14 @@ impl Builder {
 
     /// How long writes may fail, one after the other, before the appender gives up: sends then give
     /// their events back, and [`Appender::close`] says why. Default: for ever, the writes are
-    /// tried again until one succeeds.
+    /// tried again until one succeeds. Any duration; with zero the first failure is the last.
     pub fn write_patience(mut self, patience: Duration) -> Self {
         self.write_patience = Some(patience);
         self
     }
 
     /// How long [`Appender::close`] tries to write what is left when writes fail. Default: 5
-    /// seconds.
+    /// seconds. Any duration.
     pub fn close_patience(mut self, patience: Duration) -> Self {
         self.close_patience = patience;
         self

@@ -68,7 +68,9 @@ fn many_who_wait_share_a_sync() {
         ack.wait().unwrap();
     }
     let stats = appender.close().unwrap();
-    assert!(stats.syncs <= 100, "{} syncs for 1000 acknowledgements", stats.syncs);
+    // About 20 on a quiet machine. One that gives the processor to the flusher after each event
+    // makes more of them.
+    assert!(stats.syncs <= 500, "{} syncs for 1000 acknowledgements", stats.syncs);
 }
 
 /// The flusher may have written, or synced, a line before it hears that somebody waits for it. Such
@@ -87,7 +89,7 @@ fn an_acknowledgement_comes_though_its_line_was_written_before_the_flusher_heard
         let acks: Vec<_> =
             (0..3).map(|number| producer.send_acked(event(number), durability).unwrap()).collect();
         for ack in acks {
-            let answer = ack.wait_timeout(Duration::from_secs(20));
+            let answer = ack.wait_timeout(Duration::from_secs(60));
             assert!(answer.expect("an answer").is_ok());
         }
     }
@@ -180,7 +182,7 @@ fn an_acknowledgement_comes_also_where_the_line_is_written_at_once() {
     for number in 0..20_000 {
         producer.send(event(number)).unwrap();
         let ack = producer.send_acked(event(number), Durability::Written).unwrap();
-        let answer = ack.wait_timeout(Duration::from_secs(20));
+        let answer = ack.wait_timeout(Duration::from_secs(60));
         assert!(answer.expect("the acknowledgement never came").is_ok());
     }
     appender.close().unwrap();

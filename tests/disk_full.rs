@@ -26,7 +26,7 @@ const EVENTS_BEFORE: u64 = 10_000;
 const MORE_THAN_THE_RING: u64 = 30_000;
 
 /// Long enough for every pause between two tries.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn fill_and_free(kind: &str, mebibytes: u64) {
     let Some(mount) = Mount::new(kind, mebibytes) else { return };

@@ -10,6 +10,7 @@ mod boot;
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod wait;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -22,11 +23,14 @@ use std::time::Duration;
 use cdrlog::{Appender, OpenError, Trouble};
 use common::{body, cdr, files, line, lines};
 use mount::Mount;
+use wait::wait_for;
 
-/// Sends numbered events at full speed while `disturb` is called ten times; gives how many were
-/// sent.
+/// Sends numbered events at full speed while `disturb` is called ten times, each time between some
+/// writes; gives how many were sent.
 fn under_load(directory: &Path, mut disturb: impl FnMut(&Path, u32)) -> u64 {
     let appender = Appender::builder(directory)
+        // What is done is done to one file, also at midnight.
+        .rotate_daily(false)
         .flush_interval(Duration::from_millis(2))
         .segment_bytes(64 << 10)
         .event_bytes_max(4096)
@@ -34,6 +38,10 @@ fn under_load(directory: &Path, mut disturb: impl FnMut(&Path, u32)) -> u64 {
         .unwrap();
     let cdr_path = appender.cdr_path().to_owned();
     let over = AtomicBool::new(false);
+    let wait_for_writes = || {
+        let before = appender.stats().writes;
+        wait_for("some writes", || (appender.stats().writes > before + 2).then_some(()));
+    };
     let sent = std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let producer = appender.producer();
@@ -45,9 +53,12 @@ fn under_load(directory: &Path, mut disturb: impl FnMut(&Path, u32)) -> u64 {
             number
         });
         for time in 0..10 {
-            std::thread::sleep(Duration::from_millis(20));
+            wait_for_writes();
+            std::thread::sleep(Duration::from_millis(10));
             disturb(&cdr_path, time);
         }
+        // The last one is noticed too.
+        wait_for_writes();
         over.store(true, Ordering::Relaxed);
         sender.join().unwrap()
     });
@@ -188,7 +199,7 @@ fn something_else_in_the_place_of_the_cdr_gets_no_line_and_they_wait_until_it_is
         fs::rename(&path, directory.path().join("moved")).unwrap();
         put(kind, &path);
         producer.send_slice(body(1).as_bytes()).unwrap();
-        let next = || troubles.recv_timeout(Duration::from_secs(10)).expect(kind);
+        let next = || troubles.recv_timeout(Duration::from_secs(60)).expect(kind);
         let heard = [next(), next()];
         assert!(
             matches!(&heard, [Trouble::ChangedByOthers(_), Trouble::WritesFail(failure)]
@@ -210,7 +221,7 @@ fn open_within_time(directory: PathBuf) -> Result<Appender, OpenError> {
     std::thread::spawn(move || {
         let _ = sender.send(Appender::builder(directory).open());
     });
-    opened.recv_timeout(Duration::from_secs(20)).expect("the opening hangs")
+    opened.recv_timeout(Duration::from_secs(60)).expect("the opening hangs")
 }
 
 #[test]
@@ -294,7 +305,7 @@ fn a_file_system_that_goes_read_only_under_us_is_told_and_keeps_what_was_synced(
         return;
     }
     (1000..2000).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    let heard = troubles.recv_timeout(Duration::from_secs(20)).unwrap();
+    let heard = troubles.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(heard.to_string().contains("Read-only file system"), "{heard}");
     assert!(appender.flush().is_err());
     let error = appender.close().unwrap_err();

@@ -25,7 +25,7 @@ const ROLE: &str = "CDRLOG_LIMITS_CHILD";
 const DIRECTORY: &str = "CDRLOG_LIMITS_DIRECTORY";
 
 /// Longer than anything takes.
-const HANG: Duration = Duration::from_secs(40);
+const HANG: Duration = Duration::from_secs(120);
 
 // ===== the child =====
 

@@ -46,6 +46,18 @@ fn snapshot(directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u64, i64, i64, u32)
     found
 }
 
+/// What is compared of a look and of the deed: of a file that is made anew only the kind, because
+/// its name has the time of its making.
+fn without_times(recovery: &Recovery, there: &BTreeMap<PathBuf, impl Sized>) -> Recovery {
+    let mut recovery = recovery.clone();
+    for path in recovery.files.iter_mut().filter(|path| !there.contains_key(*path)) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let kind = name.split('.').next().unwrap().to_owned();
+        path.set_file_name(kind);
+    }
+    recovery
+}
+
 /// Looks, which must change nothing; does it, which must be what was seen; and looks again.
 #[track_caller]
 fn plan_and_recover(directory: &Path) -> Recovery {
@@ -56,14 +68,7 @@ fn plan_and_recover(directory: &Path) -> Recovery {
     let files_before = files(directory, "CDR.").len();
     let anew = plan.changed_by_others.iter().filter(|path| !path.exists()).count();
     let recovery = options.recover().unwrap();
-    if anew == 0 {
-        assert_eq!(plan, recovery);
-    } else {
-        // The name of a file that is made anew has the time of its making.
-        let sizes = |recovery: &Recovery| (recovery.lines_bytes, recovery.rejects_bytes);
-        assert_eq!(sizes(&plan), sizes(&recovery));
-        assert_eq!(plan.changed_by_others, recovery.changed_by_others);
-    }
+    assert_eq!(without_times(&plan, &before), without_times(&recovery, &before));
     assert_eq!(files(directory, "CDR.").len(), files_before + anew, "a CDR file was begun");
     assert!(options.plan_recovery().unwrap().is_nothing());
     let appender = Appender::builder(directory).open().unwrap();

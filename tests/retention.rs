@@ -143,7 +143,7 @@ fn files_go_by_themselves_as_new_ones_are_begun() {
     }
     appender.flush().unwrap();
     // Nobody asks for it: the thread is woken by each rotation.
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(60);
     let held = || {
         common::files(directory.path(), "CDR.")
             .iter()

@@ -6,10 +6,14 @@
 //!
 //! `fsfreeze` stops an ext4 image for some seconds while a producer tries to send at full speed.
 //! 999 of 1000 tries must return within a millisecond, memory must stay within the bound of the
-//! queue, and every event that was taken must be there after the thaw. Takes root.
+//! queue, and every event that was taken must be there after the thaw. A try that took longer counts
+//! only where its thread slept in it: on a loaded machine others may have had the processor. Takes
+//! root.
 //!
 //! The long form: `CDRLOG_STALL_SECONDS=30 cargo test --release --test stalled_disk --
 //! --nocapture`.
+
+#![expect(unsafe_code, reason = "the sleeps of a thread have no safe name")]
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
@@ -25,32 +29,62 @@ use mount::Mount;
 /// What the whole process may hold with the defaults: a small node has it to spare.
 const RESIDENT_BYTES_MAX: usize = 64 << 20;
 
-/// Tries for `pause`; gives the numbers that were taken and the time that each try took.
-fn try_for(producer: &Producer, pause: Duration, first: u64) -> (Vec<u64>, Vec<Duration>) {
-    let end = Instant::now() + pause;
-    let (mut taken, mut times) = (Vec::new(), Vec::with_capacity(1 << 19));
+/// So many tries must find the queue full: the disk has stood still for long enough to see.
+const REFUSED_MIN: u64 = 1000;
+/// Longer than the queue takes to become full on any machine.
+const HANG: Duration = Duration::from_secs(60);
+
+/// What became of many tries.
+#[derive(Default)]
+struct Tries {
+    /// The numbers that were taken.
+    taken: Vec<u64>,
+    refused: u64,
+    /// The time that each of the first ones took.
+    times: Vec<Duration>,
+    /// Those that took more than a millisecond and slept in it.
+    waited: u64,
+}
+
+/// How often this thread has slept so far; the scheduler's taking of the processor is none.
+fn sleeps() -> i64 {
+    let mut usage = std::mem::MaybeUninit::zeroed();
+    // SAFETY: `usage` is a place for one `rusage`, for which zeros are a value.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()) };
+    // SAFETY: as above.
+    unsafe { usage.assume_init() }.ru_nvcsw
+}
+
+/// Tries for `pause`, and until enough was refused.
+fn try_for(producer: &Producer, pause: Duration, first: u64) -> Tries {
+    let begin = Instant::now();
+    let mut tries = Tries { times: Vec::with_capacity(1 << 19), ..Tries::default() };
     for number in first.. {
         let body = body(number);
+        let slept = sleeps();
         let before = Instant::now();
         let refused = producer.try_send_slice(body.as_bytes());
-        let after = Instant::now();
-        if times.len() < times.capacity() {
-            times.push(after - before);
+        let took = before.elapsed();
+        tries.waited += u64::from(took > Duration::from_millis(1) && sleeps() > slept);
+        if tries.times.len() < tries.times.capacity() {
+            tries.times.push(took);
         }
         match refused {
-            Ok(()) => taken.push(number),
+            Ok(()) => tries.taken.push(number),
             Err(refused) => {
                 assert!(refused.is_full(), "{refused}");
                 assert_eq!(refused.into_event(), body, "an event came back changed");
+                tries.refused += 1;
                 // A server has something else to do, and the other threads need the processor.
                 std::thread::sleep(Duration::from_micros(20));
             }
         }
-        if after >= end {
+        let lasted = begin.elapsed();
+        if lasted >= pause && tries.refused >= REFUSED_MIN || lasted >= HANG {
             break;
         }
     }
-    (taken, times)
+    tries
 }
 
 fn resident_bytes() -> usize {
@@ -73,7 +107,8 @@ fn a_frozen_file_system_costs_producers_nothing_and_loses_nothing() {
     if !mount.freeze() {
         return;
     }
-    let (taken, mut times) = try_for(&producer, Duration::from_secs(seconds), 1000);
+    let Tries { taken, refused, mut times, waited } =
+        try_for(&producer, Duration::from_secs(seconds), 1000);
     let resident = resident_bytes();
     let stats = appender.stats();
     mount.thaw();
@@ -81,15 +116,15 @@ fn a_frozen_file_system_costs_producers_nothing_and_loses_nothing() {
     times.sort_unstable();
     let quantile = |parts: usize| times[times.len() * parts / 1000];
     println!(
-        "{} tries, {} taken, p50 {:?}, p99.9 {:?}, {} KiB resident",
-        times.len(),
+        "{} taken, {refused} refused, p50 {:?}, p99.9 {:?}, {waited} waited, {} KiB resident",
         taken.len(),
         quantile(500),
         quantile(999),
         resident >> 10
     );
-    assert!(stats.queue_full > 0, "the disk did not stand still: {stats:?}");
-    assert!(quantile(999) < Duration::from_millis(1), "p99.9 is {:?}", quantile(999));
+    assert!(refused >= REFUSED_MIN, "the disk did not stand still: {stats:?}");
+    let tries = taken.len() as u64 + refused;
+    assert!(waited <= tries / 1000, "{waited} of {tries} tries waited: p99.9 {:?}", quantile(999));
     assert!(resident <= RESIDENT_BYTES_MAX, "{resident} bytes are resident");
     appender.flush().unwrap();
     appender.close().unwrap();

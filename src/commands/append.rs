@@ -2,19 +2,20 @@
 
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cdrlog::{
-    Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, FlushError, Producer, SendError, Stats,
-    SyncPolicy, Trouble,
+    Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, FlushError, OpenError, Producer, SendError,
+    Stats, SyncPolicy, Trouble,
 };
 use clap::{Args, ValueEnum};
 
 use super::bodies::Bodies;
 use super::file_options::FileOptions;
 use super::hangup::rotating_on_hangup;
+use super::print::print;
 use super::progress::Progress;
 use super::summary::Summary;
 use super::{Outcome, say};
@@ -156,7 +157,12 @@ impl Append {
             .write_patience(patience)
             .close_patience(patience)
             .on_trouble(tell);
-        Ok(self.file_options.apply(builder).open()?)
+        self.file_options.apply(builder).open().map_err(|error| match &error {
+            OpenError::Io { action: "create directory", .. } => {
+                format!("{error}; --dir or OPENVIDU_CDR_PATH names another one").into()
+            }
+            _ => error.into(),
+        })
     }
 
     fn event_bytes_max(&self) -> usize {
@@ -206,7 +212,7 @@ impl Append {
             say(self.what_is_left(summary, &error, all_sent));
         }
         if self.json {
-            print(&summary.json())?;
+            print(format!("{}\n", summary.json()))?;
         }
         Ok(outcome)
     }
@@ -293,13 +299,4 @@ fn is_standard_input(path: &Path) -> bool {
 
 fn display(path: &Path) -> String {
     if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
-}
-
-fn print(value: &serde_json::Value) -> Result<(), Box<dyn Error>> {
-    match writeln!(io::stdout(), "{value}") {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}").into())
-        }
-        _ => Ok(()),
-    }
 }

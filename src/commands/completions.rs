@@ -1,11 +1,11 @@
 //! `cdrlog completions`: a script that completes the command line.
 
 use std::error::Error;
-use std::io::{self, Write};
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
+use super::print::print;
 use super::{Arguments, Outcome};
 
 /// Print a script that completes cdrlog's command line in a shell
@@ -25,11 +25,7 @@ impl Completions {
         // Into memory first: the generator panics where it cannot write.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Arguments::command(), "cdrlog", &mut script);
-        match io::stdout().write_all(&script) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("cannot write to standard output: {error}").into())
-            }
-            _ => Ok(Outcome::Done),
-        }
+        print(&script)?;
+        Ok(Outcome::Done)
     }
 }

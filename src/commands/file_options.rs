@@ -34,6 +34,7 @@ pub(super) struct FileOptions {
     /// Name files in UTC instead of local time
     #[arg(
         long,
+        value_name = "true|false",
         env = "CDRLOG_UTC",
         num_args = 0..=1,
         require_equals = true,

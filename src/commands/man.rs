@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory};
 use clap_mangen::Man as Page;
 
+use super::print::print;
 use super::{Arguments, Outcome};
 
 /// Print a manual page, or write all of them to a directory
@@ -42,12 +43,8 @@ impl Man {
             let command = self.command.unwrap_or_default();
             return Err(format!("there is no command {command}; `cdrlog --help` lists them").into());
         };
-        match io::stdout().write_all(page) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("cannot write to standard output: {error}").into())
-            }
-            _ => Ok(Outcome::Done),
-        }
+        print(page)?;
+        Ok(Outcome::Done)
     }
 }
 

@@ -6,6 +6,8 @@ mod completions;
 mod file_options;
 mod hangup;
 mod man;
+mod place;
+mod print;
 mod progress;
 mod recover;
 #[cfg(feature = "serve")]
@@ -14,6 +16,7 @@ mod stats;
 mod summary;
 mod tail;
 mod verify;
+mod when;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -2,14 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use cdrlog::{Appender, Recovery};
 use clap::Args;
 use indicatif::HumanCount;
 
-use super::Outcome;
+use super::print::print;
+use super::{Outcome, place};
 
 /// Show what the next opening of a directory would finish, or finish it now
 ///
@@ -51,16 +51,13 @@ pub(super) struct Recover {
 
 impl Recover {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        place::check_directory(&self.dir)?;
         let options = Appender::builder(&self.dir).utc(self.utc);
         let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
         let report = Report { directory: &self.dir, recovery: &recovery, applied: self.apply };
         let text = if self.json { report.json().to_string() } else { report.to_string() };
-        match writeln!(io::stdout(), "{text}") {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("cannot write to standard output: {error}").into())
-            }
-            _ => Ok(Outcome::Done),
-        }
+        print(format!("{text}\n"))?;
+        Ok(Outcome::Done)
     }
 }
 

@@ -91,7 +91,7 @@ impl fmt::Display for ReadError {
         let path = self.path().display();
         match self {
             Self::NoDirectory { .. } => {
-                write!(f, "there is no directory {path}: is OPENVIDU_CDR_PATH the right one?")
+                write!(f, "there is no directory {path}")
             }
             Self::Io { action, source, .. } => write!(f, "cannot {action} {path}: {source}"),
             Self::LineTooLong { offset, line_bytes_max, .. } => write!(

@@ -23,7 +23,7 @@ impl Watcher for SlowSync {
         if action == "sync" && path.extension().is_some_and(|extension| extension == "log") {
             self.reached.lock().unwrap().send(()).unwrap();
             // Nobody lets it go once the test is over, or has failed.
-            let _ = self.go.lock().unwrap().recv_timeout(Duration::from_secs(30));
+            let _ = self.go.lock().unwrap().recv_timeout(Duration::from_secs(90));
         }
         Ok(())
     }
@@ -46,7 +46,7 @@ fn a_line_that_comes_during_a_sync_is_written_without_being_asked_for() {
         std::thread::yield_now();
     }
     go.send(()).unwrap();
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while super::text_of(directory.path(), "CDR.").lines().count() < 2 {
         assert!(Instant::now() < end, "the second line was not written");
         std::thread::sleep(Duration::from_millis(1));

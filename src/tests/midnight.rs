@@ -23,6 +23,12 @@ fn cdr_files(directory: &Path) -> Vec<(String, String)> {
     names.into_iter().map(|name| (name.clone(), content(&name))).collect()
 }
 
+/// A clock that tells what `now` holds, in seconds since 1970.
+fn clock_of(now: &Arc<AtomicI64>) -> Clock {
+    let now = now.clone();
+    Clock::telling(move || Timestamp::from_second(now.load(Ordering::SeqCst)).unwrap())
+}
+
 /// Sends one event at each of the given times; gives names and contents of the CDR files.
 fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
     let now = Arc::new(AtomicI64::new(0));
@@ -30,9 +36,7 @@ fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
         now.store(time.parse::<Timestamp>().unwrap().as_second(), Ordering::SeqCst);
     };
     set(times[0]);
-    let told = now.clone();
-    let clock =
-        Clock::telling(move || Timestamp::from_second(told.load(Ordering::SeqCst)).unwrap());
+    let clock = clock_of(&now);
     let directory = super::memory_directory();
     let appender = Appender::builder(directory.path())
         .utc(true)
@@ -138,9 +142,7 @@ impl Watcher for Broken {
 /// contents of the CDR files.
 fn files_of_a_midnight_at_which_fails(action: &'static str) -> Vec<(String, String)> {
     let now = Arc::new(AtomicI64::new(1_795_000_000));
-    let told = now.clone();
-    let clock =
-        Clock::telling(move || Timestamp::from_second(told.load(Ordering::SeqCst)).unwrap());
+    let clock = clock_of(&now);
     let directory = super::memory_directory();
     let disk = Arc::new(Broken { action, is_broken: AtomicBool::new(false) });
     let builder = Appender::builder(directory.path()).utc(true).clock(clock);
@@ -175,9 +177,7 @@ fn a_day_whose_file_cannot_be_made_at_first_gets_one_and_no_empty_ones() {
 #[test]
 fn a_file_of_yesterday_that_holds_nothing_makes_room_for_that_of_today() {
     let now = Arc::new(AtomicI64::new(1_795_000_000));
-    let told = now.clone();
-    let clock =
-        Clock::telling(move || Timestamp::from_second(told.load(Ordering::SeqCst)).unwrap());
+    let clock = clock_of(&now);
     let directory = super::memory_directory();
     let appender = Appender::builder(directory.path()).utc(true).clock(clock).open().unwrap();
     let first = appender.cdr_path();

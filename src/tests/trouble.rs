@@ -56,7 +56,7 @@ fn listening(directory: &Path) -> (Builder, Heard) {
 
 #[track_caller]
 fn wait_for(heard: &Heard, beginnings: &[&str]) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     loop {
         let heard = heard.lock().unwrap().clone();
         let fits = heard.len() == beginnings.len()

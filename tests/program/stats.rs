@@ -157,7 +157,7 @@ fn since_and_until_choose_what_is_counted() {
     let found = json_of(run(&mut stats(&options, &path)).expect(0, &[]));
     assert_eq!((&found["events"], &found["sessions"]), (&4.into(), &1.into()));
     assert_eq!((&found["participant_minutes"], &found["peak_sessions"]), (&10.0.into(), &2.into()));
-    run(&mut stats(&["--since", "soon"], &path)).expect(1, &["soon is neither a time"]);
+    run(&mut stats(&["--since", "soon"], &path)).expect(2, &["'soon'", "neither a time"]);
 }
 
 #[test]
@@ -165,9 +165,10 @@ fn what_is_not_there_is_said_before_anything_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
     let ended =
-        run(&mut stats(&[], &missing)).expect(1, &["cannot read", missing.to_str().unwrap()]);
+        run(&mut stats(&[], &missing)).expect(1, &["no directory", missing.to_str().unwrap()]);
     assert_eq!(ended.stdout, "");
-    run(&mut stats(&[], directory.path())).expect(0, &["has no CDR files"]);
+    let ended = run(&mut stats(&[], directory.path())).expect(0, &["has no CDR files"]);
+    assert!(ended.stdout.starts_with("no event with a time, 0 B\n"), "{ended:?}");
 }
 
 #[test]

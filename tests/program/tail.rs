@@ -118,8 +118,9 @@ fn local_times_are_those_of_the_time_zone() {
         quietly(command.args(["--since", since]).env("TZ", zone)).lines().count()
     };
     assert_eq!(since("UTC", "2023-11-14 22:13:23"), 2);
-    assert_eq!(since("Europe/Madrid", "2023-11-14 23:13:23"), 2);
-    assert_eq!(since("America/New_York", "2023-11-14 17:13:23"), 2);
+    // Rules of POSIX: there may be no files of zones.
+    assert_eq!(since("CET-1CEST,M3.5.0,M10.5.0/3", "2023-11-14 23:13:23"), 2);
+    assert_eq!(since("EST5EDT,M3.2.0,M11.1.0", "2023-11-14 17:13:23"), 2);
 }
 
 #[test]
@@ -151,7 +152,7 @@ fn what_is_not_there_and_what_cannot_be_understood_is_said() {
     let missing = directory.path().join("missing");
     let run_missing = run(&mut tail(&missing)).expect(1, &["no directory", "OPENVIDU_CDR_PATH"]);
     assert!(run_missing.only_message().contains(missing.to_str().unwrap()));
-    run(tail(directory.path()).args(["--since", "yesterday"])).expect(2, &["3 days"]);
+    run(tail(directory.path()).args(["--since", "last week"])).expect(2, &["3 days"]);
     run(tail(directory.path()).args(["-n", "x"])).expect(2, &["x"]);
     // Nothing was written yet.
     assert_eq!(quietly(&mut tail(directory.path())), "");

@@ -287,3 +287,15 @@ fn a_directory_of_others_and_one_that_is_not_there_are_errors() {
     Appender::builder(directory.path()).open().unwrap().close().unwrap();
     expect_nothing(directory.path());
 }
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_a_finding_and_is_not_said_to_be_missing() {
+    let directory = directory();
+    let path = path_in(&directory);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let ended = run(&mut verify(directory.path())).expect(1, &["1 finding"]);
+    assert!(ended.stdout.contains(&format!("{}: cannot be read: ", path.display())), "{ended:?}");
+    assert_eq!(ended.stdout.matches("manifest.jsonl").count(), 1, "{ended:?}");
+    assert!(!ended.stderr.contains("there is no manifest"), "{ended:?}");
+}

@@ -77,6 +77,19 @@ impl Daemon {
         assert!(status.success(), "kill {name}");
     }
 
+    /// Reads what it says up to a line with `text` in it.
+    #[track_caller]
+    pub fn wait_until_it_says(&self, text: &str) {
+        let mut said = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(Duration::from_secs(60)) {
+            if line.contains(text) {
+                return;
+            }
+            said.push(line);
+        }
+        panic!("it never said {text:?}, but {said:?}");
+    }
+
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

@@ -47,8 +47,8 @@ impl Parser {
 /// The one member of a checked line. What follows the object under it is left behind it.
 fn take_apart(line: &[u8]) -> Option<Line<'_>> {
     let rest = skip_separators(skip_separators(line).strip_prefix(b"{")?);
-    let (name, rest) = rest.split_at_checked(string_bytes(rest)?)?;
-    Some(Line { name: text(name)?, body: skip_separators(rest) })
+    let (name, rest) = split_key(rest)?;
+    Some(Line { name, body: skip_separators(rest) })
 }
 
 /// The items of an array or the members of an object, in their order. Its JSON has been checked.
@@ -69,12 +69,11 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Cow<'a, [u8]>, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = skip_separators(self.rest);
-        let (key, rest) = rest.split_at_checked(string_bytes(rest)?)?;
+        let (key, rest) = split_key(skip_separators(self.rest))?;
         let rest = skip_separators(rest);
         let (value, rest) = rest.split_at_checked(value_bytes(rest)?)?;
         self.rest = rest;
-        Some((text(key)?, value))
+        Some((key, value))
     }
 }
 
@@ -103,6 +102,19 @@ impl<'a> Iterator for Items<'a> {
         self.rest = rest;
         Some(value)
     }
+}
+
+/// What the key says that `bytes` begins with, and what follows it.
+fn split_key(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+    let inner = bytes.strip_prefix(b"\"")?;
+    let end = memchr2(b'"', b'\\', inner)?;
+    if inner.get(end) == Some(&b'"') {
+        // Nearly all of them: looked through once, and no escape was there.
+        let (key, rest) = inner.split_at_checked(end)?;
+        return Some((Cow::Borrowed(key), rest.get(1..)?));
+    }
+    let (key, rest) = bytes.split_at_checked(string_bytes(bytes)?)?;
+    Some((text(key)?, rest))
 }
 
 /// What a string says; `None` where `value` is no string.

@@ -11,25 +11,26 @@ mod tally;
 mod tests;
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use cdrlog::reader::{FileKind, ReadError, Reader, cdr_files};
+use cdrlog::LineFault;
+use cdrlog::reader::{FileKind, Line, ReadError, Reader, cdr_files};
 use clap::Args;
 use indicatif::HumanCount;
 use jiff::tz::TimeZone;
+use rustix::termios::tcgetwinsize;
 
-use self::period::{By, Divider, parse_time};
+use self::period::{By, Divider};
 use self::table::Look;
 use self::tally::Tally;
+use super::print::print;
 use super::progress::Progress;
-use super::{Outcome, say};
+use super::when::{When, times_help};
+use super::{Outcome, place, say};
 
 /// How many bad lines are named; the rest is counted.
 const BAD_LINES_NAMED: u64 = 10;
-
-/// How many bytes are read between two looks at the progress bar.
-const PROGRESS_BYTES: u64 = 1 << 20;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
@@ -43,14 +44,13 @@ pub(super) struct Stats {
     #[arg(long, value_enum, value_name = "day|hour")]
     by: Option<By>,
 
-    /// Count from this time on: 2026-11-23, 2026-11-23T13:00, 2026-11-23T12:00:00Z, 24h (ago), or
-    /// milliseconds since 1970
+    /// Count from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<String>,
+    since: Option<When>,
 
     /// Count up to this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<String>,
+    until: Option<When>,
 
     /// Print one JSON object
     #[arg(long, conflicts_with = "csv")]
@@ -73,7 +73,8 @@ pub(super) struct Stats {
     paths: Vec<PathBuf>,
 }
 
-const AFTER_HELP: &str = "\
+const AFTER_HELP: &str = concat!(
+    "\
 Examples:
   cdrlog stats /opt/openvidu/cdr
   cdrlog stats --by day --since 30d
@@ -94,16 +95,21 @@ Where the beginning of a session or participant is missing, the start time in it
 beginning; where that is before the first line or missing too, it is counted in the peaks only.
 A session of which nothing is heard for 24 hours has ended without an end (a server that died).
 --since and --until choose what is counted; what was before is still followed.
+",
+    times_help!(),
+    "
 
 A line that is no event is counted and named on standard error; --strict makes it a failure.
 
-Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad line; 2 wrong usage";
+Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad line; 2 wrong usage"
+);
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
-        let time = |text: &Option<String>, otherwise| {
-            text.as_ref().map_or(Ok(otherwise), |text| parse_time(text, &zone))
+        let time = |when: &Option<When>, otherwise| {
+            let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
+            time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
@@ -137,21 +143,15 @@ impl Stats {
 
 /// Bars are for eyes, colours for those who did not ask to have none.
 fn look() -> Look {
+    let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    // A terminal that does not say how wide it is is believed to have room.
+    let columns = if columns == 0 { usize::MAX } else { columns };
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     match io::stdout().is_terminal() {
         false => Look::Plain,
-        true if is_set("NO_COLOR") || is_dumb => Look::Bars,
-        true => Look::Colours,
-    }
-}
-
-fn print(text: &str) -> Result<(), Box<dyn Error>> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("cannot write to standard output: {error}").into())
-        }
-        _ => Ok(()),
+        true if is_set("NO_COLOR") || is_dumb => Look::Bars { columns },
+        true => Look::Colours { columns },
     }
 }
 
@@ -167,8 +167,7 @@ struct Source<'a> {
 /// Looks at everything before the first line is read, so that a typing error shows at once.
 fn sources(paths: &[PathBuf]) -> Result<Vec<Source<'_>>, Box<dyn Error>> {
     let source = |path: &'_ PathBuf| -> Result<(bool, usize, Option<u64>), Box<dyn Error>> {
-        let metadata = std::fs::metadata(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let metadata = place::metadata(path)?;
         if !metadata.is_dir() {
             let is_compressed = path.extension().is_some_and(|end| end == "zst" || end == "gz");
             return Ok((
@@ -199,14 +198,13 @@ struct Reading {
     lines_bad: u64,
     /// A file could not be read to its end.
     is_incomplete: bool,
-    bytes_unreported: u64,
 }
 
 impl Reading {
     fn new(tally: Tally, sources: &[Source<'_>]) -> Self {
         let bytes_total = sources.iter().map(|source| source.bytes).sum();
         let progress = Progress::new(bytes_total);
-        Self { tally, progress, lines_bad: 0, is_incomplete: false, bytes_unreported: 0 }
+        Self { tally, progress, lines_bad: 0, is_incomplete: false }
     }
 
     fn read(&mut self, source: &Source<'_>) {
@@ -223,24 +221,12 @@ impl Reading {
 
     fn read_lines(&mut self, reader: &mut Reader) {
         loop {
-            let error = match reader.next_line() {
-                Ok(Some(line)) => {
-                    let bytes = line.bytes_with_end();
-                    if let Err(fault) = self.tally.take(bytes) {
-                        self.lines_bad += 1;
-                        if self.lines_bad <= BAD_LINES_NAMED {
-                            let at = line.offset() + fault.offset as u64;
-                            say(format_args!(
-                                "{}: byte {at}: no event: {}",
-                                line.path().display(),
-                                fault.reason
-                            ));
-                        }
+            let error = match reader.next_lines() {
+                Ok(Some(lines)) => {
+                    for line in lines.iter() {
+                        self.take(line);
                     }
-                    self.bytes_unreported += bytes.len() as u64;
-                    if self.bytes_unreported >= PROGRESS_BYTES {
-                        self.progress.add(std::mem::take(&mut self.bytes_unreported));
-                    }
+                    self.progress.add(lines.bytes().len() as u64);
                     continue;
                 }
                 Ok(None) => return,
@@ -255,8 +241,26 @@ impl Reading {
         }
     }
 
+    #[inline]
+    fn take(&mut self, line: Line<'_>) {
+        if let Err(fault) = self.tally.take(line.bytes_with_end()) {
+            self.note_bad(line, fault);
+        }
+    }
+
+    #[cold]
+    fn note_bad(&mut self, line: Line<'_>, fault: LineFault) {
+        self.lines_bad += 1;
+        if self.lines_bad <= BAD_LINES_NAMED {
+            let at = line.offset() + fault.offset as u64;
+            let path = line.path().display();
+            let message = format_args!("{path}: byte {at}: no event: {}", fault.reason);
+            self.progress.suspend(|| say(message));
+        }
+    }
+
     fn fail(&mut self, error: &ReadError) {
         self.is_incomplete = true;
-        say(error);
+        self.progress.suspend(|| say(error));
     }
 }

@@ -15,13 +15,27 @@ use super::tally::{Figures, Report};
 pub(super) enum Look {
     /// Text alone.
     Plain,
-    /// With bars.
-    Bars,
+    /// With bars, on a terminal so wide.
+    Bars { columns: usize },
     /// With bars in colour.
-    Colours,
+    Colours { columns: usize },
 }
 
-const BAR_CELLS: u64 = 24;
+impl Look {
+    fn columns(self) -> usize {
+        match self {
+            Self::Plain => 0,
+            Self::Bars { columns } | Self::Colours { columns } => columns,
+        }
+    }
+}
+
+/// The longest bar where there is room for it.
+const BAR_CELLS: usize = 24;
+/// A shorter one tells nothing.
+const BAR_CELLS_MIN: usize = 4;
+/// What the table has between two columns.
+const BAR_GAP: usize = 2;
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const BAR_STYLE: Style = AnsiColor::Cyan.on_default();
 const HEADING_STYLE: Style = Style::new().bold();
@@ -31,18 +45,36 @@ pub(super) fn render(report: &Report, divider: &Divider, look: Look) -> String {
     let mut text = heading(report, divider, look);
     text.push_str(&show(&summary(report), look, Shape { header: false, numbers: 1..2 }));
     if let Some(by) = divider.by {
+        let (rows, minutes) = rows(report, divider, by);
         text.push('\n');
-        text.push_str(&show(
-            &rows(report, divider, by, look),
-            look,
-            Shape { header: true, numbers: 1..9 },
-        ));
+        text.push_str(&with_bars(rows, &minutes, look, 1..9));
     }
     if !report.kinds.is_empty() {
+        let (kinds, counts) = kinds(report);
         text.push('\n');
-        text.push_str(&show(&kinds(report, look), look, Shape { header: true, numbers: 1..2 }));
+        text.push_str(&with_bars(kinds, &counts, look, 1..2));
     }
     text
+}
+
+/// A table with a header, and a bar for each count behind its row as far as the terminal has room.
+fn with_bars(
+    mut rows: Vec<Vec<String>>,
+    counts: &[u64],
+    look: Look,
+    numbers: std::ops::Range<usize>,
+) -> String {
+    let shape = || Shape { header: true, numbers: numbers.clone() };
+    let plain = show(&rows, Look::Plain, shape());
+    let width = plain.lines().map(|line| line.chars().count()).max().unwrap_or_default();
+    let cells = look.columns().saturating_sub(width + BAR_GAP).min(BAR_CELLS);
+    if cells >= BAR_CELLS_MIN {
+        let most = counts.iter().copied().max().unwrap_or_default();
+        for (row, &count) in rows.iter_mut().skip(1).zip(counts) {
+            row.push(bar(count, most, cells));
+        }
+    }
+    show(&rows, look, shape())
 }
 
 fn heading(report: &Report, divider: &Divider, look: Look) -> String {
@@ -50,13 +82,16 @@ fn heading(report: &Report, divider: &Divider, look: Look) -> String {
         let local = at.and_then(|at| divider.local(at));
         local.map_or("-".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
     };
-    let heading = format!(
-        "{} to {} {}, {}",
-        local(report.first_timestamp),
-        local(report.last_timestamp),
-        zone_name(report, divider),
-        DecimalBytes(report.bytes)
-    );
+    let times = match report.last_timestamp {
+        None => "no event with a time".to_owned(),
+        last => format!(
+            "{} to {} {}",
+            local(report.first_timestamp),
+            local(last),
+            zone_name(report, divider)
+        ),
+    };
+    let heading = format!("{times}, {}", DecimalBytes(report.bytes));
     format!("{}\n\n", styled(&heading, HEADING_STYLE, look))
 }
 
@@ -100,8 +135,8 @@ fn summary(report: &Report) -> Vec<Vec<String>> {
     ]
 }
 
-fn rows(report: &Report, divider: &Divider, by: By, look: Look) -> Vec<Vec<String>> {
-    let most = report.rows.values().map(|row| row.participant_ms).max().unwrap_or_default();
+/// The header and a row for each day or hour; and the participant-time of each.
+fn rows(report: &Report, divider: &Divider, by: By) -> (Vec<Vec<String>>, Vec<u64>) {
     let name = match by {
         By::Day => "day",
         By::Hour => "hour",
@@ -120,7 +155,7 @@ fn rows(report: &Report, divider: &Divider, by: By, look: Look) -> Vec<Vec<Strin
     let header = header.map(str::to_owned).to_vec();
     let row = |(begin, row): (&Option<i64>, &Figures)| {
         let count = |count: u64| HumanCount(count).to_string();
-        let mut cells = vec![
+        vec![
             begin.map_or("(no time)".to_owned(), |begin| label(begin, divider, by)),
             count(row.events),
             count(row.sessions),
@@ -130,11 +165,10 @@ fn rows(report: &Report, divider: &Divider, by: By, look: Look) -> Vec<Vec<Strin
             count(row.peak_sessions),
             count(row.peak_participants),
             minutes(row),
-        ];
-        cells.extend((look != Look::Plain).then(|| bar(row.participant_ms, most)));
-        cells
+        ]
     };
-    iter::once(header).chain(report.rows.iter().map(row)).collect()
+    let rows = iter::once(header).chain(report.rows.iter().map(row)).collect();
+    (rows, report.rows.values().map(|row| row.participant_ms).collect())
 }
 
 /// The local name of a day or an hour.
@@ -147,8 +181,8 @@ fn label(begin: i64, divider: &Divider, by: By) -> String {
     divider.local(begin).map_or_else(|| begin.to_string(), |time| time.strftime(format).to_string())
 }
 
-/// The kinds of events, the most frequent first.
-fn kinds(report: &Report, look: Look) -> Vec<Vec<String>> {
+/// The kinds of events, the most frequent first, below a header; and how many there are of each.
+fn kinds(report: &Report) -> (Vec<Vec<String>>, Vec<u64>) {
     let mut kinds: Vec<_> = report
         .kinds
         .iter()
@@ -156,15 +190,10 @@ fn kinds(report: &Report, look: Look) -> Vec<Vec<String>> {
         .filter(|kind| kind.1 > 0)
         .collect();
     kinds.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
-    let most = kinds.first().map_or(0, |kind| kind.1);
-    let row = |(name, count): (&String, u64)| {
-        let mut cells = vec![printable(name), HumanCount(count).to_string()];
-        cells.extend((look != Look::Plain).then(|| bar(count, most)));
-        cells
-    };
-    iter::once(vec!["event".to_owned(), "count".to_owned()])
-        .chain(kinds.into_iter().map(row))
-        .collect()
+    let counts = kinds.iter().map(|kind| kind.1).collect();
+    let row = |(name, count): (&String, u64)| vec![printable(name), HumanCount(count).to_string()];
+    let header = vec!["event".to_owned(), "count".to_owned()];
+    (iter::once(header).chain(kinds.into_iter().map(row)).collect(), counts)
 }
 
 /// A name is anybody's: no control character of one may reach the terminal.
@@ -177,10 +206,10 @@ fn minutes(figures: &Figures) -> String {
     format!("{}.{}", HumanCount(tenths / 10), tenths % 10)
 }
 
-/// A bar for `count` where `most` is the longest.
-fn bar(count: u64, most: u64) -> String {
-    let cells = u128::from(BAR_CELLS) * 8 * u128::from(count) / u128::from(most.max(1));
-    let eighths = (cells as usize).max(usize::from(count > 0));
+/// A bar for `count` where that of `most` has so many cells.
+fn bar(count: u64, most: u64, cells: usize) -> String {
+    let eighths = cells as u128 * 8 * u128::from(count) / u128::from(most.max(1));
+    let eighths = (eighths as usize).max(usize::from(count > 0));
     "█".repeat(eighths / 8) + EIGHTHS.get(eighths % 8).copied().unwrap_or_default()
 }
 
@@ -224,7 +253,7 @@ fn is_bar(char: char) -> bool {
 
 fn styled(text: &str, style: Style, look: Look) -> String {
     match look {
-        Look::Colours if !text.is_empty() => format!("{style}{text}{style:#}"),
+        Look::Colours { .. } if !text.is_empty() => format!("{style}{text}{style:#}"),
         _ => text.to_owned(),
     }
 }
@@ -235,12 +264,23 @@ mod tests {
 
     #[test]
     fn the_longest_bar_is_full_and_no_count_is_without_one() {
-        assert_eq!(bar(7, 7), "█".repeat(24));
-        assert_eq!(bar(1, u64::MAX), "▏");
-        assert_eq!(bar(0, 7), "");
-        assert_eq!(bar(1, 2), "█".repeat(12));
-        assert_eq!(bar(u64::MAX, u64::MAX).chars().count(), 24);
-        assert!(bar(3, 7).chars().all(is_bar));
+        assert_eq!(bar(7, 7, 24), "█".repeat(24));
+        assert_eq!(bar(1, u64::MAX, 24), "▏");
+        assert_eq!(bar(0, 7, 24), "");
+        assert_eq!(bar(1, 2, 24), "█".repeat(12));
+        assert_eq!(bar(u64::MAX, u64::MAX, 24).chars().count(), 24);
+        assert!(bar(3, 7, 24).chars().all(is_bar));
+    }
+
+    #[test]
+    fn a_line_is_no_wider_than_the_terminal_where_only_its_bar_would_be() {
+        let rows =
+            || ["event", "a", "b"].map(|name| vec![name.to_owned(), "7".to_owned()]).to_vec();
+        let widths = |columns| {
+            let text = with_bars(rows(), &[7, 1], Look::Bars { columns }, 1..2);
+            text.lines().map(|line| line.chars().count()).max().unwrap()
+        };
+        assert_eq!([widths(0), widths(12), widths(20), widths(200)], [8, 8, 20, 8 + 2 + 24]);
     }
 
     #[test]

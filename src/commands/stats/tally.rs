@@ -302,11 +302,20 @@ impl Figures {
 #[derive(Debug, Default)]
 struct Kinds {
     numbers: HashMap<Box<[u8]>, usize>,
+    /// The names that came first: of the few kinds that most events are, each is found sooner by
+    /// its length than by its hash.
+    first: Vec<Box<[u8]>>,
     names: Vec<String>,
 }
 
 impl Kinds {
+    /// How many names are looked through before their hash is.
+    const FIRST: usize = 12;
+
     fn number(&mut self, name: &[u8]) -> usize {
+        if let Some(number) = self.first.iter().position(|first| **first == *name) {
+            return number;
+        }
         self.numbers.get(name).copied().unwrap_or_else(|| self.add(name))
     }
 
@@ -320,6 +329,9 @@ impl Kinds {
         } else {
             self.names.push(String::from_utf8_lossy(name).into_owned());
             self.numbers.insert(name.into(), number);
+            if number < Self::FIRST {
+                self.first.push(name.into());
+            }
         }
         number
     }

@@ -4,7 +4,6 @@ mod backwards;
 mod filter;
 mod output;
 mod pretty;
-pub(super) mod since;
 mod start;
 
 use std::error::Error;
@@ -15,9 +14,11 @@ use std::time::Duration;
 use cdrlog::Reader;
 use cdrlog::reader::ReadError;
 use clap::Args;
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::{Outcome, say};
+use super::print::or_nobody_reads;
+use super::when::{When, times_help};
+use super::{Outcome, place, say};
 use filter::Filter;
 use output::Output;
 use start::Source;
@@ -34,17 +35,17 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 /// Otherwise lines are printed as they are, byte for byte, as JSON Lines. Only whole lines are
 /// printed: one that is just being written comes when it has its end.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = concat!("\
 Examples:
   cdrlog tail -f
   cdrlog tail -n 100 --event participantJoined --event participantLeft ./cdr
   cdrlog tail --since '2 hours' --session ses_Jd8tUyvhXO ./cdr
   cdrlog tail -f ./cdr | jq -r 'keys[0]'
 
---since takes RFC 3339 (2026-11-23T13:07:28Z), a local date or time (2026-11-23, 2026-11-23 13:07,
-13:07), or a span before now (90m, 2h, '3 days'). It is compared with the timestamp of the event.
+", times_help!(), "
+It is compared with the timestamp of the event.
 
-Exit codes: 0 all went well, 1 something could not be read, 2 wrong usage")]
+Exit codes: 0 all went well, 1 something could not be read, 2 wrong usage"))]
 pub(super) struct Tail {
     /// Go on with lines that are written later, across rotations, until Ctrl-C
     #[arg(short, long)]
@@ -63,8 +64,8 @@ pub(super) struct Tail {
     session: Option<String>,
 
     /// Only events from this time on
-    #[arg(long, value_name = "T", value_parser = since::parse)]
-    since: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<When>,
 
     /// Print lines as they are, on a terminal too
     #[arg(long, visible_alias = "raw")]
@@ -77,10 +78,11 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let filter = Filter::new(&self.events, self.session.as_deref(), self.since);
-        let source = Source::new(&self.path)?;
-        let count = self.lines.or_else(|| self.since.is_none().then_some(LINES_DEFAULT));
-        let begin = source.start(count, &filter, self.since)?;
+        let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
+        let filter = Filter::new(&self.events, self.session.as_deref(), since);
+        let source = Source::new(&self.path, &place::metadata(&self.path)?)?;
+        let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
+        let begin = source.start(count, &filter, since)?;
         let builder = source.reader().follow(self.follow);
         let reader = match begin {
             Some(begin) => builder.begin_at(begin),
@@ -95,11 +97,7 @@ impl Tail {
             outcome: Outcome::Done,
         };
         match lines.print(&mut Output::new(self.json)) {
-            // Nobody reads on.
-            Err(Stop::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err(Stop::Write(error)) => {
-                return Err(format!("cannot write to standard output: {error}").into());
-            }
+            Err(Stop::Write(error)) => or_nobody_reads(Err(error))?,
             Err(Stop::Read(error)) => return Err(error.into()),
             Ok(()) => {}
         }

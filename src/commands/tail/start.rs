@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,9 +36,8 @@ struct SourceFile {
 }
 
 impl Source {
-    pub(super) fn new(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let metadata = fs::metadata(path);
-        let is_directory = metadata.as_ref().map_or(true, fs::Metadata::is_dir);
+    pub(super) fn new(path: &Path, metadata: &Metadata) -> Result<Self, Box<dyn Error>> {
+        let is_directory = metadata.is_dir();
         let files = if is_directory {
             let files = cdr_files(path)?.into_iter().filter(|file| file.kind == FileKind::Cdr);
             files
@@ -49,7 +48,7 @@ impl Source {
                     path: file.path,
                 })
                 .collect()
-        } else if metadata.is_ok_and(|metadata| metadata.is_file()) {
+        } else if metadata.is_file() {
             vec![SourceFile::given(path)]
         } else {
             return Err(format!("{} is no directory and no regular file", path.display()).into());

@@ -12,8 +12,10 @@ use super::remark::Remark;
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     files: BTreeMap<String, Listed>,
-    /// It has no line: there is no manifest, or nothing was finished yet.
+    /// It has no line: there is no manifest, or nothing was finished yet, or it cannot be read.
     pub(super) is_empty: bool,
+    /// There is none, or nothing was finished yet.
+    pub(super) is_missing: bool,
 }
 
 #[derive(Debug)]
@@ -26,17 +28,25 @@ impl Chain {
     /// Reads the manifest of `directory`, with a finding for each link that is broken.
     pub(super) fn read(directory: &Path, remarks: &mut Vec<Remark>) -> Self {
         let path = manifest::path_in(directory);
-        let mut chain = Self { files: BTreeMap::new(), is_empty: true };
-        let unreadable = |error: ManifestError| Remark::finding(&path, "unreadable", error);
+        let mut chain = Self { files: BTreeMap::new(), is_empty: true, is_missing: true };
+        let unreadable = |error: ManifestError| {
+            let message = match &error {
+                ManifestError::Io { source, .. } => format!("cannot be read: {source}"),
+                _ => error.to_string(),
+            };
+            Remark::finding(&path, "unreadable", message)
+        };
         let entries = match Entries::open(directory) {
             Ok(entries) => entries,
             Err(error) => {
                 remarks.push(unreadable(error));
+                chain.is_missing = false;
                 return chain;
             }
         };
         for entry in entries {
             chain.is_empty = false;
+            chain.is_missing = false;
             match entry {
                 Ok(entry) => chain.add(entry),
                 Err(ManifestError::Broken { line, fault, .. }) => {

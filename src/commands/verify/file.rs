@@ -139,6 +139,7 @@ impl<L: Listener> FileCheck<'_, L> {
                     "it was removed just now",
                 ));
             }
+            ReadError::Io { source, .. } if bytes == 0 => format!("cannot be read: {source}"),
             ReadError::Io { source, .. } => format!("cannot be read behind byte {bytes}: {source}"),
             other => other.to_string(),
         };

@@ -8,13 +8,13 @@ mod report;
 mod workers;
 
 use std::error::Error;
-use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use clap::Args;
 
+use super::print::or_nobody_reads;
 use super::{Outcome, say};
 use plan::Plan;
 use report::Report;
@@ -58,12 +58,8 @@ impl Verify {
         let plan = Plan::new(&self.paths)?;
         let threads = self.threads.or_else(|| available_parallelism().ok());
         let mut report = Report::new(self.json, &plan);
-        match workers::check(plan, threads.map_or(1, NonZeroUsize::get), &mut report) {
-            // Nobody reads on.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            Err(error) => return Err(format!("cannot write to standard output: {error}").into()),
-            Ok(()) => {}
-        }
+        let threads = threads.map_or(1, NonZeroUsize::get);
+        or_nobody_reads(workers::check(plan, threads, &mut report))?;
         let (summary, has_findings) = report.end()?;
         say(summary);
         Ok(if has_findings { Outcome::Failed } else { Outcome::Done })

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use cdrlog::manifest::FinishedFile;
@@ -10,6 +9,7 @@ use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 
 use super::chain::Chain;
 use super::remark::Remark;
+use crate::commands::place;
 
 /// One file to check.
 #[derive(Debug)]
@@ -39,11 +39,11 @@ impl Plan {
     pub(super) fn new(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
         for path in paths {
-            // What is not there is a directory in most cases: its error tells more.
-            if fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()) {
-                plan.add_file(path)?;
-            } else {
+            let metadata = place::metadata(path)?;
+            if metadata.is_dir() {
                 plan.add_directory(path)?;
+            } else {
+                plan.add_file(path, metadata.len());
             }
         }
         Ok(plan)
@@ -62,7 +62,7 @@ impl Plan {
             return Err(format!("there is no CDR or rejects file in {directory}").into());
         }
         self.note_missing(directory, &chain, &files);
-        if chain.is_empty && files.len() > 1 {
+        if chain.is_missing && files.len() > 1 {
             self.remarks.push(Remark::note(
                 directory,
                 "no_manifest",
@@ -100,9 +100,7 @@ impl Plan {
         }
     }
 
-    fn add_file(&mut self, path: &Path) -> Result<(), Box<dyn Error>> {
-        let metadata = fs::metadata(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    fn add_file(&mut self, path: &Path, bytes: u64) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -114,11 +112,10 @@ impl Plan {
             kind: if name.starts_with("rejected.") { FileKind::Rejects } else { FileKind::Cdr },
             may_grow: finished.is_none(),
             finished,
-            bytes: metadata.len(),
+            bytes,
             is_compressed: plain.is_some(),
             remark: None,
         });
-        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use super::file::Checked;
 use super::plan::Plan;
 use super::remark::Remark;
+use crate::commands::print::print;
 use crate::commands::progress::Progress;
 use crate::commands::say;
 
@@ -76,12 +77,7 @@ impl Report {
                 "notes": notes,
                 "seconds": seconds,
             });
-            match writeln!(io::stdout(), "{summary}") {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    return Err(format!("cannot write to standard output: {error}").into());
-                }
-                _ => {}
-            }
+            print(format!("{summary}\n"))?;
         }
         let per_second = DecimalBytes((bytes as f64 / seconds.max(1e-9)) as u64);
         let mut text = format!(

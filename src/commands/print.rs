@@ -1,0 +1,19 @@
+//! What goes to standard output, once, at the end of a command.
+
+use std::error::Error;
+use std::io::{self, Write};
+
+/// Prints all of it. That nobody reads on is no failure.
+pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), Box<dyn Error>> {
+    or_nobody_reads(io::stdout().write_all(bytes.as_ref()))
+}
+
+/// The error of a write to standard output, unless it is that nobody reads on.
+pub(super) fn or_nobody_reads(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output: {error}").into())
+        }
+        _ => Ok(()),
+    }
+}
