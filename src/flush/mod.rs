@@ -79,7 +79,10 @@ impl Request {
 
 /// Writes fail.
 struct Failing {
+    /// When the first try failed.
     since: Instant,
+    /// When the last one did.
+    failed_at: Instant,
     retry_at: Instant,
     backoff: Backoff,
     error: FlushError,
@@ -140,7 +143,7 @@ impl Flusher {
             let now = Instant::now();
             let group_is_due = self.group_due_at(now).is_some_and(|due| due <= now);
             let write_is_due = self.write_is_due(now, last_round || group_is_due);
-            let written = !write_is_due || self.write(now);
+            let written = !write_is_due || self.write();
             self.sync_if_due(last_round, group_is_due);
             self.answer_requests();
             if !written && self.patience_has_ended() {
@@ -183,7 +186,7 @@ impl Flusher {
     }
 
     /// Writes both streams as far as they are published; `false` where that failed.
-    fn write(&mut self, now: Instant) -> bool {
+    fn write(&mut self) -> bool {
         self.gathering_since = None;
         let lines = self.lines.write(&mut self.control, &self.pipeline);
         let rejects = self.rejects.write(&mut self.control, &self.pipeline);
@@ -197,13 +200,15 @@ impl Flusher {
                 true
             }
             Err(error) => {
-                self.note_failure(FlushError::write(error), now);
+                self.note_failure(FlushError::write(error));
                 false
             }
         }
     }
 
-    fn note_failure(&mut self, error: FlushError, now: Instant) {
+    fn note_failure(&mut self, error: FlushError) {
+        // Not when the try began: one that took long would end the patience by itself.
+        let now = Instant::now();
         self.pipeline.counters.flusher.write_errors.add_alone(1);
         self.pipeline.set_trouble(error.clone());
         if self.failing.is_none() {
@@ -211,12 +216,14 @@ impl Flusher {
         }
         let begin = || Failing {
             since: now,
+            failed_at: now,
             retry_at: now,
             backoff: Backoff::new(),
             error: error.clone(),
             closing_since: None,
         };
         let failing = self.failing.get_or_insert_with(begin);
+        failing.failed_at = now;
         failing.retry_at = now + failing.backoff.next_pause();
         failing.error = error;
         if self.pipeline.is_closing() && failing.closing_since.is_none() {
@@ -224,11 +231,13 @@ impl Flusher {
         }
     }
 
-    /// Whether writes have failed for too long. Asked after a failed try only, so that there is
-    /// one at the end of every patience.
+    /// Whether writes have failed for too long, from the first failure to the last: there is more
+    /// than one try to every patience but none, and one at its end.
     fn patience_has_ended(&self) -> bool {
         let Some(failing) = &self.failing else { return false };
-        let longer_than = |since: Instant, patience: Duration| since.elapsed() >= patience;
+        let longer_than = |since: Instant, patience: Duration| {
+            failing.failed_at.saturating_duration_since(since) >= patience
+        };
         let Schedule { write_patience, close_patience, .. } = self.schedule;
         write_patience.is_some_and(|patience| longer_than(failing.since, patience))
             || failing.closing_since.is_some_and(|since| longer_than(since, close_patience))

@@ -170,3 +170,32 @@ fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
         assert!(ours.starts_with("{\"e\":{\"n\":0,") && ours.ends_with("}}\n"), "{text}");
     }
 }
+
+/// Lets the first write of a line last longer than any patience, and fail then.
+#[derive(Default)]
+struct SlowFailure(AtomicU64);
+
+impl Watcher for SlowFailure {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if action == "write"
+            && name.starts_with("CDR.")
+            && self.0.fetch_add(1, Ordering::SeqCst) == 0
+        {
+            std::thread::sleep(Duration::from_millis(150));
+            return Err(io::Error::other("injected"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_single_failure_never_ends_a_patience_however_long_the_try_took() {
+    let directory = super::memory_directory();
+    let patience = Duration::from_millis(1);
+    let builder = builder(directory.path()).write_patience(patience).close_patience(patience);
+    let appender = builder.open_on(&Disk::watched(Arc::new(SlowFailure::default()))).unwrap();
+    appender.producer().send_slice(body(0).as_bytes()).unwrap();
+    assert_eq!(appender.close().unwrap().write_errors, 1);
+    assert_eq!(super::text_of(directory.path(), "CDR.").lines().count(), 1);
+}
