@@ -71,10 +71,7 @@ impl Producer {
     /// [`SendError::Closed`] with the copy.
     #[inline]
     pub fn send_slice(&self, event: &[u8]) -> Result<(), SendError> {
-        if event.len() > SLICE_BYTES_MAX {
-            return self.send(Bytes::copy_from_slice(event));
-        }
-        self.push(self.arena.store_slice(event))
+        self.push(self.copy(event))
     }
 
     /// Copies an event once, into memory that many events share, and hands it over without ever
@@ -85,10 +82,7 @@ impl Producer {
     /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the copy.
     #[inline]
     pub fn try_send_slice(&self, event: &[u8]) -> Result<(), TrySendError> {
-        if event.len() > SLICE_BYTES_MAX {
-            return self.try_send(Bytes::copy_from_slice(event));
-        }
-        self.try_push(self.arena.store_slice(event))
+        self.try_push(self.copy(event))
     }
 
     /// Hands an event over without a copy and gives an [`Ack`] to learn what becomes of it; waits
@@ -143,6 +137,14 @@ impl Producer {
     /// Wakes the rewriter thread, where it sleeps, to look into the queue now.
     pub fn wake(&self) {
         self.queue.ring();
+    }
+
+    #[inline]
+    fn copy(&self, event: &[u8]) -> Packed {
+        if event.len() > SLICE_BYTES_MAX {
+            return self.arena.store(Message::Event(Bytes::copy_from_slice(event)));
+        }
+        self.arena.store_slice(event)
     }
 
     #[inline]

@@ -15,8 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boot::change_boot_id;
-use cdrlog::{Appender, Recovery};
 use common::{cdr, files, line, lines, rejects};
+use killed::reopen;
 
 /// Where the control file notes how much was written of lines and of rejects, and their anchors.
 const WRITTEN: [usize; 2] = [512, 528];
@@ -54,13 +54,6 @@ fn anchor(directory: &Path, file_bytes: usize, position: usize) {
         let checksum = crc32c::crc32c(&slot[..CHECKED_BYTES]);
         slot[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&checksum.to_le_bytes());
     });
-}
-
-fn reopen(directory: &Path) -> Recovery {
-    let appender = Appender::builder(directory).open().unwrap();
-    let recovery = appender.recovery().clone();
-    appender.close().unwrap();
-    recovery
 }
 
 #[test]

@@ -18,6 +18,7 @@ use boot::change_boot_id;
 use cdrlog::{Appender, OpenError, SyncPolicy};
 use common::{body, cdr, files, line, lines, rejects};
 use copy::copy_tree;
+use killed::reopen;
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
 /// the journal.
@@ -31,14 +32,6 @@ fn cdr_file(directory: &Path) -> PathBuf {
 
 fn journal_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(".cdrlog").join(name)
-}
-
-/// Opens and closes; gives what the opening repaired.
-fn reopen(directory: &Path) -> cdrlog::Recovery {
-    let appender = Appender::builder(directory).open().unwrap();
-    let recovery = appender.recovery().clone();
-    appender.close().unwrap();
-    recovery
 }
 
 #[test]

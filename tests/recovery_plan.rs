@@ -8,6 +8,7 @@ mod boot;
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
 mod copy;
+#[expect(dead_code, reason = "shared by several test files")]
 mod killed;
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use chunk::Chunk;
 
 /// One allocation for many events: freeing an allocation an event on another thread costs more than
 /// all the rest of a send.
-pub(crate) const CHUNK_BYTES: usize = 64 << 10;
+const CHUNK_BYTES: usize = 64 << 10;
 
 /// Free chunks that are kept to be used again: 16 MiB, as much as a full queue of the default size.
 const CHUNKS_MAX: usize = 256;

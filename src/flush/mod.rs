@@ -1,9 +1,9 @@
 //! The flusher thread: writes what the journal holds to the files, and syncs them.
 //!
 //! It is idle until there is something to write, then lets it gather until a segment is full or the
-//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A write that fails is tried again, later and later; nothing
-//! is lost, because the segments are not given back until they are written. A sync that fails is
-//! never tried again.
+//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A write
+//! that fails is tried again, later and later; nothing is lost, because the segments are not given
+//! back until they are written. A sync that fails is never tried again.
 
 mod acks;
 mod group;

@@ -225,7 +225,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Goes on with the file as others left it. A line that was written in part is begun anew: half a line in each of two files would be none.
+    /// Goes on with the file as others left it. A line that was written in part is begun anew: half a
+    /// line in each of two files would be none.
     fn settle_with_others(
         &mut self,
         interference: Interference,

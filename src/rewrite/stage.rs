@@ -139,18 +139,12 @@ impl Stage {
                 Opened::Slice(event) => {
                     bytes += event.len() as u64;
                     events += 1;
-                    self.is_unrung = true;
-                    if matches!(self.put(&event), Put::Left) {
-                        self.left.push(Bytes::copy_from_slice(&event));
-                    }
+                    self.put_unacked(&event, || Bytes::copy_from_slice(&event));
                 }
                 Opened::Other(Message::Event(event)) => {
                     bytes += event.len() as u64;
                     events += 1;
-                    self.is_unrung = true;
-                    if matches!(self.put(&event), Put::Left) {
-                        self.left.push(event);
-                    }
+                    self.put_unacked(&event, || event.clone());
                 }
                 Opened::Other(Message::Acked(acked)) => {
                     bytes += acked.event_bytes() as u64;
@@ -206,7 +200,17 @@ impl Stage {
         }
     }
 
-    /// Does the same for an event whose sender waits to hear of it.
+    /// Does so for an event whose sender neither rings nor waits. `keep` gives it to be kept where it
+    /// cannot be journaled.
+    #[inline]
+    fn put_unacked(&mut self, event: &[u8], keep: impl FnOnce() -> Bytes) {
+        self.is_unrung = true;
+        if matches!(self.put(event), Put::Left) {
+            self.left.push(keep());
+        }
+    }
+
+    /// Does so for an event whose sender waits to hear of it.
     #[cold]
     fn put_acked(&mut self, acked: Acked) {
         let event = acked.take_event();

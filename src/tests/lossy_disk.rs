@@ -19,6 +19,11 @@ use crate::file::disk::Watcher;
 const PAGE_BYTES: usize = 4096;
 const SECTOR_BYTES: usize = 512;
 
+/// How many losses of power a test plays: `quick`, or what `CDRLOG_POWER_LOSS_OUTCOMES` says.
+pub(super) fn outcomes(quick: u64) -> u64 {
+    std::env::var("CDRLOG_POWER_LOSS_OUTCOMES").map_or(quick, |count| count.parse().unwrap())
+}
+
 /// splitmix64.
 pub(super) struct Random(pub(super) u64);
 

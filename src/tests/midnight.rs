@@ -29,6 +29,11 @@ fn clock_of(now: &Arc<AtomicI64>) -> Clock {
     Clock::telling(move || Timestamp::from_second(now.load(Ordering::SeqCst)).unwrap())
 }
 
+fn open(directory: &Path, clock: Clock) -> Appender {
+    let builder = Appender::builder(directory).utc(true).clock(clock);
+    builder.sync_policy(SyncPolicy::Never).open().unwrap()
+}
+
 /// Sends one event at each of the given times; gives names and contents of the CDR files.
 fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
     let now = Arc::new(AtomicI64::new(0));
@@ -36,14 +41,8 @@ fn files_of_events_at(times: &[&str]) -> Vec<(String, String)> {
         now.store(time.parse::<Timestamp>().unwrap().as_second(), Ordering::SeqCst);
     };
     set(times[0]);
-    let clock = clock_of(&now);
     let directory = super::memory_directory();
-    let appender = Appender::builder(directory.path())
-        .utc(true)
-        .clock(clock)
-        .sync_policy(SyncPolicy::Never)
-        .open()
-        .unwrap();
+    let appender = open(directory.path(), clock_of(&now));
     let producer = appender.producer();
     for (number, time) in times.iter().enumerate() {
         set(time);
@@ -103,12 +102,7 @@ fn a_day_that_begins_in_the_middle_of_a_record_does_not_split_it() {
         Timestamp::from_second(now.fetch_add(86_400, Ordering::SeqCst)).unwrap()
     });
     let directory = super::memory_directory();
-    let appender = Appender::builder(directory.path())
-        .utc(true)
-        .clock(clock)
-        .sync_policy(SyncPolicy::Never)
-        .open()
-        .unwrap();
+    let appender = open(directory.path(), clock);
     for _ in 0..3 {
         appender.producer().send_slice("x".repeat(1 << 20).as_bytes()).unwrap();
     }

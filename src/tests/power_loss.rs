@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::copy::copy_tree;
-use super::lossy_disk::{LossyDisk, Random, put};
+use super::lossy_disk::{LossyDisk, Random, outcomes, put};
 use crate::file::disk::Disk;
 use crate::{Appender, SyncPolicy};
 
@@ -114,9 +114,7 @@ fn check(life: Life, directory: &Path, what: &str) {
 
 #[test]
 fn whatever_pages_a_power_loss_takes_synced_lines_stay_and_no_broken_one_is_left() {
-    let outcomes: u64 =
-        std::env::var("CDRLOG_POWER_LOSS_OUTCOMES").map_or(2000, |count| count.parse().unwrap());
-    for number in 0..outcomes.div_ceil(OUTCOMES_A_LIFE) {
+    for number in 0..outcomes(2000).div_ceil(OUTCOMES_A_LIFE) {
         let mut random = Random(number);
         let directory = super::memory_directory();
         let disk = LossyDisk::new(directory.path());

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::account::account_for_lines;
-use super::lossy_disk::{LossyDisk, Random, put};
+use super::lossy_disk::{LossyDisk, Random, outcomes, put};
 use super::upkeep::{EVENTS, RETENTION_BYTES, body, builder, is_keeper};
 use crate::file::disk::{Disk, Watcher};
 
@@ -97,9 +97,7 @@ fn lose_power(
 
 #[test]
 fn whatever_pages_a_power_loss_takes_no_original_is_gone_before_its_copy_is_whole() {
-    let outcomes: u64 =
-        std::env::var("CDRLOG_POWER_LOSS_OUTCOMES").map_or(400, |count| count.parse().unwrap());
-    for number in 0..outcomes.div_ceil(OUTCOMES_A_LIFE) {
+    for number in 0..outcomes(400).div_ceil(OUTCOMES_A_LIFE) {
         let mut random = Random(number);
         let directory = super::memory_directory();
         let retention_bytes = (number % 2 == 0).then_some(RETENTION_BYTES);

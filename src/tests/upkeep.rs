@@ -15,9 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use super::account::{account_for_lines, contents, measure, numbers};
@@ -224,21 +224,34 @@ fn a_keeper_that_dies_takes_nothing_along() {
     check(directory.path(), None, "after the death of the keeper");
 }
 
-/// Holds the keeper at its third read of a finished file, until it is let go.
+/// Holds the keeper before one of the calls that it is to be held at, until it is let go.
 struct Held {
-    reads: AtomicU64,
+    is_one: fn(&'static str, &Path) -> bool,
+    /// How many of them come before.
+    before: u64,
+    calls: AtomicU64,
     reached: Mutex<Sender<()>>,
     go: Mutex<Receiver<()>>,
-    name: OnceLock<String>,
+}
+
+impl Held {
+    /// With it: what tells that the keeper is held, and what lets it go.
+    fn behind(
+        before: u64,
+        is_one: fn(&'static str, &Path) -> bool,
+    ) -> (Arc<Self>, Receiver<()>, Sender<()>) {
+        let ((reached, wait), (go, going)) = (channel(), channel());
+        let (reached, going) = (Mutex::new(reached), Mutex::new(going));
+        let held = Self { is_one, before, calls: AtomicU64::new(0), reached, go: going };
+        (Arc::new(held), wait, go)
+    }
 }
 
 impl Watcher for Held {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
-        let name = path.file_name().unwrap_or_default().to_str();
         if is_keeper()
-            && action == "write"
-            && name == self.name.get().map(String::as_str)
-            && self.reads.fetch_add(1, Ordering::SeqCst) == 2
+            && (self.is_one)(action, path)
+            && self.calls.fetch_add(1, Ordering::SeqCst) == self.before
         {
             self.reached.lock().unwrap().send(()).unwrap();
             self.go.lock().unwrap().recv().unwrap();
@@ -260,15 +273,11 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
     let content: String = (0..200_000).map(|_| digits()).collect();
     fs::write(&path, &content).unwrap();
     fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
-    let ((reached, wait), (go, going)) = (channel(), channel());
-    let held = Held {
-        reads: AtomicU64::new(0),
-        reached: Mutex::new(reached),
-        go: Mutex::new(going),
-        name: OnceLock::from("compressing".to_owned()),
-    };
+    let (held, wait, go) = Held::behind(2, |action, path| {
+        action == "write" && path.file_name().is_some_and(|name| name == "compressing")
+    });
     let builder = builder(directory.path(), None).retention_age(None);
-    let appender = builder.clone().open_on(&Disk::watched(Arc::new(held))).unwrap();
+    let appender = builder.clone().open_on(&Disk::watched(held)).unwrap();
     let producer = appender.producer();
     wait.recv().unwrap();
     let closing = std::thread::spawn(move || appender.close().unwrap());
@@ -289,31 +298,13 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
     assert!(contents["CDR.2020-01-01_00-00-00.log"] == content.as_bytes());
 }
 
-/// Holds the keeper between what it does with finished files and the removal of the oldest.
-struct HeldBeforeRemoval {
-    lists: AtomicU64,
-    reached: Mutex<Sender<()>>,
-    go: Mutex<Receiver<()>>,
-}
-
-impl Watcher for HeldBeforeRemoval {
-    fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
-        if is_keeper() && action == "list" && self.lists.fetch_add(1, Ordering::SeqCst) == 1 {
-            self.reached.lock().unwrap().send(()).unwrap();
-            self.go.lock().unwrap().recv().unwrap();
-        }
-        Ok(())
-    }
-}
-
 #[test]
 fn a_file_that_is_finished_just_before_a_removal_is_listed_before_it_goes() {
     let directory = super::memory_directory();
-    let ((reached, wait), (go, going)) = (channel(), channel());
-    let (reached, go_on) = (Mutex::new(reached), Mutex::new(going));
-    let held = HeldBeforeRemoval { lists: AtomicU64::new(0), reached, go: go_on };
+    // Between what it does with finished files and the removal of the oldest.
+    let (held, wait, go) = Held::behind(1, |action, _| action == "list");
     let builder = builder(directory.path(), Some(RETENTION_BYTES));
-    let appender = builder.open_on(&Disk::watched(Arc::new(held))).unwrap();
+    let appender = builder.open_on(&Disk::watched(held)).unwrap();
     wait.recv().unwrap();
     let producer = appender.producer();
     (0..EVENTS).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());

@@ -1,8 +1,9 @@
 //! A directory as a kill leaves it.
 
+use std::path::Path;
 use std::time::Duration;
 
-use cdrlog::Appender;
+use cdrlog::{Appender, Recovery};
 
 use crate::common::body;
 use crate::copy::copy_tree;
@@ -27,4 +28,12 @@ pub fn directory(written: u64, journaled: u64, between: &[&[u8]]) -> tempfile::T
     let copy = tempfile::tempdir().unwrap();
     copy_tree(original.path(), copy.path());
     copy
+}
+
+/// Opens and closes; gives what the opening repaired.
+pub fn reopen(directory: &Path) -> Recovery {
+    let appender = Appender::builder(directory).open().unwrap();
+    let recovery = appender.recovery().clone();
+    appender.close().unwrap();
+    recovery
 }
