@@ -54,9 +54,9 @@ impl Filter {
 
     fn matches_event(&self, event: &Event) -> bool {
         let session = self.session.as_ref();
-        self.wants_event(event.name.as_bytes())
-            && session.is_none_or(|session| event.session_id.as_ref() == Some(&session.id))
-            && self.since_ms.is_none_or(|since| event.timestamp.is_some_and(|at| at >= since))
+        self.wants_event(event.name().as_bytes())
+            && session.is_none_or(|session| event.session_id() == Some(session.id.as_str()))
+            && self.since_ms.is_none_or(|since| event.timestamp_ms().is_some_and(|at| at >= since))
     }
 
     fn wants_event(&self, name: &[u8]) -> bool {

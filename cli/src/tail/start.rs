@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::backwards::Backwards;
 use super::filter::Filter;
 
-/// A file is passed over where the next one was begun this much before the time that is asked for:
+/// A file is passed over where the next one was created this much before the time that is asked for:
 /// the time in its name is local time, perhaps of another zone than ours.
 const ZONES_APART: SignedDuration = SignedDuration::from_hours(26);
 
@@ -32,7 +32,7 @@ struct SourceFile {
     /// The same without `.zst` or `.gz`.
     plain_path: PathBuf,
     is_plain: bool,
-    begun: Option<DateTime>,
+    created: Option<DateTime>,
 }
 
 impl Source {
@@ -44,7 +44,7 @@ impl Source {
                 .map(|file| SourceFile {
                     plain_path: path.join(&file.name),
                     is_plain: file.encoding == Encoding::Plain,
-                    begun: Some(file.begun),
+                    created: Some(file.created),
                     path: file.path,
                 })
                 .collect()
@@ -88,12 +88,12 @@ impl Source {
         let Some(limit) = since.and_then(|since| since.checked_sub(ZONES_APART).ok()) else {
             return 0;
         };
-        let was_begun_before = |file: &SourceFile| {
-            let begun = file.begun.and_then(|begun| TimeZone::UTC.to_timestamp(begun).ok());
-            begun.is_some_and(|begun| begun < limit)
+        let was_created_before = |file: &SourceFile| {
+            let created = file.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok());
+            created.is_some_and(|created| created < limit)
         };
-        // What is before a file that was begun before is older still.
-        self.files.iter().rposition(was_begun_before).unwrap_or(0)
+        // What is before a file that was created before is older still.
+        self.files.iter().rposition(was_created_before).unwrap_or(0)
     }
 }
 
@@ -108,7 +108,7 @@ impl SourceFile {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
         let plain_path = plain.map_or(path.to_owned(), |plain| path.with_file_name(plain));
-        Self { path: path.to_owned(), plain_path, is_plain: plain.is_none(), begun: None }
+        Self { path: path.to_owned(), plain_path, is_plain: plain.is_none(), created: None }
     }
 
     /// The last `count` lines that match, or all there are.
