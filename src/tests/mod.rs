@@ -7,6 +7,7 @@ mod account;
 mod copy;
 mod dead_thread;
 mod failing;
+mod interrupted;
 mod io_error;
 #[cfg(loom)]
 mod loom;
