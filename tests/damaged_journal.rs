@@ -130,21 +130,25 @@ fn forge_anchor(directory: &Path, change: impl FnOnce(&mut [u8])) {
     fs::write(path, page).unwrap();
 }
 
+/// Changes the slot of an anchor.
+type Forgery = fn(&mut [u8]);
+
+fn set_name(slot: &mut [u8], name: &[u8]) {
+    slot[24..28].copy_from_slice(&(name.len() as u32).to_le_bytes());
+    slot[28..28 + name.len()].copy_from_slice(name);
+}
+
 #[test]
 fn an_anchor_that_no_appender_writes_is_damage() {
-    let set_name = |slot: &mut [u8], name: &[u8]| {
-        slot[24..28].copy_from_slice(&(name.len() as u32).to_le_bytes());
-        slot[28..28 + name.len()].copy_from_slice(name);
-    };
-    let forgeries: [(&str, &dyn Fn(&mut [u8])); 8] = [
-        ("the last generation", &|slot| slot[..8].fill(0xff)),
-        ("a generation of the other slot", &|slot| slot[0] = 2),
-        ("no generation", &|slot| slot[..8].fill(0)),
-        ("an empty name", &|slot| set_name(slot, b"")),
-        ("the directory itself", &|slot| set_name(slot, b".")),
-        ("the directory above", &|slot| set_name(slot, b"..")),
-        ("a path", &|slot| set_name(slot, b"a/b")),
-        ("a name with a NUL", &|slot| set_name(slot, b"a\0b")),
+    let forgeries: [(&str, Forgery); 8] = [
+        ("the last generation", |slot| slot[..8].fill(0xff)),
+        ("a generation of the other slot", |slot| slot[0] = 2),
+        ("no generation", |slot| slot[..8].fill(0)),
+        ("an empty name", |slot| set_name(slot, b"")),
+        ("the directory itself", |slot| set_name(slot, b".")),
+        ("the directory above", |slot| set_name(slot, b"..")),
+        ("a path", |slot| set_name(slot, b"a/b")),
+        ("a name with a NUL", |slot| set_name(slot, b"a\0b")),
     ];
     for (what, forgery) in forgeries {
         let directory = killed();
