@@ -21,7 +21,7 @@ const CHILD_DIRECTORY: &str = "CDRLOG_ONE_WRITER_DIRECTORY";
 /// What an administrator may do, or how else the directory may be named. Gives the path to open.
 type Change = fn(&Path) -> PathBuf;
 
-const CHANGES: [(&str, Change); 6] = [
+const CHANGES: [(&str, Change); 8] = [
     ("nothing", Path::to_owned),
     ("the lock file is removed", |directory| {
         fs::remove_file(directory.join(".cdrlog/lock")).unwrap();
@@ -40,6 +40,13 @@ const CHANGES: [(&str, Change); 6] = [
         fs::create_dir(directory).unwrap();
         directory.to_owned()
     }),
+    ("the directory is moved and a link put in its place", |directory| {
+        let moved = directory.with_extension("moved");
+        fs::rename(directory, &moved).unwrap();
+        symlink(&moved, directory).unwrap();
+        directory.to_owned()
+    }),
+    ("it is spelled in another way", |directory| directory.join("../cdr")),
     ("it is opened through a link", |directory| {
         let link = directory.with_extension("link");
         symlink(directory, &link).unwrap();

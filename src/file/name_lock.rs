@@ -26,8 +26,8 @@ use rustix::net::{
 
 use super::disk::{Disk, DiskResult};
 
-/// How many who were refused the kernel remembers; more are refused as well.
-const BACKLOG: i32 = 128;
+/// How many who were refused the kernel remembers: a day of restarts every 20 seconds.
+const BACKLOG: i32 = 4096;
 
 /// A name that nobody else takes while this lives.
 #[derive(Debug)]
@@ -88,9 +88,8 @@ fn holder(address: &SocketAddrUnix, owner: u32) -> Option<NameHeld> {
     let socket = unix_socket().ok()?;
     match connect(&socket, address) {
         Ok(()) => {}
-        // Others were refused before, and the kernel remembers no more of them.
-        Err(Errno::AGAIN) => return Some(NameHeld { process_id: None }),
-        // Nobody, or one who gave it back, and whose forked child still has a copy.
+        // Nobody; or one who gave it back, and whose forked child still has a copy; or one who cannot
+        // be known, because the kernel remembers no more who connect.
         Err(_) => return None,
     }
     let peer = peer_of(&socket)?;
@@ -124,27 +123,27 @@ fn unix_socket() -> rustix::io::Result<OwnedFd> {
     socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
 }
 
-/// The addresses of the names that `directory` has.
+/// The addresses of the names that `directory` has, each once.
 fn addresses(disk: &Disk, directory: &Path) -> DiskResult<Vec<SocketAddrUnix>> {
     let target = disk.call("resolve", directory, || std::fs::canonicalize(directory))?;
-    let mut names = vec![directory.to_owned()];
-    names.extend((target != directory).then_some(target));
-    let mut addresses = Vec::new();
-    for name in names {
+    let mut texts = Vec::new();
+    for name in [directory, target.as_path()] {
         // None of `/`, which cannot be moved.
         let (Some(parent), Some(last)) = (name.parent(), name.file_name()) else { continue };
         let parent = disk.call("examine the parent of", directory, || std::fs::metadata(parent))?;
-        addresses.extend(address_of(&parent, last));
+        texts.push(address_text(&parent, last));
     }
-    Ok(addresses)
+    // The same name in two spellings.
+    texts.dedup();
+    let address = |text: String| SocketAddrUnix::new_abstract_name(text.as_bytes()).ok();
+    Ok(texts.into_iter().filter_map(address).collect())
 }
 
-/// The address of a name: made of the directory that it is in, as the kernel knows that, so that it
-/// is the same through every mount of it.
-fn address_of(parent: &Metadata, name: &OsStr) -> Option<SocketAddrUnix> {
+/// What the address of a name is made of: the directory that it is in, as the kernel knows that, so
+/// that it is the same through every mount of it.
+fn address_text(parent: &Metadata, name: &OsStr) -> String {
     let name = crc32c::crc32c(name.as_encoded_bytes());
-    let text = format!("cdrlog/{:x}/{:x}/{name:08x}", parent.dev(), parent.ino());
-    SocketAddrUnix::new_abstract_name(text.as_bytes()).ok()
+    format!("cdrlog/{:x}/{:x}/{name:08x}", parent.dev(), parent.ino())
 }
 
 #[cfg(test)]

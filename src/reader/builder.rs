@@ -74,7 +74,8 @@ impl ReaderBuilder {
         self
     }
 
-    /// Makes the reader.
+    /// Makes the reader. Relative paths are those from the current directory now, wherever the process
+    /// goes later; lines and positions name absolute ones.
     ///
     /// # Errors
     ///
