@@ -10,6 +10,8 @@ mod failing;
 mod io_error;
 #[cfg(loom)]
 mod loom;
+#[cfg(loom)]
+mod loom_gate;
 mod lossy_disk;
 mod meanwhile;
 mod midnight;
