@@ -1,11 +1,11 @@
 //! What an embedder hears of a disk that fails.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::contain::contain;
 use crate::error::{FlushError, UpkeepError};
 
 /// Something that an operator should know of, told to the callback of
@@ -83,7 +83,7 @@ impl Listener {
     /// Tells of trouble. A panic of the callback is its own matter: lines must go on.
     pub(crate) fn tell(&self, trouble: &Trouble) {
         if let Some(listener) = &self.0 {
-            let _ = catch_unwind(AssertUnwindSafe(|| listener(trouble)));
+            contain(|| listener(trouble));
         }
     }
 }

@@ -11,6 +11,8 @@ mod interrupted;
 mod io_error;
 #[cfg(loom)]
 mod loom;
+#[cfg(loom)]
+mod loom_gate;
 mod lossy_disk;
 mod meanwhile;
 mod midnight;
