@@ -7,6 +7,7 @@ use crate::builder::Builder;
 use crate::error::OpenError;
 use crate::file::disk::Disk;
 use crate::file::{Calendar, Lock};
+use crate::finished::Begun;
 use crate::journal::{self, Folder, Recovery};
 
 /// What an opening would do; nothing is changed.
@@ -39,5 +40,6 @@ fn find_folder(disk: &Disk, directory: &Path) -> Result<Option<Folder>, OpenErro
 fn run(options: &Builder, disk: &Disk, folder: &Folder) -> Result<Recovery, OpenError> {
     let directory = options.directory.as_path();
     let calendar = Calendar::new(disk, directory, options.time_zone(), options.clock.clone());
-    Ok(journal::recover(directory, folder, calendar.next_stamp()?)?)
+    Begun::new(disk, directory).look(&calendar)?;
+    Ok(journal::recover(directory, folder, calendar.next_stamp())?)
 }
