@@ -121,8 +121,13 @@ impl Appender {
         );
         let flusher =
             Flusher::new(lines, rejects, journal.control, schedule(&options), pipeline.clone());
-        let keeper =
-            Keeper::new(directory, calendar, options.keeper_rules(), inventory.ours, pipeline.clone());
+        let keeper = Keeper::new(
+            directory,
+            calendar,
+            options.keeper_rules(),
+            inventory.ours,
+            pipeline.clone(),
+        );
         let threads = start(stage, flusher, keeper, &queue, lock)?;
         let process_id = std::process::id();
         Ok(Self {

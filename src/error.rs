@@ -335,7 +335,6 @@ impl From<Undone> for CloseError {
 }
 
 impl CloseError {
-
     /// Why.
     #[must_use]
     pub fn cause(&self) -> &FlushError {

@@ -44,7 +44,8 @@ impl Stamp {
     /// `.0001.log` sorts before `.log`. So a stamp is a second ahead of the clock at most, and one
     /// more for each 9999 files that are begun before the clock gets there.
     pub(crate) fn after(last: Option<Self>, now: DateTime) -> Self {
-        let now = Self { time: now.with().subsec_nanosecond(0).build().unwrap_or(now), number: None };
+        let now =
+            Self { time: now.with().subsec_nanosecond(0).build().unwrap_or(now), number: None };
         let Some(last) = last.filter(|last| now.time <= last.time) else { return now };
         match last.number {
             Some(number) if number < NUMBER_MAX => Self { number: Some(number + 1), ..last },

@@ -3,6 +3,7 @@
 //! Bodies are numbered, so that a lost, doubled, torn or misplaced line shows.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -228,4 +229,31 @@ fn a_disk_without_room_for_the_journal_is_one_sentence_and_leaves_no_space_taken
     assert!(message.starts_with("cdrlog: cannot allocate space for "), "{message}");
     assert!(message.contains(disk.directory().to_str().unwrap()), "{message}");
     assert!(message.contains("No space left on device"), "{message}");
+}
+
+/// A run whose directory is taken away by `take` in the middle.
+fn run_whose_directory_is(take: fn(&Path, &Path)) -> Run {
+    let parent = tempfile::tempdir().unwrap();
+    let (directory, elsewhere) = (parent.path().join("cdr"), parent.path().join("elsewhere"));
+    let mut child = start(append(&directory).args(["--patience", "0"]));
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{}", body(0)).unwrap();
+    wait_for("the line", || (directory.exists() && cdr(&directory) == lines(1)).then_some(()));
+    take(&directory, &elsewhere);
+    writeln!(input, "{}", body(1)).unwrap();
+    drop(input);
+    end(child)
+}
+
+/// It was said that nothing was to be given again, for the next run would write it.
+#[test]
+fn a_run_whose_directory_is_removed_or_moved_does_not_say_that_the_next_one_finishes_it() {
+    for take in [
+        |directory: &Path, _: &Path| fs::remove_dir_all(directory).unwrap(),
+        |directory: &Path, elsewhere: &Path| fs::rename(directory, elsewhere).unwrap(),
+    ] {
+        let ended = run_whose_directory_is(take);
+        assert!(!ended.stderr.contains("give none again"), "{ended:?}");
+        ended.expect(1, &["No such file or directory", ".cdrlog is not what it was"]);
+    }
 }
