@@ -245,7 +245,8 @@ impl Error for FlushError {
     }
 }
 
-/// Something could not be done with a finished file. No line is lost by it, and it is tried again.
+/// Something could not be done with a finished file. No line is lost by it, and it is tried again,
+/// but for a sync.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UpkeepError {
@@ -254,6 +255,15 @@ pub enum UpkeepError {
         /// What was tried: "read", "write", "remove".
         action: &'static str,
         /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// A sync failed, of the manifest or of a compressed file. It is not tried again before the next
+    /// opening, because a second try would say that all is well: the manifest goes on and may not
+    /// survive a power loss, and the plain file stays.
+    Sync {
+        /// The file or directory.
         path: PathBuf,
         /// What the system said.
         source: Arc<io::Error>,
@@ -275,6 +285,12 @@ pub enum UpkeepError {
     Closed,
 }
 
+impl UpkeepError {
+    pub(crate) fn sync(error: DiskError) -> Self {
+        Self::Sync { path: error.path, source: error.source }
+    }
+}
+
 impl From<DiskError> for UpkeepError {
     fn from(error: DiskError) -> Self {
         Self::Io { action: error.action, path: error.path, source: error.source }
@@ -287,6 +303,7 @@ impl fmt::Display for UpkeepError {
             Self::Io { action, path, source } => {
                 write!(f, "cannot {action} {}: {source}", path.display())
             }
+            Self::Sync { path, source } => write!(f, "cannot sync {}: {source}", path.display()),
             Self::Differs { plain, compressed } => write!(
                 f,
                 "{} does not hold what {} holds; remove or rename one of them",
@@ -304,7 +321,7 @@ impl fmt::Display for UpkeepError {
 impl Error for UpkeepError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source.as_ref()),
+            Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }

@@ -177,8 +177,9 @@ impl Compressor {
             None => Ok(()),
         });
         if let Err(error) = synced {
-            self.unsafe_files.insert(compressed.to_owned(), error.clone().into());
-            return Err(error.into());
+            let failure = UpkeepError::sync(error);
+            self.unsafe_files.insert(compressed.to_owned(), failure.clone());
+            return Err(Halt::Failed(failure));
         }
         Ok(disk.remove(plain)?)
     }

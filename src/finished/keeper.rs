@@ -364,7 +364,7 @@ impl Keeper {
     fn note_sync_failure(&mut self, failures: &mut Failures) -> Step<()> {
         let Some(failure) = self.ledger.sync_failure().cloned() else { return Ok(()) };
         let path = self.ledger.path().to_owned();
-        self.note(&path, Err::<(), _>(failure.into()), failures)?;
+        self.note(&path, Err::<(), _>(Halt::Failed(UpkeepError::sync(failure))), failures)?;
         Ok(())
     }
 

@@ -28,7 +28,7 @@ pub enum Trouble {
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),
     /// A finished file could not be listed in the manifest, compressed or removed. It is tried
-    /// again, and told once until a time when all goes well. Lines go on.
+    /// again, but for a sync, and told once until a time when all goes well. Lines go on.
     UpkeepFails(UpkeepError),
     /// The clock has jumped over a long time in which nothing was written. Retention by age waits
     /// until the clock has gone on for a while: it would remove files that are old by a wrong clock
@@ -69,6 +69,9 @@ impl fmt::Display for Trouble {
                 write!(f, "{} was changed by others; lines go on", path.display())
             }
             Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
+            Self::UpkeepFails(failure @ UpkeepError::Sync { .. }) => {
+                write!(f, "{failure}; it is not synced any more before the next opening")
+            }
             Self::UpkeepFails(failure) => write!(f, "{failure}; it is tried again later"),
             Self::ClockJumped { skipped, believed_in } => write!(
                 f,
