@@ -285,6 +285,7 @@ pub enum UpkeepError {
     Closed,
 }
 
+#[cfg(any(feature = "compress", feature = "manifest"))]
 impl UpkeepError {
     pub(crate) fn sync(error: DiskError) -> Self {
         Self::Sync { path: error.path, source: error.source }
