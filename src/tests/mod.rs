@@ -6,10 +6,14 @@ mod account;
 #[path = "../../tests/copy/mod.rs"]
 mod copy;
 mod dead_thread;
+mod failed_sync;
 mod failing;
+mod interrupted;
 mod io_error;
 #[cfg(loom)]
 mod loom;
+#[cfg(loom)]
+mod loom_gate;
 mod lossy_disk;
 mod meanwhile;
 mod midnight;
