@@ -16,6 +16,7 @@ use super::bodies::Bodies;
 use super::file_options::FileOptions;
 use super::hangup::rotating_on_hangup;
 use super::outcome::{Outcome, say};
+use super::place;
 use super::print::print;
 use super::progress::Progress;
 use super::summary::Summary;
@@ -47,7 +48,8 @@ pub(super) struct Append {
         long,
         value_name = "DIR",
         env = "OPENVIDU_CDR_PATH",
-        default_value = "/opt/openvidu/cdr"
+        default_value = "/opt/openvidu/cdr",
+        value_parser = place::parser()
     )]
     dir: PathBuf,
 
@@ -149,6 +151,9 @@ impl Append {
     }
 
     fn open(&self) -> Result<Appender, Box<dyn Error>> {
+        if let Some(fault) = self.file_options.local_time_fault() {
+            say(fault);
+        }
         let patience = Duration::from_secs(self.patience);
         let builder = Appender::builder(&self.dir)
             .event_bytes_max(self.event_bytes_max())

@@ -6,6 +6,8 @@ use cdrlog::{Builder, Compression};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::local_time;
+
 const SECONDS_A_DAY: u64 = 86_400;
 
 /// None has a default for clap: `serve` looks into its file before it takes one. Where an option is
@@ -74,6 +76,11 @@ impl FileOptions {
             builder = builder.retention_bytes(Some(bytes).filter(|&bytes| bytes > 0));
         }
         builder.utc(self.utc.unwrap_or_default())
+    }
+
+    /// What is wrong with the local time, where files are named in it.
+    pub(super) fn local_time_fault(&self) -> Option<String> {
+        if self.utc.unwrap_or_default() { None } else { local_time::fault() }
     }
 
     /// These options, and those of `file` where one is not given.

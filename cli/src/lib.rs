@@ -10,6 +10,7 @@ mod bodies;
 mod completions;
 mod file_options;
 mod hangup;
+mod local_time;
 mod man;
 mod outcome;
 mod place;

@@ -2,7 +2,22 @@
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+/// Reads a path of the command line or the environment.
+pub(super) fn parser() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|text| named(text.into()))
+}
+
+/// Refuses the empty path, which is what an environment variable gives that is set to nothing.
+pub(super) fn named(path: PathBuf) -> Result<PathBuf, &'static str> {
+    match path.as_os_str().is_empty() {
+        true => Err("it is empty; where OPENVIDU_CDR_PATH is empty, unset it or name a directory"),
+        false => Ok(path),
+    }
+}
 
 /// What is at `path`. The message of an error says how to name another place.
 pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {

@@ -46,7 +46,12 @@ pub(super) struct Recover {
     utc: bool,
 
     /// The directory of the CDR
-    #[arg(value_name = "DIR", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
+    #[arg(
+        value_name = "DIR",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr",
+        value_parser = place::parser()
+    )]
     dir: PathBuf,
 }
 

@@ -8,13 +8,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use toml::de::DeTable;
 
 use super::options::Options;
+use super::permissions::is_readable_by_others;
 
 /// A file of options is no longer: what is longer is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -73,14 +73,14 @@ impl Config {
         let unreadable = |source| ConfigError::Read { path: path.to_owned(), source };
         let mut text = String::new();
         let file = File::open(path).map_err(unreadable)?;
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+        let metadata = file.metadata().map_err(unreadable)?;
         file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
         if text.len() as u64 > FILE_BYTES_MAX {
             let fault = format!("it has more than {FILE_BYTES_MAX} bytes");
             return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, fault)));
         }
         let options = parse(&text).map_err(|wrong| wrong.in_file(path, &text))?;
-        let is_exposed = !options.header.is_empty() && mode & 0o077 != 0;
+        let is_exposed = !options.header.is_empty() && is_readable_by_others(&metadata);
         Ok(Self { options, is_exposed })
     }
 }
@@ -142,26 +142,11 @@ fn arguments() -> clap::Command {
 }
 
 fn unknown(name: &str, known: &[String]) -> String {
-    let nearest = known.iter().map(|known| (distance(name, known), known)).min();
+    let nearest = known.iter().map(|known| (strsim::levenshtein(name, known), known)).min();
     match nearest.filter(|(distance, _)| distance * 3 <= name.len().max(6)) {
         Some((_, nearest)) => format!("unknown option {name:?}; did you mean {nearest:?}?"),
         None => format!("unknown option {name:?}"),
     }
-}
-
-/// How many bytes have to be put in, taken out or replaced to make `one` of `other` (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, byte) in one.bytes().enumerate() {
-        let mut next = vec![index + 1];
-        let mut left = index + 1;
-        for ((above, diagonal), other_byte) in row.iter().skip(1).zip(&row).zip(other.bytes()) {
-            left = (diagonal + usize::from(byte != other_byte)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 impl Options {
@@ -182,6 +167,7 @@ impl Options {
             livekit_key_file,
             meet_key_file,
             no_auth,
+            metrics_auth,
             tls_cert,
             tls_key,
             connections_max,
@@ -210,6 +196,7 @@ impl Options {
             livekit_key_file: livekit_key_file.or(file.livekit_key_file),
             meet_key_file: meet_key_file.or(file.meet_key_file),
             no_auth: no_auth.or(file.no_auth),
+            metrics_auth: metrics_auth.or(file.metrics_auth),
             tls_cert: tls_cert.or(file.tls_cert),
             tls_key: tls_key.or(file.tls_key),
             connections_max: connections_max.or(file.connections_max),
@@ -230,6 +217,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use clap::FromArgMatches;
 

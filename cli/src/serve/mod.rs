@@ -15,10 +15,13 @@ mod metrics;
 mod notify;
 mod options;
 mod peer;
+mod permissions;
+mod refusals;
 mod routes;
 mod server;
 mod settings;
 mod signals;
+mod site;
 mod tls;
 
 use std::error::Error;
@@ -74,11 +77,15 @@ impl Serve {
         let (options, exposed) = self.options()?;
         let settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
-        if let Some(path) = exposed {
-            tracing::warn!(path = %path.display(), "others may read this file, and a secret is in it");
+        exposed.iter().for_each(|path| permissions::warn(path));
+        if let Some(fault) = settings.local_time_fault() {
+            tracing::warn!("{fault}");
         }
         let gate = Gate::new(&options, settings.listen)?;
         let tls = tls(&options)?;
+        if let Some(key) = tls.as_ref().and_then(Tls::exposed_key) {
+            permissions::warn(key);
+        }
         let bell = Bell::default();
         let runtime = runtime(settings.workers, bell.clone())?;
         // Before the directory is opened: an address in use must not begin a file.

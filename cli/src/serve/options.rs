@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::append::Sync;
 use crate::file_options::FileOptions;
+use crate::place;
 
 /// Options, all of them optional. In the file the names have `_` where the command line has `-`.
 /// `config.rs` refuses unknown ones.
@@ -25,7 +26,12 @@ pub(super) struct Options {
     pub(super) listen: Option<Address>,
 
     /// The directory of the CDR; created where it is missing [default: /opt/openvidu/cdr]
-    #[arg(long, value_name = "DIR", env = "OPENVIDU_CDR_PATH")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "OPENVIDU_CDR_PATH",
+        value_parser = place::parser()
+    )]
     pub(super) dir: Option<PathBuf>,
 
     /// A path that takes events; may be given several times [default: /]
@@ -78,6 +84,10 @@ pub(super) struct Options {
     /// Let everybody who reaches the address post and read
     #[arg(long, env = "CDRLOG_NO_AUTH", num_args = 0..=1, default_missing_value = "true")]
     pub(super) no_auth: Option<bool>,
+
+    /// GET /metrics needs the header of --header or --header-file too
+    #[arg(long, env = "CDRLOG_METRICS_AUTH", num_args = 0..=1, default_missing_value = "true")]
+    pub(super) metrics_auth: Option<bool>,
 
     /// The certificate chain, PEM; with it the server speaks TLS only
     #[arg(long, value_name = "FILE", env = "CDRLOG_TLS_CERT")]

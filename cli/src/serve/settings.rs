@@ -10,6 +10,7 @@ use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 use super::options::{AckLevel, LogForm, LogLevel, Options, Seconds};
 use crate::append::Sync;
 use crate::file_options::FileOptions;
+use crate::place;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 const DIRECTORY: &str = "/opt/openvidu/cdr";
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub(super) log: LogLevel,
     pub(super) log_form: Option<LogForm>,
     pub(super) end_timeout: Duration,
+    /// `GET /metrics` needs credentials.
+    pub(super) metrics_auth: bool,
     pub(super) limits: Limits,
     sync: Sync,
     files: FileOptions,
@@ -60,7 +63,7 @@ impl Settings {
         check("workers", workers.into(), 1, 256)?;
         Ok(Self {
             listen: options.listen.map_or(LISTEN, |address| address.0),
-            directory: options.dir.clone().unwrap_or_else(|| DIRECTORY.into()),
+            directory: directory(options.dir.clone())?,
             paths: paths(&options.path)?,
             ack: options.ack.unwrap_or_default(),
             patience: seconds(options.patience, 5),
@@ -70,10 +73,16 @@ impl Settings {
             log: options.log.unwrap_or_default(),
             log_form: options.log_form,
             end_timeout: seconds(options.end_timeout, 10),
+            metrics_auth: options.metrics_auth.unwrap_or_default(),
             limits: Limits::new(options)?,
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
         })
+    }
+
+    /// What is wrong with the local time, where files are named in it.
+    pub(super) fn local_time_fault(&self) -> Option<String> {
+        self.files.local_time_fault()
     }
 
     /// The appender of these settings.
@@ -113,6 +122,10 @@ fn check(option: &str, value: u64, least: u64, most: u64) -> Result<(), String> 
 
 fn seconds(option: Option<Seconds>, default: u64) -> Duration {
     option.map_or(Duration::from_secs(default), |seconds| seconds.0)
+}
+
+fn directory(given: Option<PathBuf>) -> Result<PathBuf, String> {
+    place::named(given.unwrap_or_else(|| DIRECTORY.into())).map_err(|fault| format!("dir: {fault}"))
 }
 
 fn paths(given: &[String]) -> Result<Vec<String>, String> {

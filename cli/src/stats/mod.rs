@@ -24,6 +24,7 @@ use rustix::termios::tcgetwinsize;
 use self::period::{By, Divider};
 use self::table::Look;
 use self::tally::Tally;
+use super::local_time;
 use super::outcome::{Outcome, say};
 use super::place;
 use super::print::print;
@@ -70,7 +71,12 @@ pub(super) struct Stats {
     strict: bool,
 
     /// Directories of a CDR, and files
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
+    #[arg(
+        value_name = "DIR|FILE",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr",
+        value_parser = place::parser()
+    )]
     paths: Vec<PathBuf>,
 }
 
@@ -107,7 +113,7 @@ Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad l
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
+        let zone = if self.utc { TimeZone::UTC } else { local_time::zone() };
         let time = |when: &Option<When>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))

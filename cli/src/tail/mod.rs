@@ -73,7 +73,12 @@ pub(super) struct Tail {
     json: bool,
 
     /// The directory of the CDR, or a file
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
+    #[arg(
+        value_name = "DIR|FILE",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr",
+        value_parser = place::parser()
+    )]
     path: PathBuf,
 }
 

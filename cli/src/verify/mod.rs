@@ -15,6 +15,7 @@ use std::thread::available_parallelism;
 use clap::Args;
 
 use super::outcome::{Outcome, say};
+use super::place;
 use super::print::or_nobody_reads;
 use plan::Plan;
 use report::Report;
@@ -41,7 +42,12 @@ byte, reason (one word) and message, and the summary as the last one.
 Exit codes: 0 nothing is wrong, 1 there are findings, or something could not be read, 2 wrong usage")]
 pub(super) struct Verify {
     /// Directories, with all their CDR and rejects files, and files
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
+    #[arg(
+        value_name = "DIR|FILE",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr",
+        value_parser = place::parser()
+    )]
     paths: Vec<PathBuf>,
 
     /// Print findings, notes and the summary as JSON objects, one a line

@@ -16,6 +16,14 @@ fn scripts() -> Vec<&'static str> {
     blocks.filter(|block| block.contains("curl ")).collect()
 }
 
+/// The options that the walk-through gives the server, behind address and directory.
+fn options_of_the_walk_through() -> Vec<&'static str> {
+    let line = GUIDE
+        .lines()
+        .find_map(|line| line.strip_prefix("cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr"));
+    line.expect("the guide starts no server").split_whitespace().collect()
+}
+
 fn is_there(program: &str) -> bool {
     let mut command = Command::new(program);
     command.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -48,7 +56,7 @@ fn the_commands_of_the_guide_do_what_it_says() {
         panic!("the guide has other scripts: {scripts:#?}");
     };
 
-    let daemon = start(&path.join("cdr"), &["--ack", "written"]);
+    let daemon = start(&path.join("cdr"), &options_of_the_walk_through());
     let printed = run(event, path, daemon.address);
     assert!(printed.starts_with("HTTP/1.1 200 OK\r\n"), "{printed}");
     let line =

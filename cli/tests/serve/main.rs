@@ -15,6 +15,7 @@ mod client;
 mod daemon;
 
 mod acknowledged;
+mod browsers;
 mod configured;
 mod credentials;
 mod downloads;
@@ -26,6 +27,7 @@ mod kills;
 mod limits;
 mod notify;
 mod observed;
+mod refused;
 mod repeated;
 mod secured;
 mod stalled_disk;
