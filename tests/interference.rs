@@ -10,6 +10,7 @@ mod boot;
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 mod wait;
 
 use std::fs;

@@ -25,6 +25,11 @@ mod tail;
 mod verify;
 mod when;
 
+/// Only for the fuzz targets.
+#[cfg(all(fuzzing, feature = "serve"))]
+#[doc(hidden)]
+pub use serve::fuzzing;
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};

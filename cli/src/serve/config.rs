@@ -255,12 +255,13 @@ mod tests {
     #[test]
     fn values_come_as_toml_writes_them() {
         let text = "# comment\nlisten = \"[::1]:80\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
-                    patience = 0.5\ndedup_window = 0\nutc = true\nheader = ['Authorization: Basic abc=']\n";
+                    patience = 0.5\ndedup_window = 0\nmetrics_auth = true\nutc = true\nheader = ['Authorization: Basic abc=']\n";
         let Ok(options) = parse(text) else { panic!("it was not understood") };
         assert_eq!(options.listen.unwrap().0.to_string(), "[::1]:80");
         assert_eq!(options.path, ["/a", "/b"]);
         assert_eq!(options.patience.unwrap().0.as_millis(), 500);
         assert!(options.dedup_window.unwrap().0.is_zero());
+        assert_eq!(options.metrics_auth, Some(true));
         assert!(format!("{:?}", options.files).contains("utc: Some(true)"));
         assert_eq!(options.header, ["Authorization: Basic abc="]);
     }
@@ -337,6 +338,18 @@ mod tests {
         let secret = "header = [\"X-Token: abc\"]";
         assert_eq!([0o600, 0o640, 0o604].map(|mode| set(secret, mode)), [false, true, true]);
         assert!(!set("utc = true", 0o644));
+    }
+
+    #[test]
+    fn the_packaged_file_is_understood_and_names_the_directory_that_the_unit_makes() {
+        let Ok(options) = parse(include_str!("../../packaging/cdrlog.toml")) else {
+            panic!("it was not understood");
+        };
+        let directory = options.dir.unwrap();
+        let unit = include_str!("../../packaging/cdrlog.service");
+        let made = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
+        assert_eq!(directory, std::path::Path::new("/var/lib").join(made));
+        assert!(!unit.contains("/opt/"), "the unit names another directory");
     }
 
     #[test]

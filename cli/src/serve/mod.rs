@@ -7,6 +7,8 @@ mod config;
 mod connections;
 mod dedup;
 mod downloads;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod health;
 mod intake;
@@ -55,8 +57,11 @@ Examples:
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
   cdrlog serve --config /etc/cdrlog.toml
 
-GET /healthz and GET /metrics need no credentials: they hold counts, no events. GET /openvidu/cdr
-needs the same as posting.
+GET /healthz and GET /metrics need no credentials: they hold counts, no events (--metrics-auth asks
+for some). GET /openvidu/cdr needs the same as posting. Without credentials only requests to a name
+of this machine are answered, and none of web pages.
+
+Refused requests are logged, once a minute at most for each reason and address.
 
 The command line comes before the environment, and that before the file.
 SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is

@@ -46,7 +46,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_PATIENCE")]
     pub(super) patience: Option<Seconds>,
 
-    /// Seconds within which the same body is written once only; 0 writes all [default: 60]
+    /// Seconds within which the same event is written once only; 0 writes all [default: 60]
     #[arg(
         long,
         value_name = "SECONDS",

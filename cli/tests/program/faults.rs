@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::common::{body, cdr, files, lines};
 use crate::run::{Run, append, end, run, run_with, start, wait_for};
+use crate::skip::skip;
 
 /// How often the program is killed. A quick look; more rounds find rarer moments.
 const KILLS: u64 = 3;
@@ -85,11 +86,11 @@ impl SmallDisk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(directory)),
             Ok(output) => {
-                eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+                skip(&String::from_utf8_lossy(&output.stderr), "run as root");
                 None
             }
             Err(error) => {
-                eprintln!("skipped: mount cannot be run: {error}");
+                skip(&format!("mount cannot be run: {error}"), "apt-get install mount");
                 None
             }
         }
@@ -185,7 +186,7 @@ fn a_failed_sync_is_one_sentence_and_no_body_is_to_be_given_again() {
     let strace = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=2+"];
     let works = Command::new("strace").args(strace).arg("true").status();
     if !works.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: strace cannot be run");
+        skip("strace cannot be run", "apt-get install strace");
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -3,6 +3,8 @@
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;
+#[path = "../../../tests/skip/mod.rs"]
+mod skip;
 #[path = "../../../tests/wait/mod.rs"]
 mod wait;
 
@@ -13,6 +15,7 @@ mod man;
 mod messages;
 mod recover;
 mod run;
+mod skipped;
 mod stats;
 mod tail;
 mod verify;

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::{CDR, body, lines};
 use crate::run::{Run, append, cdrlog, end, run, run_with};
+use crate::skip::skip;
 
 fn stats(options: &[&str], path: &Path) -> Command {
     let mut command = cdrlog();
@@ -129,7 +130,7 @@ fn a_compressed_file_that_is_cut_gives_what_there_is_of_it_and_exit_code_1() {
     fs::write(&plain, lines(20_000)).unwrap();
     match Command::new("gzip").arg(&plain).status() {
         Ok(status) if status.success() => {}
-        _ => return eprintln!("skipped: gzip cannot be run"),
+        _ => return skip("gzip cannot be run", "apt-get install gzip"),
     }
     let path = directory.path().join("CDR.2023-11-14_22-13-20.log.gz");
     let found = json_of(run(&mut stats(&["--json"], directory.path())).expect(0, &[]));

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::cdr;
 use crate::daemon::{Daemon, serve, start};
+use crate::skip::skip;
 
 const GUIDE: &str = include_str!("../../../docs/openvidu.md");
 
@@ -45,8 +46,9 @@ fn run(script: &str, directory: &Path, address: SocketAddr) -> String {
 
 #[test]
 fn the_commands_of_the_guide_do_what_it_says() {
-    if !["bash", "curl", "openssl"].into_iter().all(is_there) {
-        eprintln!("skipped: bash, curl or openssl is not there");
+    let tools = ["bash", "curl", "openssl"];
+    if let Some(missing) = tools.into_iter().find(|tool| !is_there(tool)) {
+        skip(&format!("{missing} is not there"), &format!("apt-get install {missing}"));
         return;
     }
     let directory = tempfile::tempdir().unwrap();

@@ -8,6 +8,8 @@ mod common;
 #[path = "../../../tests/mount/mod.rs"]
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+#[path = "../../../tests/skip/mod.rs"]
+mod skip;
 #[path = "../../../tests/wait/mod.rs"]
 mod wait;
 
