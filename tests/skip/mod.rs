@@ -13,7 +13,8 @@ const SUMMARY: &str = "CDRLOG_SKIPPED_TO";
 pub fn skip(reason: &str, how_to_get: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // In one write, because other tests print at the same time.
-    let line = format!("skipped: {test}: {} ({how_to_get})\n", reason.trim().replace('\n', "; "));
+    let reason: Vec<_> = reason.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let line = format!("skipped: {test}: {} ({how_to_get})\n", reason.join("; "));
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     if let Some(path) = std::env::var_os(SUMMARY) {
         let mut summary = OpenOptions::new().create(true).append(true).open(path).unwrap();
