@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use cdrlog::LineFault;
 use cdrlog::reader::{FileKind, Line, ReadError, Reader, cdr_files};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -25,7 +26,7 @@ use self::period::{By, Divider};
 use self::table::Look;
 use self::tally::Tally;
 use super::outcome::{Outcome, say};
-use super::place;
+use super::place::{self, Places};
 use super::print::print;
 use super::progress::Progress;
 use super::when::{When, times_help};
@@ -62,16 +63,23 @@ pub(super) struct Stats {
     csv: bool,
 
     /// Days and hours in UTC instead of local time
-    #[arg(long)]
-    utc: bool,
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_UTC",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    utc: Option<bool>,
 
     /// Fail where a line is no event
     #[arg(long)]
     strict: bool,
 
-    /// Directories of a CDR, and files
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 }
 
 const AFTER_HELP: &str = concat!(
@@ -107,14 +115,15 @@ Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad l
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
+        let zone = if self.utc.unwrap_or_default() { TimeZone::UTC } else { TimeZone::system() };
         let time = |when: &Option<When>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
-        let sources = sources(&self.paths)?;
+        let paths = self.places.into_paths();
+        let sources = sources(&paths)?;
         let mut reading = Reading::new(Tally::new(divider.clone(), period), &sources);
         for source in &sources {
             reading.read(source);
