@@ -146,6 +146,8 @@ fn stem(name: &str) -> &str {
 /// This takes the lock of the directory for a moment, shared. It is asked only where a file ends in
 /// half a line, so that an appender that is just starting is hardly ever in the way of it.
 pub(super) fn has_writer(directory: &Path) -> bool {
+    // The directory of a file that was named without one.
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let lock = File::open(directory);
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }

@@ -138,8 +138,11 @@ fn half_a_line_is_a_finding_unless_somebody_is_writing_it() {
     let path = appender.cdr_path();
     fs::write(&path, lines(1) + "{\"half\"").unwrap();
     run(&mut verify(directory.path())).expect(0, &["being written", "nothing is wrong"]);
-    appender.close().unwrap();
+    // The same by the name of the file alone.
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut by_name = verify(Path::new(&name));
+    run(by_name.current_dir(directory.path())).expect(0, &["being written", "nothing is wrong"]);
+    appender.close().unwrap();
     let end = fs::metadata(&path).unwrap().len();
     expect_one(directory.path(), &name, Some(2), Some(end), "no_line_end");
 }
