@@ -45,6 +45,7 @@ pub fn cdrlog() -> Command {
     for name in [
         "COMPRESS",
         "EVENT_BYTES_MAX",
+        "MANAGE_FOREIGN",
         "PATIENCE",
         "RETENTION_BYTES",
         "RETENTION_DAYS",
