@@ -201,8 +201,10 @@ fn run_with_failing(failing: &str) {
     command.args(strace).arg(env!("CARGO_BIN_EXE_cdrlog")).arg("append");
     command.arg("--dir").arg(directory.path()).args(["--sync", "always", "--rotate-bytes", "1"]);
     let ended = run_with(&mut command, bodies(0..10).as_bytes());
-    let path = files(directory.path(), "CDR.").pop().unwrap();
-    let left = format!("look at the disk and at {}", path.display());
+    let files = files(directory.path(), "CDR.");
+    let (first, last) = (files.first().unwrap(), files.last().unwrap());
+    let last = last.file_name().unwrap().display();
+    let left = format!("look at the disk and at {} to {last}", first.display());
     ended.expect(1, &["Input/output error", "all 10 bodies are taken, give none again", &left]);
     assert_eq!(cdr(directory.path()), lines(10));
 }
