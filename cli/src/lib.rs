@@ -8,8 +8,10 @@
 mod append;
 mod bodies;
 mod completions;
+mod count;
 mod file_options;
 mod hangup;
+mod json_output;
 mod man;
 mod outcome;
 mod place;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use cdrlog::Stats;
 use indicatif::{DecimalBytes, HumanCount};
 
+use super::json_output::{self, ObjectType};
+
 /// The figures of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
@@ -38,7 +40,7 @@ impl Summary {
 
     /// One JSON object.
     pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::json!({
+        let members = serde_json::json!({
             "lines": self.lines,
             "rejected": self.rejected,
             "bytes": self.bytes,
@@ -46,7 +48,8 @@ impl Summary {
             "lines_per_second": self.lines_per_second(),
             "cdr": self.cdr_path.to_string_lossy(),
             "rejects": (self.rejected > 0).then(|| self.rejects_path.to_string_lossy()),
-        })
+        });
+        json_output::object("append", ObjectType::Summary, members)
     }
 }
 
