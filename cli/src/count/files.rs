@@ -15,7 +15,7 @@ use crate::place;
 #[derive(Debug)]
 pub(crate) struct InputFile {
     pub(crate) path: PathBuf,
-    /// The argument that named it, or its directory.
+    /// The number of its directory.
     pub(crate) source: Source,
     /// Bytes on the disk; `None` where it is compressed.
     pub(crate) bytes: Option<u64>,
@@ -34,22 +34,25 @@ pub(crate) struct InputFiles {
     /// Files that were named before, by this name or another one.
     pub(crate) repeated: Vec<PathBuf>,
     known: HashSet<(u64, u64)>,
+    /// The directories by which files are told apart, see [`Source`].
+    directories: Vec<PathBuf>,
 }
 
 impl InputFiles {
     /// Looks at everything before the first line is read, so that a typing error shows at once.
     pub(crate) fn of(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
         let mut found = Self::default();
-        for (source, path) in paths.iter().enumerate() {
+        for path in paths {
             let metadata = place::metadata(path)?;
             if metadata.is_dir() {
-                found.add_directory(path, source)?;
+                found.add_directory(path)?;
             } else if !metadata.is_file() {
                 // A pipe could be read only once, and not from two places.
                 let path = path.display();
                 return Err(format!("{path} is no directory and no regular file").into());
             } else if found.is_new(path, &metadata) {
                 let bytes = (place::plain_path(path) == *path).then_some(metadata.len());
+                let source = found.source_of(path.parent().unwrap_or(Path::new("")));
                 let (path, is_listed) = (path.clone(), false);
                 found.files.push(InputFile { path, source, bytes, is_listed });
             }
@@ -62,8 +65,9 @@ impl InputFiles {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
-    fn add_directory(&mut self, directory: &Path, source: Source) -> Result<(), Box<dyn Error>> {
+    fn add_directory(&mut self, directory: &Path) -> Result<(), Box<dyn Error>> {
         let files = cdr_files(directory)?;
+        let source = self.source_of(directory);
         if !files.iter().any(|file| file.kind == FileKind::Cdr) {
             self.empty.push(directory.to_owned());
         }
@@ -80,6 +84,17 @@ impl InputFiles {
             self.files.push(InputFile { path, source, bytes, is_listed: true });
         }
         Ok(())
+    }
+
+    fn source_of(&mut self, directory: &Path) -> Source {
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        // Where that fails, the name that it was given tells it apart well enough.
+        let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+        let known = self.directories.iter().position(|known| *known == directory);
+        known.unwrap_or_else(|| {
+            self.directories.push(directory);
+            self.directories.len() - 1
+        })
     }
 
     /// A file is the same whatever its name is: a second name, a link, another mount.

@@ -51,8 +51,8 @@ pub(crate) struct SessionEnd<'a> {
 /// Who hears of counts.
 pub(crate) type Counted<'a> = dyn FnMut(Count<'_>) + 'a;
 
-/// The number of the directory or file of the command line that an event was read from: a server
-/// has one session of a name at a time, another server may have another one.
+/// The number of the directory that an event was read from: the server that writes it has one
+/// session of a name at a time, another server may have another one.
 pub(crate) type Source = usize;
 
 /// How many there are.

@@ -41,9 +41,10 @@ const BAD_LINES_NAMED: u64 = 10;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
-/// Reads the CDR files of directories, the oldest first, and single files, compressed or not, and
-/// needs memory for the sessions that are open at one time only. Events are those of OpenVidu 2,
-/// of LiveKit and OpenVidu 3, and of OpenVidu Meet.
+/// Reads the CDR files of directories, and single files, compressed or not, in the order of their
+/// events' times. An event counts once, however often it is there. Memory is needed for the
+/// sessions that are open at one time and for the last minutes. Events are those of OpenVidu 2, of
+/// LiveKit and OpenVidu 3, and of OpenVidu Meet.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Stats {
@@ -63,7 +64,7 @@ pub(super) struct Stats {
     #[arg(long, conflicts_with = "csv")]
     json: bool,
 
-    /// Print CSV with a heading
+    /// Print CSV with a heading; the columns are always the same
     #[arg(long)]
     csv: bool,
 
@@ -97,11 +98,15 @@ What the figures are:
                        whose leaving is missing, up to the end of its session, at that end
   recordings           files that were recorded (status ready, egress_ended with files), when they
                        were complete, and their bytes
-  peaks                the most at one time
+  peaks                the most at one time, by the times of the events
+  rejected bodies      records of the rejects files of directories, by reason
 Where the beginning of a session or participant is missing, the start time in its end is its
 beginning; where that is before the first line or missing too, it is counted in the peaks only.
 A session of which nothing is heard for 24 hours has ended without an end (a server that died).
 --since and --until choose what is counted; what was before is still followed.
+An archive that was appended again, and a file that is named twice, count once. Events of sessions
+are the same where kind, session, participant and time are equal, others where the line is. Order
+does not matter up to 5 minutes; what is not told apart beyond that is said.
 ",
     times_help!(),
     "

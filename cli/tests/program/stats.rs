@@ -226,6 +226,28 @@ fn directories_of_two_servers_have_the_peaks_of_both_at_one_time() {
 }
 
 #[test]
+fn a_session_that_its_name_ended_is_over_in_files_that_are_named_one_by_one_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let begin = |day: u8| {
+        let (at, path) = (1_700_000_000_000_i64 + i64::from(day) * 3_600_000, directory.path());
+        let path = path.join(format!("CDR.2023-11-1{day}_00-00-00.log"));
+        let session =
+            format!(r#""sessionId":"daily","uniqueSessionId":"daily_{day}","timestamp":{at}"#);
+        fs::write(&path, format!("{{\"sessionCreated\":{{{session}}}}}\n")).unwrap();
+        path
+    };
+    let (first, second) = (begin(4), begin(5));
+    for found in [
+        run(stats(&["--json"], &second).arg(&first)),
+        run(&mut stats(&["--json"], directory.path())),
+    ] {
+        let found = json_of(found.expect(0, &[]));
+        assert_eq!(day_figures(&found), [2, 2, 0, 1, 0, 1, 0], "{found}");
+        assert_eq!(found["sessions_without_end"], 1);
+    }
+}
+
+#[test]
 fn peaks_are_those_of_the_times_whatever_order_the_lines_have() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("cdr.jsonl");
