@@ -15,7 +15,9 @@ pub(crate) mod line;
 pub(crate) mod merge;
 mod presence;
 mod seen;
+mod sessions;
 pub(crate) mod tracker;
 
-pub(crate) use presence::{Count, Source};
+pub(crate) use presence::Count;
+pub(crate) use sessions::Source;
 pub(crate) use tracker::{Level, Listener, SessionTracker};

@@ -10,9 +10,10 @@
 //! true number at any moment is `now` of that moment plus `before` as it is at the end of the
 //! input. So the peaks are exact without remembering anything.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::event::{Id, SessionRef, Stay};
+use super::sessions::{Key, Participant, Session, Sessions, Source};
 
 /// How long an end is remembered, in milliseconds of the events' time.
 const GRACE_MS: i64 = 5 * 60_000;
@@ -51,10 +52,6 @@ pub(crate) struct SessionEnd<'a> {
 /// Who hears of counts.
 pub(crate) type Counted<'a> = dyn FnMut(Count<'_>) + 'a;
 
-/// The number of the directory that an event was read from: the server that writes it has one
-/// session of a name at a time, another server may have another one.
-pub(crate) type Source = usize;
-
 /// How many there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gauge {
@@ -65,46 +62,18 @@ pub(crate) struct Gauge {
     pub(crate) before: i64,
 }
 
-#[derive(Debug)]
-struct Session {
-    name: Box<[u8]>,
-    unique: Option<Box<[u8]>>,
-    /// Where its first event was read.
-    source: Source,
-    /// When its first event was.
-    first: i64,
-    /// When its last event was.
-    last: i64,
-    /// Its beginning was not read; it is in [`Gauge::before`].
-    is_from_before: bool,
-    ended: Option<i64>,
-    participants: HashMap<Box<[u8]>, Participant>,
-}
-
-#[derive(Debug)]
-struct Participant {
-    joined: i64,
-    is_from_before: bool,
-    left: Option<i64>,
-    /// Is not in [`Gauge::now`] any more, because the session has ended.
-    is_uncounted: bool,
-}
-
 /// An end that is remembered for a while: of a session, or of a participant in it.
 #[derive(Debug)]
 struct Gone {
     at: i64,
-    session: Box<[u8]>,
+    session: Key,
     participant: Option<Box<[u8]>>,
 }
 
 /// The sessions and participants at one point of the input.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    /// By what no other one is called, or by name where no event told that.
-    sessions: HashMap<Box<[u8]>, Session>,
-    /// The key in `sessions` of the session that began last under a name.
-    names: HashMap<Box<[u8]>, Box<[u8]>>,
+    sessions: Sessions,
     gone: VecDeque<Gone>,
     pub(crate) session_gauge: Gauge,
     pub(crate) participant_gauge: Gauge,
@@ -143,7 +112,12 @@ impl Presence {
 
     /// Sessions that have not ended, and participants that have not left.
     pub(crate) fn open(&self) -> (u64, u64) {
-        let open = || self.sessions.values().filter(|session| session.ended.is_none());
+        let open = || {
+            self.sessions
+                .iter()
+                .map(|(_, session)| session)
+                .filter(|session| session.ended.is_none())
+        };
         let inside = |session: &Session| {
             session.participants.values().filter(|participant| participant.left.is_none()).count()
         };
@@ -162,7 +136,7 @@ impl Presence {
     }
 
     fn known(&self, session: &SessionRef<'_>) -> Option<&Session> {
-        self.sessions.get(&self.find(session)?)
+        self.sessions.get(&self.sessions.find(session)?)
     }
 
     #[cfg(test)]
@@ -177,14 +151,14 @@ impl Presence {
         session: &SessionRef<'_>,
         counted: &mut Counted<'_>,
     ) {
-        if let Some(key) = self.find(session) {
+        if let Some(key) = self.sessions.find(session) {
             if self.is_known_beginning(at, &key, session, counted) {
                 return;
             }
             if self.sessions.get(&key).is_some_and(|known| known.ended.is_none()) {
                 self.lose(&key);
             }
-        } else if let Some(key) = self.open_namesake(source, session) {
+        } else if let Some(key) = self.sessions.open_namesake(source, session) {
             self.lose(&key);
         }
         if self.insert(source, session, at, false, counted).is_some() {
@@ -231,10 +205,10 @@ impl Presence {
         counted: &mut Counted<'_>,
     ) {
         let began = told.began.filter(|&began| self.is_within(began));
-        let key = match self.find(session) {
+        let key = match self.sessions.find(session) {
             Some(key) if self.sessions.get(&key).is_some_and(|one| one.ended.is_some()) => return,
             Some(key) => Some(key),
-            None if self.open_namesake(source, session).is_some() => return,
+            None if self.sessions.open_namesake(source, session).is_some() => return,
             None => self.insert_ended(at, source, session, began, counted),
         };
         let Some((key, known)) =
@@ -268,7 +242,7 @@ impl Presence {
         session: &SessionRef<'_>,
         began: Option<i64>,
         counted: &mut Counted<'_>,
-    ) -> Option<Box<[u8]>> {
+    ) -> Option<Key> {
         let Some(began) = began else {
             let key = self.insert(source, session, at, true, counted)?;
             self.session_gauge.before += 1;
@@ -379,10 +353,10 @@ impl Presence {
         source: Source,
         session: &SessionRef<'_>,
         counted: &mut Counted<'_>,
-    ) -> Option<(Box<[u8]>, &mut Session)> {
-        let key = match self.find(session) {
+    ) -> Option<(Key, &mut Session)> {
+        let key = match self.sessions.find(session) {
             Some(key) => key,
-            None if self.open_namesake(source, session).is_some() => return None,
+            None if self.sessions.open_namesake(source, session).is_some() => return None,
             None => {
                 let key = self.insert(source, session, at, true, counted)?;
                 self.session_gauge.before += 1;
@@ -394,34 +368,7 @@ impl Presence {
         Some((key, known))
     }
 
-    /// The key of the session that an event is about, where it is known.
-    fn find(&self, session: &SessionRef<'_>) -> Option<Box<[u8]>> {
-        if let Some(unique) = session.unique.as_deref()
-            && let Some((key, _)) = self.sessions.get_key_value(unique)
-        {
-            return Some(key.clone());
-        }
-        let (key, known) = self.namesake(session)?;
-        let is_same = match (&known.unique, &session.unique) {
-            (Some(ours), Some(theirs)) => **ours == **theirs,
-            _ => true,
-        };
-        is_same.then(|| key.into())
-    }
-
-    /// The session that began last under the name of `session`.
-    fn namesake(&self, session: &SessionRef<'_>) -> Option<(&[u8], &Session)> {
-        let key = self.names.get(session.name.as_ref())?;
-        Some((key, self.sessions.get(key)?))
-    }
-
-    /// The same where it is open, on the same server: then the other one is over.
-    fn open_namesake(&self, source: Source, session: &SessionRef<'_>) -> Option<Box<[u8]>> {
-        let (key, known) = self.namesake(session)?;
-        (known.ended.is_none() && known.source == source).then(|| key.into())
-    }
-
-    /// A new session. `None` where the event does not tell which.
+    /// A new session, in place of one of the same key. `None` where the event does not tell which.
     fn insert(
         &mut self,
         source: Source,
@@ -429,30 +376,12 @@ impl Presence {
         first: i64,
         is_from_before: bool,
         counted: &mut Counted<'_>,
-    ) -> Option<Box<[u8]>> {
-        let name: Box<[u8]> = session.name.as_ref().into();
-        let unique = session.unique.as_deref().filter(|unique| !unique.is_empty());
-        let unique: Option<Box<[u8]>> = unique.map(Into::into);
-        let key = unique.clone().or_else(|| Some(name.clone()).filter(|name| !name.is_empty()))?;
-        if !name.is_empty() {
-            self.names.insert(name.clone(), key.clone());
-        }
-        let participants = HashMap::new();
-        let (last, ended) = (first, None);
-        let new =
-            Session { name, unique, source, first, last, is_from_before, ended, participants };
-        if let Some(old) = self.sessions.insert(key.clone(), new) {
+    ) -> Option<Key> {
+        let (key, old) = self.sessions.insert(source, session, first, is_from_before)?;
+        if let Some(old) = old {
             old.count_stays(counted);
         }
         Some(key)
-    }
-
-    fn remove(&mut self, key: &[u8]) -> Option<Session> {
-        let removed = self.sessions.remove(key)?;
-        if self.names.get(&removed.name).is_some_and(|newest| **newest == *key) {
-            self.names.remove(&removed.name);
-        }
-        Some(removed)
     }
 
     fn is_within(&self, at: i64) -> bool {
@@ -461,7 +390,7 @@ impl Presence {
 
     /// A session is over without an end: another one of its name began, or nothing was heard of it.
     fn lose(&mut self, key: &[u8]) {
-        let Some(lost) = self.remove(key) else { return };
+        let Some(lost) = self.sessions.remove(key) else { return };
         let inside = lost.participants.values().filter(|one| one.left.is_none()).count();
         self.session_gauge.now -= 1;
         self.participant_gauge.now -= inside as i64;
@@ -490,7 +419,7 @@ impl Presence {
             }
             None if session.ended == Some(gone.at) => {
                 session.count_stays(counted);
-                self.remove(&gone.session);
+                self.sessions.remove(&gone.session);
             }
             None => {}
         }
@@ -503,13 +432,5 @@ impl Session {
         let Some(at) = self.ended else { return };
         let inside = self.participants.values().filter(|one| one.left.is_none());
         inside.for_each(|one| counted(Count::Stay { at, ms: (at - one.joined).max(0) }));
-    }
-
-    /// An event of it was at `at`.
-    fn hear(&mut self, at: i64, session: &SessionRef<'_>) {
-        self.last = self.last.max(at);
-        if self.unique.is_none() {
-            self.unique = session.unique.as_deref().map(Into::into);
-        }
     }
 }

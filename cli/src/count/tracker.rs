@@ -11,8 +11,9 @@ use std::ops::Range;
 use super::event::{Event, Id, Says};
 use super::event_order::{EventOrder, TimedEvent};
 use super::line::Line;
-use super::presence::{Count, Gauge, Presence, SessionEnd, Source};
+use super::presence::{Count, Gauge, Presence, SessionEnd};
 use super::seen::{Novelty, Seen};
+use super::sessions::Source;
 
 /// How much later than a younger one an event may come, in milliseconds of the events' time.
 pub(crate) const LATENESS_MS: i64 = 5 * 60_000;
