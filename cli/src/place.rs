@@ -4,6 +4,74 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
+/// The option `--dir`. Where the command line has an argument for the directory too, the argument
+/// comes before the environment, and `command_line.rs` refuses the two when they differ.
+#[derive(Debug, Args)]
+pub(super) struct DirectoryOption {
+    /// The directory of the CDR
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr"
+    )]
+    pub(super) dir: PathBuf,
+}
+
+/// One directory, as an argument or as `--dir`.
+#[derive(Debug, Args)]
+pub(super) struct Directory {
+    /// The directory of the CDR; the same as --dir
+    #[arg(id = "place", value_name = "DIR")]
+    place: Option<PathBuf>,
+
+    #[command(flatten)]
+    option: DirectoryOption,
+}
+
+impl Directory {
+    pub(super) fn into_path(self) -> PathBuf {
+        self.place.unwrap_or(self.option.dir)
+    }
+}
+
+/// One directory or file, as an argument or as `--dir`.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The directory of the CDR, the same as --dir, or one file
+    #[arg(id = "place", value_name = "DIR|FILE")]
+    place: Option<PathBuf>,
+
+    #[command(flatten)]
+    option: DirectoryOption,
+}
+
+impl Place {
+    pub(super) fn into_path(self) -> PathBuf {
+        self.place.unwrap_or(self.option.dir)
+    }
+}
+
+/// Any number of directories and files as arguments, or one directory as `--dir`.
+#[derive(Debug, Args)]
+pub(super) struct Places {
+    /// Directories of a CDR, with all their files, and single files [default: that of --dir]
+    #[arg(id = "place", value_name = "DIR|FILE")]
+    places: Vec<PathBuf>,
+
+    #[command(flatten)]
+    option: DirectoryOption,
+}
+
+impl Places {
+    /// At least one.
+    pub(super) fn into_paths(self) -> Vec<PathBuf> {
+        if self.places.is_empty() { vec![self.option.dir] } else { self.places }
+    }
+}
+
 /// What is at `path`. The message of an error says how to name another place.
 pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
     fs::metadata(path).map_err(|error| match error.kind() {

@@ -13,11 +13,11 @@ mod tests;
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
 
 use cdrlog::LineFault;
 use cdrlog::reader::{Line, ReadError};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
@@ -32,6 +32,7 @@ use super::count::Source;
 use super::count::files::InputFiles;
 use super::count::merge::{self, CUTS_MAX, LineListener};
 use super::outcome::{Outcome, say};
+use super::place::Places;
 use super::print::print;
 use super::progress::Progress;
 use super::when::{When, times_help};
@@ -69,16 +70,23 @@ pub(super) struct Stats {
     csv: bool,
 
     /// Days and hours in UTC instead of local time
-    #[arg(long)]
-    utc: bool,
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_UTC",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    utc: Option<bool>,
 
     /// Fail where a line is no event
     #[arg(long)]
     strict: bool,
 
-    /// Directories of a CDR, and files
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 }
 
 const AFTER_HELP: &str = concat!(
@@ -118,14 +126,14 @@ Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad l
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
+        let zone = if self.utc.unwrap_or_default() { TimeZone::UTC } else { TimeZone::system() };
         let time = |when: &Option<When>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
-        let files = InputFiles::of(&self.paths)?;
+        let files = InputFiles::of(&self.places.into_paths())?;
         say_what_is_odd(&files);
         let mut reading = read(&files, &divider, &period);
         let rejects = Rejects::read(&files, &period, |error| reading.fail(error));

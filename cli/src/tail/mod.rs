@@ -8,7 +8,6 @@ mod start;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cdrlog::Reader;
@@ -17,7 +16,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use super::outcome::{Outcome, say};
-use super::place;
+use super::place::{self, Place};
 use super::print::or_nobody_reads;
 use super::when::{When, times_help};
 use filter::Filter;
@@ -77,9 +76,8 @@ pub(super) struct Tail {
     #[arg(long, visible_alias = "raw")]
     json: bool,
 
-    /// The directory of the CDR, or a file
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    path: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Tail {
@@ -87,7 +85,8 @@ impl Tail {
         let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
         let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
         let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
-        let source = Source::new(&self.path, &place::metadata(&self.path)?)?;
+        let path = self.place.into_path();
+        let source = Source::new(&path, &place::metadata(&path)?)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
         let begin = source.start(count, &filter, since, until)?;
         let builder = source.reader(until).follow(self.follow);

@@ -41,10 +41,18 @@ impl Run {
 /// tests.
 pub fn cdrlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
-    for name in
-        ["OPENVIDU_CDR_PATH", "COMPRESS", "RETENTION_DAYS", "RETENTION_BYTES", "ROTATE_BYTES"]
-    {
-        command.env_remove(name).env_remove(format!("CDRLOG_{name}"));
+    command.env_remove("OPENVIDU_CDR_PATH");
+    for name in [
+        "COMPRESS",
+        "EVENT_BYTES_MAX",
+        "PATIENCE",
+        "RETENTION_BYTES",
+        "RETENTION_DAYS",
+        "ROTATE_BYTES",
+        "SYNC",
+        "UTC",
+    ] {
+        command.env_remove(format!("CDRLOG_{name}"));
     }
     command.stdin(Stdio::null());
     command
