@@ -90,3 +90,10 @@ pub(super) fn check_directory(path: &Path) -> Result<(), String> {
         false => Err(format!("{} is no directory", path.display())),
     }
 }
+
+/// `path` without the `.zst` or `.gz` that says how it is compressed.
+pub(super) fn plain_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    plain.map_or_else(|| path.to_owned(), |plain| path.with_file_name(plain))
+}

@@ -9,6 +9,7 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 
+use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
 use super::place::{self, Directory};
 use super::print::print;
@@ -83,7 +84,7 @@ impl Report<'_> {
             paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
         };
         let recovery = self.recovery;
-        serde_json::json!({
+        let members = serde_json::json!({
             "directory": self.directory.to_string_lossy(),
             "clean": recovery.is_nothing(),
             "applied": self.applied,
@@ -94,7 +95,8 @@ impl Report<'_> {
             "torn_bytes": recovery.torn_bytes,
             "torn_files": paths(&recovery.torn_files),
             "changed_by_others": paths(&recovery.changed_by_others),
-        })
+        });
+        json_output::object("recover", ObjectType::Summary, members)
     }
 
     /// A line for each thing to do.

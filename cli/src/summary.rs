@@ -7,6 +7,8 @@ use std::time::Duration;
 use cdrlog::Stats;
 use indicatif::{DecimalBytes, HumanCount};
 
+use super::json_output::{self, ObjectType};
+
 /// The figures of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
@@ -60,7 +62,7 @@ impl Summary {
 
     /// One JSON object.
     pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::json!({
+        let members = serde_json::json!({
             "lines": self.lines,
             "rejected": self.rejected,
             "bytes": self.bytes,
@@ -69,7 +71,8 @@ impl Summary {
             "cdr_first": self.cdr.first.to_string_lossy(),
             "cdr": self.cdr.last.to_string_lossy(),
             "rejects": (self.rejected > 0).then(|| self.rejects.last.to_string_lossy()),
-        })
+        });
+        json_output::object("append", ObjectType::Summary, members)
     }
 }
 

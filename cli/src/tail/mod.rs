@@ -40,6 +40,7 @@ Examples:
   cdrlog tail -f
   cdrlog tail -n 100 --event participantJoined --event participantLeft ./cdr
   cdrlog tail --since '2 hours' --session ses_Jd8tUyvhXO ./cdr
+  cdrlog tail --since yesterday --until today ./cdr
   cdrlog tail -f ./cdr | jq -r 'keys[0]'
 
 ", times_help!(), "
@@ -67,6 +68,10 @@ pub(super) struct Tail {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<When>,
 
+    /// Only events before this time; all is read that is there now
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
+    until: Option<When>,
+
     /// Print lines as they are, on a terminal too
     #[arg(long, visible_alias = "raw")]
     json: bool,
@@ -78,12 +83,13 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
-        let filter = Filter::new(&self.events, self.session.as_deref(), since);
+        let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
+        let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
         let path = self.place.into_path();
         let source = Source::new(&path, &place::metadata(&path)?)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
-        let begin = source.start(count, &filter, since)?;
-        let builder = source.reader().follow(self.follow);
+        let begin = source.start(count, &filter, since, until)?;
+        let builder = source.reader(until).follow(self.follow);
         let reader = match begin {
             Some(begin) => builder.begin_at(begin),
             None => builder,

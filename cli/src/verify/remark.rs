@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::json_output::{self, ObjectType};
+
 /// No path and no message is shown with more characters: a damaged manifest may hold anything.
 const CHARS_SHOWN_MAX: usize = 300;
 
@@ -59,14 +61,15 @@ impl Remark {
     }
 
     pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "type": if self.is_finding() { "finding" } else { "note" },
+        let of_type = if self.is_finding() { ObjectType::Finding } else { ObjectType::Note };
+        let members = serde_json::json!({
             "file": self.file.to_string_lossy(),
             "line": self.line,
             "byte": self.byte,
             "reason": self.reason,
             "message": shown(&self.message),
-        })
+        });
+        json_output::object("verify", of_type, members)
     }
 }
 

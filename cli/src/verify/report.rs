@@ -9,6 +9,7 @@ use indicatif::{DecimalBytes, HumanCount};
 use super::file::Checked;
 use super::plan::Plan;
 use super::remark::{Kind, Remark};
+use crate::json_output::{self, ObjectType};
 use crate::outcome::say;
 use crate::print::print;
 use crate::progress::Progress;
@@ -82,15 +83,15 @@ impl Report {
         let Checked { lines, bytes } = self.checked;
         let seconds = self.progress.end().1.as_secs_f64();
         if self.json {
-            let summary = serde_json::json!({
-                "type": "summary",
-                "files": files,
+            let members = serde_json::json!({
+                "files_count": files,
                 "lines": lines,
                 "bytes": bytes,
                 "findings": findings,
                 "notes": notes,
                 "seconds": seconds,
             });
+            let summary = json_output::object("verify", ObjectType::Summary, members);
             print(format!("{summary}\n"))?;
         }
         let per_second = DecimalBytes((bytes as f64 / seconds.max(1e-9)) as u64);

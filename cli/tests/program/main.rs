@@ -9,6 +9,7 @@ mod wait;
 mod faults;
 mod finished;
 mod input;
+mod json;
 mod man;
 mod messages;
 mod options;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 pub use crate::wait::wait_for;
 
 /// How a run ended and what it said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     /// `None` where a signal ended it.
     pub code: Option<i32>,
