@@ -267,6 +267,22 @@ mod tests {
     }
 
     #[test]
+    fn sizes_and_durations_are_numbers_or_strings_with_a_unit() {
+        let text = "rotate_bytes = \"100M\"\nretention_days = \"36h\"\nretention_bytes = 5\n\
+                    event_bytes_max = \"2MiB\"\nbody_timeout = \"500ms\"\nidle_timeout = 7\n";
+        let Ok(options) = parse(text) else { panic!("it was not understood") };
+        assert_eq!(options.event_bytes_max.unwrap().0, 2 << 20);
+        assert_eq!(options.body_timeout.unwrap().0.as_millis(), 500);
+        assert_eq!(options.idle_timeout.unwrap().0.as_secs(), 7);
+        let files = format!("{:?}", options.files);
+        for expected in ["Size(104857600)", "Days(129600s)", "Size(5)"] {
+            assert!(files.contains(expected), "{expected}: {files}");
+        }
+        let told = message("utc = true\nrotate_bytes = \"10X\"");
+        assert!(told.starts_with("FILE, line 2: rotate_bytes: \"10X\" is not a size"), "{told}");
+    }
+
+    #[test]
     fn an_unknown_name_is_told_with_the_nearest_one() {
         for (text, expected) in [
             (
@@ -290,7 +306,8 @@ mod tests {
         assert!(message("listen = 1").starts_with("FILE, line 1: listen: invalid type: integer"));
         assert!(message("\nack = \"now\"").starts_with("FILE, line 2: ack: unknown variant"));
         assert!(
-            message("utc = true\n\npatience = -1").starts_with("FILE, line 3: patience: -1 is not")
+            message("utc = true\n\npatience = -1")
+                .starts_with("FILE, line 3: patience: \"-1\" is not a duration")
         );
         assert!(message("utc =").starts_with("FILE, line 1: "));
         assert!(message("utc = true\n\ncompress = 1").starts_with("FILE, line 3: compress: "),);
@@ -321,7 +338,7 @@ mod tests {
         assert_eq!(options.listen.unwrap().0.port(), 2);
         let files = format!("{:?}", options.files);
         assert!(files.contains("utc: Some(false)"), "{files}");
-        assert!(files.contains("retention_days: Some(7)"), "{files}");
+        assert!(files.contains("retention_days: Some(Days(604800s))"), "{files}");
         assert!(files.contains("compress: Some(Zstd)"), "{files}");
         assert_eq!(options.path, ["/line"]);
         assert_eq!(options.workers, Some(3));

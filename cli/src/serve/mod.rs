@@ -45,13 +45,14 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::tls::Tls;
 use super::outcome::Outcome;
+use super::units::units_help;
 
 /// How long tasks get to let go of what they hold, after their connections have ended.
 const TASKS_END: Duration = Duration::from_secs(2);
 
 /// Take events over HTTP and append them to the CDR of a directory
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = concat!("\
 Examples:
   cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
@@ -67,11 +68,17 @@ The command line comes before the environment, and that before the file.
 SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is
 in flight and end; a second one ends at once.
 
-Exit codes: 0 all went well, 1 failed, 2 wrong usage")]
+", units_help!(), "
+
+Exit codes: 0 all went well; 1 failed, or an option has a value that cannot be used; 2 wrong usage"))]
 pub(super) struct Serve {
     /// A TOML file of options
     #[arg(long, value_name = "FILE", env = "CDRLOG_CONFIG")]
     config: Option<PathBuf>,
+
+    /// The directory of the CDR; the same as --dir
+    #[arg(id = "place", value_name = "DIR")]
+    place: Option<PathBuf>,
 
     #[command(flatten)]
     options: Options,
@@ -122,7 +129,8 @@ impl Serve {
 
     /// The options of the command line and the environment, and those of the file behind them. With
     /// the path of the file where it should not be readable for others.
-    fn options(self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+    fn options(mut self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+        self.options.dir = self.place.or(self.options.dir);
         let Some(path) = self.config else { return Ok((self.options, None)) };
         let config = Config::read(&path)?;
         Ok((self.options.or(config.options), config.is_exposed.then_some(path)))

@@ -191,14 +191,6 @@ fn the_directory_comes_from_the_environment_unless_it_is_given() {
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_is_named_by_every_command() {
-    for command in ["append", "tail", "stats", "verify", "recover"] {
-        let mut command = cdrlog_with(command, "OPENVIDU_CDR_PATH", "");
-        run(&mut command).expect(2, &["OPENVIDU_CDR_PATH is empty, unset it or name a directory"]);
-    }
-}
-
-#[test]
 fn a_time_zone_that_does_not_exist_is_warned_of_where_local_time_counts() {
     const WARNING: &str = "cdrlog: TZ=Europe/Berln is no time zone of this machine";
     let directory = tempfile::tempdir().unwrap();

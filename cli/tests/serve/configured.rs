@@ -104,15 +104,15 @@ fn a_private_key_that_others_may_read_is_warned_of() {
 }
 
 #[test]
-fn an_empty_directory_is_named_with_its_variable() {
+fn an_empty_directory_in_the_file_is_named() {
     let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cdrlog.toml");
+    fs::write(&file, "dir = \"\"\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
-    command.args(["serve", "--listen", "127.0.0.1:0"]).env("OPENVIDU_CDR_PATH", "");
-    let output = command.current_dir(directory.path()).output().unwrap();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    let output = command.env_remove("OPENVIDU_CDR_PATH").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("OPENVIDU_CDR_PATH is empty"), "{said}");
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert!(!output.status.success() && said.contains("dir: it is empty"), "{said}");
 }
 
 #[test]
