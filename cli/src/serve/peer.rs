@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cdrlog::{Appender, Producer, Rewriter};
 
 use super::body::Budget;
-use super::connections::{Connections, Watch};
+use super::connections::Connections;
 use super::dedup::{Dedup, Key};
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
 use super::settings::Settings;
 use super::tls::Tls;
+use super::unverified::Unverified;
+use super::watch::Watch;
 
 /// Shared by all connections.
 #[derive(Debug)]
@@ -28,6 +30,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) budget: Budget,
+    pub(super) unverified: Unverified,
     pub(super) connections: Arc<Connections>,
 }
 
@@ -47,6 +50,7 @@ impl Shared {
             metrics: Metrics::new(),
             health: Health::default(),
             budget: Budget::new(settings.limits.bodies_bytes_max),
+            unverified: Unverified::new(settings.unverified_bytes_max()),
             connections,
             dedup: dedup.map(|dedup| (dedup, rewriter)),
             settings,

@@ -22,6 +22,9 @@ const EVENT_BYTES_LIMIT: u32 = 1 << 30;
 const HEADER_BYTES_MIN: u32 = 8192;
 const HEADER_BYTES_LIMIT: u32 = 1 << 20;
 
+/// Senders of one address have fewer connections than this.
+const PEER_CONNECTIONS_MIN: u32 = 64;
+
 /// What the server is run with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -36,6 +39,8 @@ pub(super) struct Settings {
     pub(super) log: LogLevel,
     pub(super) log_form: Option<LogForm>,
     pub(super) end_timeout: Duration,
+    /// HTTP/2 without TLS.
+    pub(super) h2c: bool,
     pub(super) limits: Limits,
     sync: Sync,
     files: FileOptions,
@@ -45,6 +50,8 @@ pub(super) struct Settings {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections_max: usize,
+    /// Of one address. All, where it is not less than `connections_max`.
+    pub(super) peer_connections_max: usize,
     pub(super) header_bytes_max: u32,
     pub(super) bodies_bytes_max: usize,
     pub(super) header_timeout: Duration,
@@ -70,10 +77,18 @@ impl Settings {
             log: options.log.unwrap_or_default(),
             log_form: options.log_form,
             end_timeout: seconds(options.end_timeout, 10),
+            h2c: options.h2c.unwrap_or_default(),
             limits: Limits::new(options)?,
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
         })
+    }
+
+    /// What bodies may take that nobody vouches for yet: an eighth of what all may take, and one
+    /// that is as large as may be.
+    pub(super) fn unverified_bytes_max(&self) -> usize {
+        let bodies_bytes_max = self.limits.bodies_bytes_max;
+        (bodies_bytes_max / 8).max(self.event_bytes_max).min(bodies_bytes_max)
     }
 
     /// The appender of these settings.
@@ -90,11 +105,15 @@ impl Limits {
     fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let connections_max = options.connections_max.unwrap_or(4096);
         check("connections-max", connections_max.into(), 1, 1_000_000)?;
+        let share = (connections_max / 4).max(PEER_CONNECTIONS_MIN);
+        let peer_connections_max = options.peer_connections_max.unwrap_or(share);
+        check("peer-connections-max", peer_connections_max.into(), 1, 1_000_000)?;
         let header_bytes_max = options.header_bytes_max.unwrap_or(16 << 10);
         let (least, most) = (HEADER_BYTES_MIN.into(), HEADER_BYTES_LIMIT.into());
         check("header-bytes-max", header_bytes_max.into(), least, most)?;
         Ok(Self {
             connections_max: connections_max as usize,
+            peer_connections_max: peer_connections_max as usize,
             header_bytes_max,
             bodies_bytes_max: usize::try_from(options.bodies_bytes_max.unwrap_or(64 << 20))?,
             header_timeout: seconds(options.header_timeout, 10),

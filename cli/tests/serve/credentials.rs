@@ -29,7 +29,7 @@ pub fn post(client: &mut Client, headers: &[(&str, &str)], body: &str) -> Answer
     client.read("POST").unwrap()
 }
 
-fn now() -> Duration {
+pub fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn token(key: &str, secret: &str, body: &str) -> String {
 }
 
 /// As OpenVidu Meet signs a body: signature and time.
-fn signature(key: &str, body: &str) -> (String, String) {
+pub fn signature(key: &str, body: &str) -> (String, String) {
     let time = now().as_millis().to_string();
     let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     let mac = mac.chain_update(format!("{time}.{body}")).finalize().into_bytes();

@@ -30,3 +30,4 @@ mod repeated;
 mod secured;
 mod stalled_disk;
 mod statuses;
+mod strangers;
