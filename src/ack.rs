@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::contain::contain;
 use crate::error::FlushError;
 use crate::rewrite::Rejection;
 
@@ -215,13 +216,15 @@ impl Acked {
             self.0.done.notify_all();
         }
         if let Some(waker) = waker {
-            waker.wake();
+            contain(|| waker.wake());
         }
     }
 }
 
 impl Drop for Acked {
     fn drop(&mut self) {
+        let event = self.take_event();
+        contain(|| drop(event));
         self.complete(Err(AckError::Failed(FlushError::Closed)));
     }
 }

@@ -52,11 +52,12 @@ struct Threads {
     flusher: JoinHandle<Result<(), FlushError>>,
     keeper: JoinHandle<()>,
     /// Given back last.
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 impl Appender {
-    /// Options for an appender to `directory`, to be opened by [`Builder::open`].
+    /// Options for an appender to `directory`, to be opened by [`Builder::open`]. A relative path is
+    /// one from the current directory at the opening, wherever the process goes later.
     pub fn builder(directory: impl AsRef<Path>) -> Builder {
         Builder::new(directory.as_ref())
     }
@@ -64,9 +65,10 @@ impl Appender {
     pub(crate) fn open(options: Builder, disk: &Disk) -> Result<Self, OpenError> {
         let directory = options.directory.as_path();
         disk.create_directory(directory)?;
+        let locked = |error| lock_error(error, directory);
+        let lock = Arc::new(Lock::take(disk, directory).map_err(locked)?);
         let folder = Folder::create(disk, directory)?;
-        let lock =
-            Lock::take(disk, &folder.lock_path()).map_err(|error| lock_error(error, directory))?;
+        lock.take_folder().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
         let recovery = journal::recover(directory, &folder, calendar.next_stamp()?)?;
@@ -102,8 +104,14 @@ impl Appender {
             pipeline.clone(),
             NAP_MAX.min(options.flush_interval / 2),
         );
-        let flusher =
-            Flusher::new(lines, rejects, journal.control, schedule(&options), pipeline.clone());
+        let flusher = Flusher::new(
+            lines,
+            rejects,
+            journal.control,
+            schedule(&options),
+            pipeline.clone(),
+            lock.clone(),
+        );
         let keeper =
             Keeper::new(directory, calendar, options.keeper_rules(), known, pipeline.clone());
         let threads = start(stage, flusher, keeper, &queue, lock)?;
@@ -299,7 +307,7 @@ fn start(
     flusher: Flusher,
     keeper: Keeper,
     queue: &Queue,
-    lock: Lock,
+    lock: Arc<Lock>,
 ) -> Result<Threads, OpenError> {
     let close_queue = {
         let queue = queue.clone();

@@ -1,6 +1,7 @@
 //! The options of an appender.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -236,7 +237,17 @@ impl Builder {
 
     pub(crate) fn open_on(self, disk: &Disk) -> Result<Appender, OpenError> {
         self.validate()?;
-        Appender::open(self, disk)
+        Appender::open(self.with_absolute_directory()?, disk)
+    }
+
+    /// The same with a directory that stays the same wherever the process goes.
+    fn with_absolute_directory(mut self) -> Result<Self, OpenError> {
+        self.directory = std::path::absolute(&self.directory).map_err(|source| OpenError::Io {
+            action: "find the current directory of",
+            path: self.directory.clone(),
+            source: Arc::new(source),
+        })?;
+        Ok(self)
     }
 
     /// What [`open`](Self::open) would finish or repair now, found out by the same code on the same
@@ -250,7 +261,7 @@ impl Builder {
     /// As [`open`](Self::open): [`OpenError::Locked`] while somebody writes to the directory,
     /// [`OpenError::Damaged`] where opening would refuse, [`OpenError::Io`].
     pub fn plan_recovery(&self) -> Result<Recovery, OpenError> {
-        recovery::plan(self)
+        recovery::plan(&self.clone().with_absolute_directory()?)
     }
 
     /// Finishes and repairs what [`open`](Self::open) would, and nothing else: no journal is made
@@ -261,7 +272,7 @@ impl Builder {
     /// As [`plan_recovery`](Self::plan_recovery), and [`OpenError::Io`] where the disk is full. It
     /// may be called again.
     pub fn recover(&self) -> Result<Recovery, OpenError> {
-        recovery::recover(self)
+        recovery::recover(&self.clone().with_absolute_directory()?)
     }
 
     pub(crate) fn keeper_rules(&self) -> Rules {

@@ -109,6 +109,7 @@ mod appender;
 mod bell;
 mod builder;
 mod chunks;
+mod contain;
 mod error;
 mod file;
 mod finished;

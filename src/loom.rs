@@ -1,16 +1,20 @@
-//! The atomics of the hand-shake: the standard library's, or those of loom, which plays every order
-//! of them there is.
+//! The atomics, locks and condition variables of the hand-shakes between threads: the standard
+//! library's, or those of loom, which plays every order of them there is.
 
 #[cfg(not(loom))]
 pub(crate) mod sync {
+    pub(crate) use std::sync::{Condvar, Mutex, PoisonError};
     pub(crate) mod atomic {
-        pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
+        pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
     }
 }
 
 #[cfg(loom)]
 pub(crate) mod sync {
+    pub(crate) use std::sync::PoisonError;
+
+    pub(crate) use loom::sync::{Condvar, Mutex};
     pub(crate) mod atomic {
-        pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+        pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
     }
 }

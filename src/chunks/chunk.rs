@@ -19,7 +19,7 @@ pub(super) const RECORD_ALIGN: usize = 8;
 const LINE_BYTES: usize = 64;
 
 /// Uses that the sender holds while it stores records: more than there can be records.
-const SENDER_USES: usize = 1 << 32;
+const SENDER_USES: usize = 1 << (usize::BITS / 2);
 
 /// The first bytes of a chunk, a cache line of their own: the receiver writes here while the sender
 /// stores records behind it.

@@ -144,7 +144,7 @@ fn is_empty_file(file: &DiskFile) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
 }
 
-fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+pub(super) fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
     one.dev() == other.dev() && one.ino() == other.ino()
 }
 

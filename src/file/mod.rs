@@ -6,6 +6,10 @@ mod disk_file;
 mod lock;
 mod log_file;
 mod name;
+mod name_lock;
+
+/// The private folder in a CDR directory: the lock, the journal, what is known of finished files.
+pub(crate) const FOLDER_NAME: &str = ".cdrlog";
 
 pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;

@@ -116,8 +116,9 @@ impl Compressor {
         }
         target.call("set the mode of", |file| file.set_permissions(after.permissions()))?;
         // Its age is that of its last line.
-        let times = after.modified().map(|modified| FileTimes::new().set_modified(modified));
-        target.call("set the time of", |file| file.set_times(times?))?;
+        target.call("set the time of", |file| {
+            file.set_times(FileTimes::new().set_modified(after.modified()?))
+        })?;
         target.sync_all()?;
         // Whatever has the name is no regular file, or came in this moment: it is not ours.
         if self.disk.examine(compressed)?.is_some() {

@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 use self::group::Group;
 use crate::bell::Sleep;
 use crate::error::FlushError;
+use crate::file::Lock;
+use crate::file::disk::DiskResult;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
 
@@ -49,6 +51,7 @@ pub(crate) struct Flusher {
     control: Control,
     schedule: Schedule,
     pipeline: Arc<Pipeline>,
+    lock: Arc<Lock>,
     requests: Vec<Request>,
     /// When the oldest of what waits to be written was first seen.
     gathering_since: Option<Instant>,
@@ -113,6 +116,7 @@ impl Flusher {
         control: Control,
         schedule: Schedule,
         pipeline: Arc<Pipeline>,
+        lock: Arc<Lock>,
     ) -> Self {
         let last_sync = Instant::now();
         Self {
@@ -121,6 +125,7 @@ impl Flusher {
             control,
             schedule,
             pipeline,
+            lock,
             requests: Vec::new(),
             gathering_since: None,
             last_sync,
@@ -188,9 +193,12 @@ impl Flusher {
     /// Writes both streams as far as they are published; `false` where that failed.
     fn write(&mut self) -> bool {
         self.gathering_since = None;
-        let lines = self.lines.write(&mut self.control, &self.pipeline);
-        let rejects = self.rejects.write(&mut self.control, &self.pipeline);
-        match lines.and(rejects) {
+        let written = self.check_lock().and_then(|()| {
+            let lines = self.lines.write(&mut self.control, &self.pipeline);
+            let rejects = self.rejects.write(&mut self.control, &self.pipeline);
+            lines.and(rejects)
+        });
+        match written {
             Ok(()) => {
                 if let Some(failing) = self.failing.take() {
                     self.pipeline.clear_trouble();
@@ -204,6 +212,15 @@ impl Flusher {
                 false
             }
         }
+    }
+
+    /// Makes sure that the directory is still the one that is locked, before anything is written to
+    /// it by its name.
+    fn check_lock(&self) -> DiskResult<()> {
+        if let Some(path) = self.lock.check()? {
+            self.pipeline.listener.tell(&Trouble::LockReplaced(path));
+        }
+        Ok(())
     }
 
     fn note_failure(&mut self, error: FlushError) {

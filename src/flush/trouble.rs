@@ -1,11 +1,11 @@
 //! What an embedder hears of a disk that fails.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::contain::contain;
 use crate::error::{FlushError, UpkeepError};
 
 /// Something that an operator should know of, told to the callback of
@@ -25,6 +25,11 @@ pub enum Trouble {
     /// Others truncated, moved or removed the file, or wrote to it. Lines go on in the file of this
     /// name.
     ChangedByOthers(PathBuf),
+    /// The directory, the folder `.cdrlog` in it, or the lock file in that was moved or removed while
+    /// an appender has it. What is at this path now is locked instead, and lines go on there. The
+    /// journal stays where it is: where the directory or the folder is gone, lines that are not
+    /// written yet do not survive a kill until the appender is closed and opened again.
+    LockReplaced(PathBuf),
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),
     /// A finished file could not be listed in the manifest, compressed or removed. It is tried
@@ -50,6 +55,11 @@ impl fmt::Display for Trouble {
             Self::ChangedByOthers(path) => {
                 write!(f, "{} was changed by others; lines go on", path.display())
             }
+            Self::LockReplaced(path) => write!(
+                f,
+                "{} was moved or removed while in use; lines go on at that path: close the appender and open it again",
+                path.display()
+            ),
             Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
             Self::UpkeepFails(failure) => write!(f, "{failure}; it is tried again later"),
             Self::FileRemoved { path, bytes } => {
@@ -73,7 +83,7 @@ impl Listener {
     /// Tells of trouble. A panic of the callback is its own matter: lines must go on.
     pub(crate) fn tell(&self, trouble: &Trouble) {
         if let Some(listener) = &self.0 {
-            let _ = catch_unwind(AssertUnwindSafe(|| listener(trouble)));
+            contain(|| listener(trouble));
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{Reason, Rejection, Rewriter};
 use crate::ack::{AckError, Acked, Durability};
 use crate::bell::Sleep;
 use crate::chunks::Opened;
+use crate::contain::contain;
 use crate::error::FlushError;
 use crate::flush::PendingAck;
 use crate::journal::{Stream, WriteEnd};
@@ -145,6 +146,8 @@ impl Stage {
                     bytes += event.len() as u64;
                     events += 1;
                     self.put_unacked(&event, || event.clone());
+                    // Its owner may be of a type of the embedder.
+                    contain(|| drop(event));
                 }
                 Opened::Other(Message::Acked(acked)) => {
                     bytes += acked.event_bytes() as u64;
@@ -214,7 +217,14 @@ impl Stage {
     #[cold]
     fn put_acked(&mut self, acked: Acked) {
         let event = acked.take_event();
-        match self.put(&event) {
+        let put = self.put(&event);
+        if matches!(put, Put::Left) {
+            self.left.push(event);
+        } else {
+            // Its owner may be of a type of the embedder.
+            contain(|| drop(event));
+        }
+        match put {
             Put::Line { start, line_bytes } => match self.pipeline.place(Stream::Lines) {
                 Some(place) if acked.durability() == Durability::Journaled => {
                     acked.complete(Ok(place.position_of(start, line_bytes)));
@@ -228,7 +238,6 @@ impl Stage {
             },
             Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
             Put::Left => {
-                self.left.push(event);
                 let failure = self.pipeline.trouble().unwrap_or(FlushError::Closed);
                 acked.complete(Err(AckError::Failed(failure)));
             }

@@ -7,9 +7,12 @@ mod account;
 mod copy;
 mod dead_thread;
 mod failing;
+mod interrupted;
 mod io_error;
 #[cfg(loom)]
 mod loom;
+#[cfg(loom)]
+mod loom_gate;
 mod lossy_disk;
 mod meanwhile;
 mod midnight;

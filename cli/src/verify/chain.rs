@@ -113,9 +113,9 @@ fn stem(name: &str) -> &str {
 
 /// Whether an appender has the directory open just now.
 ///
-/// This takes the lock for a moment, shared. It is asked only where a file ends in half a line, so
-/// that an appender that is just starting is hardly ever in the way of it.
+/// This takes the lock of the directory for a moment, shared. It is asked only where a file ends in
+/// half a line, so that an appender that is just starting is hardly ever in the way of it.
 pub(super) fn has_writer(directory: &Path) -> bool {
-    let lock = File::open(directory.join(".cdrlog").join("lock"));
+    let lock = File::open(directory);
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }

@@ -1,25 +1,24 @@
 //! The bounded queue between the producers and the rewriter thread.
 //!
 //! One channel for all producers: an event whose `send` returned before another's began comes out
-//! before it. A bound on events (the channel's) and one on bytes, which the [`Gate`] keeps.
+//! before it. A bound on events (the channel's) and one on bytes, which the [`Gate`] keeps (`gate.rs`).
 //!
 //! The receiving thread is not woken by a send, which would cost the sender a system call each
 //! time; it looks by itself (`rewrite/stage.rs`). Only a sender that finds the queue full wakes it.
 //! Senders that wait for room are woken when half of the queue is free.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+mod gate;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
-use crossbeam_utils::CachePadded;
 
+pub(crate) use self::gate::{Gate, Refusal};
 use crate::ack::Acked;
 use crate::chunks::{Arena, Content, Opened, Parcel};
+use crate::contain::contain;
 use crate::pipeline::{Goal, Pipeline};
-
-/// The top bit of the load: nothing is taken any more.
-const CLOSED: u64 = 1 << 63;
 
 /// What a place in the queue costs beside the bytes of the event, so that empty events are bounded
 /// too.
@@ -67,76 +66,6 @@ pub(crate) enum Refused {
     Closed(Packed),
 }
 
-/// Counts the bytes in the queue, and the senders that wait.
-#[derive(Debug)]
-struct Gate {
-    /// Bytes that were let in and not taken out yet. A sender adds before it pushes, so that a
-    /// closed gate with a load of zero means an empty queue for good.
-    load: CachePadded<AtomicU64>,
-    bytes_max: u64,
-    events_max: usize,
-    waiting: CachePadded<AtomicUsize>,
-    mutex: Mutex<()>,
-    room: Condvar,
-}
-
-impl Gate {
-    /// Lets `cost` bytes in. An event larger than the whole queue is let in alone, into an empty
-    /// queue.
-    fn enter(&self, cost: u64) -> Result<(), bool> {
-        let before = self.load.fetch_add(cost, Ordering::SeqCst);
-        if before & CLOSED != 0 {
-            self.leave(cost);
-            return Err(true);
-        }
-        if before != 0 && before + cost > self.bytes_max {
-            self.leave(cost);
-            return Err(false);
-        }
-        Ok(())
-    }
-
-    fn leave(&self, cost: u64) {
-        self.load.fetch_sub(cost, Ordering::SeqCst);
-    }
-
-    fn load(&self) -> u64 {
-        self.load.load(Ordering::SeqCst) & !CLOSED
-    }
-
-    fn is_closed(&self) -> bool {
-        self.load.load(Ordering::SeqCst) & CLOSED != 0
-    }
-
-    /// Waits until `has_room`, or the gate is closed.
-    ///
-    /// The waiter counts itself, then looks for room; the receiver makes room, then looks for
-    /// waiters, both in one total order (SeqCst). So a waiter sees the room, or is seen, and
-    /// then the mutex keeps the wake-up until it waits.
-    fn wait(&self, has_room: impl Fn() -> bool) {
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut guard = self.mutex.lock().unwrap_or_else(PoisonError::into_inner);
-        while !has_room() && !self.is_closed() {
-            guard = self.room.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(guard);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    fn wake_waiting(&self) {
-        if self.waiting.load(Ordering::SeqCst) > 0 {
-            drop(self.mutex.lock().unwrap_or_else(PoisonError::into_inner));
-            self.room.notify_all();
-        }
-    }
-
-    /// Lets nobody in any more.
-    fn close(&self) {
-        self.load.fetch_or(CLOSED, Ordering::SeqCst);
-        self.wake_waiting();
-    }
-}
-
 /// The sending side, shared by all producers.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
@@ -149,6 +78,7 @@ pub(crate) struct Queue {
 pub(crate) struct QueueEnd {
     receiver: Receiver<Packed>,
     gate: Arc<Gate>,
+    events_max: usize,
     /// The cost of messages that were taken out and not reported to the gate yet.
     taken: u64,
 }
@@ -160,15 +90,8 @@ pub(crate) fn queue(
     pipeline: Arc<Pipeline>,
 ) -> (Queue, QueueEnd) {
     let (sender, receiver) = crossbeam_channel::bounded(events_max);
-    let gate = Arc::new(Gate {
-        load: CachePadded::new(AtomicU64::new(0)),
-        bytes_max,
-        events_max,
-        waiting: CachePadded::new(AtomicUsize::new(0)),
-        mutex: Mutex::new(()),
-        room: Condvar::new(),
-    });
-    let end = QueueEnd { receiver, gate: gate.clone(), taken: 0 };
+    let gate = Arc::new(Gate::new(bytes_max));
+    let end = QueueEnd { receiver, gate: gate.clone(), events_max, taken: 0 };
     (Queue { sender, gate, pipeline }, end)
 }
 
@@ -188,12 +111,12 @@ impl Queue {
     fn push_or_refuse(&self, message: Packed) -> Result<(), Refused> {
         let cost = cost(&message);
         match self.gate.enter(cost) {
-            Ok(()) => {}
-            Err(true) => return Err(Refused::Closed(message)),
-            Err(false) => return Err(Refused::Full(message)),
+            Ok(_ticket) => {}
+            Err(Refusal::Closed) => return Err(Refused::Closed(message)),
+            Err(Refusal::Full) => return Err(Refused::Full(message)),
         }
         self.sender.try_send(message).map_err(|error| {
-            self.gate.leave(cost);
+            self.gate.refuse(cost);
             match error {
                 crossbeam_channel::TrySendError::Full(message) => Refused::Full(message),
                 crossbeam_channel::TrySendError::Disconnected(message) => Refused::Closed(message),
@@ -216,10 +139,7 @@ impl Queue {
     fn push_waiting(&self, mut message: Packed) -> Result<(), Packed> {
         loop {
             let cost = cost(&message);
-            self.gate.wait(|| {
-                let load = self.gate.load();
-                (load == 0 || load + cost <= self.gate.bytes_max) && !self.sender.is_full()
-            });
+            self.gate.wait(|| self.gate.has_room(cost) && !self.sender.is_full());
             message = match self.push_or_refuse(message) {
                 Ok(()) => return Ok(()),
                 Err(Refused::Closed(message)) => return Err(message),
@@ -270,9 +190,7 @@ impl QueueEnd {
         }
         self.gate.leave(self.taken);
         self.taken = 0;
-        let half_free = self.gate.load() <= self.gate.bytes_max / 2
-            && self.receiver.len() <= self.gate.events_max / 2;
-        if half_free {
+        if self.gate.is_half_free() && self.receiver.len() <= self.events_max / 2 {
             self.gate.wake_waiting();
         }
     }
@@ -305,7 +223,7 @@ impl Drop for QueueEnd {
         self.make_room();
         for _ in 0..LATE_SENDERS_YIELDS_MAX {
             while let Some(message) = self.take() {
-                drop(message);
+                contain(|| drop(message));
             }
             self.make_room();
             if self.is_finished() {
