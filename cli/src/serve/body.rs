@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, header};
 
+use super::memory::STREAM_BYTES;
 use super::peer::Peer;
-use super::watch::STREAM_BYTES;
 
 /// What a refused request may go on to send. A connection that is closed while its peer still sends
 /// loses the answer on its way, and the peer sees a broken connection instead.

@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::order::Order;
 use super::settings::Limits;
-use super::watch::{NEVER, Order, Watch};
+use super::watch::{Common, NEVER, Watch, has_passed};
 
 /// How often all connections are looked at.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
@@ -21,29 +22,14 @@ pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 /// Where places are short, a connection that was idle for this long makes room.
 const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
-/// How long a peer that has shown no credentials may leave an answer unread.
-pub(super) const STRANGER_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// How long a peer of HTTP/2 without a request gets to hear that the server stops.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// What all peers of HTTP/2 that have shown no credentials may take, with the unread answers of all
-/// others.
-const HELD_BYTES_MAX: usize = 16 << 20;
-
-/// What a connection of HTTP/2 takes without its requests: its buffers, the tables that compress
-/// heads, and places for streams. 25 to 30 KiB were measured.
-const CONNECTION_BYTES: usize = 32 << 10;
 
 /// All connections there are.
 #[derive(Debug)]
 pub(super) struct Connections {
-    pub(super) limits: Limits,
-    begin: Instant,
-    /// Milliseconds since `begin`, as of the last sweep.
-    now: AtomicU64,
+    common: Arc<Common>,
     registry: Mutex<Registry>,
-    held: Mutex<Held>,
     /// A new connection waits for a place, and nobody could be ended for it.
     is_short: AtomicBool,
     /// Connections that were refused because their address has too many.
@@ -64,60 +50,10 @@ struct Registry {
     by_peer: HashMap<IpAddr, usize>,
 }
 
-/// What connections of HTTP/2 hold, by their number: the oldest one first.
-#[derive(Debug, Default)]
-struct Held {
-    bytes: usize,
-    by_connection: BTreeMap<u64, Holding>,
-}
-
-#[derive(Debug, Default)]
-struct Holding {
-    bytes: usize,
-    has_credentials: bool,
-}
-
-impl Held {
-    fn add(&mut self, number: u64, bytes: usize, has_credentials: bool) {
-        let own = self.by_connection.entry(number).or_default();
-        own.bytes += bytes;
-        own.has_credentials |= has_credentials;
-        self.bytes += bytes;
-    }
-
-    /// One that was ended holds nothing any more, but what it took after that.
-    fn subtract(&mut self, number: u64, bytes: usize) {
-        let Some(own) = self.by_connection.get_mut(&number) else { return };
-        let bytes = bytes.min(own.bytes);
-        own.bytes -= bytes;
-        self.bytes -= bytes;
-        if own.bytes == 0 {
-            self.by_connection.remove(&number);
-        }
-    }
-
-    fn remove(&mut self, number: u64) {
-        if let Some(own) = self.by_connection.remove(&number) {
-            self.bytes -= own.bytes;
-        }
-    }
-
-    /// Who is ended where all together hold too much: the oldest one without credentials, as others
-    /// are answered within milliseconds; where there is none, the one that holds the most.
-    fn next_victim(&self) -> Option<u64> {
-        let mut all = self.by_connection.iter();
-        let stranger = all.find(|(_, own)| !own.has_credentials);
-        let greatest = || self.by_connection.iter().max_by_key(|(_, own)| own.bytes);
-        stranger.or_else(greatest).map(|(number, _)| *number)
-    }
-}
-
 impl Connections {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            limits,
-            begin: Instant::now(),
-            now: AtomicU64::new(0),
+            common: Arc::new(Common::new(limits)),
             registry: Mutex::new(Registry {
                 order: Order::Serve,
                 stopped_at: NEVER,
@@ -125,7 +61,6 @@ impl Connections {
                 all: BTreeMap::new(),
                 by_peer: HashMap::new(),
             }),
-            held: Mutex::default(),
             is_short: AtomicBool::new(false),
             refused: AtomicU64::new(0),
             ended: AtomicU64::new(0),
@@ -134,8 +69,8 @@ impl Connections {
 
     /// Whether this peer may have one more. Where one peer may have all, nobody is refused.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
-        let peer_max = self.limits.peer_connections_max;
-        let admits = peer_max >= self.limits.connections_max
+        let peer_max = self.common.limits.peer_connections_max;
+        let admits = peer_max >= self.common.limits.connections_max
             || self.registry().by_peer.get(&peer(address)).is_none_or(|count| *count < peer_max);
         if !admits {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -148,11 +83,11 @@ impl Connections {
         let mut registry = self.registry();
         let number = registry.next;
         registry.next += 1;
-        let watch = Arc::new(Watch::new(number, self.clone(), registry.order));
+        let watch = Arc::new(Watch::new(number, self.common.clone(), registry.order));
         registry.all.insert(number, watch.clone());
         let peer = peer(address);
         *registry.by_peer.entry(peer).or_default() += 1;
-        Place { watch, peer }
+        Place { connections: self.clone(), watch, peer }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -174,7 +109,7 @@ impl Connections {
     pub(super) fn make_room(&self) {
         let yielding = self.registry().all.values().find(|watch| watch.yields()).cloned();
         match yielding {
-            Some(watch) => watch.give(Order::End),
+            Some(watch) => watch.control().give(Order::End),
             None => self.is_short.store(true, Ordering::Relaxed),
         }
     }
@@ -186,8 +121,7 @@ impl Connections {
 
     /// Looks at every connection, and ends those whose time is over.
     pub(super) fn sweep(&self) {
-        let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(NEVER);
-        self.now.store(now, Ordering::Relaxed);
+        let now = self.common.tick();
         let is_short = self.is_short.load(Ordering::Relaxed);
         let registry = self.registry();
         let is_over = has_passed(now, registry.stopped_at, GOODBYE_TIMEOUT);
@@ -199,10 +133,10 @@ impl Connections {
                 watch.order_at(now, is_short.then_some(IDLE_TIMEOUT_WHEN_FULL))
             };
             if order != Order::Serve {
-                watch.give(order);
+                watch.control().give(order);
             } else if !is_idle {
                 // It may have waited for too long: see `Watch::within`.
-                watch.wake();
+                watch.control().wake();
             }
         }
     }
@@ -211,72 +145,15 @@ impl Connections {
     pub(super) fn give(&self, order: Order) {
         let mut registry = self.registry();
         registry.order = registry.order.max(order);
-        registry.stopped_at = registry.stopped_at.min(self.now());
+        registry.stopped_at = registry.stopped_at.min(self.common.now());
         for watch in registry.all.values() {
-            watch.give(order);
+            watch.control().give(order);
         }
-    }
-
-    /// Milliseconds since the server began, as of the last sweep.
-    pub(super) fn now(&self) -> u64 {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    /// A peer that has shown no credentials speaks HTTP/2.
-    pub(super) fn hold_connection(&self, number: u64) {
-        self.hold(number, CONNECTION_BYTES, false);
-    }
-
-    /// It has shown them: what its connection takes is not counted any more.
-    pub(super) fn note_credentials(&self, number: u64) {
-        let mut held = self.held();
-        if let Some(own) = held.by_connection.get_mut(&number)
-            && !own.has_credentials
-        {
-            own.has_credentials = true;
-            held.subtract(number, CONNECTION_BYTES);
-        }
-    }
-
-    /// A connection of HTTP/2 takes memory. Where all together take too much, some are ended.
-    pub(super) fn hold(&self, number: u64, bytes: usize, has_credentials: bool) {
-        let mut victims = Vec::new();
-        {
-            let mut held = self.held();
-            held.add(number, bytes, has_credentials);
-            while held.bytes > HELD_BYTES_MAX
-                && let Some(victim) = held.next_victim()
-            {
-                // It is free as soon as the connection has ended, which it is told.
-                held.remove(victim);
-                victims.push(victim);
-            }
-        }
-        if victims.is_empty() {
-            return;
-        }
-        let registry = self.registry();
-        for watch in victims.iter().filter_map(|victim| registry.all.get(victim)) {
-            watch.give(Order::End);
-        }
-    }
-
-    pub(super) fn release(&self, number: u64, bytes: usize) {
-        self.held().subtract(number, bytes);
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn held(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whether `limit` has passed since a time that may be [`NEVER`].
-pub(super) fn has_passed(now: u64, since: u64, limit: Duration) -> bool {
-    since != NEVER && now.saturating_sub(since) >= u64::try_from(limit.as_millis()).unwrap_or(NEVER)
 }
 
 /// Who is counted as one peer: an address, or a network of IPv6 that one customer gets whole.
@@ -292,6 +169,7 @@ fn peer(address: IpAddr) -> IpAddr {
 /// The place of a connection among all others.
 #[derive(Debug)]
 pub(super) struct Place {
+    connections: Arc<Connections>,
     watch: Arc<Watch>,
     peer: IpAddr,
 }
@@ -304,9 +182,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let connections = self.watch.connections();
+        let connections = &self.connections;
         if self.watch.is_http2() {
-            connections.held().remove(self.watch.number());
+            connections.common.memory.forget(self.watch.number());
         }
         connections.ended.fetch_add(1, Ordering::Relaxed);
         let mut registry = connections.registry();
@@ -322,6 +200,7 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::CONNECTION_BYTES;
     use super::*;
 
     fn connections(connections_max: usize, peer_connections_max: usize) -> Arc<Connections> {
@@ -347,7 +226,7 @@ mod tests {
         let before = connections.add(address("192.0.2.1"));
         connections.give(Order::Stop);
         let after = connections.add(address("192.0.2.1"));
-        assert_eq!([&before, &after].map(|place| place.watch.given()), [Order::Stop; 2]);
+        assert_eq!([&before, &after].map(|place| place.watch.control().given()), [Order::Stop; 2]);
     }
 
     #[test]
@@ -374,7 +253,8 @@ mod tests {
         let places: Vec<_> = (0..4).map(|_| connections.add(address("192.0.2.1"))).collect();
         places[0].watch.note_credentials();
         let _busy = places[1].watch.begin_request(false);
-        let orders = || places.iter().map(|place| place.watch.given()).collect::<Vec<_>>();
+        let orders =
+            || places.iter().map(|place| place.watch.control().given()).collect::<Vec<_>>();
         for ended in 2..4 {
             connections.make_room();
             assert_eq!(orders()[ended], Order::End);
@@ -384,43 +264,22 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_stranger_that_holds_memory_is_ended_and_then_it_counts_no_more() {
-        let connections = connections(10, 10);
-        let [sender, old, new] = [(); 3].map(|()| connections.add(address("192.0.2.1")));
-        let numbers = [&sender, &old, &new].map(|place| place.watch.number());
-        let orders = || [&sender, &old, &new].map(|place| place.watch.given());
-        connections.hold(numbers[0], HELD_BYTES_MAX - 20, true);
-        connections.hold(numbers[1], 10, false);
-        connections.hold(numbers[2], 10, false);
-        assert_eq!(orders(), [Order::Serve; 3]);
-        connections.hold(numbers[2], 10, false);
-        assert_eq!(orders(), [Order::Serve, Order::End, Order::Serve]);
-        // What it gives back late is not taken from others.
-        connections.release(numbers[1], 10);
-        assert_eq!(connections.held().bytes, HELD_BYTES_MAX);
-        connections.hold(numbers[0], 21, true);
-        // Without strangers it is the one that holds the most.
-        assert_eq!(orders(), [Order::End; 3]);
-        assert_eq!(connections.held().bytes, 0);
-    }
-
-    #[test]
     fn a_connection_that_shows_credentials_holds_its_requests_alone() {
         let connections = connections(10, 10);
         let place = connections.add(address("192.0.2.1"));
         place.watch.note_http2();
         place.watch.note_http2();
-        assert_eq!(connections.held().bytes, CONNECTION_BYTES);
+        assert_eq!(connections.common.memory.bytes(), CONNECTION_BYTES);
         let first = place.watch.begin_request(true);
         place.watch.note_credentials();
         let second = place.watch.begin_request(true);
-        let held = connections.held().bytes;
+        let held = connections.common.memory.bytes();
         assert!((1..CONNECTION_BYTES).contains(&held), "{held}");
         drop((first, second));
-        assert_eq!(connections.held().bytes, 0);
+        assert_eq!(connections.common.memory.bytes(), 0);
         let stranger = connections.add(address("192.0.2.1"));
         stranger.watch.note_http2();
         drop(stranger);
-        assert_eq!(connections.held().bytes, 0);
+        assert_eq!(connections.common.memory.bytes(), 0);
     }
 }

@@ -16,10 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connections::{Place, SWEEP_INTERVAL};
+use super::order::Order;
 use super::peer::{Peer, Shared};
 use super::routes::respond;
 use super::signals::{Request, Signals};
-use super::watch::{Order, Watch, Watched};
+use super::watch::Watch;
+use super::watched::Watched;
 use super::{allocator, notify, plain};
 
 /// The pause after an accept that failed, because there are no descriptors left for example.
@@ -164,7 +166,7 @@ async fn serve(
 /// Runs the handshake of TLS, unless the connection is told to end meanwhile.
 async fn obey<T>(watch: &Watch, handshake: impl Future<Output = T>) -> Option<T> {
     let mut handshake = pin!(handshake);
-    poll_fn(|context| match watch.order(context) {
+    poll_fn(|context| match watch.control().order(context) {
         Order::Serve => handshake.as_mut().poll(context).map(Some),
         Order::Finish | Order::Stop | Order::End => Poll::Ready(None),
     })
@@ -186,7 +188,7 @@ async fn serve_stream<S>(
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut is_finishing = false;
     let served = poll_fn(|context| {
-        let order = watch.order(context);
+        let order = watch.control().order(context);
         if order == Order::End {
             return Poll::Ready(Ok(()));
         }

@@ -1,16 +1,15 @@
 //! One connection: what is known of it, and what it is told to do.
 
 use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use super::connections::{Connections, STRANGER_TIMEOUT, has_passed};
+use super::memory::{CONNECTION_BYTES, Memory, STREAM_BYTES};
+use super::order::{Control, Order};
+use super::settings::Limits;
 
 /// A time that does not come.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -20,29 +19,49 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// with its first one.
 const STRANGER_STREAMS_MAX: u32 = 8;
 
-/// What a request of HTTP/2 takes with its task, its stream and its head: 3.2 KiB were measured for
-/// a small one.
-pub(super) const STREAM_BYTES: usize = 4 << 10;
+/// How long a peer that has shown no credentials may leave an answer unread.
+pub(super) const STRANGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a connection is told to do. A later one of these is never taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Order {
-    Serve,
-    /// It was idle for too long: finish the requests in flight, take no more.
-    Finish,
-    /// The server stops: the same, and do not wait for a request whose head is not there.
-    Stop,
-    /// End now.
-    End,
+/// What all connections have in common.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) limits: Limits,
+    begin: Instant,
+    /// Milliseconds since `begin`, as of the last sweep.
+    now: AtomicU64,
+    pub(super) memory: Memory,
+}
+
+impl Common {
+    pub(super) fn new(limits: Limits) -> Self {
+        let now = AtomicU64::new(0);
+        Self { limits, begin: Instant::now(), now, memory: Memory::default() }
+    }
+
+    /// Milliseconds since the server began, as of the last sweep.
+    pub(super) fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// A sweep begins: the same now.
+    pub(super) fn tick(&self) -> u64 {
+        let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(NEVER);
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+}
+
+/// Whether `limit` has passed since a time that may be [`NEVER`].
+pub(super) fn has_passed(now: u64, since: u64, limit: Duration) -> bool {
+    since != NEVER && now.saturating_sub(since) >= u64::try_from(limit.as_millis()).unwrap_or(NEVER)
 }
 
 /// What is known of one connection. Shared by its task, its requests, and the sweep.
 #[derive(Debug)]
 pub(super) struct Watch {
     number: u64,
-    connections: Arc<Connections>,
-    order: AtomicU8,
-    waker: OnceLock<Waker>,
+    common: Arc<Common>,
+    control: Arc<Control>,
     requests: AtomicU32,
     /// A part of the next head has come.
     has_begun: AtomicBool,
@@ -64,13 +83,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(number: u64, connections: Arc<Connections>, order: Order) -> Self {
+    pub(super) fn new(number: u64, common: Arc<Common>, order: Order) -> Self {
         Self {
             number,
-            since: AtomicU64::new(connections.now()),
-            connections,
-            order: AtomicU8::new(order as u8),
-            waker: OnceLock::new(),
+            since: AtomicU64::new(common.now()),
+            common,
+            control: Arc::new(Control::new(order)),
             requests: AtomicU32::new(0),
             has_begun: AtomicBool::new(true),
             is_http2: AtomicBool::new(false),
@@ -86,14 +104,14 @@ impl Watch {
         self.number
     }
 
-    pub(super) fn connections(&self) -> &Arc<Connections> {
-        &self.connections
+    pub(super) fn control(&self) -> &Control {
+        &self.control
     }
 
     /// What should become of the connection at this time. With `idle_timeout` where one that is idle
     /// gets less time than usual.
     pub(super) fn order_at(&self, now: u64, idle_timeout: Option<Duration>) -> Order {
-        let limits = &self.connections.limits;
+        let limits = &self.common.limits;
         let answer_timeout = if self.has_credentials.load(Ordering::Relaxed) {
             limits.body_timeout
         } else {
@@ -129,7 +147,7 @@ impl Watch {
     pub(super) fn yields(&self) -> bool {
         !self.has_credentials.load(Ordering::Relaxed)
             && (!self.has_requests() || self.has_answers())
-            && self.given() < Order::End
+            && self.control.given() < Order::End
     }
 
     pub(super) fn has_requests(&self) -> bool {
@@ -155,41 +173,19 @@ impl Watch {
         }
         self.has_credentials.store(true, Ordering::Relaxed);
         if self.is_http2() {
-            self.connections.note_credentials(self.number);
+            self.common.memory.note_credentials(self.number);
         }
     }
 
     /// Its first bytes are those of HTTP/2.
     pub(super) fn note_http2(&self) {
         if !self.is_http2.swap(true, Ordering::Relaxed) {
-            self.connections.hold_connection(self.number);
+            self.common.memory.hold(self.number, &self.control, CONNECTION_BYTES, false);
         }
     }
 
     pub(super) fn is_http2(&self) -> bool {
         self.is_http2.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn give(&self, order: Order) {
-        // After the order, so that a task that is just being polled for the first time sees it.
-        if self.order.fetch_max(order as u8, Ordering::SeqCst) < order as u8 {
-            self.wake();
-        }
-    }
-
-    pub(super) fn given(&self) -> Order {
-        match self.order.load(Ordering::SeqCst) {
-            order if order == Order::Serve as u8 => Order::Serve,
-            order if order == Order::Finish as u8 => Order::Finish,
-            order if order == Order::Stop as u8 => Order::Stop,
-            _ => Order::End,
-        }
-    }
-
-    pub(super) fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
-        }
     }
 
     /// What a future of a request gives, unless that takes longer than until `end`, or until the
@@ -209,15 +205,6 @@ impl Watch {
             Poll::Pending => Poll::Pending,
         })
         .await
-    }
-
-    /// What the task of the connection should do, which is woken when that changes.
-    pub(super) fn order(&self, context: &Context<'_>) -> Order {
-        if self.waker.get().is_none() {
-            // The waker of a spawned task stays the same. Only its task gets here.
-            let _ = self.waker.set(context.waker().clone());
-        }
-        self.given()
     }
 
     /// A request has come in; it is in flight until what this gives is dropped.
@@ -244,20 +231,20 @@ impl Watch {
         self.is_multiplexed.load(Ordering::Relaxed)
     }
 
-    fn note_read(&self) {
+    pub(super) fn note_read(&self) {
         if !self.has_requests()
             && !self.has_begun.load(Ordering::Relaxed)
             && !self.is_multiplexed.load(Ordering::Relaxed)
         {
-            self.since.store(self.connections.now(), Ordering::Relaxed);
+            self.since.store(self.common.now(), Ordering::Relaxed);
             self.has_begun.store(true, Ordering::Relaxed);
         }
     }
 
-    fn note_write(&self, is_blocked: bool) {
+    pub(super) fn note_write(&self, is_blocked: bool) {
         let was_blocked = self.blocked_since.load(Ordering::Relaxed) != NEVER;
         if is_blocked != was_blocked {
-            let since = if is_blocked { self.connections.now() } else { NEVER };
+            let since = if is_blocked { self.common.now() } else { NEVER };
             self.blocked_since.store(since, Ordering::Relaxed);
         }
     }
@@ -295,102 +282,26 @@ impl InFlight {
 
     /// A part of the answer is on its way.
     pub(super) fn note_progress(&self) {
-        self.watch.answered_at.store(self.watch.connections.now(), Ordering::Relaxed);
+        self.watch.answered_at.store(self.watch.common.now(), Ordering::Relaxed);
     }
 
     fn hold(&mut self, bytes: usize) {
         self.held_bytes += bytes;
         let has_credentials = self.watch.has_credentials.load(Ordering::Relaxed);
-        self.watch.connections.hold(self.watch.number, bytes, has_credentials);
+        let Watch { number, control, common, .. } = &*self.watch;
+        common.memory.hold(*number, control, bytes, has_credentials);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.held_bytes > 0 {
-            self.watch.connections.release(self.watch.number, self.held_bytes);
+            self.watch.common.memory.release(self.watch.number, self.held_bytes);
         }
         if self.is_answered {
             self.watch.answers.fetch_sub(1, Ordering::Relaxed);
         }
-        self.watch.since.store(self.watch.connections.now(), Ordering::Relaxed);
+        self.watch.since.store(self.watch.common.now(), Ordering::Relaxed);
         self.watch.requests.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A stream that tells its watch what it does.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    stream: S,
-    watch: Arc<Watch>,
-    /// What is left of the first bytes of HTTP/2; `None` where there were others.
-    preface: Option<&'static [u8]>,
-}
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, preface: Some(PREFACE) }
-    }
-
-    fn note_beginning(&mut self, bytes: &[u8]) {
-        let Some(left) = self.preface else { return };
-        let count = left.len().min(bytes.len());
-        let (expected, rest) = left.split_at(count);
-        self.preface = bytes.starts_with(expected).then_some(rest).filter(|rest| !rest.is_empty());
-        if bytes.starts_with(expected) && rest.is_empty() {
-            self.watch.note_http2();
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
-            self.watch.note_read();
-            self.note_beginning(bytes);
-        }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch.note_write(written.is_pending());
-        written
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.watch.note_write(written.is_pending());
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
