@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::builder::Builder;
-use crate::error::{CloseError, FlushError, OpenError, UpkeepError};
+use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
 use crate::file::disk::Disk;
-use crate::file::{Calendar, Lock, LockError};
+use crate::file::{Calendar, Identity, Lock, LockError};
 use crate::finished::{Begun, Keeper};
-use crate::flush::{Flusher, Rotation, Schedule, Sink};
+use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
@@ -42,6 +42,9 @@ pub struct Appender {
     threads: Option<Threads>,
     recovery: Recovery,
     first_rejects_path: PathBuf,
+    foreign_files: usize,
+    /// The folder of the journal; `None` where it was gone at once.
+    journal_place: Option<Identity>,
     /// The process that opened it. A forked child has a copy, which must not touch anything.
     process_id: u32,
 }
@@ -71,19 +74,29 @@ impl Appender {
         lock.take_folder().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
-        let recovery = journal::recover(directory, &folder, calendar.next_stamp()?)?;
-        // Recovery may have used its stamp for a file that was gone.
-        let stamp = calendar.next_stamp()?;
+        let begun = Begun::new(disk, directory);
+        let mut inventory = begun.look(&calendar)?;
+        let recovery = journal::recover(directory, &folder, calendar.next_stamp())?;
+        if !recovery.is_nothing() {
+            // It may have used its stamp for a file that was gone.
+            inventory = begun.look(&calendar)?;
+        }
+        begun.shorten(&inventory)?;
+        let stamp = calendar.take_stamp();
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
-        let begun = Begun::new(disk, directory);
-        let known = begun.names()?;
         let mut journal = folder.create_journal(ring)?;
+        let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
+        let foreign_files = inventory.foreign_files;
+        if foreign_files > 0 && inventory.is_first_opening && !options.manage_foreign {
+            let directory = directory.to_owned();
+            options.listener.tell(&Trouble::ForeignFiles { directory, files: foreign_files });
+        }
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
             Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
@@ -91,6 +104,10 @@ impl Appender {
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
         lines.create_file(&mut journal.control, &pipeline)?;
+        if let Some(FlushError::Sync { path, source }) = lines.sync_failure() {
+            let (path, source) = (path.clone(), source.clone());
+            return Err(OpenError::Io { action: "sync", path, source });
+        }
         let first_rejects_path = rejects_path.clone();
         let rejects = Sink::new(rejects, journal.rejects.1, rejects_path, rotation(rejects));
 
@@ -112,8 +129,13 @@ impl Appender {
             pipeline.clone(),
             lock.clone(),
         );
-        let keeper =
-            Keeper::new(directory, calendar, options.keeper_rules(), known, pipeline.clone());
+        let keeper = Keeper::new(
+            directory,
+            calendar,
+            options.keeper_rules(),
+            inventory.ours,
+            pipeline.clone(),
+        );
         let threads = start(stage, flusher, keeper, &queue, lock)?;
         let process_id = std::process::id();
         Ok(Self {
@@ -122,6 +144,8 @@ impl Appender {
             threads: Some(threads),
             recovery,
             first_rejects_path,
+            foreign_files,
+            journal_place,
             process_id,
         })
     }
@@ -161,7 +185,8 @@ impl Appender {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// As [`flush`](Self::flush), and [`FlushError::Sync`] where a sync failed, of these files or
+    /// earlier: new files are begun all the same.
     pub fn rotate(&self) -> Result<(), FlushError> {
         self.wait_for(Goal::Rotated)
     }
@@ -232,6 +257,14 @@ impl Appender {
         &self.recovery
     }
 
+    /// How many CDR and rejects files were in the directory at the opening that no appender began
+    /// there: those of OpenVidu's own server, for example. They are left alone unless
+    /// [`Builder::manage_foreign`] says otherwise.
+    #[must_use]
+    pub const fn foreign_files(&self) -> usize {
+        self.foreign_files
+    }
+
     /// The CDR file that lines are written to now.
     #[must_use]
     pub fn cdr_path(&self) -> PathBuf {
@@ -271,8 +304,14 @@ impl Appender {
         match (written, events) {
             (Ok(()), Ok(events)) if events.is_empty() => Ok(stats),
             (written, events) => {
-                let cause = written.err().unwrap_or(FlushError::Closed);
-                Err(CloseError::new(cause, stats, events.unwrap_or_default()))
+                let place = self.journal_place.as_ref();
+                Err(CloseError::from(Undone {
+                    cause: written.err().unwrap_or(FlushError::Closed),
+                    sync_failure: self.pipeline.sync_failure(),
+                    journal_is_in_place: place.is_some_and(Identity::is_in_place),
+                    stats,
+                    events: events.unwrap_or_default(),
+                }))
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::builder::Builder;
 use crate::error::OpenError;
 use crate::file::disk::Disk;
 use crate::file::{Calendar, Lock, LockError};
+use crate::finished::Begun;
 use crate::journal::{self, Folder, Recovery};
 
 /// What an opening would do; nothing is changed.
@@ -36,5 +37,6 @@ fn run(
     let Some(folder) = Folder::find(disk, directory)? else { return Ok(Recovery::default()) };
     lock.take_folder().map_err(locked)?;
     let calendar = Calendar::new(disk, directory, options.time_zone(), options.clock.clone());
-    Ok(journal::recover(directory, &folder, calendar.next_stamp()?)?)
+    Begun::new(disk, directory).look(&calendar)?;
+    Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
 }

@@ -217,27 +217,42 @@ impl Append {
         Ok(outcome)
     }
 
-    /// Where everything is after writes or a sync failed.
+    /// Where everything is after writes or a sync failed, as far as it is known.
     fn what_is_left(&self, summary: &Summary, error: &CloseError, all_sent: bool) -> String {
         let taken = summary.lines + summary.rejected;
         let journal = self.dir.join(".cdrlog");
-        if !all_sent || !error.events().is_empty() {
+        let is_all = all_sent && error.events().is_empty();
+        if !error.journal_is_in_place() {
+            let which = if is_all { "all" } else { "the first" };
+            return format!(
+                "{which} {taken} bodies were taken, but {} is not what it was: where it was moved, \
+                 run on its new place, which writes what is missing{}; where it was removed, what \
+                 was in it is lost: give all bodies again",
+                journal.display(),
+                if is_all { "" } else { ", and give the bodies after them again" }
+            );
+        }
+        let safety = match error.sync_failure() {
+            Some(_) => format!(
+                "; but lines since the last sync that succeeded may not survive a power loss: look \
+                 at the disk and at {}",
+                summary.cdr_path.display()
+            ),
+            None => String::new(),
+        };
+        if !is_all {
             return format!(
                 "the first {taken} bodies are taken: in the CDR, or in {}, from where the next run \
-                 on this directory writes them; give the bodies behind them again",
+                 on this directory writes them; give the bodies after them again{safety}",
                 journal.display()
             );
         }
         if matches!(error.cause(), FlushError::Sync { .. }) {
-            return format!(
-                "all {taken} bodies are taken, give none again; but lines since the last sync that \
-                 succeeded may not survive a power loss: look at the disk and at {}",
-                summary.cdr_path.display()
-            );
+            return format!("all {taken} bodies are taken, give none again{safety}");
         }
         format!(
             "all {taken} bodies are taken, give none again: they are in the CDR, or in {}, from \
-             where the next run on this directory writes them",
+             where the next run on this directory writes them{safety}",
             journal.display()
         )
     }
@@ -245,8 +260,14 @@ impl Append {
 
 /// Says what concerns finished files only: the rest is in the report.
 fn tell(trouble: &Trouble) {
-    if matches!(trouble, Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. }) {
-        say(trouble);
+    match trouble {
+        Trouble::ForeignFiles { .. } => {
+            say(format_args!("{trouble}, unless --manage-foreign says so"));
+        }
+        Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. } | Trouble::ClockJumped { .. } => {
+            say(trouble);
+        }
+        _ => {}
     }
 }
 

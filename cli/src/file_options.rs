@@ -31,6 +31,17 @@ pub(super) struct FileOptions {
     #[arg(long, value_name = "BYTES", env = "CDRLOG_RETENTION_BYTES")]
     retention_bytes: Option<u64>,
 
+    /// Compress and remove also CDR files that cdrlog did not begin in this directory
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_MANAGE_FOREIGN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    manage_foreign: Option<bool>,
+
     /// Name files in UTC instead of local time
     #[arg(
         long,
@@ -73,19 +84,23 @@ impl FileOptions {
         if let Some(bytes) = self.retention_bytes {
             builder = builder.retention_bytes(Some(bytes).filter(|&bytes| bytes > 0));
         }
-        builder.utc(self.utc.unwrap_or_default())
+        builder
+            .manage_foreign(self.manage_foreign.unwrap_or_default())
+            .utc(self.utc.unwrap_or_default())
     }
 
     /// These options, and those of `file` where one is not given.
     #[cfg(feature = "serve")]
     pub(super) fn or(self, file: Self) -> Self {
         // Every field by name: a new one that is forgotten here does not compile.
-        let Self { rotate_bytes, compress, retention_days, retention_bytes, utc } = self;
+        let Self { rotate_bytes, compress, retention_days, retention_bytes, manage_foreign, utc } =
+            self;
         Self {
             rotate_bytes: rotate_bytes.or(file.rotate_bytes),
             compress: compress.or(file.compress),
             retention_days: retention_days.or(file.retention_days),
             retention_bytes: retention_bytes.or(file.retention_bytes),
+            manage_foreign: manage_foreign.or(file.manage_foreign),
             utc: utc.or(file.utc),
         }
     }

@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use super::FOLDER_NAME;
 use super::disk::{self, Disk, DiskError, DiskResult};
 use super::disk_file::DiskFile;
-use super::log_file::is_same_file;
+use super::identity::is_same_file;
 use super::name_lock::{NameHeld, NameLock};
 
 /// The lock file in the folder.

@@ -3,6 +3,7 @@
 mod calendar;
 pub(crate) mod disk;
 mod disk_file;
+mod identity;
 mod lock;
 mod log_file;
 mod name;
@@ -13,6 +14,7 @@ pub(crate) const FOLDER_NAME: &str = ".cdrlog";
 
 pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;
+pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{Interference, LogFile};
 pub use name::Encoding;

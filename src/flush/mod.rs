@@ -84,12 +84,15 @@ impl Request {
 struct Failing {
     /// When the first try failed.
     since: Instant,
+    /// When the first try failed since which nothing was written.
+    stuck_since: Instant,
     /// When the last one did.
     failed_at: Instant,
     retry_at: Instant,
     backoff: Backoff,
     error: FlushError,
-    /// Whether the appender was being closed at the last try, and since when.
+    /// Whether the appender was being closed at the last try, and since when, or since when nothing
+    /// was written.
     closing_since: Option<Instant>,
 }
 
@@ -193,11 +196,13 @@ impl Flusher {
     /// Writes both streams as far as they are published; `false` where that failed.
     fn write(&mut self) -> bool {
         self.gathering_since = None;
+        let writes_before = self.pipeline.counters.flusher.writes.get();
         let written = self.check_lock().and_then(|()| {
             let lines = self.lines.write(&mut self.control, &self.pipeline);
             let rejects = self.rejects.write(&mut self.control, &self.pipeline);
             lines.and(rejects)
         });
+        let has_progressed = self.pipeline.counters.flusher.writes.get() > writes_before;
         match written {
             Ok(()) => {
                 if let Some(failing) = self.failing.take() {
@@ -208,7 +213,7 @@ impl Flusher {
                 true
             }
             Err(error) => {
-                self.note_failure(FlushError::write(error));
+                self.note_failure(FlushError::write(error), has_progressed);
                 false
             }
         }
@@ -223,7 +228,9 @@ impl Flusher {
         Ok(())
     }
 
-    fn note_failure(&mut self, error: FlushError) {
+    /// `has_progressed`: something was written before the write that failed. Patience begins anew
+    /// then: a disk that is slow to be freed is not one that stays full.
+    fn note_failure(&mut self, error: FlushError, has_progressed: bool) {
         // Not when the try began: one that took long would end the patience by itself.
         let now = Instant::now();
         self.pipeline.counters.flusher.write_errors.add_alone(1);
@@ -233,6 +240,7 @@ impl Flusher {
         }
         let begin = || Failing {
             since: now,
+            stuck_since: now,
             failed_at: now,
             retry_at: now,
             backoff: Backoff::new(),
@@ -241,6 +249,11 @@ impl Flusher {
         };
         let failing = self.failing.get_or_insert_with(begin);
         failing.failed_at = now;
+        if has_progressed {
+            failing.stuck_since = now;
+            failing.backoff = Backoff::new();
+            failing.closing_since = None;
+        }
         failing.retry_at = now + failing.backoff.next_pause();
         failing.error = error;
         if self.pipeline.is_closing() && failing.closing_since.is_none() {
@@ -248,15 +261,16 @@ impl Flusher {
         }
     }
 
-    /// Whether writes have failed for too long, from the first failure to the last: there is more
-    /// than one try to every patience but none, and one at its end.
+    /// Whether writes have failed for too long, from the first failure to the last without anything
+    /// written in between: there is more than one try to every patience but none, and one at its
+    /// end.
     fn patience_has_ended(&self) -> bool {
         let Some(failing) = &self.failing else { return false };
         let longer_than = |since: Instant, patience: Duration| {
             failing.failed_at.saturating_duration_since(since) >= patience
         };
         let Schedule { write_patience, close_patience, .. } = self.schedule;
-        write_patience.is_some_and(|patience| longer_than(failing.since, patience))
+        write_patience.is_some_and(|patience| longer_than(failing.stuck_since, patience))
             || failing.closing_since.is_some_and(|since| longer_than(since, close_patience))
     }
 
@@ -273,6 +287,12 @@ impl Flusher {
         if unsynced && (by_policy || by_request || by_group) {
             self.sync();
         }
+        self.latch_sync_failure();
+    }
+
+    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list of
+    /// our files, where everybody finds it.
+    fn latch_sync_failure(&mut self) {
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
             if !std::mem::replace(&mut self.sync_failure_told, true) {
@@ -285,7 +305,7 @@ impl Flusher {
         let begin = Instant::now();
         let answered = self.lines.acks().written_sync_waiters();
         let counters = &self.pipeline.counters.flusher;
-        // Failures stay with the sinks, where `sync_if_due` finds them.
+        // Failures stay with the sinks, where `latch_sync_failure` finds them.
         let _ = self.lines.sync(&self.control, counters);
         let _ = self.rejects.sync(&self.control, counters);
         self.last_sync = Instant::now();
@@ -313,6 +333,7 @@ impl Flusher {
     /// Answers those who wait for what is done by now, or cannot be done.
     fn answer_requests(&mut self) {
         let rotated = self.rotate_if_asked();
+        self.latch_sync_failure();
         let failing = self.failing.as_ref().map(|failing| &failing.error);
         let sync_failure = self.pipeline.sync_failure();
         let (lines, rejects) = (&self.lines, &self.rejects);
@@ -321,7 +342,10 @@ impl Flusher {
             let answer = match (request.goal, failing, &sync_failure) {
                 (_, Some(failure), _) if !written => Err(failure.clone()),
                 (Goal::Written, ..) if written => Ok(()),
-                (Goal::Rotated, ..) if written => rotated.clone(),
+                (Goal::Rotated, _, None) if written => rotated.clone(),
+                (Goal::Rotated, _, Some(failure)) if written => {
+                    rotated.clone().and(Err(failure.clone()))
+                }
                 (Goal::Synced, ..) if written && request.is_synced(lines, rejects) => Ok(()),
                 (Goal::Synced, _, Some(failure)) => Err(failure.clone()),
                 _ => return true,
@@ -410,6 +434,8 @@ impl Flusher {
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);
         self.sync();
+        // It is told by the error of `close` too: what is in the file may not be safe either.
+        self.latch_sync_failure();
         self.pipeline.listener.tell(&Trouble::GaveUp(failure.clone()));
         Err(failure)
     }

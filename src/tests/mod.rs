@@ -6,6 +6,7 @@ mod account;
 #[path = "../../tests/copy/mod.rs"]
 mod copy;
 mod dead_thread;
+mod failed_sync;
 mod failing;
 mod interrupted;
 mod io_error;
