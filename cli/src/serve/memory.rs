@@ -11,7 +11,7 @@ use super::order::{Control, Order};
 
 /// What all peers of HTTP/2 that have shown no credentials may take, with the unread answers of all
 /// others.
-const HELD_BYTES_MAX: usize = 16 << 20;
+const HELD_BYTES_MAX: usize = 8 << 20;
 
 /// What a connection of HTTP/2 takes without its requests: its buffers, the tables that compress
 /// heads, and places for streams. 25 to 30 KiB were measured.
