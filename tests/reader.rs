@@ -80,9 +80,9 @@ fn a_reader_goes_on_at_every_position_that_one_gave() {
     for number in 0..30 {
         let line = reader.next_line().unwrap().unwrap();
         given.push_str(std::str::from_utf8(line.bytes_with_end()).unwrap());
-        let (at, behind) = (line.position(), reader.position().unwrap());
+        let (at, after) = (line.position(), reader.position().unwrap());
         let from = |position| Reader::builder(directory.path()).begin_at(position).open().unwrap();
-        assert!(given.clone() + &read(&mut from(behind)) == expected, "behind line {number}");
+        assert!(given.clone() + &read(&mut from(after)) == expected, "after line {number}");
         assert!(read(&mut from(at)) == expected[given.len() - common::line(number).len()..]);
     }
 }

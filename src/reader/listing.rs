@@ -19,8 +19,8 @@ pub struct CdrFile {
     pub kind: FileKind,
     /// Its name without `.zst` or `.gz`: the one that it had when it was written.
     pub name: String,
-    /// The local time in its name: when it was begun.
-    pub begun: DateTime,
+    /// The local time in its name: when it was created.
+    pub created: DateTime,
     /// How it is compressed.
     pub encoding: Encoding,
     /// Its length in bytes, as it is on the disk.
@@ -88,8 +88,8 @@ pub(super) fn key_of_name(name: &str) -> Option<FileName> {
 impl CdrFile {
     fn new(path: PathBuf, name: &str, key: FileName, bytes: u64) -> Self {
         let (name, encoding) = Encoding::of_name(name);
-        let (kind, begun) = (key.kind, key.stamp.begun());
-        Self { path, kind, name: name.to_owned(), begun, encoding, bytes, key }
+        let (kind, created) = (key.kind, key.stamp.begun());
+        Self { path, kind, name: name.to_owned(), created, encoding, bytes, key }
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
         ];
         assert_eq!(paths, expected.map(at));
         assert_eq!(files[0].name, "CDR.2026-11-22_13-07-28.log");
-        assert_eq!(files[0].begun, date(2026, 11, 22).at(13, 7, 28, 0));
+        assert_eq!(files[0].created, date(2026, 11, 22).at(13, 7, 28, 0));
         assert_eq!((files[0].kind, files[0].encoding), (FileKind::Cdr, Encoding::Gzip));
         assert_eq!((files[3].kind, files[3].bytes), (FileKind::Rejects, 34));
     }
