@@ -10,6 +10,7 @@ mod boot;
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 mod wait;
 
 use std::fs;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use cdrlog::{Appender, OpenError, Trouble};
 use common::{body, cdr, files, line, lines};
 use mount::Mount;
+use skip::skip;
 use wait::wait_for;
 
 /// Sends numbered events at full speed while `disturb` is called ten times, each time between some
@@ -267,7 +269,7 @@ fn a_folder_of_another_owner_is_refused() {
     let path = directory.path().join(".cdrlog");
     fs::create_dir(&path).unwrap();
     if std::os::unix::fs::chown(&path, Some(65534), None).is_err() {
-        eprintln!("skipped: only root can give a folder to another user");
+        skip("only root can give a folder to another user", "run as root");
         return;
     }
     for opened in [

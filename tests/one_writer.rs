@@ -6,6 +6,7 @@
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
+mod skip;
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -15,6 +16,7 @@ use std::sync::mpsc;
 
 use cdrlog::{Appender, OpenError, Trouble};
 use common::{body, cdr, line, lines};
+use skip::skip;
 
 const CHILD_DIRECTORY: &str = "CDRLOG_ONE_WRITER_DIRECTORY";
 
@@ -109,7 +111,7 @@ fn a_second_opening_through_a_bind_mount_is_refused() {
     let appender = Appender::builder(&directory).open().unwrap();
     let mount = Command::new("mount").arg("--bind").args([&directory, &point]).status();
     if !mount.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no bind mount to test on");
+        skip("no bind mount to test on", "run as root");
         return;
     }
     fs::remove_file(directory.join(".cdrlog/lock")).unwrap();

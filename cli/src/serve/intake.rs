@@ -1,18 +1,22 @@
 //! Events: from the request to the acknowledgement.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cdrlog::{Ack, AckError, Durability, FlushError, Rejection, TrySendError};
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
 use super::answer::{self, Answer};
+use super::auth::{BodyCheck, Denied};
 use super::body::{self, BodyError, Share};
 use super::dedup::{Entered, Guard};
 use super::options::AckLevel;
 use super::peer::Peer;
+use super::refusals::{Reason, Refusal};
 
 /// The first pause of a request that finds the queue full; it doubles up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -42,6 +46,24 @@ impl From<AckError> for Failure {
     }
 }
 
+/// Why there is no event.
+enum Refused {
+    Body(BodyError),
+    Denied(Denied),
+}
+
+impl From<BodyError> for Refused {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
 /// Takes the event of a request.
 pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer {
     let settings = peer.settings();
@@ -50,31 +72,55 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
     let check = match gate.check_headers(request.headers()) {
         Ok(check) => check,
         Err(denied) => {
-            body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
+            discard_of_stranger(peer, request);
             return gate.refuse(denied);
         }
     };
+    let is_verified = check.as_ref().is_none_or(BodyCheck::is_verified);
+    if is_verified {
+        peer.watch().note_credentials();
+    }
+    if is_encoded(request.headers()) {
+        body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
+        return Refusal::new(Reason::EncodedBody, "the body is compressed").mark(answer::encoded());
+    }
+    let bytes_max = settings.event_bytes_max;
     let incoming = request.body_mut();
-    let event = body::read(incoming, settings.event_bytes_max, timeout, peer).await;
-    let (event, share) = match event {
+    let check = |event: &Bytes| check.map_or(Ok(()), |check| Ok(check.check(event)?));
+    let read = if is_verified {
+        let read = body::read(incoming, bytes_max, timeout, peer).await.map_err(Refused::from);
+        read.and_then(|read| check(&read.0).map(|()| read))
+    } else {
+        body::read_unverified(incoming, bytes_max, timeout, peer, check).await
+    };
+    let (event, share) = match read {
         Ok(read) => read,
-        Err(error) => {
+        Err(Refused::Denied(denied)) => return gate.refuse(denied),
+        Err(Refused::Body(error)) => {
             if error == BodyError::TooLarge {
-                body::discard(request, timeout);
+                body::discard(request, if is_verified { timeout } else { STRANGER_TIMEOUT_MAX });
             }
-            return body_error(error, settings.event_bytes_max);
+            return body_error(error, bytes_max);
         }
     };
-    if let Some(check) = check
-        && let Err(denied) = check.check(&event)
-    {
-        return gate.refuse(denied);
-    }
+    peer.watch().note_credentials();
     peer.metrics().count_body(event.len());
     match submit(peer, event, share).await {
         Ok(()) => answer::empty(StatusCode::OK),
         Err(failure) => refuse(peer, &failure),
     }
+}
+
+/// Reads and forgets the body of one who is not let in, for a short time.
+pub(super) fn discard_of_stranger(peer: &Peer, request: Request<Incoming>) {
+    let timeout = peer.settings().limits.body_timeout;
+    body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
+}
+
+/// Whether the body is something else than the event itself, compressed for example.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Hands the event over and waits until it is as safe as the level says. Both take as long as
@@ -155,23 +201,31 @@ fn send(peer: &Peer, event: Bytes) -> Result<Option<Ack>, TrySendError> {
 fn refuse(peer: &Peer, failure: &Failure) -> Answer {
     match failure {
         Failure::Rejected(rejection) => rejected(rejection),
-        Failure::Full => not_now(peer, "the queue is full; the event may be given again"),
+        Failure::Full => {
+            not_now(peer, Reason::QueueFull, "the queue is full; the event may be given again")
+        }
         Failure::Unacknowledged => {
-            not_now(peer, "the event is not safe yet; it may be given again")
+            let message = "the event is not safe yet; it may be given again";
+            not_now(peer, Reason::Unacknowledged, message)
         }
         Failure::Failed(error) => {
             if matches!(error, FlushError::Closed) {
                 peer.note_closed();
             }
-            answer::unavailable(&error.to_string())
+            unavailable(Reason::CannotWrite, error.to_string())
         }
     }
 }
 
 /// With what the disk says, where it says something.
-fn not_now(peer: &Peer, reason: &str) -> Answer {
-    let trouble = peer.trouble();
-    answer::unavailable(trouble.as_deref().unwrap_or(reason))
+fn not_now(peer: &Peer, reason: Reason, message: &'static str) -> Answer {
+    unavailable(reason, peer.trouble().map_or(message.into(), Cow::Owned))
+}
+
+fn unavailable(reason: Reason, message: impl Into<Cow<'static, str>>) -> Answer {
+    let message = message.into();
+    let answer = answer::unavailable(&message);
+    Refusal::new(reason, message).mark(answer)
 }
 
 fn rejected(rejection: &Rejection) -> Answer {
@@ -180,22 +234,31 @@ fn rejected(rejection: &Rejection) -> Answer {
         "reason": rejection.reason.as_str(),
         "offset": rejection.offset,
     });
-    answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string())
+    let answer = answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string());
+    Refusal::new(Reason::NotAnEvent, rejection.reason.as_str()).mark(answer)
 }
 
 fn body_error(error: BodyError, bytes_max: usize) -> Answer {
-    match error {
+    let (status, reason, message) = match error {
         BodyError::TooLarge => {
             let message = format!("the body is larger than {bytes_max} bytes");
-            answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
+            (StatusCode::PAYLOAD_TOO_LARGE, Reason::LargeBody, message.into())
         }
         BodyError::TooSlow => {
-            answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+            (StatusCode::REQUEST_TIMEOUT, Reason::SlowBody, "the body did not come in time".into())
         }
-        BodyError::NoMemory => answer::unavailable("too many large bodies at the same time"),
-        BodyError::Broken => answer::error(
-            StatusCode::BAD_REQUEST,
-            "the body ends before its length, or is not framed",
-        ),
-    }
+        BodyError::NoMemory => {
+            return unavailable(Reason::Memory, "too many large bodies at the same time");
+        }
+        BodyError::Displaced => {
+            let message = "too many bodies at the same time that are not verified yet";
+            return unavailable(Reason::Memory, message);
+        }
+        BodyError::Broken => {
+            let message: Cow<'_, str> = "the body ends before its length, or is not framed".into();
+            (StatusCode::BAD_REQUEST, Reason::BrokenBody, message)
+        }
+    };
+    let answer = answer::error(status, &message);
+    Refusal::new(reason, message).mark(answer)
 }

@@ -1,32 +1,46 @@
 //! `cdrlog serve`: the endpoint that media servers post their events to.
 
+mod allocator;
 mod answer;
 mod auth;
 mod body;
 mod config;
 mod connections;
 mod dedup;
+mod descriptors;
 mod downloads;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod health;
 mod intake;
 mod log;
+mod memory;
 mod metrics;
 mod notify;
 mod options;
+mod order;
 mod peer;
+mod permissions;
+mod plain;
+mod refusals;
 mod routes;
 mod server;
 mod settings;
 mod signals;
+mod site;
 mod tls;
+mod unverified;
+mod waiting;
+mod watch;
+mod watched;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use cdrlog::{Appender, Producer, Trouble};
+use cdrlog::{Appender, Builder, OpenError, Producer, Trouble};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
@@ -40,30 +54,40 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::tls::Tls;
 use super::outcome::Outcome;
+use super::units::units_help;
 
 /// How long tasks get to let go of what they hold, after their connections have ended.
 const TASKS_END: Duration = Duration::from_secs(2);
 
 /// Take events over HTTP and append them to the CDR of a directory
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = concat!("\
 Examples:
   cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
   cdrlog serve --config /etc/cdrlog.toml
 
-GET /healthz and GET /metrics need no credentials: they hold counts, no events. GET /openvidu/cdr
-needs the same as posting.
+GET /healthz and GET /metrics need no credentials: they hold counts, no events (--metrics-auth asks
+for some). GET /openvidu/cdr needs the same as posting. Without credentials only requests to a name
+of this machine are answered, and none of web pages.
+
+Refused requests are logged, once a minute at most for each reason and address.
 
 The command line comes before the environment, and that before the file.
 SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is
 in flight and end; a second one ends at once.
 
-Exit codes: 0 all went well, 1 failed, 2 wrong usage")]
+", units_help!(), "
+
+Exit codes: 0 all went well; 1 failed, or an option has a value that cannot be used; 2 wrong usage"))]
 pub(super) struct Serve {
     /// A TOML file of options
     #[arg(long, value_name = "FILE", env = "CDRLOG_CONFIG")]
     config: Option<PathBuf>,
+
+    /// The directory of the CDR; the same as --dir
+    #[arg(id = "place", value_name = "DIR")]
+    place: Option<PathBuf>,
 
     #[command(flatten)]
     options: Options,
@@ -72,28 +96,36 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let (options, exposed) = self.options()?;
-        let settings = Settings::new(&options)?;
+        let mut settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
-        if let Some(path) = exposed {
-            tracing::warn!(path = %path.display(), "others may read this file, and a secret is in it");
+        exposed.iter().for_each(|path| permissions::warn(path));
+        if let Some(fault) = settings.local_time_fault() {
+            tracing::warn!("{fault}");
         }
+        let limits = &mut settings.limits;
+        limits.connections_max = descriptors::allow(limits.connections_max);
         let gate = Gate::new(&options, settings.listen)?;
         let tls = tls(&options)?;
+        if let Some(key) = tls.as_ref().and_then(Tls::exposed_key) {
+            permissions::warn(key);
+        }
         let bell = Bell::default();
         let runtime = runtime(settings.workers, bell.clone())?;
         // Before the directory is opened: an address in use must not begin a file.
         let listener = runtime
             .block_on(TcpListener::bind(settings.listen))
             .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-        let appender = open(&settings)?;
-        let dedup = remember(&settings);
-        let _ = bell.set(Mutex::new(appender.producer()));
-        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
         // Before anybody hears that the server is there, and may want it to end.
-        let signals = {
+        let mut signals = {
             let _context = runtime.enter();
             Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?
         };
+        let opened =
+            runtime.block_on(open_or_wait(&settings, &listener, &mut signals, tls.as_ref()));
+        let Some(appender) = opened? else { return Ok(Outcome::Done) };
+        let dedup = remember(&settings);
+        let _ = bell.set(Mutex::new(appender.producer()));
+        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
         tracing::info!(
             listen = %listener.local_addr()?,
             cdr = %shared.appender.cdr_path().display(),
@@ -110,7 +142,8 @@ impl Serve {
 
     /// The options of the command line and the environment, and those of the file behind them. With
     /// the path of the file where it should not be readable for others.
-    fn options(self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+    fn options(mut self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+        self.options.dir = self.place.or(self.options.dir);
         let Some(path) = self.config else { return Ok((self.options, None)) };
         let config = Config::read(&path)?;
         Ok((self.options.or(config.options), config.is_exposed.then_some(path)))
@@ -152,8 +185,27 @@ fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
     Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
 }
 
-fn open(settings: &Settings) -> Result<Appender, Box<dyn Error>> {
-    let appender = settings.builder().on_trouble(tell_trouble).open()?;
+/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
+/// before.
+async fn open_or_wait(
+    settings: &Settings,
+    listener: &TcpListener,
+    signals: &mut Signals,
+    tls: Option<&Tls>,
+) -> Result<Option<Appender>, Box<dyn Error>> {
+    match open(settings.builder()) {
+        Ok(appender) => Ok(Some(appender)),
+        Err(error) if waiting::is_for_room(&error) => {
+            let listen = listener.local_addr()?;
+            tracing::error!(%listen, %error, "waiting for room on the disk");
+            Ok(waiting::open(error, listener, signals, tls, settings).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open(builder: Builder) -> Result<Appender, OpenError> {
+    let appender = builder.on_trouble(tell_trouble).open()?;
     if !appender.recovery().is_nothing() {
         tracing::warn!("{}", appender.recovery());
     }

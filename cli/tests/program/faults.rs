@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::common::{body, cdr, files, lines};
 use crate::run::{Run, append, end, run, run_with, start, wait_for};
+use crate::skip::skip;
 
 /// How often the program is killed. A quick look; more rounds find rarer moments.
 const KILLS: u64 = 3;
@@ -86,11 +87,11 @@ impl SmallDisk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(directory)),
             Ok(output) => {
-                eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+                skip(&String::from_utf8_lossy(&output.stderr), "run as root");
                 None
             }
             Err(error) => {
-                eprintln!("skipped: mount cannot be run: {error}");
+                skip(&format!("mount cannot be run: {error}"), "apt-get install mount");
                 None
             }
         }
@@ -180,31 +181,35 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
 }
 
 /// By strace, which counts the calls of each thread: `fdatasync` from the third on (an opening makes
-/// two), and the fifth `fsync`, which is that of the directory after a rotation.
+/// two), and the 15th `fsync` (an opening makes eleven), which is that of the directory after a
+/// rotation.
 #[test]
 fn a_failed_sync_is_one_sentence_and_no_body_is_to_be_given_again() {
-    for failing in ["inject=fdatasync:error=EIO:when=3+", "inject=fsync:error=EIO:when=5"] {
+    for failing in ["inject=fdatasync:error=EIO:when=3+", "inject=fsync:error=EIO:when=15"] {
         run_with_failing(failing);
     }
 }
 
 /// Skips where strace cannot be had.
 fn run_with_failing(failing: &str) {
+    const COUNT: u64 = 20;
     let strace = ["-f", "-qq", "-o", "/dev/null", "-e", failing];
     let works = Command::new("strace").args(strace).arg("true").status();
     if !works.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: strace cannot be run");
+        skip("strace cannot be run", "apt-get install strace");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("strace");
     command.args(strace).arg(env!("CARGO_BIN_EXE_cdrlog")).arg("append");
     command.arg("--dir").arg(directory.path()).args(["--sync", "always", "--rotate-bytes", "1"]);
-    let ended = run_with(&mut command, bodies(0..10).as_bytes());
-    let path = files(directory.path(), "CDR.").pop().unwrap();
-    let left = format!("look at the disk and at {}", path.display());
-    ended.expect(1, &["Input/output error", "all 10 bodies are taken, give none again", &left]);
-    assert_eq!(cdr(directory.path()), lines(10));
+    let ended = run_with(&mut command, bodies(0..COUNT).as_bytes());
+    let files = files(directory.path(), "CDR.");
+    let (first, last) = (files.first().unwrap(), files.last().unwrap());
+    let last = last.file_name().unwrap().display();
+    let left = format!("look at the disk and at {} to {last}", first.display());
+    ended.expect(1, &["Input/output error", "all 20 bodies are taken, give none again", &left]);
+    assert_eq!(cdr(directory.path()), lines(COUNT));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::common::{body, cdr, line, lines, rejects};
 use crate::daemon::{start, wait_for};
+use crate::skip::skip;
 
 #[test]
 fn an_event_that_got_200_is_in_the_cdr_after_kill_9() {
@@ -77,14 +78,14 @@ fn what_is_no_event_gets_400_with_the_reason_and_is_in_the_rejects_file() {
 #[test]
 fn curl_posts_over_both_versions_of_http() {
     let directory = tempfile::tempdir().unwrap();
-    let daemon = start(directory.path(), &["--ack", "written"]);
+    let daemon = start(directory.path(), &["--ack", "written", "--h2c"]);
     for (number, version) in ["--http1.1", "--http2-prior-knowledge"].into_iter().enumerate() {
         let output = Command::new("curl")
             .args(["-sS", version, "-w", "%{http_code}", "-d", &body(number as u64)])
             .arg(format!("http://{}/", daemon.address))
             .output();
         let Ok(output) = output else {
-            eprintln!("skipped: there is no curl");
+            skip("there is no curl", "apt-get install curl");
             return;
         };
         assert_eq!(String::from_utf8_lossy(&output.stdout), "200", "{version}: {output:?}");

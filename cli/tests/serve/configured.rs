@@ -67,3 +67,100 @@ fn a_secret_in_a_file_that_others_may_read_is_warned_of_and_used() {
         daemon.terminate();
     }
 }
+
+#[test]
+fn a_file_of_secrets_that_others_may_read_is_warned_of_and_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys");
+    for (option, text) in [
+        ("--header-file", "X-Token: abc"),
+        ("--livekit-key-file", "key: secret"),
+        ("--meet-key-file", "meet-api-key"),
+    ] {
+        fs::write(&file, text).unwrap();
+        for (mode, warned) in [(0o644, true), (0o600, false)] {
+            fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            let daemon = Daemon::start(serve(&directory.path().join("cdr")).arg(option).arg(&file));
+            assert_eq!(daemon.connect().post(&body(0)).status, 401);
+            let path = file.to_str().unwrap();
+            assert_eq!(daemon.said.iter().any(|line| line.contains(path)), warned, "{option}");
+            daemon.terminate();
+        }
+    }
+}
+
+#[test]
+fn a_private_key_that_others_may_read_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    crate::secured::certify(directory.path());
+    let key = directory.path().join("key.pem");
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        let daemon = crate::secured::start_with_tls(directory.path());
+        let is_warned = daemon.said.iter().any(|line| line.contains("key.pem"));
+        assert_eq!(is_warned, warned, "{:?}", daemon.said);
+        daemon.terminate();
+    }
+}
+
+#[test]
+fn an_empty_directory_in_the_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cdrlog.toml");
+    fs::write(&file, "dir = \"\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    let output = command.env_remove("OPENVIDU_CDR_PATH").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("dir: it is empty"), "{said}");
+}
+
+#[test]
+fn a_time_zone_that_does_not_exist_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    for (zone, options, warned) in [
+        ("Europe/Berln", &[][..], true),
+        ("Europe/Berln", &["--utc=true"], false),
+        ("CET-1", &[], false),
+    ] {
+        let daemon = Daemon::start(serve(directory.path()).args(options).env("TZ", zone));
+        let is_warned = daemon.said.iter().any(|line| line.contains("TZ") && line.contains(zone));
+        assert_eq!(is_warned, warned, "{:?}", daemon.said);
+        daemon.terminate();
+    }
+}
+
+fn with_descriptors(directory: &Path, limits: &str, options: &str) -> Daemon {
+    let own = serve(directory);
+    let mut command = Command::new("sh");
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let script = format!("ulimit {limits} && exec \"$0\" \"$@\" {options}");
+    command.arg("-c").arg(script).arg(own.get_program()).args(own.get_args());
+    Daemon::start(&mut command)
+}
+
+/// Without this, connections beyond the limit of descriptors found a server that said it had room.
+#[test]
+fn the_limit_of_descriptors_is_raised_for_the_connections_or_they_are_fewer() {
+    let directory = tempfile::tempdir().unwrap();
+    let raised = with_descriptors(directory.path(), "-Sn 100", "--connections-max 200");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", raised.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(soft >= 264, "{line}");
+    assert!(!raised.said.iter().any(|line| line.contains("descriptors")), "{:?}", raised.said);
+    raised.terminate();
+    let bounded = with_descriptors(directory.path(), "-n 100", "--connections-max 200");
+    let said = bounded.said.join("\n");
+    assert!(said.contains("descriptors") && said.contains("LimitNOFILE"), "{said}");
+    // More connections than there is room for: somebody who posts is served all the same.
+    let silent: Vec<_> = (0..150).map(|_| bounded.connect()).collect();
+    assert_eq!(bounded.connect().post(&body(0)).status, 200);
+    drop(silent);
+    bounded.terminate();
+}

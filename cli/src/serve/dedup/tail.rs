@@ -57,8 +57,9 @@ impl Dedup {
         let mut count = 0;
         while let Some(line) = reader.next_line().map_err(io::Error::other)? {
             if line.is_whole() {
-                let key = Key::of_line(line.bytes_with_end());
-                self.0.table().remember(key, Instant::now(), self.0.events_max);
+                if let Some(key) = Key::of_line(line.bytes_with_end()) {
+                    self.0.table().remember(key, Instant::now(), self.0.events_max);
+                }
                 count += 1;
             }
         }
