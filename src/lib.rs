@@ -84,14 +84,13 @@
 //!
 //! # Features
 //!
-//! The library alone needs none of them: embedders set `default-features = false` and take what
-//! they use.
+//! None is on by default.
 //!
 //! - `compress`: finished files are compressed, by `Builder::compression`.
 //! - `manifest`: finished files get a line in a chain of hashes, see the module `manifest`.
 //! - `reader`: `Reader`, which reads and follows the lines of a directory, compressed ones too.
-//! - `cli` (default): the program `cdrlog`, with what only it needs, and the three above.
-//! - `serve` (default): its command `serve`, with an HTTP server.
+//!
+//! The program `cdrlog` is the package `cdrlog-cli`.
 
 #![deny(unsafe_code, missing_docs)]
 #![cfg_attr(

@@ -5,7 +5,7 @@
 //! the journal would end the process on a full disk. Without the retries of the flusher the lines
 //! that came meanwhile would be lost, or the server would have to be started again.
 //!
-//! `tests/program/faults.rs` looks at the same from the program, where patience ends. This takes
+//! `cli/tests/program/faults.rs` looks at the same from the program, where patience ends. This takes
 //! root; there is no longer form: `cargo test --test disk_full`.
 
 #[expect(dead_code, reason = "shared by several test files")]

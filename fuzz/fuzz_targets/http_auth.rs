@@ -5,7 +5,7 @@
 #![no_main]
 #![expect(dead_code, reason = "the program uses the rest of the module")]
 
-#[path = "../../src/commands/serve/auth/mod.rs"]
+#[path = "../../cli/src/serve/auth/mod.rs"]
 mod auth;
 
 use std::sync::LazyLock;

@@ -1,0 +1,137 @@
+//! `cdrlog recover`: what a process that did not close left to do, and doing it.
+
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use cdrlog::{Appender, Recovery};
+use clap::Args;
+use indicatif::HumanCount;
+
+use super::outcome::Outcome;
+use super::place;
+use super::print::print;
+
+/// Show what the next opening of a directory would finish, or finish it now
+///
+/// A process that was killed leaves lines in the journal that are not in the CDR yet; a power loss
+/// may leave a torn end of a file. The next run of `append`, `serve` or a server with cdrlog in it
+/// puts both in order by itself. This shows what that will be, by the same code and without
+/// changing a byte; with --apply it is done, and no new CDR file is begun.
+///
+/// While a process writes to the directory there is nothing to recover: that is an error, which
+/// names the process.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cdrlog recover /opt/openvidu/cdr
+  cdrlog recover --apply /opt/openvidu/cdr
+  cdrlog recover --json ./cdr | jq .clean
+
+--json prints one object: \"clean\" is true where there was nothing to do, \"applied\" where it was
+done now; the rest says how many bytes go, or went, to which files.
+
+Exit codes: 0 nothing to do, or shown, or done; 1 failed, in use, or damaged; 2 wrong usage")]
+pub(super) struct Recover {
+    /// Do it now
+    #[arg(long)]
+    apply: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Name a file in UTC instead of local time, where one has to be made anew
+    #[arg(long)]
+    utc: bool,
+
+    /// The directory of the CDR
+    #[arg(value_name = "DIR", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
+    dir: PathBuf,
+}
+
+impl Recover {
+    pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        place::check_directory(&self.dir)?;
+        let options = Appender::builder(&self.dir).utc(self.utc);
+        let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
+        let report = Report { directory: &self.dir, recovery: &recovery, applied: self.apply };
+        let text = if self.json { report.json().to_string() } else { report.to_string() };
+        print(format!("{text}\n"))?;
+        Ok(Outcome::Done)
+    }
+}
+
+struct Report<'a> {
+    directory: &'a Path,
+    recovery: &'a Recovery,
+    applied: bool,
+}
+
+impl Report<'_> {
+    fn json(&self) -> serde_json::Value {
+        let paths = |paths: &[PathBuf]| -> Vec<String> {
+            paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+        };
+        let recovery = self.recovery;
+        serde_json::json!({
+            "directory": self.directory.to_string_lossy(),
+            "clean": recovery.is_nothing(),
+            "applied": self.applied,
+            "power_loss": recovery.power_loss,
+            "lines_bytes": recovery.lines_bytes,
+            "rejects_bytes": recovery.rejects_bytes,
+            "files": paths(&recovery.files),
+            "torn_bytes": recovery.torn_bytes,
+            "torn_files": paths(&recovery.torn_files),
+            "changed_by_others": paths(&recovery.changed_by_others),
+        })
+    }
+
+    /// A line for each thing to do.
+    fn write_steps(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let recovery = self.recovery;
+        let (cut, append) =
+            if self.applied { ("cut", "appended") } else { ("would cut", "would append") };
+        if recovery.torn_bytes > 0 {
+            write!(f, "\n{cut} {} torn bytes, kept in", HumanCount(recovery.torn_bytes))?;
+            write_paths(f, &recovery.torn_files)?;
+        }
+        if recovery.lines_bytes > 0 || recovery.rejects_bytes > 0 {
+            let (lines, rejects) =
+                (HumanCount(recovery.lines_bytes), HumanCount(recovery.rejects_bytes));
+            write!(f, "\n{append} {lines} bytes of lines and {rejects} bytes of rejects, to")?;
+            write_paths(f, &recovery.files)?;
+        }
+        if !recovery.changed_by_others.is_empty() {
+            f.write_str("\nmoved, removed, truncated or appended to by others:")?;
+            write_paths(f, &recovery.changed_by_others)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_paths(f: &mut fmt::Formatter<'_>, paths: &[PathBuf]) -> fmt::Result {
+    for (index, path) in paths.iter().enumerate() {
+        write!(f, "{} {}", if index == 0 { "" } else { "," }, path.display())?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let directory = self.directory.display();
+        if self.recovery.is_nothing() {
+            return write!(f, "{directory}: nothing to do");
+        }
+        let cause = if self.recovery.power_loss { "machine went down" } else { "process ended" };
+        write!(f, "{directory}: the last {cause} without closing")?;
+        self.write_steps(f)?;
+        if !self.applied {
+            f.write_str(
+                "\nnothing was changed; the next opening does this, or --apply does it now",
+            )?;
+        }
+        Ok(())
+    }
+}

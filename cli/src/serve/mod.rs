@@ -1,0 +1,178 @@
+//! `cdrlog serve`: the endpoint that media servers post their events to.
+
+mod answer;
+mod auth;
+mod body;
+mod config;
+mod connections;
+mod dedup;
+mod downloads;
+mod gate;
+mod health;
+mod intake;
+mod log;
+mod metrics;
+mod notify;
+mod options;
+mod peer;
+mod routes;
+mod server;
+mod settings;
+mod signals;
+mod tls;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use cdrlog::{Appender, Producer, Trouble};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
+
+use self::config::{Config, ConfigError};
+use self::dedup::Dedup;
+use self::gate::Gate;
+use self::options::{AckLevel, Options};
+use self::peer::Shared;
+use self::settings::Settings;
+use self::signals::Signals;
+use self::tls::Tls;
+use super::outcome::Outcome;
+
+/// How long tasks get to let go of what they hold, after their connections have ended.
+const TASKS_END: Duration = Duration::from_secs(2);
+
+/// Take events over HTTP and append them to the CDR of a directory
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr
+  curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
+  cdrlog serve --config /etc/cdrlog.toml
+
+GET /healthz and GET /metrics need no credentials: they hold counts, no events. GET /openvidu/cdr
+needs the same as posting.
+
+The command line comes before the environment, and that before the file.
+SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is
+in flight and end; a second one ends at once.
+
+Exit codes: 0 all went well, 1 failed, 2 wrong usage")]
+pub(super) struct Serve {
+    /// A TOML file of options
+    #[arg(long, value_name = "FILE", env = "CDRLOG_CONFIG")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    options: Options,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        let (options, exposed) = self.options()?;
+        let settings = Settings::new(&options)?;
+        log::begin(settings.log, settings.log_form);
+        if let Some(path) = exposed {
+            tracing::warn!(path = %path.display(), "others may read this file, and a secret is in it");
+        }
+        let gate = Gate::new(&options, settings.listen)?;
+        let tls = tls(&options)?;
+        let bell = Bell::default();
+        let runtime = runtime(settings.workers, bell.clone())?;
+        // Before the directory is opened: an address in use must not begin a file.
+        let listener = runtime
+            .block_on(TcpListener::bind(settings.listen))
+            .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+        let appender = open(&settings)?;
+        let dedup = remember(&settings);
+        let _ = bell.set(Mutex::new(appender.producer()));
+        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
+        // Before anybody hears that the server is there, and may want it to end.
+        let signals = {
+            let _context = runtime.enter();
+            Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?
+        };
+        tracing::info!(
+            listen = %listener.local_addr()?,
+            cdr = %shared.appender.cdr_path().display(),
+            auth = shared.gate.methods(),
+            tls = shared.tls.is_some(),
+            "serving"
+        );
+        let served =
+            runtime.block_on(runtime.spawn(server::run(listener, signals, shared.clone())));
+        runtime.shutdown_timeout(TASKS_END);
+        served?;
+        close(shared)
+    }
+
+    /// The options of the command line and the environment, and those of the file behind them. With
+    /// the path of the file where it should not be readable for others.
+    fn options(self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+        let Some(path) = self.config else { return Ok((self.options, None)) };
+        let config = Config::read(&path)?;
+        Ok((self.options.or(config.options), config.is_exposed.then_some(path)))
+    }
+}
+
+fn tls(options: &Options) -> Result<Option<Tls>, Box<dyn Error>> {
+    match (&options.tls_cert, &options.tls_key) {
+        (Some(certificate), Some(key)) => Ok(Some(Tls::open(certificate, key)?)),
+        (None, None) => Ok(None),
+        _ => Err("--tls-cert and --tls-key go together".into()),
+    }
+}
+
+/// What was acknowledged before a restart is not written again.
+fn remember(settings: &Settings) -> Option<Dedup> {
+    let dedup = Dedup::new(settings.dedup_window)?;
+    let is_synced = settings.ack == AckLevel::Synced;
+    if let Err(error) = dedup.remember_cdr(&settings.directory, is_synced) {
+        tracing::warn!(%error, "an event from before the start may be written again");
+    }
+    Some(dedup)
+}
+
+/// Who wakes the rewriter thread, as soon as there is one.
+type Bell = Arc<OnceLock<Mutex<Producer>>>;
+
+/// A thread that has served every connection that had something to say wakes the rewriter, once for
+/// all events of that round, before it waits itself. Woken by each event, the rewriter took the
+/// processor from the very thread that had more for it.
+fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers).thread_name("cdrlog-serve").enable_all();
+    builder.on_thread_park(move || {
+        if let Some(producer) = bell.get() {
+            producer.lock().unwrap_or_else(PoisonError::into_inner).wake();
+        }
+    });
+    Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
+}
+
+fn open(settings: &Settings) -> Result<Appender, Box<dyn Error>> {
+    let appender = settings.builder().on_trouble(tell_trouble).open()?;
+    if !appender.recovery().is_nothing() {
+        tracing::warn!("{}", appender.recovery());
+    }
+    Ok(appender)
+}
+
+fn tell_trouble(trouble: &Trouble) {
+    match trouble {
+        Trouble::WritesGoOn { .. } => tracing::info!("{trouble}"),
+        Trouble::SyncFailed(_) | Trouble::GaveUp(_) => tracing::error!("{trouble}"),
+        _ => tracing::warn!("{trouble}"),
+    }
+}
+
+fn close(shared: Arc<Shared>) -> Result<Outcome, Box<dyn Error>> {
+    let Some(shared) = Arc::into_inner(shared) else {
+        return Err("a task did not end; the next start finishes what is in the journal".into());
+    };
+    let stats = shared.appender.close()?;
+    tracing::info!(lines = stats.events_journaled, rejected = stats.events_rejected, "ended");
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,240 @@
+//! What `cdrlog serve` can be told: on the command line, in the environment, and in a file.
+//!
+//! One struct for all three, so that none of them knows an option that another one does not. Nothing
+//! has a default here: `settings.rs` gives them, after command line, environment and file were put
+//! together.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+use crate::append::Sync;
+use crate::file_options::FileOptions;
+
+/// Options, all of them optional. In the file the names have `_` where the command line has `-`.
+/// `config.rs` refuses unknown ones.
+#[derive(Clone, Debug, Default, Args, Deserialize)]
+#[serde(default)]
+pub(super) struct Options {
+    /// Address and port to listen on [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS", env = "CDRLOG_LISTEN")]
+    pub(super) listen: Option<Address>,
+
+    /// The directory of the CDR; created where it is missing [default: /opt/openvidu/cdr]
+    #[arg(long, value_name = "DIR", env = "OPENVIDU_CDR_PATH")]
+    pub(super) dir: Option<PathBuf>,
+
+    /// A path that takes events; may be given several times [default: /]
+    #[arg(long, value_name = "PATH", env = "CDRLOG_PATH", value_delimiter = ',')]
+    pub(super) path: Vec<String>,
+
+    /// What an event must have reached before it is answered with 200 [default: journaled]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_ACK")]
+    pub(super) ack: Option<AckLevel>,
+
+    /// Seconds that a request waits for the queue and the disk, before it is answered with 503 [default: 5]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_PATIENCE")]
+    pub(super) patience: Option<Seconds>,
+
+    /// Seconds within which the same body is written once only; 0 writes all [default: 60]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_DEDUP_WINDOW"
+    )]
+    pub(super) dedup_window: Option<Seconds>,
+
+    /// The largest body that is an event, in bytes [default: 1048576]
+    #[arg(long, value_name = "BYTES", env = "CDRLOG_EVENT_BYTES_MAX")]
+    pub(super) event_bytes_max: Option<u32>,
+
+    /// When to make lines survive a power loss [default: interval]
+    #[arg(long, value_enum, value_name = "WHEN", env = "CDRLOG_SYNC")]
+    pub(super) sync: Option<Sync>,
+
+    /// A header that a request must have, as "Authorization: Basic …"; may be given several times.
+    /// Better in the environment or a file, where no list of processes shows it
+    #[arg(long, value_name = "HEADER", env = "OPENVIDU_WEBHOOK_HEADERS", hide_env_values = true)]
+    pub(super) header: Vec<String>,
+
+    /// A file of such headers, one a line
+    #[arg(long, value_name = "FILE", env = "CDRLOG_HEADER_FILE")]
+    pub(super) header_file: Option<PathBuf>,
+
+    /// A file of LiveKit's API keys, one "key: secret" a line; requests must have LiveKit's token.
+    /// Without it $LIVEKIT_API_KEY and $LIVEKIT_API_SECRET are looked at
+    #[arg(long, value_name = "FILE", env = "CDRLOG_LIVEKIT_KEY_FILE")]
+    pub(super) livekit_key_file: Option<PathBuf>,
+
+    /// A file with OpenVidu Meet's API key; requests must have Meet's signature
+    #[arg(long, value_name = "FILE", env = "CDRLOG_MEET_KEY_FILE")]
+    pub(super) meet_key_file: Option<PathBuf>,
+
+    /// Let everybody who reaches the address post and read
+    #[arg(long, env = "CDRLOG_NO_AUTH", num_args = 0..=1, default_missing_value = "true")]
+    pub(super) no_auth: Option<bool>,
+
+    /// The certificate chain, PEM; with it the server speaks TLS only
+    #[arg(long, value_name = "FILE", env = "CDRLOG_TLS_CERT")]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", env = "CDRLOG_TLS_KEY")]
+    pub(super) tls_key: Option<PathBuf>,
+
+    /// Connections at the same time; more wait to be accepted [default: 4096]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_CONNECTIONS_MAX")]
+    pub(super) connections_max: Option<u32>,
+
+    /// The largest header section of a request, in bytes [default: 16384]
+    #[arg(long, value_name = "BYTES", env = "CDRLOG_HEADER_BYTES_MAX")]
+    pub(super) header_bytes_max: Option<u32>,
+
+    /// Bytes of bodies that are here and not in the queue yet, of all requests [default: 67108864]
+    #[arg(long, value_name = "BYTES", env = "CDRLOG_BODIES_BYTES_MAX")]
+    pub(super) bodies_bytes_max: Option<u64>,
+
+    /// Seconds for the headers of a request, and for a TLS handshake [default: 10]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_HEADER_TIMEOUT"
+    )]
+    pub(super) header_timeout: Option<Seconds>,
+
+    /// Seconds for the body of a request [default: 10]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_BODY_TIMEOUT"
+    )]
+    pub(super) body_timeout: Option<Seconds>,
+
+    /// Seconds that a connection may stay open without a request [default: 75]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        env = "CDRLOG_IDLE_TIMEOUT"
+    )]
+    pub(super) idle_timeout: Option<Seconds>,
+
+    /// Seconds that requests in flight get at the end [default: 10]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_END_TIMEOUT")]
+    pub(super) end_timeout: Option<Seconds>,
+
+    /// Threads that serve connections [default: half of the cores]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_WORKERS")]
+    pub(super) workers: Option<u16>,
+
+    /// What is logged [default: info]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_LOG")]
+    pub(super) log: Option<LogLevel>,
+
+    /// How it is logged [default: human on a terminal, json otherwise]
+    #[arg(long, value_enum, value_name = "FORM", env = "CDRLOG_LOG_FORM")]
+    pub(super) log_form: Option<LogForm>,
+
+    /// Read from the same table of the file, but by itself: flattened, its errors would have no
+    /// line.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) files: FileOptions,
+}
+
+/// What an event must have reached before it is answered with 200.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum AckLevel {
+    /// It is in the queue: lost if the process is killed
+    Accepted,
+    /// Its line is in the journal: it survives kill -9, not a power loss
+    #[default]
+    Journaled,
+    /// It is in the CDR file: readers see it
+    Written,
+    /// It is on the disk: it survives a power loss
+    Synced,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogLevel {
+    /// What ends the server
+    Error,
+    /// What an operator should look at
+    Warn,
+    /// Begin and end, new files
+    #[default]
+    Info,
+    /// Every request, by its status
+    Debug,
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LogForm {
+    /// Lines for a reader, coloured on a terminal
+    Human,
+    /// A JSON object a line
+    Json,
+}
+
+/// An address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Address(pub(super) SocketAddr);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let malformed = "it must be an address and a port, such as 127.0.0.1:8787 or [::]:8787; \
+            names are not looked up";
+        text.parse().map(Self).map_err(|_| malformed.to_owned())
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// A time in seconds, with a fraction where it is wanted. At most a year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "f64")]
+pub(super) struct Seconds(pub(super) Duration);
+
+const SECONDS_MAX: f64 = 366.0 * 86_400.0;
+
+impl TryFrom<f64> for Seconds {
+    type Error = String;
+
+    fn try_from(seconds: f64) -> Result<Self, String> {
+        if !(0.0..=SECONDS_MAX).contains(&seconds) {
+            return Err(format!("{seconds} is not a time from 0 to {SECONDS_MAX} seconds"));
+        }
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(|error| error.to_string())
+    }
+}
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
+        Self::try_from(seconds)
+    }
+}

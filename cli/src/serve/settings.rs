@@ -1,0 +1,133 @@
+//! The options of a run, with defaults, checked.
+
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
+
+use super::options::{AckLevel, LogForm, LogLevel, Options, Seconds};
+use crate::append::Sync;
+use crate::file_options::FileOptions;
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+const DIRECTORY: &str = "/opt/openvidu/cdr";
+const SEGMENT_BYTES_MIN: usize = 1 << 20;
+
+/// An event has to fit into a segment of the journal, which has 1 GiB at most.
+const EVENT_BYTES_LIMIT: u32 = 1 << 30;
+
+/// The HTTP library wants at least this much for the headers of a request.
+const HEADER_BYTES_MIN: u32 = 8192;
+const HEADER_BYTES_LIMIT: u32 = 1 << 20;
+
+/// What the server is run with.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) listen: SocketAddr,
+    pub(super) directory: PathBuf,
+    pub(super) paths: Vec<String>,
+    pub(super) ack: AckLevel,
+    pub(super) patience: Duration,
+    pub(super) dedup_window: Duration,
+    pub(super) event_bytes_max: usize,
+    pub(super) workers: usize,
+    pub(super) log: LogLevel,
+    pub(super) log_form: Option<LogForm>,
+    pub(super) end_timeout: Duration,
+    pub(super) limits: Limits,
+    sync: Sync,
+    files: FileOptions,
+}
+
+/// What a peer may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connections_max: usize,
+    pub(super) header_bytes_max: u32,
+    pub(super) bodies_bytes_max: usize,
+    pub(super) header_timeout: Duration,
+    pub(super) body_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+impl Settings {
+    pub(super) fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
+        let event_bytes_max = options.event_bytes_max.unwrap_or(EVENT_BYTES_MAX_DEFAULT as u32);
+        check("event-bytes-max", event_bytes_max.into(), 1, EVENT_BYTES_LIMIT.into())?;
+        let workers = options.workers.unwrap_or_else(workers_default);
+        check("workers", workers.into(), 1, 256)?;
+        Ok(Self {
+            listen: options.listen.map_or(LISTEN, |address| address.0),
+            directory: options.dir.clone().unwrap_or_else(|| DIRECTORY.into()),
+            paths: paths(&options.path)?,
+            ack: options.ack.unwrap_or_default(),
+            patience: seconds(options.patience, 5),
+            dedup_window: seconds(options.dedup_window, 60),
+            event_bytes_max: event_bytes_max as usize,
+            workers: workers.into(),
+            log: options.log.unwrap_or_default(),
+            log_form: options.log_form,
+            end_timeout: seconds(options.end_timeout, 10),
+            limits: Limits::new(options)?,
+            sync: options.sync.unwrap_or(Sync::Interval),
+            files: options.files.clone(),
+        })
+    }
+
+    /// The appender of these settings.
+    pub(super) fn builder(&self) -> Builder {
+        let builder = cdrlog::Appender::builder(&self.directory)
+            .event_bytes_max(self.event_bytes_max)
+            .segment_bytes(self.event_bytes_max.max(SEGMENT_BYTES_MIN))
+            .sync_policy(self.sync.policy());
+        self.files.apply(builder)
+    }
+}
+
+impl Limits {
+    fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
+        let connections_max = options.connections_max.unwrap_or(4096);
+        check("connections-max", connections_max.into(), 1, 1_000_000)?;
+        let header_bytes_max = options.header_bytes_max.unwrap_or(16 << 10);
+        let (least, most) = (HEADER_BYTES_MIN.into(), HEADER_BYTES_LIMIT.into());
+        check("header-bytes-max", header_bytes_max.into(), least, most)?;
+        Ok(Self {
+            connections_max: connections_max as usize,
+            header_bytes_max,
+            bodies_bytes_max: usize::try_from(options.bodies_bytes_max.unwrap_or(64 << 20))?,
+            header_timeout: seconds(options.header_timeout, 10),
+            body_timeout: seconds(options.body_timeout, 10),
+            idle_timeout: seconds(options.idle_timeout, 75),
+        })
+    }
+}
+
+fn check(option: &str, value: u64, least: u64, most: u64) -> Result<(), String> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("--{option} must be from {least} to {most}, not {value}"))
+}
+
+fn seconds(option: Option<Seconds>, default: u64) -> Duration {
+    option.map_or(Duration::from_secs(default), |seconds| seconds.0)
+}
+
+fn paths(given: &[String]) -> Result<Vec<String>, String> {
+    if given.is_empty() {
+        return Ok(vec!["/".to_owned()]);
+    }
+    match given.iter().find(|path| !path.starts_with('/') || path.contains(['?', '#'])) {
+        Some(path) => Err(format!("--path {path:?} must begin with / and have no ? or #")),
+        None => Ok(given.to_vec()),
+    }
+}
+
+/// Half of the cores: the other half is for the rewriter, the flusher, and whoever sends. On two cores
+/// a second thread made the server slower.
+fn workers_default() -> u16 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(cores / 2).unwrap_or(16).clamp(1, 16)
+}

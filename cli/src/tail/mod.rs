@@ -1,0 +1,166 @@
+//! `cdrlog tail`: the last lines of a CDR directory, and those that come.
+
+mod backwards;
+mod filter;
+mod output;
+mod pretty;
+mod start;
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cdrlog::Reader;
+use cdrlog::reader::ReadError;
+use clap::Args;
+use jiff::tz::TimeZone;
+
+use super::outcome::{Outcome, say};
+use super::place;
+use super::print::or_nobody_reads;
+use super::when::{When, times_help};
+use filter::Filter;
+use output::Output;
+use start::Source;
+
+/// How many lines there are by default.
+const LINES_DEFAULT: u64 = 10;
+
+/// How often it is looked whether anybody still reads what is printed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Print the last lines of the CDR, and follow it
+///
+/// On a terminal each line shows its local time, the event, the session and the other members.
+/// Otherwise lines are printed as they are, byte for byte, as JSON Lines. Only whole lines are
+/// printed: one that is just being written comes when it has its end.
+#[derive(Debug, Args)]
+#[command(after_help = concat!("\
+Examples:
+  cdrlog tail -f
+  cdrlog tail -n 100 --event participantJoined --event participantLeft ./cdr
+  cdrlog tail --since '2 hours' --session ses_Jd8tUyvhXO ./cdr
+  cdrlog tail -f ./cdr | jq -r 'keys[0]'
+
+", times_help!(), "
+It is compared with the timestamp of the event.
+
+Exit codes: 0 all went well, 1 something could not be read, 2 wrong usage"))]
+pub(super) struct Tail {
+    /// Go on with lines that are written later, across rotations, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+
+    /// The last N lines, of those that match [default: 10; all with --since]
+    #[arg(short = 'n', long = "lines", value_name = "N")]
+    lines: Option<u64>,
+
+    /// Only events of this name; may be given several times
+    #[arg(long = "event", value_name = "NAME")]
+    events: Vec<String>,
+
+    /// Only events of this session
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+
+    /// Only events from this time on
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    since: Option<When>,
+
+    /// Print lines as they are, on a terminal too
+    #[arg(long, visible_alias = "raw")]
+    json: bool,
+
+    /// The directory of the CDR, or a file
+    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
+    path: PathBuf,
+}
+
+impl Tail {
+    pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
+        let filter = Filter::new(&self.events, self.session.as_deref(), since);
+        let source = Source::new(&self.path, &place::metadata(&self.path)?)?;
+        let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
+        let begin = source.start(count, &filter, since)?;
+        let builder = source.reader().follow(self.follow);
+        let reader = match begin {
+            Some(begin) => builder.begin_at(begin),
+            None => builder,
+        }
+        .open()?;
+        let mut lines = Lines {
+            reader,
+            filter,
+            follows: self.follow,
+            left: count.filter(|_| !self.follow).unwrap_or(u64::MAX),
+            outcome: Outcome::Done,
+        };
+        match lines.print(&mut Output::new(self.json)) {
+            Err(Stop::Write(error)) => or_nobody_reads(Err(error))?,
+            Err(Stop::Read(error)) => return Err(error.into()),
+            Ok(()) => {}
+        }
+        Ok(lines.outcome)
+    }
+}
+
+/// Lines on their way to standard output.
+struct Lines {
+    reader: Reader,
+    filter: Filter,
+    follows: bool,
+    /// How many are still to be printed.
+    left: u64,
+    outcome: Outcome,
+}
+
+/// Why printing ended before the end.
+enum Stop {
+    Read(ReadError),
+    Write(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+impl Lines {
+    fn print(&mut self, output: &mut Output) -> Result<(), Stop> {
+        while self.left > 0 {
+            match self.reader.next_line() {
+                Ok(Some(line)) => {
+                    if line.is_whole() && self.filter.matches(line.bytes()) {
+                        output.line(&line)?;
+                        self.left -= 1;
+                    }
+                }
+                Ok(None) if self.follows => {
+                    output.flush()?;
+                    if output.is_closed() {
+                        return Ok(());
+                    }
+                    self.reader.wait(LOOK_INTERVAL);
+                }
+                Ok(None) => break,
+                Err(error) => self.go_on_after(error)?,
+            }
+        }
+        Ok(output.flush()?)
+    }
+
+    /// A line that is too long, or a file that is damaged, is no reason not to print others.
+    fn go_on_after(&mut self, error: ReadError) -> Result<(), Stop> {
+        self.outcome = Outcome::Failed;
+        match &error {
+            ReadError::LineTooLong { .. } => {}
+            ReadError::Io { action: "open" | "read", .. } => self.reader.skip_file(),
+            _ => return Err(Stop::Read(error)),
+        }
+        say(error);
+        Ok(())
+    }
+}

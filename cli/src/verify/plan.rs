@@ -1,0 +1,147 @@
+//! What there is to check.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use cdrlog::manifest::FinishedFile;
+use cdrlog::reader::{CdrFile, FileKind, cdr_files};
+
+use super::chain::Chain;
+use super::remark::Remark;
+use crate::place;
+
+/// One file to check.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) path: PathBuf,
+    pub(super) kind: FileKind,
+    /// What it has to be, where the manifest knows it.
+    pub(super) finished: Option<FinishedFile>,
+    /// The length on the disk.
+    pub(super) bytes: u64,
+    pub(super) is_compressed: bool,
+    /// An appender may just be writing to it.
+    pub(super) may_grow: bool,
+    /// Said behind what is found in the file.
+    pub(super) remark: Option<Remark>,
+}
+
+/// All that there is to check, in the order of the report.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) tasks: Vec<Task>,
+    /// What is known before a file is read.
+    pub(super) remarks: Vec<Remark>,
+}
+
+impl Plan {
+    pub(super) fn new(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
+        let mut plan = Self::default();
+        for path in paths {
+            let metadata = place::metadata(path)?;
+            if metadata.is_dir() {
+                plan.add_directory(path)?;
+            } else {
+                plan.add_file(path, metadata.len());
+            }
+        }
+        Ok(plan)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.tasks.iter().map(|task| task.bytes).sum()
+    }
+
+    fn add_directory(&mut self, directory: &Path) -> Result<(), Box<dyn Error>> {
+        // Before the files: what is finished or removed meanwhile is no finding then.
+        let chain = Chain::read(directory, &mut self.remarks);
+        let files = cdr_files(directory)?;
+        if files.is_empty() && chain.is_empty && !directory.join(".cdrlog").is_dir() {
+            let directory = directory.display();
+            return Err(format!("there is no CDR or rejects file in {directory}").into());
+        }
+        self.note_missing(directory, &chain, &files);
+        if chain.is_missing && files.len() > 1 {
+            self.remarks.push(Remark::note(
+                directory,
+                "no_manifest",
+                "there is no manifest: whether files are complete cannot be told",
+            ));
+        }
+        let newest: Vec<_> = [FileKind::Cdr, FileKind::Rejects]
+            .iter()
+            .filter_map(|&kind| files.iter().rfind(|file| file.kind == kind))
+            .map(|file| file.name.clone())
+            .collect();
+        for file in files {
+            let is_newest = newest.contains(&file.name);
+            self.tasks.push(Task::in_directory(file, &chain, is_newest));
+        }
+        Ok(())
+    }
+
+    /// Files that the manifest has and the directory has not.
+    fn note_missing(&mut self, directory: &Path, chain: &Chain, files: &[CdrFile]) {
+        let there: BTreeSet<_> = files.iter().map(|file| file.name.as_str()).collect();
+        let mut missing: Vec<_> =
+            chain.names_to_be_there().filter(|name| !there.contains(name)).collect();
+        if missing.is_empty() {
+            return;
+        }
+        // Retention may have removed them since the manifest was read.
+        let again = Chain::read(directory, &mut Vec::new());
+        missing.retain(|missing| again.names_to_be_there().any(|name| name == *missing));
+        for name in missing {
+            let message =
+                "it is in the manifest and not in the directory, and retention did not remove it";
+            let path = directory.join(name);
+            self.remarks.push(Remark::finding(&path, "file_missing", message));
+        }
+    }
+
+    fn add_file(&mut self, path: &Path, bytes: u64) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        // Whether its chain is intact is asked of the directory.
+        let chain = Chain::read(directory.unwrap_or(Path::new(".")), &mut Vec::new());
+        let finished = chain.finished(plain.unwrap_or(&name)).cloned();
+        self.tasks.push(Task {
+            path: path.to_owned(),
+            kind: if name.starts_with("rejected.") { FileKind::Rejects } else { FileKind::Cdr },
+            may_grow: finished.is_none(),
+            finished,
+            bytes,
+            is_compressed: plain.is_some(),
+            remark: None,
+        });
+    }
+}
+
+impl Task {
+    fn in_directory(file: CdrFile, chain: &Chain, is_newest: bool) -> Self {
+        let finished = chain.finished(&file.name).cloned();
+        let is_listed = finished.is_some() || file.bytes == 0 || chain.is_empty;
+        let remark = if is_listed {
+            None
+        } else if chain.goes_on_behind(&file.name) {
+            let message = "it is not in the manifest, and later files are";
+            Some(Remark::finding(&file.path, "entry_missing", message))
+        } else if is_newest {
+            None
+        } else {
+            let message = "it is not in the manifest yet: whether it is complete cannot be told";
+            Some(Remark::note(&file.path, "entry_missing", message))
+        };
+        Self {
+            kind: file.kind,
+            may_grow: is_newest && finished.is_none(),
+            finished,
+            bytes: file.bytes,
+            is_compressed: file.encoding != cdrlog::reader::Encoding::Plain,
+            remark,
+            path: file.path,
+        }
+    }
+}
