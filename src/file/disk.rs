@@ -114,6 +114,12 @@ impl Disk {
         self.open(path, "open", options.write(true).create(true).truncate(false))
     }
 
+    /// Creates a file that nobody else may read. An error where anything of that name is there.
+    pub(crate) fn create_private(&self, path: &Path) -> DiskResult<DiskFile> {
+        let mut options = own_file();
+        self.open(path, "create", options.write(true).create_new(true).mode(0o600))
+    }
+
     /// Opens a file of ours for reading and writing; `None` where it is not there.
     pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         if self.dry_run {

@@ -27,6 +27,14 @@ pub enum Trouble {
     ChangedByOthers(PathBuf),
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),
+    /// There is no inbox: until the next opening, events that are accepted and not journaled are lost
+    /// where the process dies.
+    NoInbox {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
     /// A finished file could not be listed in the manifest, compressed or removed. It is tried
     /// again, and told once until a time when all goes well. Lines go on.
     UpkeepFails(UpkeepError),
@@ -51,6 +59,13 @@ impl fmt::Display for Trouble {
                 write!(f, "{} was changed by others; lines go on", path.display())
             }
             Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
+            Self::NoInbox { path, source } => {
+                write!(
+                    f,
+                    "no inbox, {}: {source}; a crash loses what is not journaled",
+                    path.display()
+                )
+            }
             Self::UpkeepFails(failure) => write!(f, "{failure}; it is tried again later"),
             Self::FileRemoved { path, bytes } => {
                 write!(f, "removed {} ({bytes} bytes), as retention has it", path.display())

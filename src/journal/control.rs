@@ -3,11 +3,15 @@
 //! ```text
 //! offset  bytes
 //!      0      8  magic "cdrlogC1"
-//!      8      4  version, 1
+//!      8      4  version, 2; 1 has no inbox
 //!     12      4  1 after a close that left nothing to do, else 0
 //!     16      8  epoch: nanoseconds since 1970 of the opening; journal segments carry it too
 //!     24     16  boot id of the kernel
 //!     40      4  CRC32C of bytes 0..12 and 16..40
+//!     64     16  inbox: its id; zeros where there is none
+//!     80      8         bytes of its directory's path, CRC32C of id, that number and path
+//!     88      8         1 while accepted events may be in it
+//!     96    416         the path
 //!    512     16  lines:   position written, position synced
 //!    528     16  rejects: position written, position synced
 //!   1024    512  lines:   anchor, slot 0
@@ -24,22 +28,32 @@
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::Stream;
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
 use crate::file::DiskFile;
 use crate::file::disk::{DiskError, DiskResult};
+use crate::inbox::{self, InboxName};
 
 pub(crate) const CONTROL_BYTES: usize = 4096;
 
 const MAGIC: [u8; 8] = *b"cdrlogC1";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version before there were inboxes.
+const VERSION_WITHOUT_INBOX: u32 = 1;
 const OFFSET_CLEAN: usize = 12;
 const OFFSET_CHECKSUM: usize = 40;
+const OFFSET_INBOX: usize = 64;
+const OFFSET_INBOX_IN_USE: usize = 88;
+const OFFSET_INBOX_PATH: usize = 96;
 const OFFSET_COUNTERS: usize = 512;
 const OFFSET_ANCHORS: usize = 1024;
+const _: () = assert!(OFFSET_INBOX_PATH + inbox::DIRECTORY_BYTES_MAX == OFFSET_COUNTERS);
 /// A slot is a disk sector, so that a power cut tears none but the one being written.
 const SLOT_BYTES: usize = 512;
 const SLOT_CHECKED_BYTES: usize = 256;
@@ -59,11 +73,22 @@ pub(crate) struct Anchor {
 /// What the control file of an earlier opening says.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlState {
+    version: u32,
     pub(crate) epoch: u64,
     pub(crate) boot_id: [u8; 16],
     /// Everything was written and synced, and the appender closed.
     pub(crate) clean: bool,
+    /// The inbox of that opening.
+    pub(crate) inbox: Option<InboxState>,
     streams: [StreamState; 2],
+}
+
+/// What the control file says of the inbox.
+#[derive(Clone, Debug)]
+pub(crate) struct InboxState {
+    pub(crate) name: InboxName,
+    /// Accepted events may be in it.
+    pub(crate) in_use: bool,
 }
 
 /// What the control file says of one stream.
@@ -85,6 +110,8 @@ pub(crate) enum ControlFault {
     Checksum,
     /// Both anchors of a stream are damaged.
     Anchor,
+    /// The name of the inbox is damaged.
+    Inbox,
 }
 
 impl ControlState {
@@ -109,18 +136,52 @@ impl ControlState {
         if fixed_checksum(page) != u32_at(page, OFFSET_CHECKSUM) {
             return Err(ControlFault::Checksum);
         }
-        if u32_at(page, 8) != VERSION {
-            return Err(ControlFault::Version(u32_at(page, 8)));
+        let version = u32_at(page, 8);
+        if version != VERSION && version != VERSION_WITHOUT_INBOX {
+            return Err(ControlFault::Version(version));
         }
+        let has_inbox = version != VERSION_WITHOUT_INBOX;
         let mut boot_id = [0; 16];
         boot_id.copy_from_slice(&page[24..40]);
         Ok(Self {
+            version,
             epoch: u64_at(page, 16),
             boot_id,
             clean: u32_at(page, OFFSET_CLEAN) == 1,
+            inbox: if has_inbox { decode_inbox(page)? } else { None },
             streams: [decode_stream(page, Stream::Lines)?, decode_stream(page, Stream::Rejects)?],
         })
     }
+}
+
+fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, ControlFault> {
+    let mut id = [0; 16];
+    id.copy_from_slice(&page[OFFSET_INBOX..OFFSET_INBOX + 16]);
+    if id == [0; 16] {
+        return Ok(None);
+    }
+    let path_bytes = u32_at(page, OFFSET_INBOX + 16) as usize;
+    let path = page[OFFSET_INBOX_PATH..OFFSET_COUNTERS].get(..path_bytes);
+    let path = path.ok_or(ControlFault::Inbox)?;
+    if inbox_checksum(page, path) != u32_at(page, OFFSET_INBOX + 20) {
+        return Err(ControlFault::Inbox);
+    }
+    let name = InboxName { id, directory: PathBuf::from(OsStr::from_bytes(path)) };
+    Ok(Some(InboxState { name, in_use: u64_at(page, OFFSET_INBOX_IN_USE) == 1 }))
+}
+
+fn inbox_checksum(page: &[u8; CONTROL_BYTES], path: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&page[OFFSET_INBOX..OFFSET_INBOX + 20]), path)
+}
+
+fn encode_inbox(page: &mut [u8; CONTROL_BYTES], name: &InboxName) {
+    let path = name.directory.as_os_str().as_bytes();
+    page[OFFSET_INBOX..OFFSET_INBOX + 16].copy_from_slice(&name.id);
+    let path_bytes = (path.len() as u32).to_le_bytes();
+    page[OFFSET_INBOX + 16..OFFSET_INBOX + 20].copy_from_slice(&path_bytes);
+    page[OFFSET_INBOX_PATH..OFFSET_INBOX_PATH + path.len()].copy_from_slice(path);
+    let checksum = inbox_checksum(page, path);
+    page[OFFSET_INBOX + 20..OFFSET_INBOX + 24].copy_from_slice(&checksum.to_le_bytes());
 }
 
 fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamState, ControlFault> {
@@ -165,13 +226,20 @@ fn decode_slot(page: &[u8; CONTROL_BYTES], offset: usize) -> Option<(u64, Anchor
     Some((u64_at(page, offset), anchor))
 }
 
-/// The page of a new opening.
-pub(crate) fn fresh_page(epoch: u64, boot_id: [u8; 16]) -> [u8; CONTROL_BYTES] {
+/// The page of a new opening, whose inbox is to be `inbox`.
+pub(crate) fn fresh_page(
+    epoch: u64,
+    boot_id: [u8; 16],
+    inbox: Option<&InboxName>,
+) -> [u8; CONTROL_BYTES] {
     let mut page = [0; CONTROL_BYTES];
     page[..8].copy_from_slice(&MAGIC);
     page[8..12].copy_from_slice(&VERSION.to_le_bytes());
     page[16..24].copy_from_slice(&epoch.to_le_bytes());
     page[24..40].copy_from_slice(&boot_id);
+    if let Some(name) = inbox {
+        encode_inbox(&mut page, name);
+    }
     let checksum = fixed_checksum(&page);
     page[OFFSET_CHECKSUM..OFFSET_CHECKSUM + 4].copy_from_slice(&checksum.to_le_bytes());
     page
@@ -181,23 +249,24 @@ pub(crate) fn fresh_page(epoch: u64, boot_id: [u8; 16]) -> [u8; CONTROL_BYTES] {
 pub(crate) struct Control {
     mapping: Mapping,
     file: DiskFile,
+    version: u32,
     generations: [u64; 2],
 }
 
 impl Control {
     /// Maps a control file that holds a [`fresh_page`].
     pub(crate) fn map(file: DiskFile) -> DiskResult<Self> {
-        Self::map_with(file, [0; 2])
+        Self::map_with(file, VERSION, [0; 2])
     }
 
     /// Maps the control file of the last opening, which says `state`, to finish what it says.
     pub(crate) fn map_again(file: DiskFile, state: &ControlState) -> DiskResult<Self> {
         let generations = Stream::ALL.map(|stream| state.stream(stream).generation);
-        Self::map_with(file, generations)
+        Self::map_with(file, state.version, generations)
     }
 
-    fn map_with(file: DiskFile, generations: [u64; 2]) -> DiskResult<Self> {
-        Ok(Self { mapping: Mapping::of_file(&file, CONTROL_BYTES)?, file, generations })
+    fn map_with(file: DiskFile, version: u32, generations: [u64; 2]) -> DiskResult<Self> {
+        Ok(Self { mapping: Mapping::of_file(&file, CONTROL_BYTES)?, file, version, generations })
     }
 
     /// Moves the anchor of a stream.
@@ -230,9 +299,15 @@ impl Control {
         self.mapping.store_u64(counters_offset(stream) + 8, position);
     }
 
+    /// Whether accepted events may be in the inbox.
+    pub(crate) fn set_inbox_in_use(&self, in_use: bool) {
+        self.mapping.store_u64(OFFSET_INBOX_IN_USE, u64::from(in_use));
+    }
+
     /// The appender closed and left nothing to do.
     pub(crate) fn set_clean(&self) {
-        self.mapping.store_u64(8, u64::from(VERSION) | 1 << 32);
+        // The version stays: its checksum is that of the page as it was made.
+        self.mapping.store_u64(8, u64::from(self.version) | 1 << 32);
     }
 }
 
@@ -275,7 +350,7 @@ mod tests {
     fn control_file() -> (DiskFile, Control) {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let file = Disk::default().open_or_create(&path).unwrap();
-        file.write_all_at(&fresh_page(9, [3; 16]), 0).unwrap();
+        file.write_all_at(&fresh_page(9, [3; 16], None), 0).unwrap();
         let control = Control::map(Disk::default().open_existing(&path).unwrap().unwrap()).unwrap();
         (file, control)
     }

@@ -10,6 +10,7 @@ use super::ring::{ReadEnd, WriteEnd, ring};
 use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader};
 use crate::file::DiskFile;
 use crate::file::disk::{self, Disk, DiskError, DiskResult};
+use crate::inbox::{FolderIdentity, InboxName};
 
 const FOLDER_NAME: &str = ".cdrlog";
 
@@ -97,6 +98,14 @@ impl Folder {
         self.path.join("lock")
     }
 
+    /// Which folder it is, whatever it is called.
+    pub(crate) fn identity(&self) -> DiskResult<FolderIdentity> {
+        let metadata = self.disk.examine(&self.path)?;
+        let metadata = metadata
+            .ok_or_else(|| DiskError::new("examine", &self.path, io::ErrorKind::NotFound.into()))?;
+        Ok(FolderIdentity::of(&metadata))
+    }
+
     pub(super) fn control_path(&self) -> PathBuf {
         self.path.join("control")
     }
@@ -138,7 +147,11 @@ impl Folder {
     }
 
     /// Makes the journal of a new opening. What the folder held must have been recovered.
-    pub(crate) fn create_journal(&self, options: JournalOptions) -> Result<Journal, JournalError> {
+    pub(crate) fn create_journal(
+        &self,
+        options: JournalOptions,
+        inbox: Option<&InboxName>,
+    ) -> Result<Journal, JournalError> {
         let last_epoch = self.control()?.map_or(0, |(_, state)| state.epoch);
         let now =
             SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
@@ -148,7 +161,8 @@ impl Folder {
         // The control file comes last and at once: before it, the old one still says that there is
         // nothing to do.
         let path = self.control_path();
-        let file = self.disk.replace(&path, &control::fresh_page(epoch, disk::boot_id()))?;
+        let page = control::fresh_page(epoch, disk::boot_id(), inbox);
+        let file = self.disk.replace(&path, &page)?;
         let control = Control::map(file)?;
         Ok(Journal { lines, rejects, control })
     }
@@ -191,6 +205,7 @@ fn control_fault_text(fault: ControlFault) -> String {
         }
         ControlFault::Checksum => "its checksum does not fit".to_owned(),
         ControlFault::Anchor => "both of its anchors are damaged".to_owned(),
+        ControlFault::Inbox => "the name of the inbox in it is damaged".to_owned(),
     }
 }
 

@@ -11,7 +11,6 @@ mod nesting;
 mod reason;
 mod record;
 mod scan;
-mod stage;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -20,7 +19,7 @@ mod whole_line;
 
 pub use line_check::{LineCheck, LineFault, LineReason};
 pub use reason::{Reason, Rejection};
-pub(crate) use stage::Stage;
+pub(crate) use record::RejectRecord;
 use vector::Choice;
 pub(crate) use whole_line::{is_whole_line, is_whole_record};
 
