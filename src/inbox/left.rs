@@ -62,15 +62,19 @@ pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> Dis
         Ok(file) => file,
         Err(why) => return Ok(Found::Unusable(why)),
     };
-    let Some((page, header)) = read_header(&file)? else {
-        return Ok(Found::Unusable("it is damaged"));
-    };
-    if !is_of(&header, name, folder) {
-        return Ok(Found::Unusable("it is of another directory"));
-    }
+    Ok(match read(file)? {
+        Some(left) if is_of(&left.header, name, folder) => Found::Inbox(left),
+        Some(_) => Found::Unusable("it is of another directory"),
+        None => Found::Unusable("it is damaged"),
+    })
+}
+
+/// What the file says, whoever it belongs to; `None` where it is no inbox.
+pub(super) fn read(file: DiskFile) -> DiskResult<Option<LeftInbox>> {
+    let Some((page, header)) = read_header(&file)? else { return Ok(None) };
     let number = |offset: usize| u64_at(&page, offset);
     let place = Place::of_word(number(OFFSET_SLOT + 16));
-    Ok(Found::Inbox(LeftInbox {
+    Ok(Some(LeftInbox {
         file,
         header,
         is_void: number(OFFSET_VOID) != 0,

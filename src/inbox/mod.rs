@@ -18,6 +18,8 @@ mod left;
 mod memory;
 mod pool;
 mod record;
+#[cfg(any(test, fuzzing))]
+mod sample;
 
 pub(crate) use arena::{Arena, Stored};
 pub(crate) use file::{
@@ -27,3 +29,5 @@ pub(crate) use layout::{FolderIdentity, Place};
 pub(crate) use left::{Found, LeftInbox, find, remove_unread};
 pub(crate) use pool::ChunkPool;
 pub(crate) use record::{RecordGuard, RecordRef, Released};
+#[cfg(fuzzing)]
+pub(crate) use sample::{bodies_in, sample};
