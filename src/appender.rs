@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use crate::builder::Builder;
 use crate::engine::{Pace, RewriterThread, Undelivered};
-use crate::error::{CloseError, FlushError, OpenError, UpkeepError};
+use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
 use crate::file::disk::{Disk, DiskError};
-use crate::file::{Calendar, Lock, LockError};
+use crate::file::{Calendar, Identity, Lock, LockError};
 use crate::finished::{Begun, Keeper};
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
 use crate::inbox::{self, ChunkPool, Inbox, InboxName};
@@ -44,6 +44,9 @@ pub struct Appender {
     /// `None` where accepted events are in memory of the process alone.
     inbox: Option<Inbox>,
     first_rejects_path: PathBuf,
+    foreign_files: usize,
+    /// The folder of the journal; `None` where it was gone at once.
+    journal_place: Option<Identity>,
     /// The process that opened it. A forked child has a copy, which must not touch anything.
     process_id: u32,
 }
@@ -54,11 +57,12 @@ struct Threads {
     flusher: JoinHandle<Result<(), FlushError>>,
     keeper: JoinHandle<()>,
     /// Given back last.
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 impl Appender {
-    /// Options for an appender to `directory`, to be opened by [`Builder::open`].
+    /// Options for an appender to `directory`, to be opened by [`Builder::open`]. A relative path is
+    /// one from the current directory at the opening, wherever the process goes later.
     pub fn builder(directory: impl AsRef<Path>) -> Builder {
         Builder::new(directory.as_ref())
     }
@@ -66,20 +70,25 @@ impl Appender {
     pub(crate) fn open(options: Builder, disk: &Disk) -> Result<Self, OpenError> {
         let directory = options.directory.as_path();
         disk.create_directory(directory)?;
+        let locked = |error| lock_error(error, directory);
+        let lock = Arc::new(Lock::take(disk, directory).map_err(locked)?);
         let folder = Folder::create(disk, directory)?;
-        let lock =
-            Lock::take(disk, &folder.lock_path()).map_err(|error| lock_error(error, directory))?;
+        lock.take_folder().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
-        let recovery = journal::recover(directory, &folder, calendar.next_stamp()?)?;
-        // Recovery may have used its stamp for a file that was gone.
-        let stamp = calendar.next_stamp()?;
+        let begun = Begun::new(disk, directory);
+        let mut inventory = begun.look(&calendar)?;
+        let recovery = journal::recover(directory, &folder, calendar.next_stamp())?;
+        if !recovery.is_nothing() {
+            // It may have used its stamp for a file that was gone.
+            inventory = begun.look(&calendar)?;
+        }
+        begun.shorten(&inventory)?;
+        let stamp = calendar.take_stamp();
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
-        let begun = Begun::new(disk, directory);
-        let known = begun.names()?;
         let inbox_name = options.inbox_directory.as_deref().map(InboxName::fresh).transpose();
         let inbox_name = inbox_name.unwrap_or_else(|error| {
             tell_no_inbox(&options, error);
@@ -94,9 +103,15 @@ impl Appender {
             // Nothing is accepted before.
             journal.control.set_inbox_in_use(true);
         }
+        let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
+        let foreign_files = inventory.foreign_files;
+        if foreign_files > 0 && inventory.is_first_opening && !options.manage_foreign {
+            let directory = directory.to_owned();
+            options.listener.tell(&Trouble::ForeignFiles { directory, files: foreign_files });
+        }
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
             Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
@@ -104,6 +119,10 @@ impl Appender {
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
         lines.create_file(&mut journal.control, &pipeline)?;
+        if let Some(FlushError::Sync { path, source }) = lines.sync_failure() {
+            let (path, source) = (path.clone(), source.clone());
+            return Err(OpenError::Io { action: "sync", path, source });
+        }
         let first_rejects_path = rejects_path.clone();
         let rejects = Sink::new(rejects, journal.rejects.1, rejects_path, rotation(rejects));
 
@@ -123,10 +142,21 @@ impl Appender {
             pipeline.clone(),
             pace(options.flush_interval),
         );
-        let flusher =
-            Flusher::new(lines, rejects, journal.control, schedule(&options), pipeline.clone());
-        let keeper =
-            Keeper::new(directory, calendar, options.keeper_rules(), known, pipeline.clone());
+        let flusher = Flusher::new(
+            lines,
+            rejects,
+            journal.control,
+            schedule(&options),
+            pipeline.clone(),
+            lock.clone(),
+        );
+        let keeper = Keeper::new(
+            directory,
+            calendar,
+            options.keeper_rules(),
+            inventory.ours,
+            pipeline.clone(),
+        );
         let threads = start(rewriter, flusher, keeper, &queue, lock)?;
         let process_id = std::process::id();
         Ok(Self {
@@ -136,6 +166,8 @@ impl Appender {
             recovery,
             inbox,
             first_rejects_path,
+            foreign_files,
+            journal_place,
             process_id,
         })
     }
@@ -175,7 +207,8 @@ impl Appender {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// As [`flush`](Self::flush), and [`FlushError::Sync`] where a sync failed, of these files or
+    /// earlier: new files are begun all the same.
     pub fn rotate(&self) -> Result<(), FlushError> {
         self.wait_for(Goal::Rotated)
     }
@@ -257,6 +290,14 @@ impl Appender {
         self.inbox.as_ref().map(Inbox::path)
     }
 
+    /// How many CDR and rejects files were in the directory at the opening that no appender began
+    /// there: those of OpenVidu's own server, for example. They are left alone unless
+    /// [`Builder::manage_foreign`] says otherwise.
+    #[must_use]
+    pub const fn foreign_files(&self) -> usize {
+        self.foreign_files
+    }
+
     /// The CDR file that lines are written to now.
     #[must_use]
     pub fn cdr_path(&self) -> PathBuf {
@@ -303,8 +344,14 @@ impl Appender {
         match written {
             Ok(()) if !rewriter_panicked && undelivered.is_empty() => Ok(stats),
             written => {
-                let cause = written.err().unwrap_or(FlushError::Closed);
-                Err(CloseError::new(cause, stats, self.give_back(undelivered, fate)))
+                let place = self.journal_place.as_ref();
+                Err(CloseError::from(Undone {
+                    cause: written.err().unwrap_or(FlushError::Closed),
+                    sync_failure: self.pipeline.sync_failure(),
+                    journal_is_in_place: place.is_some_and(Identity::is_in_place),
+                    stats,
+                    events: self.give_back(undelivered, fate),
+                }))
             }
         }
     }
@@ -399,7 +446,7 @@ fn start(
     flusher: Flusher,
     keeper: Keeper,
     queue: &Queue,
-    lock: Lock,
+    lock: Arc<Lock>,
 ) -> Result<Threads, OpenError> {
     let close_queue = {
         let queue = queue.clone();

@@ -1,6 +1,7 @@
 //! The options of an appender.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -49,6 +50,7 @@ pub struct Builder {
     pub(crate) compression: Compression,
     pub(crate) retention_age: Option<Duration>,
     pub(crate) retention_bytes: Option<u64>,
+    pub(crate) manage_foreign: bool,
 }
 
 /// OpenVidu's own: 30 days, 20 GB.
@@ -81,6 +83,7 @@ impl Builder {
             compression: Compression::default(),
             retention_age: Some(RETENTION_AGE_DEFAULT),
             retention_bytes: Some(RETENTION_BYTES_DEFAULT),
+            manage_foreign: false,
         }
     }
 
@@ -134,7 +137,7 @@ impl Builder {
         self
     }
 
-    /// How long writes may fail, one after the other, before the appender gives up: sends then give
+    /// How long writes may fail, one after the other and without a byte written, before the appender gives up: sends then give
     /// their events back, and [`Appender::close`] says why. Default: for ever, the writes are
     /// tried again until one succeeds. Any duration; with zero the first failure is the last.
     pub fn write_patience(mut self, patience: Duration) -> Self {
@@ -142,8 +145,8 @@ impl Builder {
         self
     }
 
-    /// How long [`Appender::close`] tries to write what is left when writes fail. Default: 5
-    /// seconds. Any duration.
+    /// How long [`Appender::close`] tries to write what is left when writes fail, counted anew each
+    /// time that something is written. Default: 5 seconds. Any duration.
     pub fn close_patience(mut self, patience: Duration) -> Self {
         self.close_patience = patience;
         self
@@ -188,10 +191,15 @@ impl Builder {
     /// How long a file is kept after it was written to last; `None` is for ever. Default: 30 days,
     /// as in OpenVidu. At least 1 second.
     ///
-    /// This and [`retention_bytes`](Self::retention_bytes) hold for all CDR and rejects files of
-    /// the directory, compressed or not, whichever process wrote them. The files that are written
-    /// to now always stay, as does every file of another name, and whatever is no regular file.
-    /// Looked at when a file is finished, and every hour.
+    /// This and [`retention_bytes`](Self::retention_bytes) hold for all CDR and rejects files that
+    /// an appender began in the directory, compressed or not, whichever process it was in; for
+    /// others only where [`manage_foreign`](Self::manage_foreign) says so. The files that are
+    /// written to now always stay, as does every file of another name, and whatever is no regular
+    /// file. Looked at when a file is finished, and every hour.
+    ///
+    /// After the clock has jumped over more than a third of this age (from an hour to 10 days) in
+    /// which nothing was written, it is believed only once it has gone on for a day, or for that
+    /// third where it is less. Until then [`Trouble::ClockJumped`] tells that files are spared.
     pub fn retention_age(mut self, age: Option<Duration>) -> Self {
         self.retention_age = age;
         self
@@ -229,6 +237,15 @@ impl Builder {
         self
     }
 
+    /// Whether compression and retention hold also for CDR and rejects files that no appender began
+    /// in the directory, those of OpenVidu's own server for example. Default: no, they are left
+    /// alone; [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody
+    /// wrote to them for 25 hours, and count and are removed at once.
+    pub fn manage_foreign(mut self, manage: bool) -> Self {
+        self.manage_foreign = manage;
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -238,7 +255,7 @@ impl Builder {
     /// A callback that hears of trouble with the disk, when it begins and when it ends. Default:
     /// none; [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
     ///
-    /// It is called by the thread that writes, which writes nothing meanwhile: it should send a
+    /// Most of it is told by the thread that writes, which writes nothing meanwhile: it should send a
     /// message or log a line and return. It must not call [`Appender::flush`],
     /// [`Appender::sync`], [`Appender::upkeep`] or [`Appender::close`], which would wait for the
     /// very thread that calls. What concerns finished files is told by the thread that sees to
@@ -261,7 +278,17 @@ impl Builder {
 
     pub(crate) fn open_on(self, disk: &Disk) -> Result<Appender, OpenError> {
         self.validate()?;
-        Appender::open(self, disk)
+        Appender::open(self.with_absolute_directory()?, disk)
+    }
+
+    /// The same with a directory that stays the same wherever the process goes.
+    fn with_absolute_directory(mut self) -> Result<Self, OpenError> {
+        self.directory = std::path::absolute(&self.directory).map_err(|source| OpenError::Io {
+            action: "find the current directory of",
+            path: self.directory.clone(),
+            source: Arc::new(source),
+        })?;
+        Ok(self)
     }
 
     /// What [`open`](Self::open) would finish or repair now, found out by the same code on the same
@@ -275,7 +302,7 @@ impl Builder {
     /// As [`open`](Self::open): [`OpenError::Locked`] while somebody writes to the directory,
     /// [`OpenError::Damaged`] where opening would refuse, [`OpenError::Io`].
     pub fn plan_recovery(&self) -> Result<Recovery, OpenError> {
-        recovery::plan(self)
+        recovery::plan(&self.clone().with_absolute_directory()?)
     }
 
     /// Finishes and repairs what [`open`](Self::open) would, and nothing else: no journal is made
@@ -286,7 +313,7 @@ impl Builder {
     /// As [`plan_recovery`](Self::plan_recovery), and [`OpenError::Io`] where the disk is full. It
     /// may be called again.
     pub fn recover(&self) -> Result<Recovery, OpenError> {
-        recovery::recover(self)
+        recovery::recover(&self.clone().with_absolute_directory()?)
     }
 
     pub(crate) fn keeper_rules(&self) -> Rules {
@@ -295,6 +322,7 @@ impl Builder {
             compression: self.compression,
             retention_age: self.retention_age,
             retention_bytes: self.retention_bytes,
+            manage_foreign: self.manage_foreign,
         }
     }
 

@@ -188,7 +188,8 @@ pub enum FlushError {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// A sync failed, now or earlier.
+    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list of
+    /// files in `.cdrlog`, or of the anchor by which a file is looked at after a power loss.
     ///
     /// Lines that were written but not synced may be gone for good, though readers see them. It is
     /// never tried again, because a second try would say that all is well; every later call says
@@ -197,7 +198,7 @@ pub enum FlushError {
     ///
     /// [paper]: https://www.usenix.org/conference/atc20/presentation/rebello
     Sync {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// What the system said.
         source: Arc<io::Error>,
@@ -244,7 +245,8 @@ impl Error for FlushError {
     }
 }
 
-/// Something could not be done with a finished file. No line is lost by it, and it is tried again.
+/// Something could not be done with a finished file. No line is lost by it, and it is tried again,
+/// but for a sync.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UpkeepError {
@@ -253,6 +255,15 @@ pub enum UpkeepError {
         /// What was tried: "read", "write", "remove".
         action: &'static str,
         /// With what.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// A sync failed, of the manifest or of a compressed file. It is not tried again before the next
+    /// opening, because a second try would say that all is well: the manifest goes on and may not
+    /// survive a power loss, and the plain file stays.
+    Sync {
+        /// The file or directory.
         path: PathBuf,
         /// What the system said.
         source: Arc<io::Error>,
@@ -274,6 +285,13 @@ pub enum UpkeepError {
     Closed,
 }
 
+#[cfg(any(feature = "compress", feature = "manifest"))]
+impl UpkeepError {
+    pub(crate) fn sync(error: DiskError) -> Self {
+        Self::Sync { path: error.path, source: error.source }
+    }
+}
+
 impl From<DiskError> for UpkeepError {
     fn from(error: DiskError) -> Self {
         Self::Io { action: error.action, path: error.path, source: error.source }
@@ -286,6 +304,7 @@ impl fmt::Display for UpkeepError {
             Self::Io { action, path, source } => {
                 write!(f, "cannot {action} {}: {source}", path.display())
             }
+            Self::Sync { path, source } => write!(f, "cannot sync {}: {source}", path.display()),
             Self::Differs { plain, compressed } => write!(
                 f,
                 "{} does not hold what {} holds; remove or rename one of them",
@@ -303,7 +322,7 @@ impl fmt::Display for UpkeepError {
 impl Error for UpkeepError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source.as_ref()),
+            Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }
@@ -311,27 +330,49 @@ impl Error for UpkeepError {
 
 /// An appender ended with something undone.
 ///
-/// What was journaled and not written is in the journal: the next opening of the directory writes
-/// it. What was only accepted is given back here.
+/// What was journaled and not written is in the journal, and the next opening of the directory
+/// writes it, as long as the journal [is in its place](Self::journal_is_in_place). What was only
+/// accepted is given back here. What was written may still be lost by a power loss, if a sync
+/// [failed](Self::sync_failure).
 #[derive(Clone)]
 pub struct CloseError(Box<Undone>);
 
 #[derive(Clone)]
-struct Undone {
-    cause: FlushError,
-    stats: Stats,
-    events: Vec<Bytes>,
+pub(crate) struct Undone {
+    pub(crate) cause: FlushError,
+    pub(crate) sync_failure: Option<FlushError>,
+    pub(crate) journal_is_in_place: bool,
+    pub(crate) stats: Stats,
+    pub(crate) events: Vec<Bytes>,
+}
+
+impl From<Undone> for CloseError {
+    fn from(undone: Undone) -> Self {
+        Self(Box::new(undone))
+    }
 }
 
 impl CloseError {
-    pub(crate) fn new(cause: FlushError, stats: Stats, events: Vec<Bytes>) -> Self {
-        Self(Box::new(Undone { cause, stats, events }))
-    }
-
     /// Why.
     #[must_use]
     pub fn cause(&self) -> &FlushError {
         &self.0.cause
+    }
+
+    /// The first sync that failed, be it the cause or not: lines that were written since the last
+    /// sync that succeeded may not survive a power loss.
+    #[must_use]
+    pub fn sync_failure(&self) -> Option<&FlushError> {
+        self.0.sync_failure.as_ref()
+    }
+
+    /// Whether the journal is where it was opened. `false` where others removed or moved the
+    /// directory, or `.cdrlog` in it: an opening of the same path then finishes nothing. Where it
+    /// was moved, an opening of its new place does; where it was removed, what was not in a file
+    /// is lost.
+    #[must_use]
+    pub fn journal_is_in_place(&self) -> bool {
+        self.0.journal_is_in_place
     }
 
     /// The counters at the end.
@@ -359,6 +400,8 @@ impl fmt::Debug for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CloseError")
             .field("cause", &self.0.cause)
+            .field("sync_failure", &self.0.sync_failure)
+            .field("journal_is_in_place", &self.0.journal_is_in_place)
             .field("stats", &self.0.stats)
             .field("events", &self.0.events.len())
             .finish()
@@ -367,7 +410,11 @@ impl fmt::Debug for CloseError {
 
 impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.cause.fmt(f)
+        self.0.cause.fmt(f)?;
+        match (&self.0.cause, &self.0.sync_failure) {
+            (FlushError::Sync { .. }, _) | (_, None) => Ok(()),
+            (_, Some(failure)) => write!(f, "; {failure}"),
+        }
     }
 }
 

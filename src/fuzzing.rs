@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::file::Calendar;
 use crate::file::disk::Disk;
+use crate::finished::Begun;
 use crate::journal::Folder;
 use crate::{OpenError, Recovery, inbox, journal, rewrite};
 
@@ -16,7 +17,8 @@ pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
     let folder = Folder::create(&disk, directory)?;
     let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
-    Ok(journal::recover(directory, &folder, calendar.next_stamp()?)?)
+    Begun::new(&disk, directory).look(&calendar)?;
+    Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
 }
 
 /// Whether `line` is a whole line of a CDR.

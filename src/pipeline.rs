@@ -1,4 +1,4 @@
-//! What the threads of one appender share: bells, counters, and the state of failure.
+//! What the threads of one appender share: wakers, counters, and the state of failure.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -47,9 +47,10 @@ pub struct Stats {
     /// Calls of `write` (or of what it takes to get a file to write to) that failed; each was
     /// tried again.
     pub write_errors: u64,
-    /// Calls of `fdatasync`.
+    /// Calls of `fdatasync` for either file.
     pub syncs: u64,
-    /// Calls of `fdatasync` that failed: 0, or 1 for good.
+    /// Syncs that failed, be it of a file, of its name, of an anchor or of the list of files. None is
+    /// tried again.
     pub sync_errors: u64,
     /// Files that were finished because the next one was begun.
     pub rotations: u64,

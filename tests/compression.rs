@@ -70,6 +70,14 @@ fn leave(directory: &Path, name: &str, content: &str, modified: SystemTime) -> P
     path
 }
 
+/// One that an appender began and left here long ago.
+fn leave_ours(directory: &Path, content: &str, modified: SystemTime) -> PathBuf {
+    const NAME: &str = "CDR.2026-01-01_00-00-00.log";
+    fs::create_dir_all(directory.join(".cdrlog")).unwrap();
+    fs::write(directory.join(".cdrlog/begun"), format!("{NAME}\n")).unwrap();
+    leave(directory, NAME, content, modified)
+}
+
 fn days_ago(days: u32) -> SystemTime {
     SystemTime::now() - days * Duration::from_secs(86_400)
 }
@@ -78,7 +86,7 @@ fn days_ago(days: u32) -> SystemTime {
 fn a_compressed_file_has_the_age_and_the_mode_of_the_plain_one() {
     let directory = tempfile::tempdir().unwrap();
     let modified = days_ago(3);
-    let path = leave(directory.path(), "CDR.2026-01-01_00-00-00.log", &lines(10), modified);
+    let path = leave_ours(directory.path(), &lines(10), modified);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
     let appender = Appender::builder(&directory).compression(Compression::Zstd).open().unwrap();
     appender.upkeep().unwrap();
@@ -93,10 +101,25 @@ fn a_compressed_file_has_the_age_and_the_mode_of_the_plain_one() {
 fn a_file_that_another_server_may_still_have_open_is_left_alone_for_a_day() {
     let directory = tempfile::tempdir().unwrap();
     let path = leave(directory.path(), "CDR.2026-01-01_00-00-00.log", &lines(10), days_ago(1));
-    let appender = Appender::builder(&directory).compression(Compression::Zstd).open().unwrap();
+    let builder = Appender::builder(&directory).compression(Compression::Zstd).manage_foreign(true);
+    let appender = builder.open().unwrap();
     appender.upkeep().unwrap();
     assert!(path.exists());
     assert_eq!(appender.close().unwrap().files_compressed, 0);
+}
+
+#[test]
+fn a_file_of_others_is_compressed_only_where_that_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = leave(directory.path(), "CDR.2026-01-01_00-00-00.log", &lines(10), days_ago(2));
+    for manage_foreign in [false, true] {
+        let builder = Appender::builder(&directory).compression(Compression::Zstd);
+        let appender = builder.manage_foreign(manage_foreign).open().unwrap();
+        appender.upkeep().unwrap();
+        appender.close().unwrap();
+        assert_eq!(path.exists(), !manage_foreign);
+    }
+    assert_eq!(decoded(&with_suffix(&path, ".zst")), lines(10));
 }
 
 #[test]
@@ -121,7 +144,7 @@ fn the_file_of_an_earlier_process_is_compressed_by_the_next() {
 fn what_was_interrupted_after_the_renaming_is_only_compared() {
     let directory = tempfile::tempdir().unwrap();
     let content = lines(100);
-    let path = leave(directory.path(), "CDR.2026-01-01_00-00-00.log", &content, days_ago(2));
+    let path = leave_ours(directory.path(), &content, days_ago(2));
     let compressed = with_suffix(&path, ".zst");
     fs::write(&compressed, zstd::encode_all(content.as_bytes(), 19).unwrap()).unwrap();
     let before = fs::read(&compressed).unwrap();
@@ -137,7 +160,7 @@ fn what_was_interrupted_after_the_renaming_is_only_compared() {
 fn a_compressed_file_of_others_that_is_not_whole_is_not_believed() {
     let directory = tempfile::tempdir().unwrap();
     let content = lines(1000);
-    let path = leave(directory.path(), "CDR.2026-01-01_00-00-00.log", &content, days_ago(2));
+    let path = leave_ours(directory.path(), &content, days_ago(2));
     let compressed = with_suffix(&path, ".zst");
     let whole = zstd::encode_all(content.as_bytes(), 3).unwrap();
     let told = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));

@@ -12,6 +12,7 @@
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};

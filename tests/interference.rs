@@ -10,6 +10,7 @@ mod boot;
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 mod wait;
 
 use std::fs;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use cdrlog::{Appender, OpenError, Trouble};
 use common::{body, cdr, files, line, lines};
 use mount::Mount;
+use skip::skip;
 use wait::wait_for;
 
 /// Sends numbered events at full speed while `disturb` is called ten times, each time between some
@@ -258,6 +260,44 @@ fn something_else_in_the_place_of_the_folder_is_an_error_with_its_name() {
         assert!(error.to_string().contains(path.to_str().unwrap()), "{kind}: {error}");
     }
     assert!(fs::read_dir(elsewhere.path()).unwrap().next().is_none(), "written through a link");
+}
+
+/// Whoever owns the folder can put any file in the place of ours at any time.
+#[test]
+fn a_folder_of_another_owner_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(".cdrlog");
+    fs::create_dir(&path).unwrap();
+    if std::os::unix::fs::chown(&path, Some(65534), None).is_err() {
+        skip("only root can give a folder to another user", "run as root");
+        return;
+    }
+    for opened in [
+        Appender::builder(directory.path()).open().map(drop),
+        Appender::builder(directory.path()).recover().map(drop),
+    ] {
+        let error = opened.unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()) && error.contains("65534"), "{error}");
+    }
+    assert!(fs::read_dir(&path).unwrap().next().is_none(), "written to the folder of another");
+}
+
+/// What is written to a file that has a second name changes under that name too.
+#[test]
+fn a_file_of_the_journal_that_has_a_second_name_is_not_written_through() {
+    for name in ["lock", "control", "control.new", "journal-0", "rejects-1"] {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        let path = directory.path().join(".cdrlog").join(name);
+        fs::create_dir(directory.path().join(".cdrlog")).unwrap();
+        fs::write(&victim, "theirs").unwrap();
+        fs::hard_link(&victim, &path).unwrap();
+        let error = Appender::builder(directory.path()).open().map(drop).unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()), "{name}: {error}");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "theirs", "{name}");
+        fs::remove_file(&path).unwrap();
+        Appender::builder(directory.path()).open().unwrap().close().unwrap();
+    }
 }
 
 #[test]

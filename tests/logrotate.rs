@@ -11,6 +11,7 @@
 
 #[expect(dead_code, reason = "shared by several test files")]
 mod common;
+mod skip;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use cdrlog::Appender;
 use common::{body, line, lines};
+use skip::skip;
 
 /// Where a program of the system is; says so where it is not.
 fn find(program: &str) -> Option<PathBuf> {
@@ -28,7 +30,8 @@ fn find(program: &str) -> Option<PathBuf> {
     let mut paths = directories.map(|directory| Path::new(directory).join(program));
     let found = paths.find(|path| path.is_file());
     if found.is_none() {
-        eprintln!("skipped: {program} is not installed (apt-get install {program})");
+        let package = program.trim_end_matches('d');
+        skip(&format!("{program} is not installed"), &format!("apt-get install {package}"));
     }
     found
 }
@@ -233,7 +236,10 @@ fn rsyslog_reads_every_line_once_across_rotations() {
         // It reads along, at its own pace.
         while count(&received()) < sent as usize {
             if let Some(status) = rsyslog.0.try_wait().unwrap() {
-                eprintln!("skipped: rsyslogd does not run here: {status}");
+                skip(
+                    &format!("rsyslogd does not run here: {status}"),
+                    "let it run by itself first",
+                );
                 return;
             }
             assert!(Instant::now() < end, "{} of {sent} lines were read", count(&received()));

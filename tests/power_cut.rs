@@ -16,6 +16,7 @@ mod boot;
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};

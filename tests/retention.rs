@@ -17,7 +17,7 @@ use common::body;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Files that are ours by their names, from the oldest to the newest, of 100 bytes each.
+/// Files that have names like ours, from the oldest to the newest, of 100 bytes each.
 const OURS: [&str; 6] = [
     "CDR.2020-01-01_10-00-00.log",
     "CDR.2020-01-01_10-00-00.1.log",
@@ -37,13 +37,36 @@ const FOREIGN: [&str; 6] = [
     "rejected.2020-01-01.jsonl",
 ];
 
+/// 100 bytes that can be read as what the name says, without a line in them.
+fn content(name: &str) -> Vec<u8> {
+    let mut content = match name.rsplit('.').next() {
+        // A frame that is to be skipped.
+        Some("zst") => [&0x184d_2a50_u32.to_le_bytes()[..], &92_u32.to_le_bytes()].concat(),
+        // A comment of 79 bytes, and nothing.
+        Some("gz") => {
+            let header = [0x1f, 0x8b, 8, 0x10, 0, 0, 0, 0, 0, 0xff];
+            [&header[..], &[b'x'; 79], &[0, 3, 0], &[0; 8]].concat()
+        }
+        _ => Vec::new(),
+    };
+    content.resize(100, b'x');
+    content
+}
+
 fn fill(directory: &Path) {
     for name in OURS.iter().chain(&FOREIGN) {
-        fs::write(directory.join(name), [b'x'; 100]).unwrap();
+        fs::write(directory.join(name), content(name)).unwrap();
     }
     fs::create_dir(directory.join("CDR.2019-01-01_10-00-00.log")).unwrap();
     let target = directory.join("CDR.log");
     std::os::unix::fs::symlink(target, directory.join("CDR.2019-01-02_10-00-00.log")).unwrap();
+}
+
+/// Makes `OURS` files that appenders began here.
+fn note_as_begun(directory: &Path) {
+    fs::create_dir(directory.join(".cdrlog")).unwrap();
+    let plain = |name: &str| name.replace(".zst", "").replace(".gz", "") + "\n";
+    fs::write(directory.join(".cdrlog/begun"), OURS.map(plain).concat()).unwrap();
 }
 
 /// Which of `OURS` are left; all others must be.
@@ -57,14 +80,34 @@ fn left(directory: &Path) -> Vec<&'static str> {
     OURS.into_iter().filter(|name| directory.join(name).exists()).collect()
 }
 
+/// Nobody wrote to the file for so long.
+fn age(directory: &Path, name: &str, age: Duration) {
+    let file = fs::File::options().write(true).open(directory.join(name)).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+}
+
+/// Opens, waits for the upkeep, and closes; gives what was told.
+fn told_by_a_run(builder: Builder) -> Vec<Trouble> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = {
+        let told = told.clone();
+        move |trouble: &Trouble| told.lock().unwrap().push(trouble.clone())
+    };
+    let appender = builder.on_trouble(listener).open().unwrap();
+    appender.upkeep().unwrap();
+    appender.close().unwrap();
+    std::mem::take(&mut *told.lock().unwrap())
+}
+
 fn unlimited(directory: &Path) -> Builder {
     Appender::builder(directory).retention_age(None).retention_bytes(None)
 }
 
 #[test]
-fn the_oldest_files_go_by_size_whoever_wrote_them_and_nothing_else() {
+fn the_oldest_files_go_by_size_and_nothing_else() {
     let directory = tempfile::tempdir().unwrap();
     fill(directory.path());
+    note_as_begun(directory.path());
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = {
         let told = told.clone();
@@ -87,18 +130,66 @@ fn the_oldest_files_go_by_size_whoever_wrote_them_and_nothing_else() {
 fn files_go_by_the_age_of_their_last_line() {
     let directory = tempfile::tempdir().unwrap();
     fill(directory.path());
+    note_as_begun(directory.path());
     // The names say 2020, but nobody wrote to these for 31 days, 30 days and a second, 29 days.
-    for (name, age) in
-        [(OURS[1], 31 * DAY), (OURS[2], 30 * DAY + Duration::from_secs(1)), (OURS[0], 29 * DAY)]
-    {
-        let file = fs::File::options().write(true).open(directory.path().join(name)).unwrap();
-        file.set_modified(SystemTime::now() - age).unwrap();
-    }
+    age(directory.path(), OURS[1], 31 * DAY);
+    age(directory.path(), OURS[2], 30 * DAY + Duration::from_secs(1));
+    age(directory.path(), OURS[0], 29 * DAY);
+    age(directory.path(), OURS[3], 20 * DAY);
+    age(directory.path(), OURS[4], 10 * DAY);
     // The default: 30 days.
     let appender = Appender::builder(&directory).open().unwrap();
     appender.upkeep().unwrap();
     assert_eq!(left(directory.path()), [OURS[0], OURS[3], OURS[4], OURS[5]]);
     assert_eq!(appender.close().unwrap().files_removed, 2);
+}
+
+/// OpenVidu's own server writes to the default directory too, if its CDR is on.
+#[test]
+fn files_of_others_stay_and_are_told_of_at_the_first_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    OURS.iter().for_each(|name| age(directory.path(), name, 1000 * DAY));
+    let builder = Appender::builder(&directory).retention_bytes(Some(1));
+    let opened = builder.clone().open().unwrap();
+    assert_eq!(opened.foreign_files(), OURS.len() + 2);
+    opened.close().unwrap();
+    fs::remove_dir_all(directory.path().join(".cdrlog")).unwrap();
+    let told = told_by_a_run(builder.clone());
+    let [told] = &told[..] else { panic!("{told:?}") };
+    // Among them the empty one of the opening that nobody knows of any more.
+    let expected = "holds 9 CDR or rejects files that cdrlog did not begin there";
+    assert!(told.to_string().contains(expected), "{told}");
+    let told = told_by_a_run(builder);
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(left(directory.path()), OURS);
+}
+
+#[test]
+fn files_of_others_go_where_that_is_wanted() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let told =
+        told_by_a_run(unlimited(directory.path()).retention_bytes(Some(350)).manage_foreign(true));
+    assert_eq!((told.len(), left(directory.path())), (3, OURS[3..].to_vec()));
+}
+
+/// A clock that is wrong by 40 days made all files older than 30 days, and emptied the directory.
+#[test]
+fn a_clock_that_jumped_removes_nothing_until_it_has_gone_on_for_a_while() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    note_as_begun(directory.path());
+    // As a clock sees it that is 40 days ahead.
+    for (number, name) in OURS.iter().enumerate() {
+        age(directory.path(), name, DAY * (50 - 2 * number as u32));
+    }
+    // By runs of a moment too, each of which leaves a file.
+    for _ in 0..3 {
+        let told = told_by_a_run(Appender::builder(&directory));
+        assert!(matches!(told[..], [Trouble::ClockJumped { .. }]), "{told:?}");
+        assert_eq!(left(directory.path()), OURS);
+    }
 }
 
 #[test]

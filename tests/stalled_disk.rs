@@ -19,6 +19,7 @@
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 
 use std::time::{Duration, Instant};
 

@@ -11,6 +11,7 @@
 mod common;
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+mod skip;
 
 use std::fs;
 use std::sync::mpsc;

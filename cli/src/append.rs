@@ -4,11 +4,9 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use cdrlog::{
-    Appender, CloseError, EVENT_BYTES_MAX_DEFAULT, FlushError, OpenError, Producer, SendError,
-    Stats, SyncPolicy, Trouble,
+    Appender, CloseError, FlushError, OpenError, Producer, SendError, Stats, SyncPolicy, Trouble,
 };
 use clap::{Args, ValueEnum};
 
@@ -16,63 +14,76 @@ use super::bodies::Bodies;
 use super::file_options::FileOptions;
 use super::hangup::rotating_on_hangup;
 use super::outcome::{Outcome, say};
+use super::place::DirectoryOption;
 use super::print::print;
 use super::progress::Progress;
-use super::summary::Summary;
+use super::summary::{FileRange, Summary};
+use super::units::{Seconds, Size, units_help};
 
 /// An event has to fit into a segment of the journal, which has 1 GiB at most.
-const EVENT_BYTES_LIMIT: i64 = 1 << 30;
+const EVENT_BYTES_LIMIT: u64 = 1 << 30;
 
 /// Append WebHook bodies, one a line, to the CDR of a directory
 ///
-/// Bodies that are no events go to the rejects file of the directory, whole and with the reason,
-/// and the exit code is 3. Empty lines are skipped. What a killed run left unfinished is finished
-/// by the next one, whoever it is.
+/// The directory is created if it does not exist. A body that is not an event goes to the rejects
+/// file of the directory, whole and with the reason, and the exit code is 3. Empty lines are
+/// skipped. If a run is killed, the next run on the directory finishes what the killed run left.
 ///
-/// Finished files are listed in .cdrlog/manifest.jsonl with a hash, compressed if asked for, and the
-/// oldest are removed. The file of this run is finished by the next one, or when SIGHUP begins
-/// another.
+/// The program lists finished files in .cdrlog/manifest.jsonl with a hash, compresses them if you
+/// ask for it, and removes the oldest files. The next run finishes the file of this run, and so does
+/// SIGHUP, which begins a new file.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = concat!("\
 Examples:
   cdrlog append --dir ./cdr webhooks.jsonl
   curl -s https://example.org/events | cdrlog append --dir ./cdr
   cdrlog append --dir ./cdr --json old/*.jsonl | jq .lines
-  cdrlog append --compress zstd --retention-days 90 <events.fifo
+  cdrlog append --compress zstd --rotate-bytes 100M --retention-days 90 <events.fifo
 
-Exit codes: 0 all went well, 1 failed, 2 wrong usage, 3 some bodies were rejected")]
+", units_help!(), "
+
+Exit codes: 0 all went well; 1 failed, or all bodies are taken and the summary of --json could not
+be written: standard error says which; 2 wrong usage; 3 some bodies were rejected"))]
 pub(super) struct Append {
-    /// The directory of the CDR; created where it is missing
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "OPENVIDU_CDR_PATH",
-        default_value = "/opt/openvidu/cdr"
-    )]
-    dir: PathBuf,
+    #[command(flatten)]
+    directory: DirectoryOption,
 
     /// Print the summary as one JSON object on standard output
     #[arg(long)]
     json: bool,
 
-    /// When to make lines survive a power loss
-    #[arg(long, value_enum, default_value_t = Sync::Interval)]
-    sync: Sync,
-
-    /// Seconds to keep trying while the disk is full, before giving up
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    patience: u64,
-
-    /// The largest body that is an event, in bytes
+    /// When to sync lines to the disk, so that they survive a power loss
     #[arg(
         long,
-        value_name = "BYTES",
-        default_value_t = EVENT_BYTES_MAX_DEFAULT as u32,
-        value_parser = clap::value_parser!(u32).range(1..=EVENT_BYTES_LIMIT),
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = Sync::Interval,
+        env = "CDRLOG_SYNC"
     )]
-    event_bytes_max: u32,
+    sync: Sync,
 
-    /// Files of bodies, one a line; - is standard input, which is also the default
+    /// How long to keep trying while the disk is full; a bare number is seconds
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        allow_negative_numbers = true,
+        env = "CDRLOG_PATIENCE"
+    )]
+    patience: Seconds,
+
+    /// The largest body that is an event, from 1 byte to 1 GiB; a larger body is rejected
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "1MiB",
+        value_parser = event_bytes_max,
+        allow_negative_numbers = true,
+        env = "CDRLOG_EVENT_BYTES_MAX"
+    )]
+    event_bytes_max: usize,
+
+    /// Files of bodies, one body a line; - is standard input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -83,7 +94,7 @@ pub(super) struct Append {
 #[derive(Clone, Copy, Debug, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Sync {
-    /// Not at all; the kernel does within about 30 seconds
+    /// Never; the kernel writes them to the disk within about 30 seconds
     Never,
     /// Every second, and at the end
     Interval,
@@ -131,6 +142,7 @@ impl Append {
         if !appender.recovery().is_nothing() {
             say(appender.recovery());
         }
+        let (first, first_rejects) = (appender.cdr_path(), appender.rejects_path());
         let mut progress = Progress::new(bytes_total);
         let stop = rotating_on_hangup(&appender, || {
             let stop = self.append_files(&appender.producer(), &mut progress).err();
@@ -140,19 +152,23 @@ impl Append {
             let _ = appender.upkeep();
             stop
         })?;
-        let (cdr_path, rejects_path) = (appender.cdr_path(), appender.rejects_path());
+        let cdr = FileRange { first, last: appender.cdr_path() };
+        let rejects = FileRange { first: first_rejects, last: appender.rejects_path() };
         let closed = appender.close();
         let (bytes, elapsed) = progress.end();
         let stats = *closed.as_ref().unwrap_or_else(CloseError::stats);
-        let summary = Summary::new(&stats, bytes, elapsed, cdr_path, rejects_path);
+        let summary = Summary::new(&stats, bytes, elapsed, cdr, rejects);
         self.report(&summary, stop, closed)
     }
 
     fn open(&self) -> Result<Appender, Box<dyn Error>> {
-        let patience = Duration::from_secs(self.patience);
-        let builder = Appender::builder(&self.dir)
-            .event_bytes_max(self.event_bytes_max())
-            .segment_bytes(self.event_bytes_max().max(1 << 20))
+        if let Some(fault) = self.file_options.local_time_fault() {
+            say(fault);
+        }
+        let Seconds(patience) = self.patience;
+        let builder = Appender::builder(&self.directory.dir)
+            .event_bytes_max(self.event_bytes_max)
+            .segment_bytes(self.event_bytes_max.max(1 << 20))
             .sync_policy(self.sync.policy())
             .write_patience(patience)
             .close_patience(patience)
@@ -165,17 +181,13 @@ impl Append {
         })
     }
 
-    fn event_bytes_max(&self) -> usize {
-        self.event_bytes_max as usize
-    }
-
     fn append_files(
         &self,
         producer: &Producer,
         progress: &mut Progress,
     ) -> Result<(), (PathBuf, Stop)> {
         for path in &self.files {
-            append_file(path, self.event_bytes_max(), producer, progress)
+            append_file(path, self.event_bytes_max, producer, progress)
                 .map_err(|stop| (path.clone(), stop))?;
         }
         Ok(())
@@ -192,11 +204,10 @@ impl Append {
         say(summary);
         if summary.rejected > 0 {
             outcome = Outcome::SomeRejected;
-            let of = summary.lines + summary.rejected;
+            let of = summary.taken();
             say(format_args!(
                 "{} of {of} bodies were rejected; see {}",
-                summary.rejected,
-                summary.rejects_path.display()
+                summary.rejected, summary.rejects
             ));
         }
         if let Some((path, Stop::Read(error))) = stop {
@@ -211,42 +222,78 @@ impl Append {
             say(&error);
             say(self.what_is_left(summary, &error, all_sent));
         }
-        if self.json {
-            print(format!("{}\n", summary.json()))?;
+        if self.json
+            && let Err(error) = print(format!("{}\n", summary.json()))
+        {
+            // Whoever repeats a run that failed would append everything twice.
+            return Err(match outcome {
+                Outcome::Failed => error,
+                _ => format!("{error}; all {} bodies are taken, give none again", summary.taken())
+                    .into(),
+            });
         }
         Ok(outcome)
     }
 
-    /// Where everything is after writes or a sync failed.
+    /// Where everything is after writes or a sync failed, as far as it is known.
     fn what_is_left(&self, summary: &Summary, error: &CloseError, all_sent: bool) -> String {
-        let taken = summary.lines + summary.rejected;
-        let journal = self.dir.join(".cdrlog");
-        if !all_sent || !error.events().is_empty() {
+        let taken = summary.taken();
+        let journal = self.directory.dir.join(".cdrlog");
+        let is_all = all_sent && error.events().is_empty();
+        if !error.journal_is_in_place() {
+            let which = if is_all { "all" } else { "the first" };
+            return format!(
+                "{which} {taken} bodies were taken, but {} is not what it was: where it was moved, \
+                 run on its new place, which writes what is missing{}; where it was removed, what \
+                 was in it is lost: give all bodies again",
+                journal.display(),
+                if is_all { "" } else { ", and give the bodies after them again" }
+            );
+        }
+        let safety = match error.sync_failure() {
+            Some(_) => format!(
+                "; but lines since the last sync that succeeded may not survive a power loss: look \
+                 at the disk and at {}",
+                summary.cdr
+            ),
+            None => String::new(),
+        };
+        if !is_all {
             return format!(
                 "the first {taken} bodies are taken: in the CDR, or in {}, from where the next run \
-                 on this directory writes them; give the bodies behind them again",
+                 on this directory writes them; give the bodies after them again{safety}",
                 journal.display()
             );
         }
         if matches!(error.cause(), FlushError::Sync { .. }) {
-            return format!(
-                "all {taken} bodies are taken, give none again; but lines since the last sync that \
-                 succeeded may not survive a power loss: look at the disk and at {}",
-                summary.cdr_path.display()
-            );
+            return format!("all {taken} bodies are taken, give none again{safety}");
         }
         format!(
             "all {taken} bodies are taken, give none again: they are in the CDR, or in {}, from \
-             where the next run on this directory writes them",
+             where the next run on this directory writes them{safety}",
             journal.display()
         )
     }
 }
 
+fn event_bytes_max(text: &str) -> Result<usize, String> {
+    let Size(bytes) = text.parse()?;
+    match (1..=EVENT_BYTES_LIMIT).contains(&bytes) {
+        true => usize::try_from(bytes).map_err(|error| error.to_string()),
+        false => Err("it must be from 1 byte to 1 GiB".to_owned()),
+    }
+}
+
 /// Says what concerns finished files only: the rest is in the report.
 fn tell(trouble: &Trouble) {
-    if matches!(trouble, Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. }) {
-        say(trouble);
+    match trouble {
+        Trouble::ForeignFiles { .. } => {
+            say(format_args!("{trouble}, unless --manage-foreign says so"));
+        }
+        Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. } | Trouble::ClockJumped { .. } => {
+            say(trouble);
+        }
+        _ => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! Options for the files of a CDR directory, of every command that writes to one.
 
-use std::time::Duration;
-
 use cdrlog::{Builder, Compression};
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-const SECONDS_A_DAY: u64 = 86_400;
+use super::local_time;
+use super::units::{Days, Size};
 
 /// None has a default for clap: `serve` looks into its file before it takes one. Where an option is
 /// not given, the default of the library holds.
@@ -14,31 +14,56 @@ const SECONDS_A_DAY: u64 = 86_400;
 #[serde(default)]
 #[command(next_help_heading = "Files")]
 pub(super) struct FileOptions {
-    /// Begin a new file before one gets longer than so many bytes; 0 is no limit [default: 0]
-    #[arg(long, value_name = "BYTES", env = "CDRLOG_ROTATE_BYTES")]
-    rotate_bytes: Option<u64>,
+    /// Begin a new file before a file gets longer than this; 0 sets no limit [default: 0]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true, env = "CDRLOG_ROTATE_BYTES")]
+    rotate_bytes: Option<Size>,
 
     /// Compress finished files, in the background [default: none]
     #[arg(long, value_enum, value_name = "HOW", env = "CDRLOG_COMPRESS")]
     compress: Option<Compress>,
 
-    /// Remove files that nobody wrote to for so many days; 0 keeps them for ever [default: 30]
-    #[arg(long, value_name = "DAYS", env = "CDRLOG_RETENTION_DAYS")]
-    retention_days: Option<u32>,
+    /// Remove files that nobody wrote to for this long; a bare number is days; 0 keeps them for ever
+    /// [default: 30d]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        allow_negative_numbers = true,
+        env = "CDRLOG_RETENTION_DAYS"
+    )]
+    retention_days: Option<Days>,
 
-    /// Remove the oldest files while all together have more bytes; 0 is no limit [default:
-    /// 20000000000]
-    #[arg(long, value_name = "BYTES", env = "CDRLOG_RETENTION_BYTES")]
-    retention_bytes: Option<u64>,
+    /// Remove the oldest files while all files together are larger than this; 0 sets no limit
+    /// [default: 20GB]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        allow_negative_numbers = true,
+        env = "CDRLOG_RETENTION_BYTES"
+    )]
+    retention_bytes: Option<Size>,
 
-    /// Name files in UTC instead of local time
+    /// Compress and remove also CDR files that cdrlog did not begin in this directory
+    /// [default: false]
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_MANAGE_FOREIGN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    manage_foreign: Option<bool>,
+
+    /// Name files in UTC instead of local time [default: false]
     #[arg(
         long,
         value_name = "true|false",
         env = "CDRLOG_UTC",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "true"
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
     )]
     utc: Option<bool>,
 }
@@ -50,13 +75,13 @@ enum Compress {
     None,
     /// To .zst
     Zstd,
-    /// To .gz, slower and larger than .zst
+    /// To .gz, which is slower and gives larger files than .zst
     Gzip,
 }
 
 impl FileOptions {
     pub(super) fn apply(&self, mut builder: Builder) -> Builder {
-        if let Some(bytes) = self.rotate_bytes.filter(|&bytes| bytes > 0) {
+        if let Some(Size(bytes)) = self.rotate_bytes.filter(|size| size.0 > 0) {
             builder = builder.rotate_bytes(bytes);
         }
         if let Some(compress) = self.compress {
@@ -66,26 +91,34 @@ impl FileOptions {
                 Compress::Gzip => Compression::Gzip,
             });
         }
-        if let Some(days) = self.retention_days {
-            let age = Duration::from_secs(u64::from(days) * SECONDS_A_DAY);
+        if let Some(Days(age)) = self.retention_days {
             builder = builder.retention_age(Some(age).filter(|age| !age.is_zero()));
         }
-        if let Some(bytes) = self.retention_bytes {
+        if let Some(Size(bytes)) = self.retention_bytes {
             builder = builder.retention_bytes(Some(bytes).filter(|&bytes| bytes > 0));
         }
-        builder.utc(self.utc.unwrap_or_default())
+        builder
+            .manage_foreign(self.manage_foreign.unwrap_or_default())
+            .utc(self.utc.unwrap_or_default())
+    }
+
+    /// What is wrong with the local time, where files are named in it.
+    pub(super) fn local_time_fault(&self) -> Option<String> {
+        if self.utc.unwrap_or_default() { None } else { local_time::fault() }
     }
 
     /// These options, and those of `file` where one is not given.
     #[cfg(feature = "serve")]
     pub(super) fn or(self, file: Self) -> Self {
         // Every field by name: a new one that is forgotten here does not compile.
-        let Self { rotate_bytes, compress, retention_days, retention_bytes, utc } = self;
+        let Self { rotate_bytes, compress, retention_days, retention_bytes, manage_foreign, utc } =
+            self;
         Self {
             rotate_bytes: rotate_bytes.or(file.rotate_bytes),
             compress: compress.or(file.compress),
             retention_days: retention_days.or(file.retention_days),
             retention_bytes: retention_bytes.or(file.retention_bytes),
+            manage_foreign: manage_foreign.or(file.manage_foreign),
             utc: utc.or(file.utc),
         }
     }

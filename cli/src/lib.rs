@@ -7,9 +7,13 @@
 
 mod append;
 mod bodies;
+mod command_line;
 mod completions;
+mod count;
 mod file_options;
 mod hangup;
+mod json_output;
+mod local_time;
 mod man;
 mod outcome;
 mod place;
@@ -21,8 +25,14 @@ mod serve;
 mod stats;
 mod summary;
 mod tail;
+mod units;
 mod verify;
 mod when;
+
+/// Only for the fuzz targets.
+#[cfg(all(fuzzing, feature = "serve"))]
+#[doc(hidden)]
+pub use serve::fuzzing;
 
 use std::process::ExitCode;
 
@@ -30,7 +40,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use outcome::say;
 
 #[derive(Debug, Parser)]
-#[command(name = "cdrlog", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES)]
+#[command(name = "cdrlog", version, about, long_about = LONG_ABOUT, after_help = outcome::EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,9 +49,6 @@ struct Arguments {
 const LONG_ABOUT: &str = "Turns WebHook events of OpenVidu and LiveKit into OpenVidu CDR lines, and loses none.
 
 A body {\"event\":\"sessionCreated\",\"timestamp\":1} becomes the line {\"sessionCreated\":{\"timestamp\":1}}.";
-
-const EXIT_CODES: &str =
-    "Exit codes: 0 all went well, 1 failed, 2 wrong usage, 3 some events were rejected";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -61,7 +68,11 @@ enum Command {
 /// Data goes to standard output, everything else to standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = match command_line::parse::<Arguments>(&command_line::of_process()) {
+        Ok(arguments) => arguments,
+        Err(error) => return command_line::end_with(&error),
+    };
+    let outcome = match arguments.command {
         Command::Append(append) => append.run(),
         #[cfg(feature = "serve")]
         Command::Serve(serve) => serve.run(),
@@ -76,7 +87,7 @@ pub fn run() -> ExitCode {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             say(&error);
-            ExitCode::FAILURE
+            outcome::code_of(error.as_ref())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The program `cdrlog`: the library for the command line.
 //!
-//! Data goes to standard output, everything else to standard error. Exit codes: 0 all went well, 1
-//! failed, 2 wrong usage, 3 finished but some events were rejected.
+//! Data goes to standard output, everything else to standard error. `cdrlog --help` lists the exit
+//! codes.
 
 #![forbid(unsafe_code)]
 

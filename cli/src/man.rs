@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use clap_mangen::Man as Page;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, WrongUsage};
 use super::print::print;
 
 /// Print a manual page, or write all of them to a directory
@@ -20,7 +20,8 @@ Examples:
   cdrlog man append | man -l -
   cdrlog man --dir /usr/local/share/man/man1")]
 pub(super) struct Man {
-    /// Write the pages cdrlog.1, cdrlog-append.1 and so on to this directory, made where missing
+    /// Write the pages cdrlog.1, cdrlog-append.1 and so on to this directory; created if it does not
+    /// exist
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     dir: Option<PathBuf>,
 
@@ -42,7 +43,8 @@ impl Man {
         };
         let Some((_, page)) = pages.iter().find(|(name, _)| *name == wanted) else {
             let command = self.command.unwrap_or_default();
-            return Err(format!("there is no command {command}; `cdrlog --help` lists them").into());
+            let message = format!("there is no command {command}; `cdrlog --help` lists them");
+            return Err(WrongUsage(message).into());
         };
         print(page)?;
         Ok(Outcome::Done)

@@ -1,8 +1,37 @@
 //! How a command ends.
 
-use std::fmt::Display;
+use std::error::Error;
+use std::fmt::{self, Display};
 use std::io::Write;
 use std::process::ExitCode;
+
+/// What the exit codes are, for `--help` and the manual page. README.md and docs/operations.md say
+/// the same, for each command.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  all went well
+  1  failed: something could not be read, written or used; or `verify` has findings; or
+     `stats --strict` met a line that is not an event. Standard error says what failed
+  2  wrong usage of the command line, or a variable with a wrong value; nothing was read or written
+  3  `append` took all bodies, and rejected some of them
+Each command says more at the end of its own --help.";
+
+/// The command line asks for something that there is not, which only the command itself can tell.
+#[derive(Debug)]
+pub(crate) struct WrongUsage(pub(crate) String);
+
+impl Display for WrongUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for WrongUsage {}
+
+/// The exit code of a command that failed with this error.
+pub(crate) fn code_of(error: &(dyn Error + 'static)) -> ExitCode {
+    if error.is::<WrongUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
 
 /// How a command ended, where it did not fail with a message of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

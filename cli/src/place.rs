@@ -2,7 +2,75 @@
 
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+/// The option `--dir`. Where the command line has an argument for the directory too, the argument
+/// comes before the environment, and `command_line.rs` refuses the two when they differ.
+#[derive(Debug, Args)]
+pub(super) struct DirectoryOption {
+    /// The directory of the CDR
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "OPENVIDU_CDR_PATH",
+        default_value = "/opt/openvidu/cdr"
+    )]
+    pub(super) dir: PathBuf,
+}
+
+/// One directory, as an argument or as `--dir`.
+#[derive(Debug, Args)]
+pub(super) struct Directory {
+    /// The directory of the CDR; the same as --dir
+    #[arg(id = "place", value_name = "DIR")]
+    place: Option<PathBuf>,
+
+    #[command(flatten)]
+    option: DirectoryOption,
+}
+
+impl Directory {
+    pub(super) fn into_path(self) -> PathBuf {
+        self.place.unwrap_or(self.option.dir)
+    }
+}
+
+/// One directory or file, as an argument or as `--dir`.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The directory of the CDR, the same as --dir, or one file
+    #[arg(id = "place", value_name = "DIR|FILE")]
+    place: Option<PathBuf>,
+
+    #[command(flatten)]
+    option: DirectoryOption,
+}
+
+impl Place {
+    pub(super) fn into_path(self) -> PathBuf {
+        self.place.unwrap_or(self.option.dir)
+    }
+}
+
+/// Any number of directories and files as arguments, or one directory as `--dir`.
+#[derive(Debug, Args)]
+pub(super) struct Places {
+    /// Directories of a CDR, with all their files, and single files [default: that of --dir]
+    #[arg(id = "place", value_name = "DIR|FILE")]
+    places: Vec<PathBuf>,
+
+    #[command(flatten)]
+    option: DirectoryOption,
+}
+
+impl Places {
+    /// At least one.
+    pub(super) fn into_paths(self) -> Vec<PathBuf> {
+        if self.places.is_empty() { vec![self.option.dir] } else { self.places }
+    }
+}
 
 /// What is at `path`. The message of an error says how to name another place.
 pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
@@ -21,4 +89,11 @@ pub(super) fn check_directory(path: &Path) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{} is no directory", path.display())),
     }
+}
+
+/// `path` without the `.zst` or `.gz` that says how it is compressed.
+pub(super) fn plain_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    plain.map_or_else(|| path.to_owned(), |plain| path.with_file_name(plain))
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use cdrlog::{Appender, Recovery};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 
+use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
-use super::place;
+use super::place::{self, Directory};
 use super::print::print;
 
 /// Show what the next opening of a directory would finish, or finish it now
@@ -33,29 +35,37 @@ done now; the rest says how many bytes go, or went, to which files.
 
 Exit codes: 0 nothing to do, or shown, or done; 1 failed, in use, or damaged; 2 wrong usage")]
 pub(super) struct Recover {
-    /// Do it now
+    /// Do it now, instead of showing it
     #[arg(long)]
     apply: bool,
 
-    /// Print one JSON object
+    /// Print the report as one JSON object on standard output
     #[arg(long)]
     json: bool,
 
-    /// Name a file in UTC instead of local time, where one has to be made anew
-    #[arg(long)]
-    utc: bool,
+    /// Name a file in UTC instead of local time, if one has to be created [default: false]
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_UTC",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    utc: Option<bool>,
 
-    /// The directory of the CDR
-    #[arg(value_name = "DIR", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    dir: PathBuf,
+    #[command(flatten)]
+    directory: Directory,
 }
 
 impl Recover {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        place::check_directory(&self.dir)?;
-        let options = Appender::builder(&self.dir).utc(self.utc);
+        let directory = self.directory.into_path();
+        place::check_directory(&directory)?;
+        let options = Appender::builder(&directory).utc(self.utc.unwrap_or_default());
         let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
-        let report = Report { directory: &self.dir, recovery: &recovery, applied: self.apply };
+        let report = Report { directory: &directory, recovery: &recovery, applied: self.apply };
         let text = if self.json { report.json().to_string() } else { report.to_string() };
         print(format!("{text}\n"))?;
         Ok(Outcome::Done)
@@ -74,7 +84,7 @@ impl Report<'_> {
             paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
         };
         let recovery = self.recovery;
-        serde_json::json!({
+        let members = serde_json::json!({
             "directory": self.directory.to_string_lossy(),
             "clean": recovery.is_nothing(),
             "applied": self.applied,
@@ -87,7 +97,8 @@ impl Report<'_> {
             "torn_bytes": recovery.torn_bytes,
             "torn_files": paths(&recovery.torn_files),
             "changed_by_others": paths(&recovery.changed_by_others),
-        })
+        });
+        json_output::object("recover", ObjectType::Summary, members)
     }
 
     /// A line for each thing to do.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use cdrlog::Stats;
 use indicatif::{DecimalBytes, HumanCount};
 
+use super::json_output::{self, ObjectType};
+
 /// The figures of a run.
 #[derive(Clone, Debug)]
 pub(super) struct Summary {
@@ -16,8 +18,25 @@ pub(super) struct Summary {
     /// Bytes that were read.
     pub(super) bytes: u64,
     pub(super) elapsed: Duration,
-    pub(super) cdr_path: PathBuf,
-    pub(super) rejects_path: PathBuf,
+    pub(super) cdr: FileRange,
+    pub(super) rejects: FileRange,
+}
+
+/// The files that a run wrote, one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct FileRange {
+    pub(super) first: PathBuf,
+    pub(super) last: PathBuf,
+}
+
+impl fmt::Display for FileRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.first == self.last {
+            return write!(f, "{}", self.last.display());
+        }
+        let last = self.last.file_name().unwrap_or(self.last.as_os_str());
+        write!(f, "{} to {}", self.first.display(), last.display())
+    }
 }
 
 impl Summary {
@@ -25,28 +44,35 @@ impl Summary {
         stats: &Stats,
         bytes: u64,
         elapsed: Duration,
-        cdr_path: PathBuf,
-        rejects_path: PathBuf,
+        cdr: FileRange,
+        rejects: FileRange,
     ) -> Self {
         let (lines, rejected) = (stats.events_journaled, stats.events_rejected);
-        Self { lines, rejected, bytes, elapsed, cdr_path, rejects_path }
+        Self { lines, rejected, bytes, elapsed, cdr, rejects }
+    }
+
+    /// Bodies that need not be given again.
+    pub(super) fn taken(&self) -> u64 {
+        self.lines + self.rejected
     }
 
     fn lines_per_second(&self) -> f64 {
-        (self.lines + self.rejected) as f64 / self.elapsed.as_secs_f64().max(1e-9)
+        self.lines as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 
     /// One JSON object.
     pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::json!({
+        let members = serde_json::json!({
             "lines": self.lines,
             "rejected": self.rejected,
             "bytes": self.bytes,
             "seconds": self.elapsed.as_secs_f64(),
             "lines_per_second": self.lines_per_second(),
-            "cdr": self.cdr_path.to_string_lossy(),
-            "rejects": (self.rejected > 0).then(|| self.rejects_path.to_string_lossy()),
-        })
+            "cdr_first": self.cdr.first.to_string_lossy(),
+            "cdr": self.cdr.last.to_string_lossy(),
+            "rejects": (self.rejected > 0).then(|| self.rejects.last.to_string_lossy()),
+        });
+        json_output::object("append", ObjectType::Summary, members)
     }
 }
 
@@ -54,14 +80,14 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {}, {} rejected, {} in {:.3} s, {} a second, in {}",
+            "{} {}, {} rejected, {} in {:.3} s, {} lines a second, in {}",
             HumanCount(self.lines),
             if self.lines == 1 { "line" } else { "lines" },
             HumanCount(self.rejected),
             DecimalBytes(self.bytes),
             self.elapsed.as_secs_f64(),
             HumanCount(self.lines_per_second() as u64),
-            self.cdr_path.display()
+            self.cdr
         )
     }
 }

@@ -3,17 +3,13 @@
 //! Some inputs are signed with the right secret, so that the fuzzer gets behind the signatures.
 
 #![no_main]
-#![expect(dead_code, reason = "the program uses the rest of the module")]
-
-#[path = "../../cli/src/serve/auth/mod.rs"]
-mod auth;
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use auth::{Auth, Sources};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use cdrlog_cli::fuzzing::Credentials as Configured;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -22,19 +18,13 @@ use sha2::{Digest, Sha256};
 const LIVEKIT_SECRET: &str = "livekit-secret";
 const MEET_KEY: &str = "meet-api-key";
 
-static AUTH: LazyLock<Auth> = LazyLock::new(|| {
+static CONFIGURED: LazyLock<Configured> = LazyLock::new(|| {
     let directory = tempfile::tempdir().expect("a directory");
     let (livekit, meet) = (directory.path().join("livekit"), directory.path().join("meet"));
     std::fs::write(&livekit, format!("other: other\nkey: {LIVEKIT_SECRET}\n")).expect("a file");
     std::fs::write(&meet, format!("other\n{MEET_KEY}\n")).expect("a file");
     let headers = ["Authorization: Basic c2VjcmV0".to_owned(), "X-Token: secret".to_owned()];
-    let sources = Sources {
-        headers: &headers,
-        livekit_key_file: Some(&livekit),
-        meet_key_file: Some(&meet),
-        ..Sources::default()
-    };
-    Auth::load(&sources).expect("credentials")
+    Configured::load(&headers, &livekit, &meet).expect("credentials")
 });
 
 #[derive(Arbitrary, Debug)]
@@ -112,6 +102,6 @@ fn headers(request: &Request<'_>) -> (HeaderMap, bool) {
 libfuzzer_sys::fuzz_target!(|request: Request<'_>| {
     let (headers, must_pass) = headers(&request);
     let now = Duration::from_secs(request.now_seconds.into());
-    let checked = AUTH.check_headers_at(&headers, now).and_then(|check| check.check(request.body));
+    let checked = CONFIGURED.check(&headers, request.body, now);
     assert_eq!(checked.is_ok(), must_pass, "{checked:?}");
 });

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::disk::{Disk, DiskResult};
+use super::disk::Disk;
 use super::name::Stamp;
 
 /// Tells the time. The one of the system, but for tests.
@@ -37,17 +37,22 @@ impl fmt::Debug for Clock {
 }
 
 /// Names files by the local time at which they are begun.
+///
+/// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred thousand
+/// files takes longer than a rotation may.
 #[derive(Clone, Debug)]
 pub(crate) struct Calendar {
     pub(crate) disk: Disk,
     directory: PathBuf,
     time_zone: TimeZone,
     clock: Clock,
+    last_stamp: Arc<Mutex<Option<Stamp>>>,
 }
 
 impl Calendar {
     pub(crate) fn new(disk: &Disk, directory: &Path, time_zone: TimeZone, clock: Clock) -> Self {
-        Self { disk: disk.clone(), directory: directory.to_owned(), time_zone, clock }
+        let (disk, directory) = (disk.clone(), directory.to_owned());
+        Self { disk, directory, time_zone, clock, last_stamp: Arc::default() }
     }
 
     /// What time it is.
@@ -55,9 +60,25 @@ impl Calendar {
         self.clock.now().to_zoned_datetime(self.time_zone.clone())
     }
 
-    /// A stamp for files that are begun now.
-    pub(crate) fn next_stamp(&self) -> DiskResult<Stamp> {
-        Stamp::next(&self.disk, &self.directory, self.now().datetime())
+    /// Every later stamp comes after the one in `name`, if it has one.
+    pub(crate) fn follow(&self, name: &str) {
+        let Some(stamp) = Stamp::of_name(name) else { return };
+        let mut last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(last.map_or(stamp, |last| last.latest(stamp)));
+    }
+
+    /// The stamp that a file would have that is begun now.
+    pub(crate) fn next_stamp(&self) -> Stamp {
+        let last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        Stamp::after(*last, self.now().datetime())
+    }
+
+    /// A stamp for files that are begun now, and for no others.
+    pub(crate) fn take_stamp(&self) -> Stamp {
+        let mut last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = Stamp::after(*last, self.now().datetime());
+        *last = Some(stamp);
+        stamp
     }
 
     /// Where a file of that name is.

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,21 +83,31 @@ impl Disk {
         self.dry_run
     }
 
-    /// Makes one call.
+    /// Makes one call, again where a signal interrupted it.
     pub(crate) fn call<T>(
         &self,
         action: &'static str,
         path: &Path,
-        call: impl FnOnce() -> io::Result<T>,
+        mut call: impl FnMut() -> io::Result<T>,
     ) -> DiskResult<T> {
-        let Some(watcher) = &self.watcher else {
-            return call().map_err(|source| DiskError::new(action, path, source));
-        };
-        let done = watcher.before(action, path).and_then(|()| call());
-        if done.is_ok() {
-            watcher.after(action, path);
+        loop {
+            match self.call_once(action, path, &mut call) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return done.map_err(|source| DiskError::new(action, path, source)),
+            }
         }
-        done.map_err(|source| DiskError::new(action, path, source))
+    }
+
+    fn call_once<T>(
+        &self,
+        action: &'static str,
+        path: &Path,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(watcher) = &self.watcher else { return call() };
+        let value = watcher.before(action, path).and_then(|()| call())?;
+        watcher.after(action, path);
+        Ok(value)
     }
 
     /// Creates a directory and those above it, unless they are there.
@@ -107,11 +117,22 @@ impl Disk {
         })
     }
 
-    /// Opens a file of ours for reading and writing; creates it where it is not there. Never
+    /// Opens a directory, to be locked. A symbolic link is followed where `follow` says so.
+    pub(crate) fn open_directory(&self, path: &Path, follow: bool) -> DiskResult<DiskFile> {
+        let mut flags = rustix::fs::OFlags::DIRECTORY;
+        flags.set(rustix::fs::OFlags::NOFOLLOW, !follow);
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        let file = self.call("open directory", path, || options.open(path))?;
+        Ok(DiskFile::new(file, path, self.clone()))
+    }
+
+    /// Opens a private file for reading and writing; creates it where it is not there. Never
     /// follows a symbolic link.
     pub(crate) fn open_or_create(&self, path: &Path) -> DiskResult<DiskFile> {
         let mut options = own_file();
-        self.open(path, "open", options.write(true).create(true).truncate(false))
+        options.write(true).create(true).truncate(false);
+        self.open_checked(path, "open", || private(options.open(path)?))
     }
 
     /// Creates a file that nobody else may read. An error where anything of that name is there.
@@ -120,12 +141,24 @@ impl Disk {
         self.open(path, "create", options.write(true).create_new(true).mode(0o600))
     }
 
-    /// Opens a file of ours for reading and writing; `None` where it is not there.
+    /// Opens a private file for reading and writing; `None` where it is not there.
     pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         if self.dry_run {
             return self.open_reading(path);
         }
-        found(self.open(path, "open", own_file().write(true)))
+        let mut options = own_file();
+        options.write(true);
+        found(self.open_checked(path, "open", || private(options.open(path)?)))
+    }
+
+    /// Creates a private file. One of that name is removed first and never written to: others may
+    /// still have it mapped.
+    pub(crate) fn create_anew(&self, path: &Path) -> DiskResult<DiskFile> {
+        if let Some(metadata) = self.examine(path)? {
+            check_private(&metadata).map_err(|source| DiskError::new("replace", path, source))?;
+            self.remove(path)?;
+        }
+        self.open(path, "create", own_file().write(true).create_new(true))
     }
 
     /// Creates a file to append to. An error where anything of that name is there.
@@ -168,8 +201,16 @@ impl Disk {
         action: &'static str,
         options: &OpenOptions,
     ) -> DiskResult<DiskFile> {
-        let file = self.call(action, path, || regular(options.open(path)?))?;
-        Ok(DiskFile::new(file, path, self.clone()))
+        self.open_checked(path, action, || regular(options.open(path)?))
+    }
+
+    fn open_checked(
+        &self,
+        path: &Path,
+        action: &'static str,
+        open: impl FnMut() -> io::Result<File>,
+    ) -> DiskResult<DiskFile> {
+        Ok(DiskFile::new(self.call(action, path, open)?, path, self.clone()))
     }
 
     /// What is at `path`, a symbolic link not followed; `None` where nothing is.
@@ -177,9 +218,15 @@ impl Disk {
         found(self.call("examine", path, || std::fs::symlink_metadata(path)))
     }
 
+    /// What is at `path`, symbolic links followed.
+    pub(crate) fn examine_target(&self, path: &Path) -> DiskResult<Metadata> {
+        self.call("examine", path, || std::fs::metadata(path))
+    }
+
     /// The names in a directory, those that are UTF-8.
     pub(crate) fn names(&self, directory: &Path) -> DiskResult<Vec<String>> {
         self.call("list", directory, || {
+            // From the beginning after an interruption: what came before it is not kept.
             let names = std::fs::read_dir(directory)?
                 .map(|entry| entry.map(|entry| entry.file_name().into_string().ok()));
             names.filter_map(Result::transpose).collect()
@@ -210,8 +257,7 @@ impl Disk {
     /// new one is there at any moment, also after a power loss.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> DiskResult<DiskFile> {
         let beside = path.with_extension("new");
-        let file = self.open_or_create(&beside)?;
-        file.set_len(0)?;
+        let file = self.create_anew(&beside)?;
         file.allocate(content.len() as u64)?;
         file.write_all_at(content, 0)?;
         file.sync_all()?;
@@ -225,11 +271,47 @@ impl Disk {
 
 /// A FIFO or a device takes bytes and keeps none: lines would be gone, and told as written.
 fn regular(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+}
+
+/// As [`check_private`].
+fn private(file: File) -> io::Result<File> {
+    check_private(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// A file that only we write to. Another owner could change it under us, and what is written to a
+/// file of two names changes under the other one too.
+fn check_private(metadata: &Metadata) -> io::Result<()> {
+    if !metadata.is_file() {
+        return Err(not_regular());
     }
+    check_owner(metadata)?;
+    match metadata.nlink() {
+        0 | 1 => Ok(()),
+        names => {
+            let fault = format!(
+                "it has {names} names (hard links), and what is written to it changes under all of them; put a copy in its place"
+            );
+            Err(io::Error::new(io::ErrorKind::InvalidInput, fault))
+        }
+    }
+}
+
+/// Whether a file or directory belongs to the user that this process runs as.
+pub(crate) fn check_owner(metadata: &Metadata) -> io::Result<()> {
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner == user {
+        return Ok(());
+    }
+    let fault = format!(
+        "it belongs to user {owner}, and this process runs as user {user}; run as its owner, or remove it"
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, fault))
 }
 
 fn own_file() -> OpenOptions {

@@ -44,7 +44,7 @@ impl DiskFile {
     pub(crate) fn call<T>(
         &self,
         action: &'static str,
-        call: impl FnOnce(&File) -> io::Result<T>,
+        mut call: impl FnMut(&File) -> io::Result<T>,
     ) -> DiskResult<T> {
         self.disk.call(action, &self.path, || call(&self.file))
     }
@@ -63,28 +63,16 @@ impl DiskFile {
         if self.disk.is_dry_run() {
             return Ok(bytes.len());
         }
-        self.call("write", |mut file| {
-            loop {
-                match file.write(bytes) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Ok(0) if !bytes.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
-                    other => return other,
-                }
-            }
+        self.call("write", |mut file| match file.write(bytes) {
+            Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            other => other,
         })
     }
 
     /// Reads on from where the last read ended; gives how much that was, 0 at the end.
     #[cfg(any(feature = "compress", feature = "manifest"))]
     pub(crate) fn read(&self, bytes: &mut [u8]) -> DiskResult<usize> {
-        self.call("read", |mut file| {
-            loop {
-                match file.read(bytes) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    other => return other,
-                }
-            }
-        })
+        self.call("read", |mut file| file.read(bytes))
     }
 
     pub(crate) fn read_exact_at(&self, bytes: &mut [u8], offset: u64) -> DiskResult<()> {
@@ -157,20 +145,12 @@ impl DiskFile {
 
     /// Takes the lock of the file, at once or not at all.
     pub(crate) fn try_lock(&self) -> DiskResult<bool> {
-        self.call("lock", |file| match file.try_lock() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        })
+        self.call("lock", |file| taken(file.try_lock()))
     }
 
     /// Takes the lock together with others who only look, at once or not at all.
     pub(crate) fn try_lock_shared(&self) -> DiskResult<bool> {
-        self.call("lock", |file| match file.try_lock_shared() {
-            Ok(()) => Ok(true),
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        })
+        self.call("lock", |file| taken(file.try_lock_shared()))
     }
 
     /// Gives the lock back.
@@ -202,6 +182,14 @@ impl DiskFile {
             let _ = self.disk.remove(&self.path);
         }
         allocated
+    }
+}
+
+fn taken(result: Result<(), TryLockError>) -> io::Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -1,17 +1,63 @@
 //! The lock of a directory: one writer at a time.
+//!
+//! A lock file alone can be removed, and the next one of that name is another file. So everything is
+//! locked that leads to the journal: the directory itself, the folder in it, the lock file (which is
+//! all that cdrlog 0.1 looks at), and the name of the directory (`name_lock.rs`). Whoever opens the
+//! same directory meets at least one of them, by whatever path and whatever was removed.
+//!
+//! All are given back by a kill too. None is ever waited for.
 
-use std::path::Path;
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use super::disk::{Disk, DiskError, DiskResult};
+use super::FOLDER_NAME;
+use super::disk::{self, Disk, DiskError, DiskResult};
 use super::disk_file::DiskFile;
+use super::identity::is_same_file;
+use super::name_lock::{NameHeld, NameLock};
 
-/// Held from the opening to the end of the appender, or of its process: a kill gives it back too.
+/// The lock file in the folder.
+const FILE_NAME: &str = "lock";
+
+/// Held from the opening to the end of the appender, or of its process.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    file: DiskFile,
+    disk: Disk,
+    directory: PathBuf,
+    access: Access,
+    /// From the outermost to the innermost. Changed where what is at their paths was changed.
+    parts: Mutex<Vec<Part>>,
+    names: Vec<NameLock>,
     process_id: u32,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    /// For one who writes.
+    Exclusive,
+    /// For those who look and change nothing.
+    Shared,
+}
+
+/// What is locked, each at a path of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Directory,
+    Folder,
+    File,
+}
+
+#[derive(Debug)]
+struct Part {
+    kind: Kind,
+    file: DiskFile,
+    /// Of the file when it was locked.
+    metadata: Metadata,
+}
+
+#[derive(Debug)]
 pub(crate) enum LockError {
     /// Another appender, of this process or another, has the directory; its process id where it
     /// could be read.
@@ -25,37 +71,188 @@ impl From<DiskError> for LockError {
     }
 }
 
+impl LockError {
+    /// The error of a write that is not made because of this.
+    fn into_disk_error(self, directory: &Path) -> DiskError {
+        let process_id = match self {
+            Self::Disk(error) => return error,
+            Self::Held(process_id) => process_id,
+        };
+        let holder = process_id.map_or(String::new(), |id| format!(", in process {id}"));
+        let fault = format!(
+            "it was moved and another appender has the new one{holder}; close one of the two"
+        );
+        DiskError::new("lock", directory, io::Error::new(io::ErrorKind::WouldBlock, fault))
+    }
+}
+
 impl Lock {
-    /// Takes the lock file at `path` at once, or not at all. It is never removed: a lock on a
-    /// removed file would be none.
-    pub(crate) fn take(disk: &Disk, path: &Path) -> Result<Self, LockError> {
-        let file = disk.open_or_create(path)?;
-        if !file.try_lock()? {
-            return Err(LockError::Held(holder(&file)));
+    /// Takes `directory` for one who writes, at once or not at all. Its folder, where it is made
+    /// later, is to be added by [`take_folder`](Self::take_folder).
+    pub(crate) fn take(disk: &Disk, directory: &Path) -> Result<Self, LockError> {
+        let mut lock = Self::of_directory(disk, directory, Access::Exclusive)?;
+        match NameLock::take_all(disk, directory)? {
+            Ok(names) => lock.names = names,
+            Err(NameHeld { process_id }) => return Err(LockError::Held(process_id)),
         }
-        write_holder(&file)?;
-        Ok(Self { file, process_id: std::process::id() })
+        Ok(lock)
     }
 
-    /// Keeps writers away while somebody looks; changes nothing. `None` where no writer ever was.
-    pub(crate) fn look(disk: &Disk, path: &Path) -> Result<Option<Self>, LockError> {
-        let Some(file) = disk.open_existing(path)? else { return Ok(None) };
-        if !file.try_lock_shared()? {
-            return Err(LockError::Held(holder(&file)));
+    /// Keeps writers away while somebody looks; changes nothing.
+    pub(crate) fn look(disk: &Disk, directory: &Path) -> Result<Self, LockError> {
+        let lock = Self::of_directory(disk, directory, Access::Shared)?;
+        match NameLock::holder(disk, directory)? {
+            Some(NameHeld { process_id }) => Err(LockError::Held(process_id)),
+            None => Ok(lock),
         }
-        Ok(Some(Self { file, process_id: std::process::id() }))
+    }
+
+    fn of_directory(disk: &Disk, directory: &Path, access: Access) -> Result<Self, LockError> {
+        let lock = Self {
+            disk: disk.clone(),
+            directory: directory.to_owned(),
+            access,
+            parts: Mutex::default(),
+            names: Vec::new(),
+            process_id: std::process::id(),
+        };
+        lock.add(Kind::Directory)?;
+        Ok(lock)
+    }
+
+    /// Takes the folder in the directory too, and the lock file in that.
+    pub(crate) fn take_folder(&self) -> Result<(), LockError> {
+        self.add(Kind::Folder)?;
+        self.add(Kind::File)
+    }
+
+    fn add(&self, kind: Kind) -> Result<(), LockError> {
+        let part = self.lock_part(kind)?;
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(part);
+        Ok(())
+    }
+
+    /// Looks whether the paths still lead to what is locked. What is there instead is made, where it
+    /// is missing, and locked: lines go there from now on. Gives the outermost path that had
+    /// changed.
+    ///
+    /// Called before each write. An error where the directory is missing, or another appender has
+    /// it: nothing may be written there.
+    pub(crate) fn check(&self) -> DiskResult<Option<PathBuf>> {
+        self.check_parts().map_err(|error| error.into_disk_error(&self.directory))
+    }
+
+    fn check_parts(&self) -> Result<Option<PathBuf>, LockError> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        // The path of the lock file goes through the folder.
+        let outer_and_inner = [parts.first(), parts.last()];
+        let mut all_named = true;
+        for part in outer_and_inner.into_iter().flatten() {
+            all_named &= self.is_named(part)?;
+        }
+        if all_named {
+            return Ok(None);
+        }
+        let mut changed = None;
+        for part in parts.iter_mut() {
+            if self.is_named(part)? {
+                continue;
+            }
+            if part.kind == Kind::Folder {
+                self.disk.create_directory(&self.path(Kind::Folder))?;
+            }
+            if let Some(now) = self.lock_part(part.kind)? {
+                changed.get_or_insert(self.path(part.kind));
+                *part = now;
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Whether the path of `part` still leads to it.
+    fn is_named(&self, part: &Part) -> DiskResult<bool> {
+        let path = self.path(part.kind);
+        let now = match part.kind {
+            // It may have been given as a link.
+            Kind::Directory => Some(self.disk.examine_target(&path)?),
+            Kind::Folder | Kind::File => self.disk.examine(&path)?,
+        };
+        Ok(now.is_some_and(|now| is_same_file(&now, &part.metadata)))
+    }
+
+    fn path(&self, kind: Kind) -> PathBuf {
+        match kind {
+            Kind::Directory => self.directory.clone(),
+            Kind::Folder => self.directory.join(FOLDER_NAME),
+            Kind::File => self.directory.join(FOLDER_NAME).join(FILE_NAME),
+        }
+    }
+
+    /// Opens and locks what is at the path of `kind`. None where there is no lock file and this only
+    /// looks.
+    fn lock_part(&self, kind: Kind) -> Result<Option<Part>, LockError> {
+        let path = self.path(kind);
+        let file = match (kind, self.access) {
+            (Kind::Directory, _) => self.disk.open_directory(&path, true)?,
+            (Kind::Folder, _) => self.disk.open_directory(&path, false)?,
+            (Kind::File, Access::Exclusive) => self.disk.open_or_create(&path)?,
+            (Kind::File, Access::Shared) => match self.disk.open_existing(&path)? {
+                Some(file) => file,
+                None => return Ok(None),
+            },
+        };
+        let metadata = file.metadata()?;
+        if kind == Kind::Folder {
+            disk::check_owner(&metadata).map_err(|source| DiskError::new("use", &path, source))?;
+        }
+        if !self.try_lock(kind, &file)? {
+            return Err(LockError::Held(self.holder()));
+        }
+        if kind == Kind::File && self.access == Access::Exclusive {
+            write_holder(&file)?;
+        }
+        Ok(Some(Part { kind, metadata, file }))
+    }
+
+    fn try_lock(&self, kind: Kind, file: &DiskFile) -> DiskResult<bool> {
+        let taken = match self.access {
+            Access::Exclusive => file.try_lock(),
+            Access::Shared => file.try_lock_shared(),
+        };
+        match taken {
+            // NFS has no locks of directories: there, the lock file has to do.
+            Err(error) if kind != Kind::File && is_without_locks(&error) => Ok(true),
+            taken => taken,
+        }
+    }
+
+    /// The process that the lock file names.
+    fn holder(&self) -> Option<u32> {
+        let file = self.disk.open_reading(&self.path(Kind::File)).ok()??;
+        file.read_text(16).ok()?.trim().parse().ok()
     }
 }
 
 impl Drop for Lock {
-    /// Gives the lock back by name. Closing the file would not do while a child that the server is
-    /// just starting has a copy of its descriptor: until its `exec`, the child would hold the lock.
+    /// Gives the locks back by name. Closing the files would not do while a child that the server is
+    /// just starting has copies of their descriptors: until its `exec`, the child would hold them.
     fn drop(&mut self) {
-        if self.process_id == std::process::id() {
+        if self.process_id != std::process::id() {
+            return;
+        }
+        self.names.iter().for_each(NameLock::give_back);
+        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for part in parts.iter().rev() {
             // What fails here is made good by the closing that follows.
-            let _ = self.file.unlock();
+            let _ = part.file.unlock();
         }
     }
+}
+
+fn is_without_locks(error: &DiskError) -> bool {
+    use rustix::io::Errno;
+    let without = [Errno::BADF, Errno::OPNOTSUPP, Errno::NOLCK, Errno::INVAL];
+    error.source.raw_os_error().is_some_and(|code| without.map(Errno::raw_os_error).contains(&code))
 }
 
 fn write_holder(file: &DiskFile) -> DiskResult<()> {
@@ -64,36 +261,111 @@ fn write_holder(file: &DiskFile) -> DiskResult<()> {
     file.write_all_at(text.as_bytes(), 0)
 }
 
-fn holder(file: &DiskFile) -> Option<u32> {
-    file.read_text(16).ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn directory() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join(FOLDER_NAME)).unwrap();
+        directory
+    }
+
+    fn take(directory: &Path) -> Result<Lock, LockError> {
+        let lock = Lock::take(&Disk::default(), directory)?;
+        lock.take_folder()?;
+        Ok(lock)
+    }
+
+    fn is_held(result: Result<Lock, LockError>) -> bool {
+        matches!(result, Err(LockError::Held(Some(id))) if id == std::process::id())
+    }
+
     #[test]
     fn a_lock_that_was_given_back_is_free_though_a_child_has_a_copy_of_it() {
-        let disk = Disk::default();
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let lock = Lock::take(&disk, &path).ok().unwrap();
-        let copy = lock.file.call("copy", std::fs::File::try_clone).unwrap();
+        let directory = directory();
+        let lock = take(directory.path()).unwrap();
+        let copy = |part: &Part| part.file.call("copy", std::fs::File::try_clone).unwrap();
+        let copies: Vec<_> = lock.parts.lock().unwrap().iter().map(copy).collect();
+        let names: Vec<_> = lock.names.iter().map(NameLock::copy).collect();
+        assert!(!names.is_empty(), "the name is not locked");
         drop(lock);
-        assert!(Lock::take(&disk, &path).is_ok());
-        drop(copy);
+        assert!(take(directory.path()).is_ok());
+        drop((copies, names));
     }
 
     #[test]
     fn a_second_taker_is_refused_and_told_who_holds_it() {
-        let disk = Disk::default();
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("lock");
-        let lock = Lock::take(&disk, &path).ok().unwrap();
-        assert!(
-            matches!(Lock::take(&disk, &path), Err(LockError::Held(Some(id))) if id == std::process::id())
-        );
+        let directory = directory();
+        let lock = take(directory.path()).unwrap();
+        assert!(is_held(take(directory.path())));
+        assert!(is_held(Lock::look(&Disk::default(), directory.path())));
         drop(lock);
-        assert!(Lock::take(&disk, &path).is_ok());
+        assert!(take(directory.path()).is_ok());
+    }
+
+    /// Each part by itself keeps a second one away.
+    #[test]
+    fn the_name_alone_keeps_a_second_taker_away() {
+        let directory = directory();
+        let lock = take(directory.path()).unwrap();
+        lock.parts.lock().unwrap().clear();
+        assert!(is_held(take(directory.path())));
+        assert!(is_held(Lock::look(&Disk::default(), directory.path())));
+    }
+
+    #[test]
+    fn the_lock_file_alone_keeps_a_second_taker_away() {
+        let directory = directory();
+        let mut lock = take(directory.path()).unwrap();
+        lock.parts.lock().unwrap().drain(..2);
+        lock.names.clear();
+        assert!(is_held(take(directory.path())));
+    }
+
+    #[test]
+    fn those_who_look_do_not_keep_each_other_away() {
+        let directory = directory();
+        let one = Lock::look(&Disk::default(), directory.path()).unwrap();
+        let other = Lock::look(&Disk::default(), directory.path()).unwrap();
+        assert!(matches!(take(directory.path()), Err(LockError::Held(_))));
+        drop((one, other));
+        take(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn what_was_moved_away_is_noticed_once_and_locked_where_it_is_now() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("cdr");
+        let folder = directory.join(FOLDER_NAME);
+        std::fs::create_dir_all(&folder).unwrap();
+        let lock = take(&directory).unwrap();
+        assert_eq!(lock.check().unwrap(), None);
+        std::fs::remove_file(folder.join(FILE_NAME)).unwrap();
+        assert_eq!(lock.check().unwrap(), Some(folder.join(FILE_NAME)));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(lock.check().unwrap(), Some(folder.clone()));
+        std::fs::rename(&directory, parent.path().join("moved")).unwrap();
+        assert!(lock.check().is_err());
+        std::fs::create_dir(&directory).unwrap();
+        assert_eq!(lock.check().unwrap(), Some(directory.clone()));
+        assert_eq!(lock.check().unwrap(), None);
+        assert!(is_held(take(&directory)));
+    }
+
+    #[test]
+    fn a_directory_that_another_one_has_by_now_is_an_error() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("cdr");
+        std::fs::create_dir_all(directory.join(FOLDER_NAME)).unwrap();
+        let mut lock = take(&directory).unwrap();
+        lock.names.clear();
+        std::fs::rename(&directory, parent.path().join("moved")).unwrap();
+        std::fs::create_dir_all(directory.join(FOLDER_NAME)).unwrap();
+        let other = take(&directory).unwrap();
+        let error = lock.check().unwrap_err().source.to_string();
+        assert!(error.contains("another appender"), "{error}");
+        drop(other);
+        assert_eq!(lock.check().unwrap(), Some(directory));
     }
 }

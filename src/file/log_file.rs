@@ -1,12 +1,11 @@
 //! A file of whole lines that is only ever appended to.
 
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::disk::{Disk, DiskResult};
 use super::disk_file::DiskFile;
+use super::identity::is_same_file;
 
 /// An open CDR or rejects file, plain JSON Lines at any moment.
 #[derive(Debug)]
@@ -29,6 +28,13 @@ impl LogFile {
     /// Creates the file and makes its name survive a power loss. Nothing of that name may be there,
     /// but for an empty file, as an earlier try leaves it that failed after the creation.
     pub(crate) fn create(disk: &Disk, path: &Path) -> DiskResult<Self> {
+        let file = Self::create_unsynced(disk, path)?;
+        file.sync_name()?;
+        Ok(file)
+    }
+
+    /// The same, but for the name, which the caller syncs: a failed sync must not be tried again.
+    pub(crate) fn create_unsynced(disk: &Disk, path: &Path) -> DiskResult<Self> {
         let file = match disk.create_appending(path) {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
                 let empty = disk.open_appending(path)?.filter(is_empty_file);
@@ -36,10 +42,15 @@ impl LogFile {
             }
             other => other?,
         };
-        if let Some(directory) = path.parent() {
-            disk.sync_directory(directory)?;
-        }
         Ok(Self { file, bytes: 0 })
+    }
+
+    /// Makes the name of the file survive a power loss.
+    pub(crate) fn sync_name(&self) -> DiskResult<()> {
+        match self.path().parent() {
+            Some(directory) => self.file.disk().sync_directory(directory),
+            None => Ok(()),
+        }
     }
 
     /// Opens the file at its end; `None` where it is not there.
@@ -94,12 +105,13 @@ impl LogFile {
         }
     }
 
-    /// The file that has the name now; a new one where there is none.
+    /// The file that has the name now; a new one where there is none. Either way nobody synced its
+    /// name yet, as far as we know.
     pub(crate) fn reopen(&self) -> DiskResult<Self> {
         let disk = self.file.disk();
         match Self::open(disk, self.path())? {
             Some(file) => Ok(file),
-            None => Self::create(disk, self.path()),
+            None => Self::create_unsynced(disk, self.path()),
         }
     }
 
@@ -142,10 +154,6 @@ impl LogFile {
 
 fn is_empty_file(file: &DiskFile) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
-}
-
-fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
-    one.dev() == other.dev() && one.ino() == other.ino()
 }
 
 #[cfg(test)]

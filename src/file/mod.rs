@@ -3,12 +3,18 @@
 mod calendar;
 pub(crate) mod disk;
 mod disk_file;
+mod identity;
 mod lock;
 mod log_file;
 mod name;
+mod name_lock;
+
+/// The private folder in a CDR directory: the lock, the journal, what is known of finished files.
+pub(crate) const FOLDER_NAME: &str = ".cdrlog";
 
 pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use disk_file::DiskFile;
+pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{Interference, LogFile};
 pub use name::Encoding;

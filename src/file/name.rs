@@ -1,12 +1,10 @@
 //! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own
 //! pattern; `.zst` or `.gz` behind it where the file is compressed.
 
-use std::path::Path;
+use std::fmt;
 
 use jiff::ToSpan;
 use jiff::civil::DateTime;
-
-use super::disk::{Disk, DiskResult};
 
 const CDR_PREFIX: &str = "CDR.";
 const CDR_SUFFIX: &str = ".log";
@@ -17,55 +15,101 @@ const STAMP_BYTES: usize = "2026-11-23_13-07-28".len();
 const ZSTD_SUFFIX: &str = ".zst";
 const GZIP_SUFFIX: &str = ".gz";
 
-/// The date and time in the names of the files of one opening, to the second.
+/// Files that are begun in the same second as one before get a number of so many digits, filled up
+/// with zeros so that names sort as numbers do.
+const NUMBER_DIGITS: usize = 4;
+const NUMBER_MAX: u32 = 9999;
+
+/// The last year that there is. No name can follow the last second of it, so that a file that has
+/// it in its name, which is no time of any file, is not followed.
+const YEAR_MAX: i16 = 9999;
+
+/// The date and time in the name of a file, to the second, and its number, if it has one.
 ///
-/// Names sort in the order in which the files were written: a stamp lies at least a second behind
-/// every one that is in the directory already, also when two processes start in the same second and
-/// when the clock was set back.
+/// Names sort in the order in which the files were begun: see [`after`](Self::after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Stamp(DateTime);
+pub(crate) struct Stamp {
+    time: DateTime,
+    /// `CDR.<date>_<time>.<number>.log`. OpenVidu's own server numbers the files of a rotation so.
+    number: Option<u32>,
+}
 
 impl Stamp {
-    /// The stamp of an opening of `directory` at the local time `now`.
-    pub(crate) fn next(disk: &Disk, directory: &Path, now: DateTime) -> DiskResult<Self> {
-        let mut stamp = Self(now.with().subsec_nanosecond(0).build().unwrap_or(now));
-        for name in disk.names(directory)? {
-            if let Some(taken) = Self::of_name(&name)
-                && taken >= stamp
-            {
-                stamp = Self(taken.0.checked_add(1.second()).unwrap_or(taken.0));
-            }
+    /// The stamp of a file that is begun at the local time `now`, after all files whose last stamp
+    /// is `last`.
+    ///
+    /// It is the time, without a number, where that is later than the last stamp. Where it is not,
+    /// after a quick rotation or a clock that was set back, it is the last stamp with the next
+    /// number. A last stamp without a number is followed by number 1 of the next second, because
+    /// `.0001.log` sorts before `.log`. So a stamp is a second ahead of the clock at most, and one
+    /// more for each 9999 files that are begun before the clock gets there.
+    pub(crate) fn after(last: Option<Self>, now: DateTime) -> Self {
+        let now =
+            Self { time: now.with().subsec_nanosecond(0).build().unwrap_or(now), number: None };
+        let Some(last) = last.filter(|last| now.time <= last.time) else { return now };
+        match last.number {
+            Some(number) if number < NUMBER_MAX => Self { number: Some(number + 1), ..last },
+            _ => match last.time.checked_add(1.second()) {
+                Ok(time) => Self { time, number: Some(1) },
+                // By a clock that tells the last second of all time.
+                Err(_) => Self { number: Some(last.number.map_or(1, |number| number + 1)), ..last },
+            },
         }
-        Ok(stamp)
     }
 
     /// The stamp in a name that begins like that of a CDR or rejects file, whatever follows it.
-    fn of_name(name: &str) -> Option<Self> {
-        let rest = name.strip_prefix(CDR_PREFIX).or_else(|| name.strip_prefix(REJECTS_PREFIX))?;
-        Self::of_text(rest.get(..STAMP_BYTES)?)
+    /// `None` also for one that no name can follow.
+    ///
+    /// Without a number where a file of that second may have none: its name sorts last.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let stamp = match FileName::parse(name) {
+            Some(name) => name.stamp,
+            None => {
+                let rest =
+                    name.strip_prefix(CDR_PREFIX).or_else(|| name.strip_prefix(REJECTS_PREFIX))?;
+                Self { time: time_of_text(rest.get(..STAMP_BYTES)?)?, number: None }
+            }
+        };
+        (stamp.time.year() < YEAR_MAX).then_some(stamp)
     }
 
-    fn of_text(text: &str) -> Option<Self> {
-        let stamp = DateTime::strptime(STAMP_FORMAT, text).ok()?;
-        // It takes a sign and single digits too.
-        (stamp.strftime(STAMP_FORMAT).to_string() == text).then_some(Self(stamp))
+    /// The later one: of the same second, the one without a number.
+    pub(crate) fn latest(self, other: Self) -> Self {
+        let order = |stamp: &Self| (stamp.time, stamp.number.is_none(), stamp.number);
+        if order(&other) > order(&self) { other } else { self }
     }
 
     /// The local time at which the file was begun.
     #[cfg(feature = "reader")]
     pub(crate) fn begun(self) -> DateTime {
-        self.0
+        self.time
     }
 
     /// The name of the CDR file.
     pub(crate) fn cdr_name(self) -> String {
-        format!("{CDR_PREFIX}{}{CDR_SUFFIX}", self.0.strftime(STAMP_FORMAT))
+        format!("{CDR_PREFIX}{self}{CDR_SUFFIX}")
     }
 
     /// The name of the rejects file.
     pub(crate) fn rejects_name(self) -> String {
-        format!("{REJECTS_PREFIX}{}{REJECTS_SUFFIX}", self.0.strftime(STAMP_FORMAT))
+        format!("{REJECTS_PREFIX}{self}{REJECTS_SUFFIX}")
     }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.time.strftime(STAMP_FORMAT))?;
+        match self.number {
+            Some(number) => write!(f, ".{number:0NUMBER_DIGITS$}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn time_of_text(text: &str) -> Option<DateTime> {
+    let time = DateTime::strptime(STAMP_FORMAT, text).ok()?;
+    // It takes a sign and single digits too.
+    (time.strftime(STAMP_FORMAT).to_string() == text).then_some(time)
 }
 
 /// What a file of a CDR directory holds.
@@ -120,8 +164,6 @@ impl Encoding {
 pub(crate) struct FileName {
     pub(crate) kind: FileKind,
     pub(crate) stamp: Stamp,
-    /// `CDR.<date>_<time>.1.log`: the number that OpenVidu's own server gives after a rotation.
-    pub(crate) number: Option<u32>,
     pub(crate) encoding: Encoding,
 }
 
@@ -134,7 +176,7 @@ impl FileName {
             Some(middle) => (FileKind::Cdr, middle),
             None => (FileKind::Rejects, within(REJECTS_PREFIX, REJECTS_SUFFIX)?),
         };
-        let stamp = Stamp::of_text(middle.get(..STAMP_BYTES)?)?;
+        let time = time_of_text(middle.get(..STAMP_BYTES)?)?;
         let number = match middle.get(STAMP_BYTES..)? {
             "" => None,
             rest => {
@@ -143,7 +185,7 @@ impl FileName {
                 Some(digits.parse().ok().filter(|_| plain)?)
             }
         };
-        Some(Self { kind, stamp, number, encoding })
+        Some(Self { kind, stamp: Stamp { time, number }, encoding })
     }
 }
 
@@ -152,27 +194,77 @@ mod tests {
     use super::*;
     use jiff::civil::date;
 
+    /// Names of files that are begun one after the other, the first after `last`.
+    fn names_after(last: Option<&str>, times: &[DateTime]) -> Vec<String> {
+        let mut last = last.and_then(Stamp::of_name);
+        let mut next = |now: &DateTime| {
+            let stamp = Stamp::after(last, *now);
+            last = Some(stamp);
+            stamp.cdr_name()
+        };
+        times.iter().map(&mut next).collect()
+    }
+
     #[test]
     fn the_name_is_the_one_that_openvidu_gives() {
-        let directory = tempfile::tempdir().unwrap();
-        let now = date(2026, 11, 23).at(13, 7, 28, 999_999_999);
-        let stamp = Stamp::next(&Disk::default(), directory.path(), now).unwrap();
+        let stamp = Stamp::after(None, date(2026, 11, 23).at(13, 7, 28, 999_999_999));
         assert_eq!(stamp.cdr_name(), "CDR.2026-11-23_13-07-28.log");
         assert_eq!(stamp.rejects_name(), "rejected.2026-11-23_13-07-28.jsonl");
     }
 
     #[test]
-    fn openings_in_one_second_and_after_the_clock_went_back_sort_behind_the_ones_before() {
-        let directory = tempfile::tempdir().unwrap();
+    fn files_of_one_second_and_after_the_clock_went_back_sort_after_the_ones_before() {
         let now = date(2026, 12, 31).at(23, 59, 59, 0);
-        let mut names = Vec::new();
-        for now in [now, now, now, now - 1.day()] {
-            let stamp = Stamp::next(&Disk::default(), directory.path(), now).unwrap();
-            std::fs::write(directory.path().join(stamp.cdr_name()), b"").unwrap();
-            names.push(stamp.cdr_name());
-        }
+        let later = now + 2.seconds();
+        let names = names_after(None, &[now, now, now, now - 1.day(), later, later]);
         assert!(names.is_sorted_by(|one, other| one < other), "{names:?}");
-        assert_eq!(names[1], "CDR.2027-01-01_00-00-00.log");
+        let expected = [
+            "CDR.2026-12-31_23-59-59.log",
+            "CDR.2027-01-01_00-00-00.0001.log",
+            "CDR.2027-01-01_00-00-00.0002.log",
+            "CDR.2027-01-01_00-00-00.0003.log",
+            "CDR.2027-01-01_00-00-01.log",
+            "CDR.2027-01-01_00-00-02.0001.log",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn thirty_thousand_files_of_one_second_are_named_four_seconds_ahead_at_most() {
+        let now = date(2026, 11, 23).at(13, 7, 28, 0);
+        let names = names_after(None, &[now; 30_000]);
+        assert!(names.is_sorted_by(|one, other| one < other));
+        assert_eq!(names[29_999], "CDR.2026-11-23_13-07-32.0002.log");
+    }
+
+    #[test]
+    fn a_number_is_followed_by_the_next_and_a_name_of_others_as_if_it_had_none() {
+        let now = date(2026, 11, 23).at(13, 7, 28, 0);
+        for (last, next) in [
+            ("CDR.2026-11-23_13-07-28.0041.log", "CDR.2026-11-23_13-07-28.0042.log"),
+            ("rejected.2026-11-23_13-07-29.9999.jsonl", "CDR.2026-11-23_13-07-30.0001.log"),
+            ("CDR.2026-11-23_13-07-28.log.zst", "CDR.2026-11-23_13-07-29.0001.log"),
+            ("CDR.2026-11-23_13-07-28.log.torn", "CDR.2026-11-23_13-07-29.0001.log"),
+            ("CDR.2026-11-23_13-07-27.log", "CDR.2026-11-23_13-07-28.log"),
+        ] {
+            assert_eq!(names_after(Some(last), &[now]), [next], "{last}");
+        }
+        let of_name = |name| Stamp::of_name(name).unwrap();
+        let (plain, numbered) =
+            (of_name("CDR.2026-11-23_13-07-28.log"), of_name("CDR.2026-11-23_13-07-28.0001.log"));
+        assert_eq!((plain.latest(numbered), numbered.latest(plain)), (plain, plain));
+    }
+
+    #[test]
+    fn a_name_of_the_last_year_is_not_followed() {
+        let now = date(2026, 11, 23).at(13, 7, 28, 0);
+        for last in ["CDR.9999-12-31_23-59-59.log", "CDR.9999-01-01_00-00-00.log"] {
+            assert_eq!(names_after(Some(last), &[now]), ["CDR.2026-11-23_13-07-28.log"]);
+        }
+        // By such a clock there are names too, and each is another one.
+        let end = DateTime::MAX;
+        let names = names_after(None, &[end, end, end]);
+        assert!(names[0] != names[1] && names[1] != names[2], "{names:?}");
     }
 
     #[test]
@@ -199,7 +291,7 @@ mod tests {
         ];
         let parsed = names.map(|name| FileName::parse(name).unwrap());
         assert!(parsed.is_sorted(), "{parsed:?}");
-        assert_eq!(parsed.map(|name| name.number), [None, Some(1), Some(10), None]);
+        assert_eq!(parsed.map(|name| name.stamp.number), [None, Some(1), Some(10), None]);
         assert_eq!(parsed[3].encoding, Encoding::Zstd);
         let rejects = FileName::parse("rejected.2026-11-23_13-07-28.jsonl.gz").unwrap();
         assert_eq!((rejects.kind, rejects.encoding), (FileKind::Rejects, Encoding::Gzip));

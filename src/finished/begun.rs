@@ -1,24 +1,62 @@
 //! Which files appenders began in a directory.
 //!
-//! Only of those is it known, once the lock is held, that nobody writes to them any more. A name is
-//! noted and synced before the file is made: else a power loss would leave a file of unknown origin,
-//! and retention might remove it before it had its line in the manifest.
+//! Only these are ours: compression and retention leave every other file alone, and only of these is
+//! it known, once the lock is held, that nobody writes to them any more. A name is noted and synced
+//! before the file is made: else a power loss would leave a file of unknown origin.
+//!
+//! The list also remembers the last stamp that a file ever had, so that names go on after it where
+//! the directory was emptied and the clock was set back.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::file::FileName;
 use crate::file::disk::{Disk, DiskResult};
+use crate::file::{Calendar, DiskFile, Encoding, FileName, Stamp};
 
-/// From which length on the names of files that are gone are left out at an opening: some thousand
-/// names. Also more than is ever read.
-const BYTES_MAX: u64 = 64 << 10;
+/// From which length on the names of files that are gone are left out at an opening: about 35 000
+/// names. A file that is moved away and back is ours until then.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// What is longer between two line feeds is no name.
+const NAME_BYTES_MAX: usize = 255;
 
 /// The list `.cdrlog/begun`, a name a line.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
     disk: Disk,
     directory: PathBuf,
+}
+
+/// What is in a directory when it is opened. Names are those of plain files, without `.zst` or
+/// `.gz`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inventory {
+    /// The files that appenders began.
+    pub(crate) ours: HashSet<String>,
+    /// How many other CDR and rejects files there are.
+    pub(crate) foreign_files: usize,
+    /// No appender ever began a file here.
+    pub(crate) is_first_opening: bool,
+    list_bytes: u64,
+    last_name: Option<String>,
+}
+
+/// A name that was added to the list and may not survive a power loss yet.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct UnsyncedName {
+    list: DiskFile,
+    is_new_list: bool,
+}
+
+impl UnsyncedName {
+    pub(crate) fn sync(&self) -> DiskResult<()> {
+        self.list.sync_data()?;
+        match self.list.path().parent() {
+            Some(folder) if self.is_new_list => self.list.disk().sync_directory(folder),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Begun {
@@ -32,85 +70,175 @@ impl Begun {
 
     /// The file at `path` will be made.
     pub(crate) fn add(&self, path: &Path) -> DiskResult<()> {
+        self.write(path)?.sync()
+    }
+
+    /// The same, to be synced by the caller, who must not try a failed sync again.
+    pub(crate) fn write(&self, path: &Path) -> DiskResult<UnsyncedName> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let list = match self.disk.open_appending(&self.path())? {
             Some(list) => list,
-            None => {
-                let list = self.disk.create_appending(&self.path())?;
-                self.disk.sync_directory(&self.directory.join(".cdrlog"))?;
-                list
-            }
+            None => self.disk.create_appending(&self.path())?,
         };
+        let is_new_list = list.bytes()? == 0;
         // A part of a name is no name, and the next try adds it whole.
         let line = format!("\n{name}\n");
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
             rest = rest.get(list.append(rest)?..).unwrap_or_default();
         }
-        list.sync_data()
+        Ok(UnsyncedName { list, is_new_list })
     }
 
-    /// The names, at an opening. Makes the list shorter where it has become long.
-    pub(crate) fn names(&self) -> DiskResult<HashSet<String>> {
-        let Some(list) = self.disk.open_existing(&self.path())? else {
-            return Ok(HashSet::new());
-        };
-        let bytes = list.bytes()?;
-        let from = bytes.saturating_sub(2 * BYTES_MAX);
-        let mut text = vec![0; (bytes - from) as usize];
-        list.read_exact_at(&mut text, from)?;
-        let text = String::from_utf8_lossy(&text);
-        let mut names: HashSet<String> = text
-            .lines()
-            .filter(|name| FileName::parse(name).is_some())
-            .map(str::to_owned)
-            .collect();
-        if bytes > BYTES_MAX {
-            let there: HashSet<String> = self.disk.names(&self.directory)?.into_iter().collect();
-            names.retain(|name| there.contains(name));
-            let list: String = names.iter().map(|name| format!("{name}\n")).collect();
-            if list.is_empty() {
-                self.disk.remove(&self.path())?;
-            } else {
-                self.disk.replace(&self.path(), list.as_bytes())?;
+    /// Lists the directory, and lets names by `calendar` follow all that are there or ever were.
+    pub(crate) fn look(&self, calendar: &Calendar) -> DiskResult<Inventory> {
+        let mut foreign = HashSet::new();
+        for name in self.disk.names(&self.directory)? {
+            calendar.follow(&name);
+            if FileName::parse(&name).is_some() {
+                foreign.insert(Encoding::of_name(&name).0.to_owned());
             }
         }
-        Ok(names)
+        let Some(list) = self.disk.open_existing(&self.path())? else {
+            let foreign_files = foreign.len();
+            return Ok(Inventory { foreign_files, is_first_opening: true, ..Inventory::default() });
+        };
+        let mut inventory = Inventory { list_bytes: list.bytes()?, ..Inventory::default() };
+        let mut last = None;
+        for_each_name(&list, inventory.list_bytes, |name| {
+            calendar.follow(name);
+            if let Some(ours) = foreign.take(name) {
+                inventory.ours.insert(ours);
+            }
+            let stamp = Stamp::of_name(name);
+            if stamp.is_some_and(|stamp| last.is_none_or(|last: Stamp| last.latest(stamp) != last))
+            {
+                (last, inventory.last_name) = (stamp, Some(name.to_owned()));
+            }
+        })?;
+        inventory.foreign_files = foreign.len();
+        Ok(inventory)
     }
+
+    /// Leaves the names of files that are gone out of a list that has become long, but for the last
+    /// one.
+    pub(crate) fn shorten(&self, inventory: &Inventory) -> DiskResult<()> {
+        if inventory.list_bytes <= BYTES_MAX {
+            return Ok(());
+        }
+        let last = inventory.last_name.as_ref().filter(|name| !inventory.ours.contains(*name));
+        let names = inventory.ours.iter().chain(last);
+        let list: String = names.map(|name| format!("{name}\n")).collect();
+        if list.is_empty() {
+            return self.disk.remove(&self.path());
+        }
+        self.disk.replace(&self.path(), list.as_bytes()).map(drop)
+    }
+}
+
+/// The names in the list, one after the other, whatever else stands between them.
+fn for_each_name(list: &DiskFile, bytes: u64, mut take: impl FnMut(&str)) -> DiskResult<()> {
+    let mut line = Vec::new();
+    list.for_each_block(0..bytes, |block| {
+        for part in block.split_inclusive(|&byte| byte == b'\n') {
+            // Of what is longer, no more than shows that it is no name.
+            let room = (NAME_BYTES_MAX + 2).saturating_sub(line.len());
+            line.extend_from_slice(part.get(..room).unwrap_or(part));
+            if part.ends_with(b"\n") {
+                let name = line.strip_suffix(b"\n").and_then(|name| std::str::from_utf8(name).ok());
+                name.filter(|name| FileName::parse(name).is_some()).map(&mut take);
+                line.clear();
+            }
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::TimeZone;
     use std::fs;
 
-    #[test]
-    fn names_are_remembered_whatever_stands_between_them_and_forgotten_once_the_list_is_long() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join(".cdrlog")).unwrap();
-        let begun = Begun::new(&Disk::default(), directory.path());
-        assert!(begun.names().unwrap().is_empty());
-        let path = |number: u32| {
-            directory.path().join(format!(
-                "CDR.2026-01-01_00-{:02}-{:02}.log",
-                number / 60,
-                number % 60
-            ))
-        };
-        let name = |number| path(number).file_name().unwrap().to_str().unwrap().to_owned();
-        begun.add(&path(1)).unwrap();
-        let torn = [&fs::read(begun.path()).unwrap()[..], b"CDR.2026-\xff\0"].concat();
-        fs::write(begun.path(), torn).unwrap();
-        begun.add(&path(2)).unwrap();
-        assert_eq!(begun.names().unwrap(), HashSet::from([name(1), name(2)]));
-        for number in (1..2400).cycle().take(2400) {
-            begun.add(&path(number)).unwrap();
+    struct Place {
+        directory: tempfile::TempDir,
+        begun: Begun,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            fs::create_dir(directory.path().join(".cdrlog")).unwrap();
+            let begun = Begun::new(&Disk::default(), directory.path());
+            Self { directory, begun }
         }
-        fs::write(path(1), "").unwrap();
-        fs::write(path(2000), "").unwrap();
-        assert_eq!(begun.names().unwrap(), HashSet::from([name(1), name(2000)]));
-        assert!(fs::metadata(begun.path()).unwrap().len() < 100);
-        (1..2).for_each(|number| fs::remove_file(path(number)).unwrap());
-        assert_eq!(begun.names().unwrap(), HashSet::from([name(1), name(2000)]));
+
+        fn add(&self, name: &str) {
+            self.begun.add(&self.directory.path().join(name)).unwrap();
+        }
+
+        fn make(&self, name: &str) {
+            fs::write(self.directory.path().join(name), "").unwrap();
+        }
+
+        /// What an opening at the beginning of 1970 finds, and the name that it gives.
+        fn look(&self) -> (Inventory, String) {
+            let clock = crate::file::Clock::telling(|| jiff::Timestamp::UNIX_EPOCH);
+            let calendar =
+                Calendar::new(&Disk::default(), self.directory.path(), TimeZone::UTC, clock);
+            let inventory = self.begun.look(&calendar).unwrap();
+            (inventory, calendar.take_stamp().cdr_name())
+        }
+    }
+
+    fn name(number: u32) -> String {
+        format!(
+            "CDR.2026-01-01_{:02}-{:02}-{:02}.log",
+            number / 3600,
+            number / 60 % 60,
+            number % 60
+        )
+    }
+
+    #[test]
+    fn names_are_known_whatever_stands_between_them() {
+        let place = Place::new();
+        let (empty, next) = place.look();
+        assert!(empty.ours.is_empty() && empty.is_first_opening);
+        assert_eq!(next, "CDR.1970-01-01_00-00-00.log");
+        place.add(&name(1));
+        let torn = [&fs::read(place.begun.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
+        fs::write(place.begun.path(), torn.concat()).unwrap();
+        place.add(&name(2));
+        (1..4).for_each(|number| place.make(&name(number)));
+        let (inventory, _) = place.look();
+        assert_eq!(inventory.ours, HashSet::from([name(1), name(2)]));
+        assert_eq!((inventory.foreign_files, inventory.is_first_opening), (1, false));
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_ours_for_ever_compressed_or_not_however_long_the_list_is() {
+        let place = Place::new();
+        let list: String = (0..40_000).map(|number| name(number % 20_000) + "\n").collect();
+        fs::write(place.begun.path(), list).unwrap();
+        place.make(&name(1));
+        place.make(&(name(2) + ".zst"));
+        for _ in 0..2 {
+            let (inventory, next) = place.look();
+            assert_eq!(inventory.ours, HashSet::from([name(1), name(2)]));
+            assert_eq!(next, "CDR.2026-01-01_05-33-20.0001.log");
+            place.begun.shorten(&inventory).unwrap();
+            assert!(fs::metadata(place.begun.path()).unwrap().len() < 100);
+        }
+    }
+
+    #[test]
+    fn names_go_on_after_the_last_one_in_a_directory_that_was_emptied() {
+        let place = Place::new();
+        place.add("CDR.2026-01-02_00-00-00.0007.log");
+        place.add(&name(1));
+        let (inventory, next) = place.look();
+        assert!(inventory.ours.is_empty());
+        assert_eq!(next, "CDR.2026-01-02_00-00-00.0008.log");
     }
 }

@@ -6,6 +6,7 @@
 //! renaming, everything is begun anew; interrupted behind it, both files are there and only the
 //! comparison is made.
 
+use std::collections::HashMap;
 use std::fs::FileTimes;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -55,12 +56,15 @@ pub(super) struct Compressor {
     /// The file that is being made.
     unfinished: PathBuf,
     compression: Compression,
+    /// Compressed files of which a sync failed, with the failure: it is not tried again, because the
+    /// second try would succeed with the content gone, and the plain file would be removed.
+    unsafe_files: HashMap<PathBuf, UpkeepError>,
 }
 
 impl Compressor {
     pub(super) fn new(disk: &Disk, directory: &Path, compression: Compression) -> Self {
         let unfinished = directory.join(".cdrlog").join("compressing");
-        Self { disk: disk.clone(), unfinished, compression }
+        Self { disk: disk.clone(), unfinished, compression, unsafe_files: HashMap::new() }
     }
 
     /// Removes what an earlier process did not finish.
@@ -70,7 +74,7 @@ impl Compressor {
 
     /// Leaves of a finished file only its compressed form; gives whether there was something to do.
     /// `all` is everything that is in the directory: nothing there is overwritten.
-    pub(super) fn compress(&self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
+    pub(super) fn compress(&mut self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {
             return Ok(false);
         }
@@ -116,8 +120,9 @@ impl Compressor {
         }
         target.call("set the mode of", |file| file.set_permissions(after.permissions()))?;
         // Its age is that of its last line.
-        let times = after.modified().map(|modified| FileTimes::new().set_modified(modified));
-        target.call("set the time of", |file| file.set_times(times?))?;
+        target.call("set the time of", |file| {
+            file.set_times(FileTimes::new().set_modified(after.modified()?))
+        })?;
         target.sync_all()?;
         // Whatever has the name is no regular file, or came in this moment: it is not ours.
         if self.disk.examine(compressed)?.is_some() {
@@ -147,12 +152,15 @@ impl Compressor {
 
     /// Removes the plain file, if the compressed one holds the same, and once it is on the disk.
     fn replace(
-        &self,
+        &mut self,
         plain: &Path,
         compressed: &Path,
         encoding: Encoding,
         inbox: &Inbox,
     ) -> Step<()> {
+        if let Some(failure) = self.unsafe_files.get(compressed) {
+            return Err(Halt::Failed(failure.clone()));
+        }
         let disk = &self.disk;
         let (Some(one), Some(other)) = (
             Content::open(disk, plain, Encoding::Plain)?,
@@ -165,9 +173,14 @@ impl Compressor {
             return Err(Halt::Failed(UpkeepError::Differs { plain, compressed }));
         }
         let Some(file) = disk.open_reading(compressed)? else { return Ok(()) };
-        file.sync_all()?;
-        if let Some(directory) = compressed.parent() {
-            disk.sync_directory(directory)?;
+        let synced = file.sync_all().and_then(|()| match compressed.parent() {
+            Some(directory) => disk.sync_directory(directory),
+            None => Ok(()),
+        });
+        if let Err(error) = synced {
+            let failure = UpkeepError::sync(error);
+            self.unsafe_files.insert(compressed.to_owned(), failure.clone());
+            return Err(Halt::Failed(failure));
         }
         Ok(disk.remove(plain)?)
     }

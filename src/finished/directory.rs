@@ -21,8 +21,8 @@ pub(super) struct Found {
 impl Found {
     /// From the oldest to the newest; of the same stamp, the plain file before a compressed one.
     fn order(&self) -> impl Ord + use<> {
-        let FileName { kind, stamp, number, encoding } = self.name;
-        (stamp, number, kind, encoding)
+        let FileName { kind, stamp, encoding } = self.name;
+        (stamp, kind, encoding)
     }
 }
 

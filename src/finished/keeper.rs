@@ -1,9 +1,10 @@
 //! The keeper thread: sees to finished files when there is one more, and every hour.
 //!
-//! A file that an appender began is finished unless it is one of the two that are written to now:
-//! the lock says that there is no other appender. Any other file may still be open elsewhere, in
-//! OpenVidu's own server for example, which begins a file each day. It is finished once nobody
-//! wrote to it for longer than a day.
+//! A file that an appender began is ours. It is finished unless it is one of the two that are
+//! written to now: the lock says that there is no other appender. Any other file may still be open
+//! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is finished,
+//! and gets its line in the manifest, once nobody wrote to it for longer than a day. It is
+//! compressed and removed only if we are told to manage the files of others, too.
 //!
 //! What fails is told and tried again, later and later. No file is given up for another one.
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::age::{Jump, Watch};
 #[cfg(feature = "compress")]
 use super::compression::{Compression, Compressor};
 use super::directory::{self, Found};
@@ -49,6 +51,7 @@ pub(crate) struct Rules {
     pub(crate) compression: Compression,
     pub(crate) retention_age: Option<Duration>,
     pub(crate) retention_bytes: Option<u64>,
+    pub(crate) manage_foreign: bool,
 }
 
 /// Why a step was not done.
@@ -71,6 +74,10 @@ pub(crate) struct Keeper {
     directory: PathBuf,
     calendar: Calendar,
     retention: Retention,
+    manage_foreign: bool,
+    watch: Watch,
+    /// The clock has jumped, and that was told.
+    jump_told: bool,
     #[cfg(feature = "compress")]
     compressor: Compressor,
     #[cfg(feature = "manifest")]
@@ -107,10 +114,13 @@ impl Keeper {
         known: HashSet<String>,
         pipeline: Arc<Pipeline>,
     ) -> Self {
-        let Rules { retention_age, retention_bytes, .. } = rules;
+        let Rules { retention_age, retention_bytes, manage_foreign, .. } = rules;
         Self {
             directory: directory.to_owned(),
             retention: Retention { age_max: retention_age, bytes_max: retention_bytes },
+            manage_foreign,
+            watch: Watch::begin(time_of(&calendar)),
+            jump_told: false,
             #[cfg(feature = "compress")]
             compressor: Compressor::new(&calendar.disk, directory, rules.compression),
             #[cfg(feature = "manifest")]
@@ -153,7 +163,9 @@ impl Keeper {
         }
         // The last chance: nobody knows of them once this thread has ended. A failure is told.
         #[cfg(feature = "manifest")]
-        let _ = self.list_removals(&mut Failures::new());
+        let _ = self
+            .list_removals(&mut Failures::new())
+            .and_then(|_| self.note_sync_failure(&mut Failures::new()));
     }
 
     /// Does everything that is due. The first failure, if there were any; what it does not concern
@@ -193,7 +205,11 @@ impl Keeper {
             self.compress(&finished, &all, failures)?;
         }
         let Some(files) = self.find(failures)? else { return Ok(()) };
-        self.remove_surplus(&files, &settled, failures)
+        let files = self.retained(files);
+        self.remove_surplus(&files, &settled, failures)?;
+        #[cfg(feature = "manifest")]
+        self.note_sync_failure(failures)?;
+        Ok(())
     }
 
     /// What is in the directory now; `None` where it cannot be read.
@@ -224,9 +240,37 @@ impl Keeper {
         }
     }
 
-    /// The time by which files are old; one by which none is where the clock tells nonsense.
     fn now(&self) -> SystemTime {
-        self.calendar.now().timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH)
+        time_of(&self.calendar)
+    }
+
+    /// Whether compression and retention hold for the file.
+    fn is_managed(&self, file: &Found) -> bool {
+        self.manage_foreign || self.known.contains(&file.plain_name)
+    }
+
+    /// Those of `files` that retention holds for: not those of others, which it is no help to count
+    /// where none of them may go. The open ones are ours too.
+    fn retained(&self, files: Vec<Found>) -> Vec<Found> {
+        let open = self.pipeline.open_paths();
+        let mut files = files;
+        files.retain(|file| self.is_managed(file) || open.contains(&file.path));
+        files
+    }
+
+    /// The time by which files are old; where the clock has jumped, that is told.
+    fn age_time(&mut self, files: &[Found]) -> SystemTime {
+        let now = self.now();
+        let Some(age_max) = self.retention.age_max else { return now };
+        let time = self.watch.age_time(files.iter().map(|file| file.modified), now, age_max);
+        let jump = time.jump.filter(|_| self.retention.spares_any(files, time.now, now));
+        let was_told = std::mem::replace(&mut self.jump_told, jump.is_some());
+        if let Some(Jump { skipped, believed_in }) = jump
+            && !was_told
+        {
+            self.pipeline.listener.tell(&Trouble::ClockJumped { skipped, believed_in });
+        }
+        time.now
     }
 
     /// Removes what is too old or too much of `files`. One that was finished in the meantime, and is
@@ -239,7 +283,8 @@ impl Keeper {
     ) -> Step<()> {
         let settled: HashSet<_> = settled.iter().map(|file| file.plain_name.as_str()).collect();
         let is_open = |file: &Found| !settled.contains(file.plain_name.as_str());
-        for file in self.retention.surplus(files, self.now(), is_open) {
+        let now = self.age_time(files);
+        for file in self.retention.surplus(files, now, is_open) {
             if self.pipeline.keeper.is_stopping() {
                 return Err(Halt::Stopped);
             }
@@ -261,6 +306,11 @@ impl Keeper {
         self.pipeline.listener.tell(&Trouble::FileRemoved { path, bytes });
         Ok(())
     }
+}
+
+/// What the clock tells; a time by which no file is old where that is nonsense.
+fn time_of(calendar: &Calendar) -> SystemTime {
+    calendar.now().timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
@@ -288,6 +338,9 @@ impl Keeper {
         let directory = self.directory.clone();
         self.note(&directory, cleaned.map_err(Halt::from), failures)?;
         for file in finished {
+            if !self.is_managed(file) {
+                continue;
+            }
             let compressed = self.compressor.compress(file, all, &self.pipeline.keeper);
             if self.note(&file.path, compressed, failures)? == Some(true) {
                 self.pipeline.counters.keeper.files_compressed.add_alone(1);
@@ -305,6 +358,14 @@ impl Keeper {
         let read = self.ledger.retain(names).map_err(Halt::from);
         let path = self.ledger.path().to_owned();
         Ok(self.note(&path, read, failures)?.is_some())
+    }
+
+    /// A sync of the manifest that failed fails every round from then on.
+    fn note_sync_failure(&mut self, failures: &mut Failures) -> Step<()> {
+        let Some(failure) = self.ledger.sync_failure().cloned() else { return Ok(()) };
+        let path = self.ledger.path().to_owned();
+        self.note(&path, Err::<(), _>(Halt::Failed(UpkeepError::sync(failure))), failures)?;
+        Ok(())
     }
 
     /// Lists the removals that could not be listed before; `false` where they still cannot.

@@ -21,14 +21,17 @@ pub(crate) enum Listed {
 
 /// The manifest, open to be appended to.
 ///
-/// Each line is synced before the next is written, so that the last one at most can be torn. The
-/// chain goes on behind whatever stands there: a link that others broke stays visible for ever.
+/// Each line is synced before the next is written, so that the last one at most can be torn. After a
+/// sync that failed nothing is synced any more, and the failure stays: a second sync would succeed
+/// with the lines gone. Lines are written all the same. The chain goes on after whatever stands
+/// there: a link that others broke stays visible for ever.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     disk: Disk,
     path: PathBuf,
     /// `None` before the first use, and after an error: what is there then is looked up anew.
     open: Option<OpenLedger>,
+    sync_failure: Option<DiskError>,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,7 @@ struct OpenLedger {
 
 impl Ledger {
     pub(crate) fn new(disk: &Disk, directory: &Path) -> Self {
-        Self { disk: disk.clone(), path: path_in(directory), open: None }
+        Self { disk: disk.clone(), path: path_in(directory), open: None, sync_failure: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -66,7 +69,20 @@ impl Ledger {
         Ok(self.open()?.listed.get(name).copied())
     }
 
-    /// Appends a line. Where this fails, the line is there as a whole or made good later.
+    /// The first sync that failed.
+    pub(crate) fn sync_failure(&self) -> Option<&DiskError> {
+        self.sync_failure.as_ref()
+    }
+
+    /// Makes a sync, unless one has failed.
+    fn sync(&mut self, sync: impl FnOnce() -> DiskResult<()>) {
+        if self.sync_failure.is_none() {
+            self.sync_failure = sync().err();
+        }
+    }
+
+    /// Appends a line. Where this fails, the line is there as a whole or made good later. Whether it
+    /// may not survive a power loss is told by [`sync_failure`](Self::sync_failure).
     pub(crate) fn append(&mut self, entry: &ManifestEntry) -> DiskResult<()> {
         self.open()?;
         // Taken out, so that after an error everything is looked up anew.
@@ -81,7 +97,7 @@ impl Ledger {
             None => self.create()?,
         };
         append_all(&file, line.as_bytes())?;
-        file.sync_data()?;
+        self.sync(|| file.sync_data());
         open.file = Some(file);
         let listed = match entry {
             ManifestEntry::Finished(_) => Listed::Finished,
@@ -92,10 +108,11 @@ impl Ledger {
         Ok(())
     }
 
-    fn create(&self) -> DiskResult<DiskFile> {
+    fn create(&mut self) -> DiskResult<DiskFile> {
         let file = self.disk.create_appending(&self.path)?;
         if let Some(folder) = self.path.parent() {
-            self.disk.sync_directory(folder)?;
+            let (disk, folder) = (self.disk.clone(), folder.to_owned());
+            self.sync(|| disk.sync_directory(&folder));
         }
         Ok(file)
     }
@@ -110,7 +127,7 @@ impl Ledger {
 
     /// Reads through what is there. Who wants to know whether the chain is intact asks
     /// [`Manifest::read`](super::manifest::Manifest::read).
-    fn read(&self) -> DiskResult<OpenLedger> {
+    fn read(&mut self) -> DiskResult<OpenLedger> {
         let mut listed = HashMap::new();
         let mut entries = Entries::open_on(&self.disk, &self.path)?;
         for entry in &mut entries {
@@ -136,7 +153,7 @@ impl Ledger {
     }
 
     /// Moves what is torn to a file beside. Killed in between, it is done again.
-    fn set_aside(&self, file: &DiskFile, torn: Range<u64>) -> DiskResult<()> {
+    fn set_aside(&mut self, file: &DiskFile, torn: Range<u64>) -> DiskResult<()> {
         if torn.is_empty() {
             return Ok(());
         }
@@ -154,9 +171,10 @@ impl Ledger {
             append_all(&beside, bytes)?;
             offset += step;
         }
-        beside.sync_all()?;
+        self.sync(|| beside.sync_all());
         file.set_len(torn.start)?;
-        file.sync_data()
+        self.sync(|| file.sync_data());
+        Ok(())
     }
 }
 

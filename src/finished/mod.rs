@@ -10,6 +10,7 @@
 //!                                               --> removes the oldest files
 //! ```
 
+mod age;
 mod begun;
 #[cfg(feature = "compress")]
 mod compression;

@@ -1,8 +1,5 @@
-//! Which files are removed because they are old, or because there is too much of them.
-//!
-//! The age of a file is that of its last line, by the time at which it was last written to. The
-//! stamp in its name would be that of its first line, in a time zone that may have been another
-//! one, and would be no better against a clock that is wrong.
+//! Which files are removed because they are old (by the time of `age.rs`), or because there is too
+//! much of them.
 
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +31,11 @@ impl Retention {
             }
         }
         surplus
+    }
+
+    /// Whether some file is spared that would be too old at `clock`, and is not at `now`.
+    pub(super) fn spares_any(self, all: &[Found], now: SystemTime, clock: SystemTime) -> bool {
+        all.iter().any(|file| self.is_too_old(file, clock) && !self.is_too_old(file, now))
     }
 
     fn is_too_old(self, file: &Found, now: SystemTime) -> bool {

@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 use self::group::Group;
 use crate::error::FlushError;
+use crate::file::Lock;
+use crate::file::disk::DiskResult;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
 use crate::waker::Sleep;
@@ -49,6 +51,7 @@ pub(crate) struct Flusher {
     control: Control,
     schedule: Schedule,
     pipeline: Arc<Pipeline>,
+    lock: Arc<Lock>,
     requests: Vec<Request>,
     /// When the oldest of what waits to be written was first seen.
     gathering_since: Option<Instant>,
@@ -81,12 +84,15 @@ impl Request {
 struct Failing {
     /// When the first try failed.
     since: Instant,
+    /// When the first try failed since which nothing was written.
+    stuck_since: Instant,
     /// When the last one did.
     failed_at: Instant,
     retry_at: Instant,
     backoff: Backoff,
     error: FlushError,
-    /// Whether the appender was being closed at the last try, and since when.
+    /// Whether the appender was being closed at the last try, and since when, or since when nothing
+    /// was written.
     closing_since: Option<Instant>,
 }
 
@@ -113,6 +119,7 @@ impl Flusher {
         control: Control,
         schedule: Schedule,
         pipeline: Arc<Pipeline>,
+        lock: Arc<Lock>,
     ) -> Self {
         let last_sync = Instant::now();
         Self {
@@ -121,6 +128,7 @@ impl Flusher {
             control,
             schedule,
             pipeline,
+            lock,
             requests: Vec::new(),
             gathering_since: None,
             last_sync,
@@ -190,9 +198,14 @@ impl Flusher {
     /// Writes both streams as far as they are published; `false` where that failed.
     fn write(&mut self) -> bool {
         self.gathering_since = None;
-        let lines = self.lines.write(&mut self.control, &self.pipeline);
-        let rejects = self.rejects.write(&mut self.control, &self.pipeline);
-        match lines.and(rejects) {
+        let writes_before = self.pipeline.counters.flusher.writes.get();
+        let written = self.check_lock().and_then(|()| {
+            let lines = self.lines.write(&mut self.control, &self.pipeline);
+            let rejects = self.rejects.write(&mut self.control, &self.pipeline);
+            lines.and(rejects)
+        });
+        let has_progressed = self.pipeline.counters.flusher.writes.get() > writes_before;
+        match written {
             Ok(()) => {
                 if let Some(failing) = self.failing.take() {
                     self.pipeline.clear_trouble();
@@ -202,13 +215,24 @@ impl Flusher {
                 true
             }
             Err(error) => {
-                self.note_failure(FlushError::write(error));
+                self.note_failure(FlushError::write(error), has_progressed);
                 false
             }
         }
     }
 
-    fn note_failure(&mut self, error: FlushError) {
+    /// Makes sure that the directory is still the one that is locked, before anything is written to
+    /// it by its name.
+    fn check_lock(&self) -> DiskResult<()> {
+        if let Some(path) = self.lock.check()? {
+            self.pipeline.listener.tell(&Trouble::LockReplaced(path));
+        }
+        Ok(())
+    }
+
+    /// `has_progressed`: something was written before the write that failed. Patience begins anew
+    /// then: a disk that is slow to be freed is not one that stays full.
+    fn note_failure(&mut self, error: FlushError, has_progressed: bool) {
         // Not when the try began: one that took long would end the patience by itself.
         let now = Instant::now();
         self.pipeline.counters.flusher.write_errors.add_alone(1);
@@ -218,6 +242,7 @@ impl Flusher {
         }
         let begin = || Failing {
             since: now,
+            stuck_since: now,
             failed_at: now,
             retry_at: now,
             backoff: Backoff::new(),
@@ -226,6 +251,11 @@ impl Flusher {
         };
         let failing = self.failing.get_or_insert_with(begin);
         failing.failed_at = now;
+        if has_progressed {
+            failing.stuck_since = now;
+            failing.backoff = Backoff::new();
+            failing.closing_since = None;
+        }
         failing.retry_at = now + failing.backoff.next_pause();
         failing.error = error;
         if self.pipeline.is_closing() && failing.closing_since.is_none() {
@@ -233,15 +263,16 @@ impl Flusher {
         }
     }
 
-    /// Whether writes have failed for too long, from the first failure to the last: there is more
-    /// than one try to every patience but none, and one at its end.
+    /// Whether writes have failed for too long, from the first failure to the last without anything
+    /// written in between: there is more than one try to every patience but none, and one at its
+    /// end.
     fn patience_has_ended(&self) -> bool {
         let Some(failing) = &self.failing else { return false };
         let longer_than = |since: Instant, patience: Duration| {
             failing.failed_at.saturating_duration_since(since) >= patience
         };
         let Schedule { write_patience, close_patience, .. } = self.schedule;
-        write_patience.is_some_and(|patience| longer_than(failing.since, patience))
+        write_patience.is_some_and(|patience| longer_than(failing.stuck_since, patience))
             || failing.closing_since.is_some_and(|since| longer_than(since, close_patience))
     }
 
@@ -258,6 +289,12 @@ impl Flusher {
         if unsynced && (by_policy || by_request || by_group) {
             self.sync();
         }
+        self.latch_sync_failure();
+    }
+
+    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list of
+    /// our files, where everybody finds it.
+    fn latch_sync_failure(&mut self) {
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
             if !std::mem::replace(&mut self.sync_failure_told, true) {
@@ -270,7 +307,7 @@ impl Flusher {
         let begin = Instant::now();
         let answered = self.lines.acks().written_sync_waiters();
         let counters = &self.pipeline.counters.flusher;
-        // Failures stay with the sinks, where `sync_if_due` finds them.
+        // Failures stay with the sinks, where `latch_sync_failure` finds them.
         let _ = self.lines.sync(&self.control, counters);
         let _ = self.rejects.sync(&self.control, counters);
         self.last_sync = Instant::now();
@@ -298,6 +335,7 @@ impl Flusher {
     /// Answers those who wait for what is done by now, or cannot be done.
     fn answer_requests(&mut self) {
         let rotated = self.rotate_if_asked();
+        self.latch_sync_failure();
         let failing = self.failing.as_ref().map(|failing| &failing.error);
         let sync_failure = self.pipeline.sync_failure();
         let (lines, rejects) = (&self.lines, &self.rejects);
@@ -306,7 +344,10 @@ impl Flusher {
             let answer = match (request.goal, failing, &sync_failure) {
                 (_, Some(failure), _) if !written => Err(failure.clone()),
                 (Goal::Written, ..) if written => Ok(()),
-                (Goal::Rotated, ..) if written => rotated.clone(),
+                (Goal::Rotated, _, None) if written => rotated.clone(),
+                (Goal::Rotated, _, Some(failure)) if written => {
+                    rotated.clone().and(Err(failure.clone()))
+                }
                 (Goal::Synced, ..) if written && request.is_synced(lines, rejects) => Ok(()),
                 (Goal::Synced, _, Some(failure)) => Err(failure.clone()),
                 _ => return true,
@@ -399,6 +440,8 @@ impl Flusher {
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);
         self.sync();
+        // It is told by the error of `close` too: what is in the file may not be safe either.
+        self.latch_sync_failure();
         self.pipeline.listener.tell(&Trouble::GaveUp(failure.clone()));
         Err(failure)
     }

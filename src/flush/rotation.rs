@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::file::Calendar;
-use crate::file::disk::DiskResult;
 use crate::finished::Begun;
 use crate::journal::Stream;
 
@@ -39,13 +38,13 @@ impl Rotation {
     }
 
     /// Where the next file is to be.
-    pub(crate) fn next_path(&mut self) -> DiskResult<PathBuf> {
-        let stamp = self.calendar.next_stamp()?;
+    pub(crate) fn next_path(&mut self) -> PathBuf {
+        let stamp = self.calendar.take_stamp();
         self.next_day = Some(self.calendar.today());
-        Ok(self.calendar.path(&match self.stream {
+        self.calendar.path(&match self.stream {
             Stream::Lines => stamp.cdr_name(),
             Stream::Rejects => stamp.rejects_name(),
-        }))
+        })
     }
 
     /// The next file is there, and its day has begun. Not before: a day whose file could not be

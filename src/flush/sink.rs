@@ -1,7 +1,7 @@
 //! One stream on its way from the journal to its file.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Trouble;
 use super::acks::{Acks, FilePlace};
@@ -62,11 +62,11 @@ impl Sink {
     ) -> DiskResult<()> {
         let path = match self.path.take() {
             Some(path) => path,
-            None => self.rotation.next_path()?,
+            None => self.rotation.next_path(),
         };
         pipeline.begin_file(self.stream, &path);
-        let begun = self.rotation.begun.add(&path);
-        let file = match begun.and_then(|()| LogFile::create(&self.rotation.calendar.disk, &path)) {
+        let counters = &pipeline.counters.flusher;
+        let file = match self.make_file(&path, counters) {
             Err(error) => {
                 // Where others have a file of that name, the next try takes another one.
                 let is_taken = error.source.kind() == io::ErrorKind::AlreadyExists;
@@ -88,6 +88,25 @@ impl Sink {
         Ok(())
     }
 
+    /// Notes the name in the list of our files, and makes the file. Both are to survive a power loss
+    /// before the first line does.
+    fn make_file(&mut self, path: &Path, counters: &FlusherCounters) -> DiskResult<LogFile> {
+        let name = self.rotation.begun.write(path)?;
+        self.keep_failure(name.sync(), counters);
+        let file = LogFile::create_unsynced(&self.rotation.calendar.disk, path)?;
+        self.keep_failure(file.sync_name(), counters);
+        Ok(file)
+    }
+
+    /// Keeps a failed sync for good. It is not given to who would try it again, with what was to be
+    /// synced gone from the kernel's memory and no error any more.
+    fn keep_failure(&mut self, synced: DiskResult<()>, counters: &FlusherCounters) {
+        if let Err(error) = synced {
+            counters.sync_errors.add_alone(1);
+            self.sync_failure.get_or_insert(FlushError::sync(error));
+        }
+    }
+
     /// Goes on with `file` at its end. The anchor is moved before the first byte is written.
     fn anchor_to(
         &mut self,
@@ -102,10 +121,8 @@ impl Sink {
         };
         control.set_anchor(self.stream, &anchor)?;
         // Before the first byte: after a power loss, the file of an anchor that was lost would not
-        // be looked at. A failure is one of a sync like any other.
-        if let Err(error) = control.sync() {
-            self.sync_failure.get_or_insert(FlushError::sync(error));
-        }
+        // be looked at.
+        self.keep_failure(control.sync(), &pipeline.counters.flusher);
         let (path, position) = (file.path().into(), self.end.position());
         let place = FilePlace { file: path, file_bytes: file.bytes(), position };
         pipeline.set_place(self.stream, place.clone());
@@ -255,15 +272,16 @@ impl Sink {
             self.file = Some(file);
             let _ = self.sync(control, &pipeline.counters.flusher);
             file = reopened;
+            self.keep_failure(file.sync_name(), &pipeline.counters.flusher);
         }
         self.file = Some(file);
         self.is_unsettled = true;
         Ok(())
     }
 
-    /// Makes what was written survive a power loss. The only place where a file of lines is synced;
-    /// after a failure it is not tried again, because the second try would succeed with the
-    /// lines gone.
+    /// Makes what was written survive a power loss. The only place where lines are synced; after a
+    /// failed sync, be it one of the file's name, it is not tried again, because the second try
+    /// would succeed with the lines gone.
     pub(crate) fn sync(
         &mut self,
         control: &Control,
@@ -275,9 +293,8 @@ impl Sink {
         }
         let Some(file) = self.file.as_ref().filter(|_| self.is_unsynced()) else { return Ok(()) };
         counters.syncs.add_alone(1);
-        if let Err(error) = file.sync() {
-            counters.sync_errors.add_alone(1);
-            let failure = self.sync_failure.insert(FlushError::sync(error));
+        self.keep_failure(file.sync(), counters);
+        if let Some(failure) = &self.sync_failure {
             self.acks.fail_syncs(failure);
             return Err(failure.clone());
         }

@@ -25,6 +25,11 @@ pub enum Trouble {
     /// Others truncated, moved or removed the file, or wrote to it. Lines go on in the file of this
     /// name.
     ChangedByOthers(PathBuf),
+    /// The directory, the folder `.cdrlog` in it, or the lock file in that was moved or removed while
+    /// an appender has it. What is at this path now is locked instead, and lines go on there. The
+    /// journal stays where it is: where the directory or the folder is gone, lines that are not
+    /// written yet do not survive a kill until the appender is closed and opened again.
+    LockReplaced(PathBuf),
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),
     /// There is no inbox: until the next opening, events that are accepted and not journaled are lost
@@ -36,8 +41,26 @@ pub enum Trouble {
         source: Arc<std::io::Error>,
     },
     /// A finished file could not be listed in the manifest, compressed or removed. It is tried
-    /// again, and told once until a time when all goes well. Lines go on.
+    /// again, but for a sync, and told once until a time when all goes well. Lines go on.
     UpkeepFails(UpkeepError),
+    /// The clock has jumped over a long time in which nothing was written. Retention by age waits
+    /// until the clock has gone on for a while: it would remove files that are old by a wrong clock
+    /// only. It is told once for each jump.
+    ClockJumped {
+        /// The time that nobody saw pass.
+        skipped: Duration,
+        /// When the clock is believed, unless it is set meanwhile.
+        believed_in: Duration,
+    },
+    /// The directory holds CDR or rejects files that no appender began in it. They are left alone,
+    /// unless [`Builder::manage_foreign`](crate::Builder::manage_foreign) says otherwise. It is told
+    /// at the first opening of the directory, by the thread that opens it.
+    ForeignFiles {
+        /// The directory.
+        directory: PathBuf,
+        /// How many there are.
+        files: usize,
+    },
     /// Retention removed a file. No trouble, but nobody should wonder where it is.
     FileRemoved {
         /// The file.
@@ -58,6 +81,11 @@ impl fmt::Display for Trouble {
             Self::ChangedByOthers(path) => {
                 write!(f, "{} was changed by others; lines go on", path.display())
             }
+            Self::LockReplaced(path) => write!(
+                f,
+                "{} was moved or removed while in use; lines go on at that path: close the appender and open it again",
+                path.display()
+            ),
             Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
             Self::NoInbox { path, source } => {
                 write!(
@@ -66,7 +94,24 @@ impl fmt::Display for Trouble {
                     path.display()
                 )
             }
+            Self::UpkeepFails(failure @ UpkeepError::Sync { .. }) => {
+                write!(f, "{failure}; it is not synced any more before the next opening")
+            }
             Self::UpkeepFails(failure) => write!(f, "{failure}; it is tried again later"),
+            Self::ClockJumped { skipped, believed_in } => write!(
+                f,
+                "the clock is {:.1} days after the last line: set it if it is wrong; else old files \
+                 are removed in {:.1} hours",
+                skipped.as_secs_f64() / 86_400.0,
+                believed_in.as_secs_f64() / 3600.0
+            ),
+            Self::ForeignFiles { directory, files } => write!(
+                f,
+                "{} holds {files} CDR or rejects {} that cdrlog did not begin there; they are \
+                 neither compressed nor removed",
+                directory.display(),
+                if *files == 1 { "file" } else { "files" }
+            ),
             Self::FileRemoved { path, bytes } => {
                 write!(f, "removed {} ({bytes} bytes), as retention has it", path.display())
             }

@@ -3,11 +3,14 @@
 //! ```text
 //! offset  bytes
 //!      0      8  magic "cdrlogC1"
-//!      8      4  version, 2; 1 has no inbox
+//!      8      4  version, 2
 //!     12      4  1 after a close that left nothing to do, else 0
 //!     16      8  epoch: nanoseconds since 1970 of the opening; journal segments carry it too
 //!     24     16  boot id of the kernel
 //!     40      4  CRC32C of bytes 0..12 and 16..40
+//!     44      4  segments of the ring of lines       (not in version 1: bytes 44..56 are zeros)
+//!     48      4  segments of the ring of rejects
+//!     52      4  CRC32C of bytes 16..24 and 44..52
 //!     64     16  inbox: its id; zeros where there is none
 //!     80      8         bytes of its directory's path, CRC32C of id, that number and path
 //!     88      8         1 while accepted events may be in it
@@ -25,6 +28,9 @@
 //! it, even after a write that was cut in the middle of a line. A new anchor goes to the slot that
 //! is not in use, its checksum with it, so that a process killed between any two stores leaves the
 //! old one or the new one.
+//!
+//! All segments that the file counts were made and synced before it: one that is missing or of
+//! another epoch was taken away since. Version 1 does not count them; it is read, and never written.
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
@@ -44,13 +50,16 @@ pub(crate) const CONTROL_BYTES: usize = 4096;
 
 const MAGIC: [u8; 8] = *b"cdrlogC1";
 const VERSION: u32 = 2;
-/// The version before there were inboxes.
-const VERSION_WITHOUT_INBOX: u32 = 1;
+/// It has no number of segments.
+const VERSION_FIRST: u32 = 1;
 const OFFSET_CLEAN: usize = 12;
+const OFFSET_EPOCH: usize = 16;
 const OFFSET_CHECKSUM: usize = 40;
 const OFFSET_INBOX: usize = 64;
 const OFFSET_INBOX_IN_USE: usize = 88;
 const OFFSET_INBOX_PATH: usize = 96;
+const OFFSET_SEGMENTS: usize = 44;
+const OFFSET_SEGMENTS_CHECKSUM: usize = 52;
 const OFFSET_COUNTERS: usize = 512;
 const OFFSET_ANCHORS: usize = 1024;
 const _: () = assert!(OFFSET_INBOX_PATH + inbox::DIRECTORY_BYTES_MAX == OFFSET_COUNTERS);
@@ -58,6 +67,10 @@ const _: () = assert!(OFFSET_INBOX_PATH + inbox::DIRECTORY_BYTES_MAX == OFFSET_C
 const SLOT_BYTES: usize = 512;
 const SLOT_CHECKED_BYTES: usize = 256;
 const NAME_BYTES_MAX: usize = SLOT_CHECKED_BYTES - 28;
+/// No anchor is moved so often: that there is a next generation is known from here on.
+const GENERATION_MAX: u64 = 1 << 62;
+/// In nanoseconds, the year 2262. That there is a later epoch is known from here on.
+const EPOCH_MAX: u64 = 1 << 63;
 
 /// A place where stream and file were known to agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +86,15 @@ pub(crate) struct Anchor {
 /// What the control file of an earlier opening says.
 #[derive(Clone, Debug)]
 pub(crate) struct ControlState {
-    version: u32,
     pub(crate) epoch: u64,
     pub(crate) boot_id: [u8; 16],
     /// Everything was written and synced, and the appender closed.
     pub(crate) clean: bool,
     /// The inbox of that opening.
     pub(crate) inbox: Option<InboxState>,
+    version: u32,
+    /// How many segments each stream has; `None` where version 1 does not say.
+    segment_counts: Option<[u32; 2]>,
     streams: [StreamState; 2],
 }
 
@@ -108,7 +123,9 @@ pub(crate) enum ControlFault {
     Magic,
     Version(u32),
     Checksum,
-    /// Both anchors of a stream are damaged.
+    /// No opening is of such an epoch.
+    Epoch,
+    /// Both anchors of a stream are damaged, or one is such as no appender writes.
     Anchor,
     /// The name of the inbox is damaged.
     Inbox,
@@ -117,6 +134,11 @@ pub(crate) enum ControlFault {
 impl ControlState {
     pub(crate) fn stream(&self, stream: Stream) -> &StreamState {
         &self.streams[stream as usize]
+    }
+
+    /// How many segments the ring of `stream` has; `None` where version 1 does not say.
+    pub(super) fn segment_count(&self, stream: Stream) -> Option<usize> {
+        self.segment_counts.map(|counts| counts[stream as usize] as usize)
     }
 
     /// Reads a control file by `pread`.
@@ -137,18 +159,24 @@ impl ControlState {
             return Err(ControlFault::Checksum);
         }
         let version = u32_at(page, 8);
-        if version != VERSION && version != VERSION_WITHOUT_INBOX {
-            return Err(ControlFault::Version(version));
+        let segment_counts = match version {
+            VERSION_FIRST => None,
+            VERSION => Some(decode_segment_counts(page)?),
+            _ => return Err(ControlFault::Version(version)),
+        };
+        let epoch = u64_at(page, OFFSET_EPOCH);
+        if epoch > EPOCH_MAX {
+            return Err(ControlFault::Epoch);
         }
-        let has_inbox = version != VERSION_WITHOUT_INBOX;
         let mut boot_id = [0; 16];
         boot_id.copy_from_slice(&page[24..40]);
         Ok(Self {
-            version,
-            epoch: u64_at(page, 16),
+            epoch,
             boot_id,
             clean: u32_at(page, OFFSET_CLEAN) == 1,
-            inbox: if has_inbox { decode_inbox(page)? } else { None },
+            version,
+            segment_counts,
+            inbox: decode_inbox(page)?,
             streams: [decode_stream(page, Stream::Lines)?, decode_stream(page, Stream::Rejects)?],
         })
     }
@@ -184,6 +212,13 @@ fn encode_inbox(page: &mut [u8; CONTROL_BYTES], name: &InboxName) {
     page[OFFSET_INBOX + 20..OFFSET_INBOX + 24].copy_from_slice(&checksum.to_le_bytes());
 }
 
+fn decode_segment_counts(page: &[u8; CONTROL_BYTES]) -> Result<[u32; 2], ControlFault> {
+    if segments_checksum(page) != u32_at(page, OFFSET_SEGMENTS_CHECKSUM) {
+        return Err(ControlFault::Checksum);
+    }
+    Ok([u32_at(page, OFFSET_SEGMENTS), u32_at(page, OFFSET_SEGMENTS + 4)])
+}
+
 fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamState, ControlFault> {
     let counters = counters_offset(stream);
     let mut state = StreamState {
@@ -199,49 +234,79 @@ fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamSta
             continue;
         }
         used_slots += 1;
-        if let Some((generation, anchor)) = decode_slot(page, offset)
+        if let Some((generation, anchor)) = decode_slot(page, offset, slot as u64)?
             && generation > state.generation
         {
             state.generation = generation;
             state.anchor = Some(anchor);
         }
     }
-    // One torn slot is a process killed while it moved its first anchor: nothing lies behind that
+    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to that
     // one yet.
     if used_slots == 2 && state.anchor.is_none() { Err(ControlFault::Anchor) } else { Ok(state) }
 }
 
-fn decode_slot(page: &[u8; CONTROL_BYTES], offset: usize) -> Option<(u64, Anchor)> {
+/// The anchor in a slot; `None` where its checksum does not fit, because a kill tore it.
+fn decode_slot(
+    page: &[u8; CONTROL_BYTES],
+    offset: usize,
+    slot: u64,
+) -> Result<Option<(u64, Anchor)>, ControlFault> {
     let checksum = crc32c::crc32c(&page[offset..offset + SLOT_CHECKED_BYTES]);
     if checksum != u32_at(page, offset + SLOT_CHECKED_BYTES) {
-        return None;
+        return Ok(None);
+    }
+    let generation = u64_at(page, offset);
+    if generation == 0 || generation > GENERATION_MAX || generation % 2 != slot {
+        return Err(ControlFault::Anchor);
     }
     let name_bytes = u32_at(page, offset + 24) as usize;
-    let name = page[offset + 28..offset + SLOT_CHECKED_BYTES].get(..name_bytes)?;
+    let name = page[offset + 28..offset + SLOT_CHECKED_BYTES].get(..name_bytes);
+    let name = name.and_then(|name| std::str::from_utf8(name).ok()).filter(|name| is_name(name));
     let anchor = Anchor {
         position: u64_at(page, offset + 8),
         file_bytes: u64_at(page, offset + 16),
-        file_name: std::str::from_utf8(name).ok().filter(|name| !name.contains('/'))?.to_owned(),
+        file_name: name.ok_or(ControlFault::Anchor)?.to_owned(),
     };
-    Some((u64_at(page, offset), anchor))
+    Ok(Some((generation, anchor)))
 }
 
-/// The page of a new opening, whose inbox is to be `inbox`.
+/// Whether `name` can be the name of a file in a directory.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0'])
+}
+
+/// The epoch of an opening at `now_ns` since 1970 after one of `last` (0 where there was none).
+pub(super) fn next_epoch(now_ns: u128, last: u64) -> u64 {
+    // A clock that is a century ahead must not use up the epochs.
+    let now = u64::try_from(now_ns).unwrap_or(u64::MAX).min(EPOCH_MAX / 2);
+    now.max(last + 1)
+}
+
+/// The page of a new opening, whose rings have so many segments, and whose inbox is to be `inbox`.
 pub(crate) fn fresh_page(
     epoch: u64,
     boot_id: [u8; 16],
+    segment_counts: [u32; 2],
     inbox: Option<&InboxName>,
 ) -> [u8; CONTROL_BYTES] {
     let mut page = [0; CONTROL_BYTES];
     page[..8].copy_from_slice(&MAGIC);
     page[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    page[16..24].copy_from_slice(&epoch.to_le_bytes());
+    page[OFFSET_EPOCH..OFFSET_EPOCH + 8].copy_from_slice(&epoch.to_le_bytes());
     page[24..40].copy_from_slice(&boot_id);
     if let Some(name) = inbox {
         encode_inbox(&mut page, name);
     }
     let checksum = fixed_checksum(&page);
     page[OFFSET_CHECKSUM..OFFSET_CHECKSUM + 4].copy_from_slice(&checksum.to_le_bytes());
+    for (stream, count) in segment_counts.into_iter().enumerate() {
+        let offset = OFFSET_SEGMENTS + stream * 4;
+        page[offset..offset + 4].copy_from_slice(&count.to_le_bytes());
+    }
+    let checksum = segments_checksum(&page);
+    page[OFFSET_SEGMENTS_CHECKSUM..OFFSET_SEGMENTS_CHECKSUM + 4]
+        .copy_from_slice(&checksum.to_le_bytes());
     page
 }
 
@@ -271,6 +336,7 @@ impl Control {
 
     /// Moves the anchor of a stream.
     pub(crate) fn set_anchor(&mut self, stream: Stream, anchor: &Anchor) -> DiskResult<()> {
+        // There is a next one: see `GENERATION_MAX`.
         let generation = self.generations[stream as usize] + 1;
         let slot = encode_slot(generation, anchor)
             .map_err(|error| DiskError::new("note a file in", self.file.path(), error))?;
@@ -306,7 +372,6 @@ impl Control {
 
     /// The appender closed and left nothing to do.
     pub(crate) fn set_clean(&self) {
-        // The version stays: its checksum is that of the page as it was made.
         self.mapping.store_u64(8, u64::from(self.version) | 1 << 32);
     }
 }
@@ -339,7 +404,14 @@ fn counters_offset(stream: Stream) -> usize {
 }
 
 fn fixed_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(&page[..OFFSET_CLEAN]), &page[16..OFFSET_CHECKSUM])
+    let before_clean = crc32c::crc32c(&page[..OFFSET_CLEAN]);
+    crc32c::crc32c_append(before_clean, &page[OFFSET_EPOCH..OFFSET_CHECKSUM])
+}
+
+/// The epoch is in it, so that the numbers of another opening do not fit.
+fn segments_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
+    let epoch = crc32c::crc32c(&page[OFFSET_EPOCH..OFFSET_EPOCH + 8]);
+    crc32c::crc32c_append(epoch, &page[OFFSET_SEGMENTS..OFFSET_SEGMENTS_CHECKSUM])
 }
 
 #[cfg(test)]
@@ -350,7 +422,7 @@ mod tests {
     fn control_file() -> (DiskFile, Control) {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let file = Disk::default().open_or_create(&path).unwrap();
-        file.write_all_at(&fresh_page(9, [3; 16], None), 0).unwrap();
+        file.write_all_at(&fresh_page(9, [3; 16], [4, 2], None), 0).unwrap();
         let control = Control::map(Disk::default().open_existing(&path).unwrap().unwrap()).unwrap();
         (file, control)
     }
@@ -375,6 +447,7 @@ mod tests {
         control.set_synced(Stream::Rejects, 30);
         let read = state(&file);
         assert_eq!((read.epoch, read.boot_id, read.clean), (9, [3; 16], false));
+        assert_eq!(Stream::ALL.map(|stream| read.segment_count(stream)), [Some(4), Some(2)]);
         assert_eq!(read.stream(Stream::Lines).anchor, Some(anchor("CDR.a.log", 4)));
         assert_eq!(read.stream(Stream::Rejects).anchor, Some(anchor("rejected.a.jsonl", 77)));
         assert_eq!(
@@ -417,6 +490,15 @@ mod tests {
         assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Magic);
         file.set_len(100).unwrap();
         assert_eq!(ControlState::read(&file).unwrap().unwrap_err(), ControlFault::Length);
+    }
+
+    #[test]
+    fn an_epoch_is_the_time_and_always_later_than_the_last_one() {
+        assert_eq!(next_epoch(100, 0), 100);
+        assert_eq!(next_epoch(100, 100), 101);
+        let of_a_wrong_clock = next_epoch(u128::MAX, 0);
+        assert!(of_a_wrong_clock < EPOCH_MAX);
+        assert_eq!(next_epoch(u128::MAX, of_a_wrong_clock), of_a_wrong_clock + 1);
     }
 
     #[test]

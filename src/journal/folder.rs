@@ -1,5 +1,6 @@
 //! The folder of the journal: where its files are, and how they are made.
 
+use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,12 +8,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Stream;
 use super::control::{self, Control, ControlFault, ControlState};
 use super::ring::{ReadEnd, WriteEnd, ring};
-use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader};
-use crate::file::DiskFile;
+use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader, Segments};
 use crate::file::disk::{self, Disk, DiskError, DiskResult};
+use crate::file::{DiskFile, FOLDER_NAME};
 use crate::inbox::{FolderIdentity, InboxName};
-
-const FOLDER_NAME: &str = ".cdrlog";
 
 /// The most segments of a ring: a bound for the search for those of an earlier opening.
 pub(crate) const SEGMENT_COUNT_MAX: usize = 64;
@@ -29,6 +28,10 @@ pub(crate) struct JournalOptions {
 }
 
 impl JournalOptions {
+    fn segment_counts(self) -> [u32; 2] {
+        Stream::ALL.map(|stream| self.of(stream).segment_count as u32)
+    }
+
     fn of(self, stream: Stream) -> Self {
         match stream {
             Stream::Lines => self,
@@ -76,26 +79,24 @@ impl Folder {
         let path = directory.join(FOLDER_NAME);
         disk.create_directory(&path)?;
         // `create_directory` is content with a link to a directory; we are not.
-        if disk.examine(&path)?.is_none_or(|metadata| !metadata.is_dir()) {
+        Self::find(disk, directory)?.ok_or_else(|| {
             let error = io::ErrorKind::NotADirectory.into();
-            return Err(DiskError::new("use as the journal's folder", &path, error));
-        }
-        Ok(Self { path, disk: disk.clone() })
+            DiskError::new("use as the journal's folder", &path, error)
+        })
     }
 
-    /// The folder in `directory`, if there is one.
+    /// The folder in `directory`, if there is one. It has to be ours: its owner can put anything in
+    /// the place of the files in it at any time.
     pub(crate) fn find(disk: &Disk, directory: &Path) -> DiskResult<Option<Self>> {
         let path = directory.join(FOLDER_NAME);
-        let found = disk.examine(&path)?.is_some_and(|metadata| metadata.is_dir());
-        Ok(found.then(|| Self { path, disk: disk.clone() }))
+        let Some(metadata) = disk.examine(&path)?.filter(Metadata::is_dir) else { return Ok(None) };
+        disk::check_owner(&metadata)
+            .map_err(|error| DiskError::new("use as the journal's folder", &path, error))?;
+        Ok(Some(Self { path, disk: disk.clone() }))
     }
 
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
-    }
-
-    pub(crate) fn lock_path(&self) -> PathBuf {
-        self.path.join("lock")
     }
 
     /// Which folder it is, whatever it is called.
@@ -126,44 +127,66 @@ impl Folder {
 
     /// The segments of a stream that hold anything, whatever opening they are of, in the order of
     /// their positions.
-    pub(super) fn segments(
-        &self,
-        stream: Stream,
-    ) -> Result<Vec<(DiskFile, SegmentHeader)>, JournalError> {
+    pub(super) fn segments(&self, stream: Stream) -> Result<Segments, JournalError> {
         let mut segments = Vec::new();
         for slot in 0..SEGMENT_COUNT_MAX {
-            let path = self.segment_path(stream, slot);
-            let Some(file) = self.disk.open_existing(&path)? else { continue };
-            match SegmentHeader::read(&file)? {
-                Ok(Some(header)) if header.committed > 0 => segments.push((file, header)),
-                Ok(_) => {}
-                Err(fault) => {
-                    return Err(JournalError::Damaged { path, fault: header_fault_text(fault) });
-                }
+            if let Some((file, Some(header))) = self.segment(stream, slot)?
+                && header.committed > 0
+            {
+                segments.push((file, header));
             }
         }
         segments.sort_by_key(|(_, header)| header.start);
         Ok(segments)
     }
 
+    /// Checks that all segments are there that the opening made which `state` tells of. They were
+    /// synced before its control file, so that a power loss is no reason for one to be missing.
+    pub(super) fn check_segments(&self, state: &ControlState) -> Result<(), JournalError> {
+        for stream in Stream::ALL {
+            for slot in 0..state.segment_count(stream).unwrap_or_default() {
+                let found = self.segment(stream, slot)?;
+                if let Some(fault) = segment_fault(found.as_ref(), slot, state.epoch)? {
+                    let path = self.segment_path(stream, slot);
+                    return Err(JournalError::Damaged { path, fault: fault.to_owned() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The segment file of a slot and its header; `None` where there is no file.
+    fn segment(&self, stream: Stream, slot: usize) -> Result<Option<SegmentFile>, JournalError> {
+        let path = self.segment_path(stream, slot);
+        let Some(file) = self.disk.open_reading(&path)? else { return Ok(None) };
+        match SegmentHeader::read(&file)? {
+            Ok(header) => Ok(Some((file, header))),
+            Err(fault) => Err(JournalError::Damaged { path, fault: header_fault_text(fault) }),
+        }
+    }
+
     /// Makes the journal of a new opening. What the folder held must have been recovered.
+    ///
+    /// A kill or a power loss anywhere in here leaves the old control file, which says that there is
+    /// nothing to do, beside segments that hold nothing; or the new one beside all of its segments.
     pub(crate) fn create_journal(
         &self,
         options: JournalOptions,
         inbox: Option<&InboxName>,
     ) -> Result<Journal, JournalError> {
-        let last_epoch = self.control()?.map_or(0, |(_, state)| state.epoch);
-        let now =
-            SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos() as u64;
-        let epoch = now.max(last_epoch + 1);
+        let mut last_epoch = 0;
+        if let Some((file, state)) = self.control()? {
+            // That there is nothing to do may only be in memory yet.
+            file.sync_data()?;
+            last_epoch = state.epoch;
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let epoch = control::next_epoch(now, last_epoch);
         let lines = self.create_ring(Stream::Lines, options, epoch)?;
         let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
-        // The control file comes last and at once: before it, the old one still says that there is
-        // nothing to do.
-        let path = self.control_path();
-        let page = control::fresh_page(epoch, disk::boot_id(), inbox);
-        let file = self.disk.replace(&path, &page)?;
-        let control = Control::map(file)?;
+        self.disk.sync_directory(&self.path)?;
+        let page = control::fresh_page(epoch, disk::boot_id(), options.segment_counts(), inbox);
+        let control = Control::map(self.disk.replace(&self.control_path(), &page)?)?;
         Ok(Journal { lines, rejects, control })
     }
 
@@ -190,10 +213,32 @@ impl Folder {
         epoch: u64,
         segment_bytes: usize,
     ) -> DiskResult<Segment> {
-        let file = self.disk.open_or_create(&self.segment_path(stream, slot))?;
+        let file = self.disk.create_anew(&self.segment_path(stream, slot))?;
         file.allocate((HEADER_BYTES + segment_bytes) as u64)?;
-        Segment::create(&file, slot, epoch, segment_bytes)
+        Segment::create(&file, slot as u32, epoch, segment_bytes)
     }
+}
+
+/// A file of a segment, and its header unless it is all zeros.
+type SegmentFile = (DiskFile, Option<SegmentHeader>);
+
+/// What is wrong with what was found in a slot of an opening of this epoch.
+fn segment_fault(
+    found: Option<&SegmentFile>,
+    slot: usize,
+    epoch: u64,
+) -> DiskResult<Option<&'static str>> {
+    let Some((file, header)) = found else { return Ok(Some("it is missing")) };
+    let Some(header) = header else { return Ok(Some("it is empty, or its header is zeroed")) };
+    Ok(if header.epoch != epoch {
+        Some("it is not of the same opening as the control file beside it")
+    } else if header.slot as usize != slot {
+        Some("it is another segment, which was moved or copied here")
+    } else if file.bytes()? != HEADER_BYTES as u64 + header.data_bytes {
+        Some("it does not have the length that its header says")
+    } else {
+        None
+    })
 }
 
 fn control_fault_text(fault: ControlFault) -> String {
@@ -204,7 +249,8 @@ fn control_fault_text(fault: ControlFault) -> String {
             format!("it is of format version {version}, which this cdrlog does not know")
         }
         ControlFault::Checksum => "its checksum does not fit".to_owned(),
-        ControlFault::Anchor => "both of its anchors are damaged".to_owned(),
+        ControlFault::Epoch => "its epoch cannot be true".to_owned(),
+        ControlFault::Anchor => "its anchors are damaged".to_owned(),
         ControlFault::Inbox => "the name of the inbox in it is damaged".to_owned(),
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn believable(
 ) -> DiskResult<Vec<(Range<u64>, Vec<u8>)>> {
     let mut page = [0_u8; HEADER_BYTES];
     file.read_exact_at(&mut page, 0)?;
-    let data_bytes = file.bytes()? - HEADER_BYTES as u64;
+    let data_bytes = file.bytes()?.saturating_sub(HEADER_BYTES as u64);
     let seed = seed(header.epoch, header.sequence, header.start);
     let mut ranges: Vec<(Range<u64>, Vec<u8>)> = Vec::new();
     let mut end = 0;

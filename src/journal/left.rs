@@ -9,14 +9,11 @@ use std::ops::Range;
 
 use super::control::Anchor;
 use super::folder::JournalError;
-use super::segment::{HEADER_BYTES, SegmentHeader};
+use super::segment::{HEADER_BYTES, SegmentHeader, Segments};
 use super::{Stream, cut_record};
 use crate::file::disk::DiskResult;
 use crate::file::{DiskFile, LogFile};
 use crate::rewrite;
-
-/// The segments of one opening that hold anything, in the order of their positions.
-pub(super) type Segments = Vec<(DiskFile, SegmentHeader)>;
 
 /// The bytes of a stream that its segments hold, and what is known of those before and behind them.
 pub(super) struct Left {

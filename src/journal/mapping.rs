@@ -18,8 +18,8 @@ use crate::file::disk::DiskResult;
 /// A writable shared mapping of a whole file.
 ///
 /// Another process that writes to the file would change the bytes under our references; one that
-/// shortens it would end us by SIGBUS. The files are therefore private to their folder, which is
-/// locked, and never shortened by us.
+/// shortens it would end us by SIGBUS. Every opening therefore makes its files anew: it shares no
+/// memory with another one, whatever became of the lock. We never shorten a file that is mapped.
 pub(crate) struct Mapping {
     memory: Memory,
     len: usize,
@@ -82,24 +82,23 @@ impl Mapping {
         }
     }
 
-    /// The address of `range`, checked against the length of the mapping; `None` outside of it.
-    fn address(&self, range: &Range<usize>) -> Option<*mut u8> {
-        (range.start <= range.end && range.end <= self.len)
-            .then(|| self.base().wrapping_add(range.start))
+    /// The address of `range`.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not lie inside the mapping.
+    fn address(&self, range: &Range<usize>) -> *mut u8 {
+        assert!(range.start <= range.end && range.end <= self.len, "slice outside of the mapping");
+        self.base().wrapping_add(range.start)
     }
 
     /// The counter of eight bytes at `offset`.
     ///
     /// # Panics
     ///
-    /// None for the offsets of `layout.rs`: they are multiples of eight inside the first page.
-    /// Others are refused by an assertion of the compiled constant.
+    /// Where `offset` is no multiple of eight, or the counter does not lie inside the mapping.
     fn counter(&self, offset: usize) -> &AtomicU64 {
-        debug_assert!(
-            offset.is_multiple_of(8) && offset + 8 <= self.len,
-            "counter outside of the mapping"
-        );
-        let offset = (offset & !7).min(self.len - 8);
+        assert!(offset.is_multiple_of(8) && offset + 8 <= self.len, "no counter at {offset}");
         let pointer = self.base().wrapping_add(offset).cast::<u64>();
         // SAFETY: the eight bytes lie inside the mapping and are aligned (its base is aligned to
         // eight, the offset is a multiple of eight), live as long as `self`, and no slice
@@ -115,35 +114,37 @@ impl Mapping {
         self.counter(offset).store(value, Ordering::Release);
     }
 
-    /// The bytes of `range`; empty where it does not lie inside the mapping.
+    /// The bytes of `range`.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not lie inside the mapping.
     ///
     /// # Safety
     ///
     /// - No byte of `range` may be written while the slice lives.
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[u8] {
-        debug_assert!(range.end <= self.len, "slice outside of the mapping");
-        match self.address(&range) {
-            // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to
-            // it meanwhile.
-            Some(pointer) => unsafe { std::slice::from_raw_parts(pointer, range.len()) },
-            None => &[],
-        }
+        let pointer = self.address(&range);
+        // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to it
+        // meanwhile.
+        unsafe { std::slice::from_raw_parts(pointer, range.len()) }
     }
 
-    /// The bytes of `range`, to be written; empty where it does not lie inside the mapping.
+    /// The bytes of `range`, to be written.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not lie inside the mapping.
     ///
     /// # Safety
     ///
     /// - No other reference to a byte of `range` may be used while the slice lives.
     #[expect(clippy::mut_from_ref, reason = "the caller promises that the range is its own")]
     pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [u8] {
-        debug_assert!(range.end <= self.len, "slice outside of the mapping");
-        match self.address(&range) {
-            // SAFETY: the range lies inside the mapping; the caller promises that it is used by
-            // nobody else.
-            Some(pointer) => unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) },
-            None => &mut [],
-        }
+        let pointer = self.address(&range);
+        // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody
+        // else.
+        unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) }
     }
 }
 
@@ -155,5 +156,30 @@ impl Drop for Mapping {
             // SAFETY: the pointer and the length are those of the box that `plain` gave up.
             drop(unsafe { Box::from_raw(slice) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "no counter at 64")]
+    fn a_counter_outside_of_the_mapping_is_not_another_one() {
+        Mapping::plain(64).store_u64(64, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "no counter at 4")]
+    fn a_counter_at_an_odd_offset_is_not_another_one() {
+        Mapping::plain(64).store_u64(4, 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "slice outside of the mapping")]
+    fn a_slice_outside_of_the_mapping_is_not_an_empty_one() {
+        let mapping = Mapping::plain(64);
+        // SAFETY: nobody else uses the memory.
+        let _ = unsafe { mapping.slice(0..65) };
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A ring of `segment_count` slots, all free, with segment `sequence` begun at `position`.
     pub(crate) fn new(segment_count: usize, sequence: u64, position: u64) -> Self {
+        assert!(segment_count > 0, "a ring without segments");
         Self {
             published: CachePadded::new(AtomicU64::new(position)),
             released: CachePadded::new(AtomicU64::new(sequence)),
@@ -41,12 +42,12 @@ impl Progress {
 
     /// The slot of a segment.
     pub(crate) fn slot(&self, sequence: u64) -> usize {
-        let count = self.ends.len().max(1) as u64;
-        (sequence % count) as usize
+        (sequence % self.ends.len() as u64) as usize
     }
 
-    fn end(&self, sequence: u64) -> Option<&AtomicU64> {
-        self.ends.get(self.slot(sequence))
+    #[expect(clippy::indexing_slicing, reason = "a slot is less than the number of segments")]
+    fn end(&self, sequence: u64) -> &AtomicU64 {
+        &self.ends[self.slot(sequence)]
     }
 
     // ===== the write end =====
@@ -59,9 +60,7 @@ impl Progress {
 
     /// Segment `sequence` holds nothing from `position` on. `position` is published before.
     pub(crate) fn end_segment(&self, sequence: u64, position: u64) {
-        if let Some(end) = self.end(sequence) {
-            end.store(position, Ordering::Release);
-        }
+        self.end(sequence).store(position, Ordering::Release);
     }
 
     /// Takes the slot of segment `sequence` if it is free: its last segment was released.
@@ -72,11 +71,8 @@ impl Progress {
         if sequence >= free {
             return false;
         }
-        if let Some(end) = self.end(sequence) {
-            // Seen by the read end before any byte of the segment is: both are ordered by
-            // `publish`.
-            end.store(OPEN, Ordering::Relaxed);
-        }
+        // Seen by the read end before any byte of the segment is: both are ordered by `publish`.
+        self.end(sequence).store(OPEN, Ordering::Relaxed);
         true
     }
 
@@ -92,7 +88,7 @@ impl Progress {
     /// A segment is never empty when it ends. An end that is not behind `start` is the one of the
     /// slot's last segment, and says that the write end has not begun this one.
     pub(crate) fn segment_end(&self, sequence: u64, start: u64) -> Option<u64> {
-        let end = self.end(sequence)?.load(Ordering::Acquire);
+        let end = self.end(sequence).load(Ordering::Acquire);
         (end != OPEN && end > start).then_some(end)
     }
 

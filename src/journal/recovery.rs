@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 
 use super::control::{Anchor, Control, ControlState, StreamState};
 use super::folder::{Folder, JournalError};
-use super::left::{Held, Left, Segments};
+use super::left::{Held, Left};
+use super::segment::{SegmentHeader, Segments};
 use super::{Stream, accepted, frames};
 use crate::file::disk::{self, Disk, DiskResult};
 use crate::file::{DiskFile, LogFile, Stamp};
@@ -109,10 +110,12 @@ pub(crate) fn recover(
         return refuse_orphans(folder).map(|()| recovery);
     };
     if state.clean {
+        refuse_later_segments(folder, &state)?;
         remove_empty_inbox(folder, &state)?;
         return Ok(recovery);
     }
     recovery.power_loss = state.boot_id != disk::boot_id();
+    folder.check_segments(&state)?;
     let control = Control::map_again(file, &state)?;
     let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
     // All is looked at before anything is changed.
@@ -165,6 +168,23 @@ fn refuse_orphans(folder: &Folder) -> Result<(), JournalError> {
     Ok(())
 }
 
+/// Segments of a later opening than the control file, which says that nothing is left to do: it is
+/// an earlier one that was put in the place of theirs.
+fn refuse_later_segments(folder: &Folder, state: &ControlState) -> Result<(), JournalError> {
+    for stream in Stream::ALL {
+        let segments = folder.segments(stream)?;
+        if let Some((file, _)) = segments.iter().find(|(_, header)| header.epoch > state.epoch) {
+            return Err(other_opening(file));
+        }
+    }
+    Ok(())
+}
+
+fn other_opening(segment: &DiskFile) -> JournalError {
+    let fault = "it holds lines of another opening than the control file beside it".to_owned();
+    JournalError::Damaged { path: segment.path().to_owned(), fault }
+}
+
 struct Session<'a> {
     directory: &'a Path,
     folder: &'a Folder,
@@ -189,6 +209,14 @@ impl Session<'_> {
     /// The segments of the last opening, in the order of their positions.
     fn segments(&self, stream: Stream) -> Result<Segments, JournalError> {
         let mut segments = self.folder.segments(stream)?;
+        let is_of_other =
+            |(_, header): &&(DiskFile, SegmentHeader)| header.epoch != self.state.epoch;
+        // Segments of the first format were not synced: a power loss may leave earlier ones.
+        if !self.recovery.power_loss
+            && let Some((file, _)) = segments.iter().find(is_of_other)
+        {
+            return Err(other_opening(file));
+        }
         segments.retain(|(_, header)| header.epoch == self.state.epoch);
         Ok(segments)
     }

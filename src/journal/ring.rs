@@ -20,12 +20,13 @@ struct Ring {
 }
 
 impl Ring {
-    fn segment(&self, sequence: u64) -> Option<&Segment> {
-        self.segments.get(self.progress.slot(sequence))
+    #[expect(clippy::indexing_slicing, reason = "a slot is less than the number of segments")]
+    fn segment(&self, sequence: u64) -> &Segment {
+        &self.segments[self.progress.slot(sequence)]
     }
 
-    fn mapping(&self, sequence: u64) -> Option<&Mapping> {
-        self.segment(sequence).map(Segment::mapping)
+    fn mapping(&self, sequence: u64) -> &Mapping {
+        self.segment(sequence).mapping()
     }
 }
 
@@ -39,9 +40,7 @@ pub(crate) fn ring(
 ) -> (WriteEnd, ReadEnd) {
     let progress = Progress::new(segments.len(), sequence, position);
     let ring = Arc::new(Ring { segments, progress, segment_bytes });
-    if let Some(segment) = ring.segment(sequence) {
-        segment.begin(sequence, position);
-    }
+    ring.segment(sequence).begin(sequence, position);
     let write = WriteEnd { ring: ring.clone(), sequence, used: 0, position, ended: false };
     let sealer = Sealer::default();
     let read = ReadEnd { ring, sequence, start: position, begins_in_line: false, position, sealer };
@@ -85,9 +84,7 @@ impl WriteEnd {
         if !self.ring.progress.begin_segment(next) {
             return false;
         }
-        if let Some(segment) = self.ring.segment(next) {
-            segment.begin(next, self.position);
-        }
+        self.ring.segment(next).begin(next, self.position);
         self.sequence = next;
         self.used = 0;
         self.ended = false;
@@ -98,17 +95,19 @@ impl WriteEnd {
     pub(crate) fn tail(&mut self) -> &mut [u8] {
         let end = if self.ended { self.used } else { self.ring.segment_bytes };
         let range = HEADER_BYTES + self.used..HEADER_BYTES + end;
-        match self.ring.mapping(self.sequence) {
-            // SAFETY: bytes from `used` on were never published, so the read end does not touch
-            // them, and the only write end is borrowed for as long as the slice lives.
-            Some(mapping) => unsafe { mapping.slice_mut(range) },
-            None => &mut [],
-        }
+        // SAFETY: bytes from `used` on were never published, so the read end does not touch them,
+        // and the only write end is borrowed for as long as the slice lives.
+        unsafe { self.ring.mapping(self.sequence).slice_mut(range) }
     }
 
     /// Keeps the first `bytes` of the tail.
+    ///
+    /// # Panics
+    ///
+    /// Where the tail has fewer.
     pub(crate) fn commit(&mut self, bytes: usize) {
-        debug_assert!(self.used + bytes <= self.ring.segment_bytes, "commit of more than the tail");
+        let end = if self.ended { self.used } else { self.ring.segment_bytes };
+        assert!(bytes <= end - self.used, "commit of more than the tail");
         self.used += bytes;
         self.position += bytes as u64;
     }
@@ -116,9 +115,7 @@ impl WriteEnd {
     /// What was committed survives this process from now on: one store into the header of the
     /// segment.
     pub(crate) fn mark(&self) {
-        if let Some(segment) = self.ring.segment(self.sequence) {
-            segment.commit(self.used);
-        }
+        self.ring.segment(self.sequence).commit(self.used);
     }
 
     /// Shows the read end what was committed.
@@ -176,13 +173,9 @@ impl ReadEnd {
         let end = self.ring.progress.segment_end(self.sequence, self.start).unwrap_or(published);
         let from = HEADER_BYTES + (self.position - self.start) as usize;
         let to = HEADER_BYTES + (end.min(published) - self.start) as usize;
-        match self.ring.mapping(self.sequence) {
-            // SAFETY: the range is published and its segment not released: the write end does not
-            // touch it until `release` is called, which needs `&mut self` and so the
-            // end of the slice.
-            Some(mapping) => unsafe { mapping.slice(from..to) },
-            None => &[],
-        }
+        // SAFETY: the range is published and its segment not released: the write end does not touch
+        // it until `release` is called, which needs `&mut self` and so the end of the slice.
+        unsafe { self.ring.mapping(self.sequence).slice(from..to) }
     }
 
     /// Seals what is pending, so that it can be believed after a power loss. Called before it is
@@ -191,7 +184,7 @@ impl ReadEnd {
         let pending = self.pending().len();
         let end = (self.position - self.start) as usize + pending;
         let unsealed = self.sealer.unsealed(end);
-        let Some(segment) = self.ring.segment(self.sequence) else { return };
+        let segment = self.ring.segment(self.sequence);
         let range = HEADER_BYTES + unsealed.start..HEADER_BYTES + unsealed.end;
         // SAFETY: the range is published and its segment not released, as in `pending`.
         let bytes = unsafe { segment.mapping().slice(range) };
@@ -208,20 +201,21 @@ impl ReadEnd {
     }
 
     /// Takes the first `bytes` of what is pending.
+    ///
+    /// # Panics
+    ///
+    /// Where fewer are pending.
     pub(crate) fn consume(&mut self, bytes: usize) {
-        debug_assert!(bytes <= self.pending().len(), "consume of more than is pending");
+        assert!(bytes <= self.pending().len(), "consume of more than is pending");
         self.position += bytes as u64;
     }
 
     /// The consumed bytes of the segment being read.
     fn consumed(&self) -> &[u8] {
         let to = (self.position - self.start) as usize;
-        match self.ring.mapping(self.sequence) {
-            // SAFETY: consumed bytes of a segment that is not released are published, and the write
-            // end does not touch them.
-            Some(mapping) => unsafe { mapping.slice(HEADER_BYTES..HEADER_BYTES + to) },
-            None => &[],
-        }
+        // SAFETY: consumed bytes of a segment that is not released are published, and the write end
+        // does not touch them.
+        unsafe { self.ring.mapping(self.sequence).slice(HEADER_BYTES..HEADER_BYTES + to) }
     }
 
     /// Whether a line was consumed in part, be it in an earlier segment.
@@ -235,9 +229,14 @@ impl ReadEnd {
         self.consumed().iter().rev().take_while(|&&byte| byte != b'\n').count()
     }
 
-    /// Makes the last `bytes` bytes that were consumed pending again; not beyond the segment.
+    /// Makes the last `bytes` bytes that were consumed pending again.
+    ///
+    /// # Panics
+    ///
+    /// Where fewer were consumed of the segment.
     pub(crate) fn step_back(&mut self, bytes: usize) {
-        self.position = self.position.saturating_sub(bytes as u64).max(self.start);
+        assert!(bytes <= self.consumed().len(), "a step back out of the segment");
+        self.position -= bytes as u64;
     }
 
     /// The position of the next byte to read.
@@ -341,6 +340,30 @@ mod tests {
         assert!(read.is_in_line());
         read.consume(6);
         assert!(!read.is_in_line());
+    }
+
+    #[test]
+    #[should_panic(expected = "commit of more than the tail")]
+    fn what_the_tail_has_no_room_for_is_not_committed() {
+        plain_ring(2, 8).0.commit(9);
+    }
+
+    #[test]
+    #[should_panic(expected = "consume of more than is pending")]
+    fn what_is_not_pending_is_not_consumed() {
+        plain_ring(2, 8).1.consume(1);
+    }
+
+    #[test]
+    #[should_panic(expected = "a step back out of the segment")]
+    fn what_was_not_consumed_does_not_become_pending_again() {
+        plain_ring(2, 8).1.step_back(1);
+    }
+
+    #[test]
+    #[should_panic(expected = "a ring without segments")]
+    fn a_ring_has_a_segment() {
+        plain_ring(0, 8);
     }
 
     #[test]

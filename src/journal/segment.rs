@@ -43,11 +43,11 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Writes a fresh header to `file` and maps it. The file must hold `HEADER_BYTES + data_bytes`
-    /// allocated bytes.
+    /// Writes a fresh header to `file`, makes it survive a power loss, and maps it. The file must
+    /// hold `HEADER_BYTES + data_bytes` allocated bytes.
     pub(crate) fn create(
         file: &DiskFile,
-        slot: usize,
+        slot: u32,
         epoch: u64,
         data_bytes: usize,
     ) -> DiskResult<Self> {
@@ -56,6 +56,8 @@ impl Segment {
         let checksum = crc32c::crc32c(&page[..CHECKED_BYTES]);
         page[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&checksum.to_le_bytes());
         file.write_all_at(&page, 0)?;
+        // Before it is mapped, which makes all of its pages dirty.
+        file.sync_all()?;
         Ok(Self { mapping: Mapping::of_file(file, HEADER_BYTES + data_bytes)?, epoch })
     }
 
@@ -93,11 +95,11 @@ impl Segment {
     }
 }
 
-fn fixed_header(slot: usize, epoch: u64, data_bytes: usize) -> [u8; CHECKED_BYTES] {
+fn fixed_header(slot: u32, epoch: u64, data_bytes: usize) -> [u8; CHECKED_BYTES] {
     let mut header = [0_u8; CHECKED_BYTES];
     header[..8].copy_from_slice(&MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    header[12..16].copy_from_slice(&u32::try_from(slot).unwrap_or(u32::MAX).to_le_bytes());
+    header[12..16].copy_from_slice(&slot.to_le_bytes());
     header[16..24].copy_from_slice(&epoch.to_le_bytes());
     header[24..32].copy_from_slice(&(data_bytes as u64).to_le_bytes());
     header
@@ -106,13 +108,19 @@ fn fixed_header(slot: usize, epoch: u64, data_bytes: usize) -> [u8; CHECKED_BYTE
 /// What the header of a segment file says, as read back by the next opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
+    pub(crate) slot: u32,
     pub(crate) epoch: u64,
+    /// The length of the data area.
+    pub(crate) data_bytes: u64,
     pub(crate) sequence: u64,
     /// The position of the first byte of the data area.
     pub(crate) start: u64,
     /// Bytes of the data area that were committed.
     pub(crate) committed: u64,
 }
+
+/// Segments that hold anything, in the order of their positions.
+pub(super) type Segments = Vec<(DiskFile, SegmentHeader)>;
 
 /// Why a segment file is not to be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,12 +162,14 @@ impl SegmentHeader {
             return Err(HeaderFault::Version(u32_at(page, 8)));
         }
         let header = Self {
+            slot: u32_at(page, 12),
+            data_bytes: u64_at(page, 24),
             epoch: u64_at(page, 16),
             sequence: u64_at(page, OFFSET_SEQUENCE),
             start: u64_at(page, OFFSET_START),
             committed: u64_at(page, OFFSET_COMMITTED),
         };
-        let held = u64_at(page, 24).min(file_bytes - HEADER_BYTES as u64);
+        let held = header.data_bytes.min(file_bytes - HEADER_BYTES as u64);
         if header.committed > held || header.start > POSITION_MAX {
             return Err(HeaderFault::Length);
         }
@@ -195,7 +205,9 @@ mod tests {
         segment.begin(5, 1000);
         segment.commit(42);
         let header = header_of(&file).unwrap();
-        assert_eq!(header, SegmentHeader { epoch: 7, sequence: 5, start: 1000, committed: 42 });
+        let data_bytes = 4096;
+        let place = (header.slot, header.sequence, header.start, header.committed);
+        assert_eq!((header.epoch, header.data_bytes, place), (7, data_bytes, (1, 5, 1000, 42)));
         assert_eq!(header.end(), 1042);
         segment.begin(9, 2000);
         assert_eq!(header_of(&file).unwrap().committed, 0);

@@ -1,6 +1,7 @@
 //! What a reader is made from.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::queue::Queue;
 use super::watch::Watch;
@@ -73,12 +74,14 @@ impl ReaderBuilder {
         self
     }
 
-    /// Makes the reader.
+    /// Makes the reader. Relative paths are those from the current directory now, wherever the process
+    /// goes later; lines and positions name absolute ones.
     ///
     /// # Errors
     ///
     /// [`ReadError`] where the directory or the first file cannot be read, or the position is none.
-    pub fn open(self) -> Result<Reader, ReadError> {
+    pub fn open(mut self) -> Result<Reader, ReadError> {
+        self.make_paths_absolute()?;
         let begin = self.begin.as_ref();
         // Before files are listed, so that nothing comes unheard between.
         let (queue, watch) = match self.source {
@@ -104,6 +107,23 @@ impl ReaderBuilder {
             reader.begin_at(&begin)?;
         }
         Ok(reader)
+    }
+
+    /// Files stay the same ones wherever the process goes.
+    fn make_paths_absolute(&mut self) -> Result<(), ReadError> {
+        let paths = match &mut self.source {
+            Source::Directory(path) => std::slice::from_mut(path),
+            Source::Files(paths) => paths.as_mut_slice(),
+        };
+        let begin = self.begin.as_mut().map(|begin| &mut begin.file);
+        for path in paths.iter_mut().chain(begin) {
+            *path = std::path::absolute(&*path).map_err(|source| ReadError::Io {
+                action: "find the current directory of",
+                path: path.clone(),
+                source: Arc::new(source),
+            })?;
+        }
+        Ok(())
     }
 }
 

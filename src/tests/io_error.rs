@@ -201,3 +201,37 @@ fn a_single_failure_never_ends_a_patience_however_long_the_try_took() {
     assert_eq!(appender.close().unwrap().write_errors, 1);
     assert_eq!(super::text_of(directory.path(), "CDR.").lines().count(), 1);
 }
+
+/// Lets every second write of a line fail.
+#[derive(Default)]
+struct EverySecond(AtomicU64);
+
+impl Watcher for EverySecond {
+    fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_line = action == "write" && name.starts_with("CDR.");
+        match is_line && self.0.fetch_add(1, Ordering::SeqCst) % 2 == 1 {
+            true => Err(io::Error::other("injected")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A disk that takes a line now and then is slow, and not full: patience counted from the first
+/// failure ended though a line was written between any two.
+#[test]
+fn patience_begins_anew_whenever_something_is_written() {
+    let directory = super::memory_directory();
+    let patience = Duration::from_millis(1);
+    let builder = Appender::builder(directory.path())
+        .rotate_bytes(1)
+        .write_patience(patience)
+        .close_patience(patience);
+    let appender = builder.open_on(&Disk::watched(Arc::new(EverySecond::default()))).unwrap();
+    for number in 0..20 {
+        appender.producer().send_slice(body(8 * number).as_bytes()).unwrap();
+    }
+    let stats = appender.close().unwrap();
+    assert!(stats.write_errors >= 10, "{stats:?}");
+    assert_eq!(super::text_of(directory.path(), "CDR.").lines().count(), 20);
+}

@@ -86,8 +86,8 @@ fn a_clock_that_is_set_back_and_forward_gives_names_that_are_unique_and_in_order
     let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
     let expected = [
         "CDR.2026-11-23_12-00-00.log",
-        "CDR.2026-11-23_12-00-01.log",
-        "CDR.2026-11-23_12-00-02.log",
+        "CDR.2026-11-23_12-00-01.0001.log",
+        "CDR.2026-11-23_12-00-01.0002.log",
     ];
     assert_eq!(names, expected);
     let contents: String = files.iter().map(|(_, content)| content.as_str()).collect();
@@ -161,7 +161,7 @@ fn files_of_a_midnight_at_which_fails(action: &'static str) -> Vec<(String, Stri
 
 #[test]
 fn a_day_whose_file_cannot_be_made_at_first_gets_one_and_no_empty_ones() {
-    for action in ["create", "sync directory", "list"] {
+    for action in ["create", "write"] {
         let files = files_of_a_midnight_at_which_fails(action);
         let contents: Vec<_> = files.iter().map(|(_, content)| content.clone()).collect();
         assert_eq!(contents, [line(0), line(1)], "{action} fails: {files:?}");
@@ -181,4 +181,78 @@ fn a_file_of_yesterday_that_holds_nothing_makes_room_for_that_of_today() {
     assert!(!first.exists());
     assert_eq!(std::fs::read_to_string(appender.cdr_path()).unwrap(), line(0));
     assert_eq!(appender.close().unwrap().rotations, 0);
+}
+
+/// Where others have the name that a file was to get, the next one is tried.
+#[test]
+fn a_name_that_others_took_since_the_opening_is_left_to_them() {
+    let now = Arc::new(AtomicI64::new(1_795_000_000));
+    let directory = super::memory_directory();
+    let appender = open(directory.path(), clock_of(&now));
+    appender.producer().send_slice(br#"{"event":"e","n":0}"#).unwrap();
+    appender.flush().unwrap();
+    let day = 86_400;
+    let stamp = Timestamp::from_second(now.fetch_add(day, Ordering::SeqCst) + day).unwrap();
+    let theirs = directory.path().join(format!("CDR.{}.log", stamp.strftime("%Y-%m-%d_%H-%M-%S")));
+    std::fs::write(&theirs, "theirs\n").unwrap();
+    appender.producer().send_slice(br#"{"event":"e","n":1}"#).unwrap();
+    while appender.flush().is_err() {}
+    appender.close().unwrap();
+    let contents: Vec<_> = cdr_files(directory.path()).into_iter().map(|file| file.1).collect();
+    assert_eq!(contents, [line(0), "theirs\n".to_owned(), line(1)]);
+}
+
+/// Counts how often the thread that writes lists a directory.
+#[derive(Default)]
+struct Listings(AtomicI64);
+
+impl Watcher for Listings {
+    fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
+        let is_flusher = std::thread::current().name() == Some("cdrlog-flush");
+        self.0.fetch_add(i64::from(is_flusher && action == "list"), Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// With a hundred thousand files in the directory, a listing takes a third of a second, and no line
+/// is written meanwhile.
+#[test]
+fn a_rotation_lists_no_directory_and_names_stay_a_second_ahead_of_the_clock_at_most() {
+    let directory = super::memory_directory();
+    let listings = Arc::new(Listings::default());
+    let now = Arc::new(AtomicI64::new(1_795_000_000));
+    let builder = Appender::builder(directory.path()).utc(true).clock(clock_of(&now));
+    let builder = builder.rotate_bytes(1).sync_policy(SyncPolicy::Never);
+    let appender = builder.open_on(&Disk::watched(listings.clone())).unwrap();
+    for number in 0..100 {
+        let event = format!(r#"{{"event":"e","n":{number}}}"#);
+        appender.producer().send_slice(event.as_bytes()).unwrap();
+    }
+    let last = {
+        appender.flush().unwrap();
+        appender.cdr_path()
+    };
+    assert_eq!(appender.close().unwrap().rotations, 99);
+    assert_eq!(listings.0.load(Ordering::SeqCst), 0);
+    let second = Timestamp::from_second(now.load(Ordering::SeqCst) + 1).unwrap();
+    let name = format!("CDR.{}.0099.log", second.strftime("%Y-%m-%d_%H-%M-%S"));
+    assert_eq!(last.file_name().unwrap().to_str().unwrap(), name);
+    let contents: String = cdr_files(directory.path()).into_iter().map(|file| file.1).collect();
+    assert_eq!(contents, (0..100).map(line).collect::<String>());
+}
+
+#[test]
+fn a_file_of_the_last_day_of_all_time_keeps_nobody_from_opening() {
+    let directory = super::memory_directory();
+    for name in ["CDR.9999-12-31_23-59-59.log", "CDR.9999-12-31_23-59-58.log"] {
+        std::fs::write(directory.path().join(name), "").unwrap();
+    }
+    let now = Arc::new(AtomicI64::new(1_795_000_000));
+    for _ in 0..2 {
+        let appender = open(directory.path(), clock_of(&now));
+        let path = appender.cdr_path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("CDR.2026-11-18_"), "{name}");
+        appender.close().unwrap();
+    }
 }

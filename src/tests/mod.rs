@@ -7,7 +7,9 @@ mod account;
 #[path = "../../tests/copy/mod.rs"]
 mod copy;
 mod dead_thread;
+mod failed_sync;
 mod failing;
+mod interrupted;
 mod io_error;
 #[cfg(loom)]
 mod loom;

@@ -276,7 +276,7 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
     let (held, wait, go) = Held::behind(2, |action, path| {
         action == "write" && path.file_name().is_some_and(|name| name == "compressing")
     });
-    let builder = builder(directory.path(), None).retention_age(None);
+    let builder = builder(directory.path(), None).retention_age(None).manage_foreign(true);
     let appender = builder.clone().open_on(&Disk::watched(held)).unwrap();
     let producer = appender.producer();
     wait.recv().unwrap();

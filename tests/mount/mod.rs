@@ -1,10 +1,12 @@
-//! Small file systems to be filled and frozen. They take root; where they cannot be had, tests
-//! print why and skip.
+//! Small file systems to be filled and frozen. They take root; where they cannot be had, tests say
+//! why and skip.
 
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use crate::skip::skip;
 
 /// A file system, unmounted at the end of the test however it ends.
 pub struct Mount {
@@ -17,15 +19,13 @@ pub struct Mount {
 impl Mount {
     /// A file system of `kind` ("tmpfs", "ext4", "btrfs", "xfs") and about this size.
     pub fn new(kind: &str, mebibytes: u64) -> Option<Self> {
-        Self::try_new(kind, mebibytes)
-            .inspect_err(|reason| eprintln!("skipped: no {kind} to test on: {reason}"))
-            .ok()
+        Self::try_new(kind, mebibytes).inspect_err(|reason| skip_without(kind, reason)).ok()
     }
 
     /// A file system in memory that has room for so many files and directories.
     pub fn with_inodes(inodes: u64) -> Option<Self> {
         Self::with_options("tmpfs", 16, &format!("nr_inodes={inodes}"))
-            .inspect_err(|reason| eprintln!("skipped: no tmpfs to test on: {reason}"))
+            .inspect_err(|reason| skip_without("tmpfs", reason))
             .ok()
     }
 
@@ -77,7 +77,7 @@ impl Mount {
         let home = tempfile::tempdir_in(below.path()).unwrap();
         let mkfs = ["mkfs.ext4", "-q", "-F", "-O", "^has_journal"];
         let made = Self::make(home, "ext4", 256, "rw", &mkfs);
-        let made = made.inspect_err(|reason| eprintln!("skipped: no ext4 to test on: {reason}"));
+        let made = made.inspect_err(|reason| skip_without("ext4", reason));
         let mut mount = made.ok()?;
         mount.below = Some(Box::new(below));
         Some(mount)
@@ -137,7 +137,10 @@ impl Mount {
         let device = text.split(':').next().unwrap_or_default().replace("/dev/", "");
         let broken = fs::write(format!("/sys/fs/ext4/{device}/trigger_fs_error"), "1");
         if let Err(reason) = &broken {
-            eprintln!("skipped: cannot break {device}: {reason}");
+            skip(
+                &format!("cannot break {device}: {reason}"),
+                "run as root, with a kernel that has ext4",
+            );
         }
         broken.is_ok()
     }
@@ -157,7 +160,8 @@ impl Mount {
         // SAFETY: the descriptor is open, and the call reads one u32.
         let result = unsafe { libc::ioctl(root.as_raw_fd(), SHUTDOWN, &NO_LOG_FLUSH) };
         if result != 0 {
-            eprintln!("skipped: cannot cut the power: {}", std::io::Error::last_os_error());
+            let reason = std::io::Error::last_os_error();
+            skip(&format!("cannot cut the power: {reason}"), "run as root, on ext4 or xfs");
         }
         result == 0
     }
@@ -175,7 +179,7 @@ impl Mount {
         let frozen = freeze_or_thaw("-f", &self.path());
         self.is_frozen = frozen.is_ok();
         if let Err(reason) = frozen {
-            eprintln!("skipped: cannot freeze: {reason}");
+            skip(&format!("cannot freeze: {reason}"), "run as root; apt-get install util-linux");
         }
         self.is_frozen
     }
@@ -184,6 +188,16 @@ impl Mount {
         freeze_or_thaw("-u", &self.path()).unwrap();
         self.is_frozen = false;
     }
+}
+
+fn skip_without(kind: &str, reason: &str) {
+    let package = match kind {
+        "btrfs" => "; apt-get install btrfs-progs",
+        "ext4" => "; apt-get install e2fsprogs",
+        "xfs" => "; apt-get install xfsprogs",
+        _ => "",
+    };
+    skip(&format!("no {kind} to test on: {reason}"), &format!("run as root{package}"));
 }
 
 fn freeze_or_thaw(flag: &str, path: &Path) -> Result<(), String> {

@@ -8,13 +8,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use toml::de::DeTable;
 
 use super::options::Options;
+use super::permissions::is_readable_by_others;
 
 /// A file of options is no longer: what is longer is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -73,14 +73,14 @@ impl Config {
         let unreadable = |source| ConfigError::Read { path: path.to_owned(), source };
         let mut text = String::new();
         let file = File::open(path).map_err(unreadable)?;
-        let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+        let metadata = file.metadata().map_err(unreadable)?;
         file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
         if text.len() as u64 > FILE_BYTES_MAX {
             let fault = format!("it has more than {FILE_BYTES_MAX} bytes");
             return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, fault)));
         }
         let options = parse(&text).map_err(|wrong| wrong.in_file(path, &text))?;
-        let is_exposed = !options.header.is_empty() && mode & 0o077 != 0;
+        let is_exposed = !options.header.is_empty() && is_readable_by_others(&metadata);
         Ok(Self { options, is_exposed })
     }
 }
@@ -142,26 +142,11 @@ fn arguments() -> clap::Command {
 }
 
 fn unknown(name: &str, known: &[String]) -> String {
-    let nearest = known.iter().map(|known| (distance(name, known), known)).min();
+    let nearest = known.iter().map(|known| (strsim::levenshtein(name, known), known)).min();
     match nearest.filter(|(distance, _)| distance * 3 <= name.len().max(6)) {
         Some((_, nearest)) => format!("unknown option {name:?}; did you mean {nearest:?}?"),
         None => format!("unknown option {name:?}"),
     }
-}
-
-/// How many bytes have to be put in, taken out or replaced to make `one` of `other` (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, byte) in one.bytes().enumerate() {
-        let mut next = vec![index + 1];
-        let mut left = index + 1;
-        for ((above, diagonal), other_byte) in row.iter().skip(1).zip(&row).zip(other.bytes()) {
-            left = (diagonal + usize::from(byte != other_byte)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 impl Options {
@@ -182,6 +167,7 @@ impl Options {
             livekit_key_file,
             meet_key_file,
             no_auth,
+            metrics_auth,
             tls_cert,
             tls_key,
             connections_max,
@@ -210,6 +196,7 @@ impl Options {
             livekit_key_file: livekit_key_file.or(file.livekit_key_file),
             meet_key_file: meet_key_file.or(file.meet_key_file),
             no_auth: no_auth.or(file.no_auth),
+            metrics_auth: metrics_auth.or(file.metrics_auth),
             tls_cert: tls_cert.or(file.tls_cert),
             tls_key: tls_key.or(file.tls_key),
             connections_max: connections_max.or(file.connections_max),
@@ -230,6 +217,7 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
     use clap::FromArgMatches;
 
@@ -267,14 +255,31 @@ mod tests {
     #[test]
     fn values_come_as_toml_writes_them() {
         let text = "# comment\nlisten = \"[::1]:80\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
-                    patience = 0.5\ndedup_window = 0\nutc = true\nheader = ['Authorization: Basic abc=']\n";
+                    patience = 0.5\ndedup_window = 0\nmetrics_auth = true\nutc = true\nheader = ['Authorization: Basic abc=']\n";
         let Ok(options) = parse(text) else { panic!("it was not understood") };
         assert_eq!(options.listen.unwrap().0.to_string(), "[::1]:80");
         assert_eq!(options.path, ["/a", "/b"]);
         assert_eq!(options.patience.unwrap().0.as_millis(), 500);
         assert!(options.dedup_window.unwrap().0.is_zero());
+        assert_eq!(options.metrics_auth, Some(true));
         assert!(format!("{:?}", options.files).contains("utc: Some(true)"));
         assert_eq!(options.header, ["Authorization: Basic abc="]);
+    }
+
+    #[test]
+    fn sizes_and_durations_are_numbers_or_strings_with_a_unit() {
+        let text = "rotate_bytes = \"100M\"\nretention_days = \"36h\"\nretention_bytes = 5\n\
+                    event_bytes_max = \"2MiB\"\nbody_timeout = \"500ms\"\nidle_timeout = 7\n";
+        let Ok(options) = parse(text) else { panic!("it was not understood") };
+        assert_eq!(options.event_bytes_max.unwrap().0, 2 << 20);
+        assert_eq!(options.body_timeout.unwrap().0.as_millis(), 500);
+        assert_eq!(options.idle_timeout.unwrap().0.as_secs(), 7);
+        let files = format!("{:?}", options.files);
+        for expected in ["Size(104857600)", "Days(129600s)", "Size(5)"] {
+            assert!(files.contains(expected), "{expected}: {files}");
+        }
+        let told = message("utc = true\nrotate_bytes = \"10X\"");
+        assert!(told.starts_with("FILE, line 2: rotate_bytes: \"10X\" is not a size"), "{told}");
     }
 
     #[test]
@@ -301,7 +306,8 @@ mod tests {
         assert!(message("listen = 1").starts_with("FILE, line 1: listen: invalid type: integer"));
         assert!(message("\nack = \"now\"").starts_with("FILE, line 2: ack: unknown variant"));
         assert!(
-            message("utc = true\n\npatience = -1").starts_with("FILE, line 3: patience: -1 is not")
+            message("utc = true\n\npatience = -1")
+                .starts_with("FILE, line 3: patience: \"-1\" is not a duration")
         );
         assert!(message("utc =").starts_with("FILE, line 1: "));
         assert!(message("utc = true\n\ncompress = 1").starts_with("FILE, line 3: compress: "),);
@@ -332,7 +338,7 @@ mod tests {
         assert_eq!(options.listen.unwrap().0.port(), 2);
         let files = format!("{:?}", options.files);
         assert!(files.contains("utc: Some(false)"), "{files}");
-        assert!(files.contains("retention_days: Some(7)"), "{files}");
+        assert!(files.contains("retention_days: Some(Days(604800s))"), "{files}");
         assert!(files.contains("compress: Some(Zstd)"), "{files}");
         assert_eq!(options.path, ["/line"]);
         assert_eq!(options.workers, Some(3));
@@ -349,6 +355,18 @@ mod tests {
         let secret = "header = [\"X-Token: abc\"]";
         assert_eq!([0o600, 0o640, 0o604].map(|mode| set(secret, mode)), [false, true, true]);
         assert!(!set("utc = true", 0o644));
+    }
+
+    #[test]
+    fn the_packaged_file_is_understood_and_names_the_directory_that_the_unit_makes() {
+        let Ok(options) = parse(include_str!("../../packaging/cdrlog.toml")) else {
+            panic!("it was not understood");
+        };
+        let directory = options.dir.unwrap();
+        let unit = include_str!("../../packaging/cdrlog.service");
+        let made = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
+        assert_eq!(directory, std::path::Path::new("/var/lib").join(made));
+        assert!(!unit.contains("/opt/"), "the unit names another directory");
     }
 
     #[test]

@@ -1,16 +1,20 @@
-//! Who is let in: the credentials that are asked for, replaced while the server runs.
+//! Who is let in: the credentials that are asked for, replaced while the server runs, and without any
+//! the sites.
 
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use hyper::StatusCode;
 use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
+use hyper::{StatusCode, Uri};
 
 use super::answer::{self, Answer};
 use super::auth::{Auth, AuthError, BodyCheck, Denied, Sources};
 use super::options::Options;
+use super::permissions;
+use super::refusals::Refusal;
+use super::site::Site;
 
 /// The credentials, and where they were read.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Gate {
     current: RwLock<Arc<Auth>>,
     /// Nobody is asked for anything.
     is_open: AtomicBool,
+    /// What an open gate answers.
+    site: Site,
 }
 
 impl Gate {
@@ -39,8 +45,11 @@ impl Gate {
                 "--no-auth lets everybody in, and credentials are given too: leave one out".into(),
             );
         }
+        check_metrics(options, &auth)?;
+        warn_of_exposed(&auth);
         let is_open = AtomicBool::new(auth.is_open());
-        Ok(Self { options: options.clone(), current: RwLock::new(Arc::new(auth)), is_open })
+        let site = if no_auth { Site::Any } else { Site::Loopback };
+        Ok(Self { options: options.clone(), current: RwLock::new(Arc::new(auth)), is_open, site })
     }
 
     /// Reads the credentials anew. Where that fails, those before stay.
@@ -49,6 +58,8 @@ impl Gate {
         if auth.is_open() && !self.is_open.load(Ordering::Relaxed) {
             return Err("there are no credentials any more".into());
         }
+        check_metrics(&self.options, &auth)?;
+        warn_of_exposed(&auth);
         self.is_open.store(auth.is_open(), Ordering::Relaxed);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(auth);
         Ok(())
@@ -58,6 +69,11 @@ impl Gate {
     pub(super) fn methods(&self) -> String {
         let methods = self.current().methods();
         if methods.is_empty() { "none".to_owned() } else { methods.join(", ") }
+    }
+
+    /// Refuses what a web page makes a browser send, where nobody is asked for credentials.
+    pub(super) fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        if self.is_open.load(Ordering::Relaxed) { self.site.check(uri, headers) } else { Ok(()) }
     }
 
     /// Checks what the headers alone can tell. `None`: there is nothing to check.
@@ -82,12 +98,26 @@ impl Gate {
                 answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
             }
         }
-        answer
+        denied.refusal().mark(answer)
     }
 
     fn current(&self) -> Arc<Auth> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Prometheus sends headers, and signs nothing.
+fn check_metrics(options: &Options, auth: &Auth) -> Result<(), &'static str> {
+    if options.metrics_auth.unwrap_or_default() && !auth.has_header() {
+        return Err(
+            "--metrics-auth needs a header that GET /metrics can have: give --header or --header-file",
+        );
+    }
+    Ok(())
+}
+
+fn warn_of_exposed(auth: &Auth) {
+    auth.exposed_files().iter().for_each(|path| permissions::warn(path));
 }
 
 fn load(options: &Options) -> Result<Auth, AuthError> {

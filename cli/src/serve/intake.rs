@@ -1,5 +1,6 @@
 //! Events: from the request to the acknowledgement.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use super::body::{self, BodyError, Share};
 use super::dedup::{Entered, Guard};
 use super::options::AckLevel;
 use super::peer::Peer;
+use super::refusals::{Reason, Refusal};
 
 /// The first pause of a request that finds the queue full; it doubles up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -50,7 +52,7 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
     let check = match gate.check_headers(request.headers()) {
         Ok(check) => check,
         Err(denied) => {
-            body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
+            discard_of_stranger(peer, request);
             return gate.refuse(denied);
         }
     };
@@ -75,6 +77,12 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
         Ok(()) => answer::empty(StatusCode::OK),
         Err(failure) => refuse(peer, &failure),
     }
+}
+
+/// Reads and forgets the body of one who is not let in, for a short time.
+pub(super) fn discard_of_stranger(peer: &Peer, request: Request<Incoming>) {
+    let timeout = peer.settings().limits.body_timeout;
+    body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
 }
 
 /// Hands the event over and waits until it is as safe as the level says. Both take as long as
@@ -155,23 +163,31 @@ fn send(peer: &Peer, event: Bytes) -> Result<Option<Ack>, TrySendError> {
 fn refuse(peer: &Peer, failure: &Failure) -> Answer {
     match failure {
         Failure::Rejected(rejection) => rejected(rejection),
-        Failure::Full => not_now(peer, "the queue is full; the event may be given again"),
+        Failure::Full => {
+            not_now(peer, Reason::QueueFull, "the queue is full; the event may be given again")
+        }
         Failure::Unacknowledged => {
-            not_now(peer, "the event is not safe yet; it may be given again")
+            let message = "the event is not safe yet; it may be given again";
+            not_now(peer, Reason::Unacknowledged, message)
         }
         Failure::Failed(error) => {
             if matches!(error, FlushError::Closed) {
                 peer.note_closed();
             }
-            answer::unavailable(&error.to_string())
+            unavailable(Reason::CannotWrite, error.to_string())
         }
     }
 }
 
 /// With what the disk says, where it says something.
-fn not_now(peer: &Peer, reason: &str) -> Answer {
-    let trouble = peer.trouble();
-    answer::unavailable(trouble.as_deref().unwrap_or(reason))
+fn not_now(peer: &Peer, reason: Reason, message: &'static str) -> Answer {
+    unavailable(reason, peer.trouble().map_or(message.into(), Cow::Owned))
+}
+
+fn unavailable(reason: Reason, message: impl Into<Cow<'static, str>>) -> Answer {
+    let message = message.into();
+    let answer = answer::unavailable(&message);
+    Refusal::new(reason, message).mark(answer)
 }
 
 fn rejected(rejection: &Rejection) -> Answer {
@@ -180,22 +196,27 @@ fn rejected(rejection: &Rejection) -> Answer {
         "reason": rejection.reason.as_str(),
         "offset": rejection.offset,
     });
-    answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string())
+    let answer = answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string());
+    Refusal::new(Reason::NotAnEvent, rejection.reason.as_str()).mark(answer)
 }
 
 fn body_error(error: BodyError, bytes_max: usize) -> Answer {
-    match error {
+    let (status, reason, message) = match error {
         BodyError::TooLarge => {
             let message = format!("the body is larger than {bytes_max} bytes");
-            answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message)
+            (StatusCode::PAYLOAD_TOO_LARGE, Reason::LargeBody, message.into())
         }
         BodyError::TooSlow => {
-            answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+            (StatusCode::REQUEST_TIMEOUT, Reason::SlowBody, "the body did not come in time".into())
         }
-        BodyError::NoMemory => answer::unavailable("too many large bodies at the same time"),
-        BodyError::Broken => answer::error(
-            StatusCode::BAD_REQUEST,
-            "the body ends before its length, or is not framed",
-        ),
-    }
+        BodyError::NoMemory => {
+            return unavailable(Reason::Memory, "too many large bodies at the same time");
+        }
+        BodyError::Broken => {
+            let message: Cow<'_, str> = "the body ends before its length, or is not framed".into();
+            (StatusCode::BAD_REQUEST, Reason::BrokenBody, message)
+        }
+    };
+    let answer = answer::error(status, &message);
+    Refusal::new(reason, message).mark(answer)
 }

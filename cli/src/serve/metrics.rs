@@ -16,6 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::options::AckLevel;
+use super::refusals::Reason;
 
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -36,6 +37,8 @@ pub(super) struct Metrics {
     registry: Registry,
     sampled: Arc<Mutex<Sample>>,
     requests: Family<Label, Counter>,
+    /// In the order of [`Reason::ALL`].
+    refused: [Counter; Reason::ALL.len()],
     frequent: [Counter; STATUSES.len()],
     acks: [Histogram; 4],
     body_bytes: Counter,
@@ -62,6 +65,12 @@ impl Metrics {
             "Requests by the status of the answer",
             requests.clone(),
         );
+        let refused = Family::<Label, Counter>::default();
+        registry.register(
+            "http_refused",
+            "Requests and TLS handshakes that were refused, by reason",
+            refused.clone(),
+        );
         let acks = Family::<Label, Histogram>::new_with_constructor(|| Histogram::new(ACK_SECONDS));
         registry.register(
             "ack_seconds",
@@ -76,6 +85,9 @@ impl Metrics {
             sampled,
             frequent: STATUSES.map(|status| requests.get_or_create_owned(&label(status))),
             requests,
+            refused: Reason::ALL.map(|reason| {
+                refused.get_or_create_owned(&[("reason", reason.as_str().to_owned())])
+            }),
             acks: levels.map(|level| acks.get_or_create_owned(&[("level", level.to_owned())])),
             body_bytes,
         }
@@ -87,6 +99,12 @@ impl Metrics {
             Some((_, counter)) => counter.inc(),
             None => self.requests.get_or_create(&label(status)).inc(),
         };
+    }
+
+    pub(super) fn count_refusal(&self, reason: Reason) {
+        if let Some(counter) = self.refused.get(reason as usize) {
+            counter.inc();
+        }
     }
 
     pub(super) fn count_body(&self, bytes: usize) {

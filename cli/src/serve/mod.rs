@@ -7,6 +7,8 @@ mod config;
 mod connections;
 mod dedup;
 mod downloads;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod health;
 mod intake;
@@ -15,10 +17,13 @@ mod metrics;
 mod notify;
 mod options;
 mod peer;
+mod permissions;
+mod refusals;
 mod routes;
 mod server;
 mod settings;
 mod signals;
+mod site;
 mod tls;
 
 use std::error::Error;
@@ -40,30 +45,40 @@ use self::settings::Settings;
 use self::signals::Signals;
 use self::tls::Tls;
 use super::outcome::Outcome;
+use super::units::units_help;
 
 /// How long tasks get to let go of what they hold, after their connections have ended.
 const TASKS_END: Duration = Duration::from_secs(2);
 
 /// Take events over HTTP and append them to the CDR of a directory
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(after_help = concat!("\
 Examples:
   cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
   cdrlog serve --config /etc/cdrlog.toml
 
-GET /healthz and GET /metrics need no credentials: they hold counts, no events. GET /openvidu/cdr
-needs the same as posting.
+GET /healthz and GET /metrics need no credentials: they hold counts, no events (--metrics-auth asks
+for some). GET /openvidu/cdr needs the same as posting. Without credentials only requests to a name
+of this machine are answered, and none of web pages.
+
+Refused requests are logged, once a minute at most for each reason and address.
 
 The command line comes before the environment, and that before the file.
 SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is
 in flight and end; a second one ends at once.
 
-Exit codes: 0 all went well, 1 failed, 2 wrong usage")]
+", units_help!(), "
+
+Exit codes: 0 all went well; 1 failed, or an option has a value that cannot be used; 2 wrong usage"))]
 pub(super) struct Serve {
     /// A TOML file of options
     #[arg(long, value_name = "FILE", env = "CDRLOG_CONFIG")]
     config: Option<PathBuf>,
+
+    /// The directory of the CDR; the same as --dir
+    #[arg(id = "place", value_name = "DIR")]
+    place: Option<PathBuf>,
 
     #[command(flatten)]
     options: Options,
@@ -74,11 +89,15 @@ impl Serve {
         let (options, exposed) = self.options()?;
         let settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
-        if let Some(path) = exposed {
-            tracing::warn!(path = %path.display(), "others may read this file, and a secret is in it");
+        exposed.iter().for_each(|path| permissions::warn(path));
+        if let Some(fault) = settings.local_time_fault() {
+            tracing::warn!("{fault}");
         }
         let gate = Gate::new(&options, settings.listen)?;
         let tls = tls(&options)?;
+        if let Some(key) = tls.as_ref().and_then(Tls::exposed_key) {
+            permissions::warn(key);
+        }
         let bell = Bell::default();
         let runtime = runtime(settings.workers, bell.clone())?;
         // Before the directory is opened: an address in use must not begin a file.
@@ -110,7 +129,8 @@ impl Serve {
 
     /// The options of the command line and the environment, and those of the file behind them. With
     /// the path of the file where it should not be readable for others.
-    fn options(self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+    fn options(mut self) -> Result<(Options, Option<PathBuf>), ConfigError> {
+        self.options.dir = self.place.or(self.options.dir);
         let Some(path) = self.config else { return Ok((self.options, None)) };
         let config = Config::read(&path)?;
         Ok((self.options.or(config.options), config.is_exposed.then_some(path)))

@@ -7,13 +7,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use crate::append::Sync;
 use crate::file_options::FileOptions;
+use crate::units::{Seconds, Size};
 
 /// Options, all of them optional. In the file the names have `_` where the command line has `-`.
 /// `config.rs` refuses unknown ones.
@@ -24,7 +25,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "ADDRESS", env = "CDRLOG_LISTEN")]
     pub(super) listen: Option<Address>,
 
-    /// The directory of the CDR; created where it is missing [default: /opt/openvidu/cdr]
+    /// The directory of the CDR; created if it does not exist [default: /opt/openvidu/cdr]
     #[arg(long, value_name = "DIR", env = "OPENVIDU_CDR_PATH")]
     pub(super) dir: Option<PathBuf>,
 
@@ -36,22 +37,24 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_ACK")]
     pub(super) ack: Option<AckLevel>,
 
-    /// Seconds that a request waits for the queue and the disk, before it is answered with 503 [default: 5]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_PATIENCE")]
+    /// How long a request waits for the queue and the disk, before the answer is 503; a bare number
+    /// is seconds [default: 5s]
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, env = "CDRLOG_PATIENCE")]
     pub(super) patience: Option<Seconds>,
 
-    /// Seconds within which the same body is written once only; 0 writes all [default: 60]
+    /// How long the same event is written only once; a bare number is seconds; 0 writes every event
+    /// [default: 60s]
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "DURATION",
         allow_negative_numbers = true,
         env = "CDRLOG_DEDUP_WINDOW"
     )]
     pub(super) dedup_window: Option<Seconds>,
 
-    /// The largest body that is an event, in bytes [default: 1048576]
-    #[arg(long, value_name = "BYTES", env = "CDRLOG_EVENT_BYTES_MAX")]
-    pub(super) event_bytes_max: Option<u32>,
+    /// The largest body that is an event [default: 1MiB]
+    #[arg(long, value_name = "SIZE", env = "CDRLOG_EVENT_BYTES_MAX")]
+    pub(super) event_bytes_max: Option<Size>,
 
     /// When to make lines survive a power loss [default: interval]
     #[arg(long, value_enum, value_name = "WHEN", env = "CDRLOG_SYNC")]
@@ -76,8 +79,26 @@ pub(super) struct Options {
     pub(super) meet_key_file: Option<PathBuf>,
 
     /// Let everybody who reaches the address post and read
-    #[arg(long, env = "CDRLOG_NO_AUTH", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_NO_AUTH",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
     pub(super) no_auth: Option<bool>,
+
+    /// GET /metrics needs the header of --header or --header-file too
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_METRICS_AUTH",
+        num_args = 0..=1,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    pub(super) metrics_auth: Option<bool>,
 
     /// The certificate chain, PEM; with it the server speaks TLS only
     #[arg(long, value_name = "FILE", env = "CDRLOG_TLS_CERT")]
@@ -91,43 +112,50 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "CDRLOG_CONNECTIONS_MAX")]
     pub(super) connections_max: Option<u32>,
 
-    /// The largest header section of a request, in bytes [default: 16384]
-    #[arg(long, value_name = "BYTES", env = "CDRLOG_HEADER_BYTES_MAX")]
-    pub(super) header_bytes_max: Option<u32>,
+    /// The largest header section of a request [default: 16KiB]
+    #[arg(long, value_name = "SIZE", env = "CDRLOG_HEADER_BYTES_MAX")]
+    pub(super) header_bytes_max: Option<Size>,
 
-    /// Bytes of bodies that are here and not in the queue yet, of all requests [default: 67108864]
-    #[arg(long, value_name = "BYTES", env = "CDRLOG_BODIES_BYTES_MAX")]
-    pub(super) bodies_bytes_max: Option<u64>,
+    /// How much memory the bodies of all requests take that are not in the queue yet [default: 64MiB]
+    #[arg(long, value_name = "SIZE", env = "CDRLOG_BODIES_BYTES_MAX")]
+    pub(super) bodies_bytes_max: Option<Size>,
 
-    /// Seconds for the headers of a request, and for a TLS handshake [default: 10]
+    /// How long the headers of a request may take, and a TLS handshake; a bare number is seconds
+    /// [default: 10s]
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "DURATION",
         allow_negative_numbers = true,
         env = "CDRLOG_HEADER_TIMEOUT"
     )]
     pub(super) header_timeout: Option<Seconds>,
 
-    /// Seconds for the body of a request [default: 10]
+    /// How long the body of a request may take; a bare number is seconds [default: 10s]
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "DURATION",
         allow_negative_numbers = true,
         env = "CDRLOG_BODY_TIMEOUT"
     )]
     pub(super) body_timeout: Option<Seconds>,
 
-    /// Seconds that a connection may stay open without a request [default: 75]
+    /// How long a connection may stay open without a request; a bare number is seconds [default: 75s]
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "DURATION",
         allow_negative_numbers = true,
         env = "CDRLOG_IDLE_TIMEOUT"
     )]
     pub(super) idle_timeout: Option<Seconds>,
 
-    /// Seconds that requests in flight get at the end [default: 10]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, env = "CDRLOG_END_TIMEOUT")]
+    /// How long requests in flight may take when the server ends; a bare number is seconds
+    /// [default: 10s]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        allow_negative_numbers = true,
+        env = "CDRLOG_END_TIMEOUT"
+    )]
     pub(super) end_timeout: Option<Seconds>,
 
     /// Threads that serve connections [default: half of the cores]
@@ -209,32 +237,5 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
-    }
-}
-
-/// A time in seconds, with a fraction where it is wanted. At most a year.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "f64")]
-pub(super) struct Seconds(pub(super) Duration);
-
-const SECONDS_MAX: f64 = 366.0 * 86_400.0;
-
-impl TryFrom<f64> for Seconds {
-    type Error = String;
-
-    fn try_from(seconds: f64) -> Result<Self, String> {
-        if !(0.0..=SECONDS_MAX).contains(&seconds) {
-            return Err(format!("{seconds} is not a time from 0 to {SECONDS_MAX} seconds"));
-        }
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|error| error.to_string())
-    }
-}
-
-impl FromStr for Seconds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is no number of seconds"))?;
-        Self::try_from(seconds)
     }
 }

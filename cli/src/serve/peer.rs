@@ -1,8 +1,10 @@
 //! What the requests of a connection share, and all connections with each other.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cdrlog::{Appender, Producer, Rewriter};
+use hyper::StatusCode;
 
 use super::body::Budget;
 use super::connections::{Connections, Watch};
@@ -10,6 +12,7 @@ use super::dedup::{Dedup, Key};
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
+use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
 use super::tls::Tls;
 
@@ -26,6 +29,7 @@ pub(super) struct Shared {
     /// The events that are not written again, and what finds out which one a body is.
     dedup: Option<(Dedup, Rewriter)>,
     pub(super) metrics: Metrics,
+    pub(super) refusals: Refusals,
     pub(super) health: Health,
     pub(super) budget: Budget,
     pub(super) connections: Arc<Connections>,
@@ -45,6 +49,7 @@ impl Shared {
             producer: Mutex::new(appender.producer()),
             appender,
             metrics: Metrics::new(),
+            refusals: Refusals::default(),
             health: Health::default(),
             budget: Budget::new(settings.limits.bodies_bytes_max),
             connections,
@@ -55,8 +60,8 @@ impl Shared {
         }
     }
 
-    /// The memory of events, and the key of this one. `None` where there is no memory, or the body
-    /// is no event: that one is rejected each time.
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
+    /// no key: see [`Key::of_body`].
     pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
         let (dedup, rewriter) = self.dedup.as_ref()?;
         Some((dedup, Key::of_body(rewriter, event)?))
@@ -65,6 +70,19 @@ impl Shared {
     /// Events that came again within the window.
     pub(super) fn repeated(&self) -> u64 {
         self.dedup.as_ref().map_or(0, |(dedup, _)| dedup.duplicates())
+    }
+
+    /// Counts a refusal, and tells of it. `status` and `path` are `None` where it did not come to a
+    /// request.
+    pub(super) fn note_refusal(
+        &self,
+        refusal: Refusal,
+        status: Option<StatusCode>,
+        peer: SocketAddr,
+        path: Option<&str>,
+    ) {
+        self.metrics.count_refusal(refusal.reason);
+        self.refusals.note(refusal, status, peer, path);
     }
 
     /// Why events cannot be written now, if they cannot.
@@ -78,11 +96,17 @@ impl Shared {
 pub(super) struct Peer {
     shared: Arc<Shared>,
     watch: Arc<Watch>,
+    address: SocketAddr,
 }
 
 impl Peer {
-    pub(super) const fn new(shared: Arc<Shared>, watch: Arc<Watch>) -> Self {
-        Self { shared, watch }
+    pub(super) const fn new(shared: Arc<Shared>, watch: Arc<Watch>, address: SocketAddr) -> Self {
+        Self { shared, watch, address }
+    }
+
+    /// Where the connection is from.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

@@ -9,6 +9,7 @@ use hyper::{Method, Request, StatusCode, Version};
 use super::answer::{self, Answer};
 use super::metrics::{self, Sample};
 use super::peer::{Peer, Shared};
+use super::refusals::{Reason, Refusal};
 use super::{downloads, intake};
 
 const LIST: &str = "/openvidu/cdr";
@@ -21,16 +22,31 @@ pub(super) async fn respond(
     let in_flight = peer.watch().begin_request(request.version() == Version::HTTP_2);
     let takes_events = request.method() == Method::POST
         && peer.settings().paths.iter().any(|path| path == request.uri().path());
-    let mut answer = if takes_events {
+    let uri = request.uri().clone();
+    let site = peer.shared().gate.check_site(&uri, request.headers());
+    let mut answer = if let Err(refusal) = site {
+        refuse_site(&peer, refusal, request)
+    } else if takes_events {
         intake::post(&peer, request).await
     } else {
         // Seldom, and large: it must not make every event's future as large.
         Box::pin(others(&peer, request)).await
     };
     peer.metrics().count_request(answer.status());
+    if let Some(refusal) = Refusal::of(&answer).cloned() {
+        let (status, path) = (Some(answer.status()), Some(uri.path()));
+        peer.shared().note_refusal(refusal, status, peer.address(), path);
+    }
     tracing::debug!(status = answer.status().as_u16(), "request");
     answer.body_mut().keep(in_flight);
     Ok(answer)
+}
+
+/// The body is read as that of one without credentials: it is forgotten, and soon enough.
+fn refuse_site(peer: &Peer, refusal: Refusal, request: Request<Incoming>) -> Answer {
+    intake::discard_of_stranger(peer, request);
+    let answer = answer::error(StatusCode::FORBIDDEN, refusal.detail());
+    refusal.mark(answer)
 }
 
 async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
@@ -38,16 +54,17 @@ async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
     let (method, path) = (request.method(), request.uri().path());
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let name = path.strip_prefix(LIST).map(|rest| rest.strip_prefix('/').unwrap_or(rest));
-    let is_known = matches!(path, "/healthz" | "/metrics") || path == LIST || is_below_list(path);
     let is_list = path == LIST || is_below_list(path);
-    if is_list
+    let is_known = matches!(path, "/healthz" | "/metrics") || is_list;
+    let needs_credentials = is_list || path == "/metrics" && shared.settings.metrics_auth;
+    if needs_credentials
         && is_read
         && let Err(denied) = shared.gate.check(request.headers())
     {
         return shared.gate.refuse(denied);
     }
     match (path, name) {
-        _ if !is_read && is_known => answer::not_allowed("GET, HEAD"),
+        _ if !is_read && is_known => lost(method, answer::not_allowed("GET, HEAD")),
         ("/healthz", _) => health(shared),
         ("/metrics", _) => render_metrics(shared),
         (LIST, _) | (_, Some("")) => {
@@ -56,9 +73,23 @@ async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
         (_, Some(name)) if is_below_list(path) => {
             downloads::file(&shared.settings.directory, name, method, request.headers()).await
         }
-        _ if shared.settings.paths.iter().any(|known| known == path) => answer::not_allowed("POST"),
-        _ => answer::error(StatusCode::NOT_FOUND, "there is nothing at this path"),
+        _ if shared.settings.paths.iter().any(|known| known == path) => {
+            lost(method, answer::not_allowed("POST"))
+        }
+        _ => lost(method, answer::error(StatusCode::NOT_FOUND, "there is nothing at this path")),
     }
+}
+
+/// Marks what may have been an event: whoever only looks around sends no body.
+fn lost(method: &Method, answer: Answer) -> Answer {
+    let (reason, detail) = match answer.status() {
+        _ if !matches!(*method, Method::POST | Method::PUT) => return answer,
+        StatusCode::NOT_FOUND => {
+            (Reason::UnknownPath, "events are not taken at this path: see --path")
+        }
+        _ => (Reason::WrongMethod, "events are taken by POST, at the paths of --path"),
+    };
+    Refusal::new(reason, detail).mark(answer)
 }
 
 fn is_below_list(path: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -17,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::connections::{Order, Place, SWEEP_INTERVAL, Watch, Watched};
 use super::notify;
 use super::peer::{Peer, Shared};
+use super::refusals::{Reason, Refusal};
 use super::routes::respond;
 use super::settings::Limits;
 use super::signals::{Request, Signals};
@@ -58,6 +60,7 @@ pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc
     notify::stopping();
     finish(&shared, &places).await;
     sweeper.abort();
+    shared.refusals.tell_rest();
 }
 
 /// Waits for the requests in flight, for as long as they may take.
@@ -121,18 +124,24 @@ async fn serve(
 ) {
     // Given back last: the end of the server waits for it.
     let _permit = permit;
-    if stream.set_nodelay(true).is_err() {
+    let (Ok(()), Ok(address)) = (stream.set_nodelay(true), stream.peer_addr()) else {
         // The peer is gone already.
         return;
-    }
+    };
     let place = shared.connections.add();
     let Some(acceptor) = shared.tls.as_ref().map(Tls::acceptor) else {
-        serve_stream(stream, &place, shared, &http).await;
+        serve_stream(stream, &place, shared, address, &http).await;
         return;
     };
     match obey(place.watch(), acceptor.accept(stream)).await {
-        Some(Ok(stream)) => serve_stream(stream, &place, shared, &http).await,
-        Some(Err(error)) => tracing::debug!(%error, "no TLS"),
+        Some(Ok(stream)) => serve_stream(stream, &place, shared, address, &http).await,
+        // A port that is only looked at, as load balancers do.
+        Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            tracing::debug!(%error, "no TLS");
+        }
+        Some(Err(error)) => {
+            shared.note_refusal(Refusal::new(Reason::Tls, error.to_string()), None, address, None);
+        }
         None => {}
     }
 }
@@ -151,12 +160,13 @@ async fn serve_stream<S>(
     stream: S,
     place: &Place,
     shared: Arc<Shared>,
+    address: SocketAddr,
     http: &Builder<TokioExecutor>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let watch = place.watch();
-    let peer = Arc::new(Peer::new(shared, watch.clone()));
+    let peer = Arc::new(Peer::new(shared.clone(), watch.clone(), address));
     let stream = TokioIo::new(Watched::new(stream, watch.clone()));
     let service = service_fn(move |request| respond(peer.clone(), request));
     let mut connection = pin!(http.serve_connection(stream, service));
@@ -175,6 +185,10 @@ async fn serve_stream<S>(
     });
     if let Err(error) = served.await {
         tracing::debug!(error, "a connection has ended");
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            let refusal = Refusal::new(Reason::NotHttp, error.to_string());
+            shared.note_refusal(refusal, None, address, None);
+        }
     }
 }
 
@@ -193,6 +207,7 @@ async fn sweep(shared: Arc<Shared>) {
         looked = Instant::now();
         let stats = shared.appender.stats();
         shared.health.look(&stats);
+        shared.refusals.sweep();
         if watchdog.is_some_and(|interval| told.elapsed() >= interval)
             && shared.health.makes_progress(&stats)
         {

@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 
-use super::options::{AckLevel, LogForm, LogLevel, Options, Seconds};
+use super::options::{AckLevel, LogForm, LogLevel, Options};
 use crate::append::Sync;
 use crate::file_options::FileOptions;
+use crate::units::{Seconds, Size};
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
 const DIRECTORY: &str = "/opt/openvidu/cdr";
 const SEGMENT_BYTES_MIN: usize = 1 << 20;
 
 /// An event has to fit into a segment of the journal, which has 1 GiB at most.
-const EVENT_BYTES_LIMIT: u32 = 1 << 30;
+const EVENT_BYTES_LIMIT: u64 = 1 << 30;
 
 /// The HTTP library wants at least this much for the headers of a request.
-const HEADER_BYTES_MIN: u32 = 8192;
-const HEADER_BYTES_LIMIT: u32 = 1 << 20;
+const HEADER_BYTES_MIN: u64 = 8192;
+const HEADER_BYTES_LIMIT: u64 = 1 << 20;
 
 /// What the server is run with.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub(super) log: LogLevel,
     pub(super) log_form: Option<LogForm>,
     pub(super) end_timeout: Duration,
+    /// `GET /metrics` needs credentials.
+    pub(super) metrics_auth: bool,
     pub(super) limits: Limits,
     sync: Sync,
     files: FileOptions,
@@ -54,26 +57,32 @@ pub(super) struct Limits {
 
 impl Settings {
     pub(super) fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
-        let event_bytes_max = options.event_bytes_max.unwrap_or(EVENT_BYTES_MAX_DEFAULT as u32);
-        check("event-bytes-max", event_bytes_max.into(), 1, EVENT_BYTES_LIMIT.into())?;
+        let event_bytes_max = size(options.event_bytes_max, EVENT_BYTES_MAX_DEFAULT as u64);
+        check("event-bytes-max", event_bytes_max, 1, EVENT_BYTES_LIMIT)?;
         let workers = options.workers.unwrap_or_else(workers_default);
         check("workers", workers.into(), 1, 256)?;
         Ok(Self {
             listen: options.listen.map_or(LISTEN, |address| address.0),
-            directory: options.dir.clone().unwrap_or_else(|| DIRECTORY.into()),
+            directory: directory(options.dir.clone())?,
             paths: paths(&options.path)?,
             ack: options.ack.unwrap_or_default(),
             patience: seconds(options.patience, 5),
             dedup_window: seconds(options.dedup_window, 60),
-            event_bytes_max: event_bytes_max as usize,
+            event_bytes_max: usize::try_from(event_bytes_max)?,
             workers: workers.into(),
             log: options.log.unwrap_or_default(),
             log_form: options.log_form,
             end_timeout: seconds(options.end_timeout, 10),
+            metrics_auth: options.metrics_auth.unwrap_or_default(),
             limits: Limits::new(options)?,
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
         })
+    }
+
+    /// What is wrong with the local time, where files are named in it.
+    pub(super) fn local_time_fault(&self) -> Option<String> {
+        self.files.local_time_fault()
     }
 
     /// The appender of these settings.
@@ -90,13 +99,12 @@ impl Limits {
     fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let connections_max = options.connections_max.unwrap_or(4096);
         check("connections-max", connections_max.into(), 1, 1_000_000)?;
-        let header_bytes_max = options.header_bytes_max.unwrap_or(16 << 10);
-        let (least, most) = (HEADER_BYTES_MIN.into(), HEADER_BYTES_LIMIT.into());
-        check("header-bytes-max", header_bytes_max.into(), least, most)?;
+        let header_bytes_max = size(options.header_bytes_max, 16 << 10);
+        check("header-bytes-max", header_bytes_max, HEADER_BYTES_MIN, HEADER_BYTES_LIMIT)?;
         Ok(Self {
             connections_max: connections_max as usize,
-            header_bytes_max,
-            bodies_bytes_max: usize::try_from(options.bodies_bytes_max.unwrap_or(64 << 20))?,
+            header_bytes_max: u32::try_from(header_bytes_max)?,
+            bodies_bytes_max: usize::try_from(size(options.bodies_bytes_max, 64 << 20))?,
             header_timeout: seconds(options.header_timeout, 10),
             body_timeout: seconds(options.body_timeout, 10),
             idle_timeout: seconds(options.idle_timeout, 75),
@@ -113,6 +121,19 @@ fn check(option: &str, value: u64, least: u64, most: u64) -> Result<(), String> 
 
 fn seconds(option: Option<Seconds>, default: u64) -> Duration {
     option.map_or(Duration::from_secs(default), |seconds| seconds.0)
+}
+
+/// The command line refuses an empty name; a file of options may hold one.
+fn directory(given: Option<PathBuf>) -> Result<PathBuf, String> {
+    let path = given.unwrap_or_else(|| DIRECTORY.into());
+    match path.as_os_str().is_empty() {
+        true => Err("dir: it is empty; leave it out, or name a directory".to_owned()),
+        false => Ok(path),
+    }
+}
+
+fn size(option: Option<Size>, default: u64) -> u64 {
+    option.map_or(default, |size| size.0)
 }
 
 fn paths(given: &[String]) -> Result<Vec<String>, String> {

@@ -11,6 +11,8 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use super::permissions::is_readable_by_others;
+
 /// What HTTP is spoken, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
@@ -68,6 +70,13 @@ impl Tls {
     pub(super) fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
         let current = RwLock::new(read(certificate, key)?);
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current })
+    }
+
+    /// The file of the private key, where others may read it.
+    pub(super) fn exposed_key(&self) -> Option<&Path> {
+        // It has just been read. What cannot be looked at any more is nobody's to read.
+        let is_exposed = self.key.metadata().is_ok_and(|file| is_readable_by_others(&file));
+        is_exposed.then_some(&self.key)
     }
 
     /// Reads both files anew. Connections that are open go on as they are. After an error the

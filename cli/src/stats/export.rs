@@ -1,16 +1,35 @@
 //! The report as a program reads it: JSON and CSV.
 
+use std::error::Error;
+
 use serde_json::{Map, Value, json};
 
+use super::figures::{Figures, Report};
 use super::period::Divider;
-use super::tally::{Figures, Report};
+use super::rejects::Rejects;
+use crate::json_output::{self, ObjectType};
+
+/// What was read, beside the events.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) files_count: usize,
+    /// Files that were named twice; each is read and counted once.
+    pub(super) files_repeated: usize,
+    pub(super) lines_bad: u64,
+    pub(super) rejects: Rejects,
+}
 
 /// One JSON object.
-pub(super) fn json(report: &Report, divider: &Divider, files: usize, lines_bad: u64) -> Value {
+pub(super) fn json(report: &Report, divider: &Divider, input: &Input) -> Value {
     let mut root = json!({
-        "files": files,
+        "files_count": input.files_count,
+        "files_repeated": input.files_repeated,
         "lines": report.lines,
-        "lines_bad": lines_bad,
+        "lines_bad": input.lines_bad,
+        "rejected": input.rejects.count,
+        "rejected_by_reason": by_name(&input.rejects.reasons),
+        "events_repeated": report.events_repeated,
+        "events_not_told_apart": report.events_unknown,
         "bytes": report.bytes,
         "first_timestamp": report.first_timestamp,
         "last_timestamp": report.last_timestamp,
@@ -19,6 +38,8 @@ pub(super) fn json(report: &Report, divider: &Divider, files: usize, lines_bad: 
         "sessions_without_end": report.sessions_given_up,
         "participants_before": report.participants_before,
         "participants_open": report.participants_open,
+        "participants_left_by_reason": by_name(&report.leave_reasons),
+        "sessions_ended_by_reason": by_name(&report.end_reasons),
     });
     if let Value::Object(root) = &mut root {
         add_figures(root, report, &report.total);
@@ -33,7 +54,11 @@ pub(super) fn json(report: &Report, divider: &Divider, files: usize, lines_bad: 
             root.insert("rows".to_owned(), rows.collect());
         }
     }
-    root
+    json_output::object("stats", ObjectType::Summary, root)
+}
+
+fn by_name(counts: &[(String, u64)]) -> Value {
+    Value::Object(counts.iter().map(|(name, count)| (name.clone(), json!(count))).collect())
 }
 
 fn add_figures(object: &mut Map<String, Value>, report: &Report, figures: &Figures) {
@@ -66,33 +91,24 @@ fn begin_of(begin: Option<i64>, divider: &Divider) -> String {
 }
 
 /// CSV (RFC 4180, with plain line feeds): a heading, and a row for each day or hour, or one for
-/// everything.
-pub(super) fn csv(report: &Report, divider: &Divider) -> String {
-    let mut heading = vec!["begin".to_owned()];
-    heading.extend(numbers(&report.total).map(|(name, _)| name.to_owned()));
-    heading.extend(report.kinds.iter().map(|name| field(&format!("events.{name}"))));
-    let mut text = heading.join(",") + "\n";
-    let mut add = |begin: Option<i64>, figures: &Figures| {
-        let mut cells = vec![begin_of(begin, divider)];
-        cells.extend(numbers(figures).map(|(_, value)| value.to_string()));
-        cells.extend(figures.kinds.iter().map(u64::to_string));
-        text.push_str(&cells.join(","));
-        text.push('\n');
+/// everything. The columns are always the same: what depends on the data is in the JSON alone.
+///
+/// # Errors
+///
+/// None but for memory: it is written to a buffer.
+pub(super) fn csv(report: &Report, divider: &Divider) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let names = numbers(&report.total).map(|(name, _)| name);
+    writer.write_record(["begin", "begin_timestamp"].iter().chain(&names))?;
+    let mut write = |begin: Option<i64>, figures: &Figures| {
+        let timestamp = begin.map(|begin| begin.to_string()).unwrap_or_default();
+        let numbers = numbers(figures).map(|(_, value)| value.to_string());
+        writer.write_record([begin_of(begin, divider), timestamp].iter().chain(&numbers))
     };
     if divider.by.is_some() {
-        report.rows.iter().for_each(|(begin, figures)| add(*begin, figures));
+        report.rows.iter().try_for_each(|(begin, figures)| write(*begin, figures))?;
     } else {
-        add(None, &report.total);
+        write(None, &report.total)?;
     }
-    text
-}
-
-/// A field in quotes where it needs them. One that a spreadsheet would take for a formula cannot
-/// be: fields begin with `events.`.
-fn field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
+    Ok(writer.into_inner()?)
 }

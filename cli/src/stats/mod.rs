@@ -1,10 +1,11 @@
 //! `cdrlog stats`: what a CDR says about sessions, participants and recordings.
 
-mod event;
 mod export;
-mod line;
+mod figures;
+mod names;
 mod period;
-mod presence;
+mod rejects;
+mod rows;
 mod table;
 mod tally;
 #[cfg(test)]
@@ -12,20 +13,27 @@ mod tests;
 
 use std::error::Error;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
 
 use cdrlog::LineFault;
-use cdrlog::reader::{FileKind, Line, ReadError, Reader, cdr_files};
+use cdrlog::reader::{Line, ReadError};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
-use self::period::{By, Divider};
+use self::export::Input;
+use self::figures::Report;
+use self::period::{By, Divider, Span};
+use self::rejects::Rejects;
 use self::table::Look;
 use self::tally::Tally;
+use super::count::Source;
+use super::count::files::InputFiles;
+use super::count::merge::{self, CUTS_MAX, LineListener};
+use super::local_time;
 use super::outcome::{Outcome, say};
-use super::place;
+use super::place::Places;
 use super::print::print;
 use super::progress::Progress;
 use super::when::{When, times_help};
@@ -35,9 +43,10 @@ const BAD_LINES_NAMED: u64 = 10;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
-/// Reads the CDR files of directories, the oldest first, and single files, compressed or not, and
-/// needs memory for the sessions that are open at one time only. Events are those of OpenVidu 2,
-/// of LiveKit and OpenVidu 3, and of OpenVidu Meet.
+/// Reads the CDR files of directories, and single files, compressed or not, in the order of their
+/// events' times. An event counts once, however often it is there. Memory is needed for the
+/// sessions that are open at one time and for the last minutes. Events are those of OpenVidu 2, of
+/// LiveKit and OpenVidu 3, and of OpenVidu Meet.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Stats {
@@ -57,21 +66,28 @@ pub(super) struct Stats {
     #[arg(long, conflicts_with = "csv")]
     json: bool,
 
-    /// Print CSV with a heading
+    /// Print CSV with a heading; the columns are always the same
     #[arg(long)]
     csv: bool,
 
     /// Days and hours in UTC instead of local time
-    #[arg(long)]
-    utc: bool,
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_UTC",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_parser = BoolishValueParser::new()
+    )]
+    utc: Option<bool>,
 
     /// Fail where a line is no event
     #[arg(long)]
     strict: bool,
 
-    /// Directories of a CDR, and files
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 }
 
 const AFTER_HELP: &str = concat!(
@@ -91,11 +107,15 @@ What the figures are:
                        whose leaving is missing, up to the end of its session, at that end
   recordings           files that were recorded (status ready, egress_ended with files), when they
                        were complete, and their bytes
-  peaks                the most at one time
+  peaks                the most at one time, by the times of the events
+  rejected bodies      records of the rejects files of directories, by reason
 Where the beginning of a session or participant is missing, the start time in its end is its
 beginning; where that is before the first line or missing too, it is counted in the peaks only.
 A session of which nothing is heard for 24 hours has ended without an end (a server that died).
 --since and --until choose what is counted; what was before is still followed.
+An archive that was appended again, and a file that is named twice, count once. Events of sessions
+are the same where kind, session, participant and time are equal, others where the line is. Order
+does not matter up to 5 minutes; what is not told apart beyond that is said.
 ",
     times_help!(),
     "
@@ -107,31 +127,34 @@ Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad l
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = if self.utc { TimeZone::UTC } else { TimeZone::system() };
+        let is_utc = self.utc.unwrap_or_default();
+        let zone = if is_utc { TimeZone::UTC } else { local_time::zone() };
         let time = |when: &Option<When>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
-        let sources = sources(&self.paths)?;
-        let mut reading = Reading::new(Tally::new(divider.clone(), period), &sources);
-        for source in &sources {
-            reading.read(source);
-        }
+        let files = InputFiles::of(&self.places.into_paths())?;
+        say_what_is_odd(&files);
+        let mut reading = read(&files, &divider, &period);
+        let rejects = Rejects::read(&files, &period, |error| reading.fail(error));
         let Reading { tally, progress, lines_bad, is_incomplete, .. } = reading;
         progress.end();
-        if lines_bad > BAD_LINES_NAMED {
-            say(format_args!("{} lines are no events", HumanCount(lines_bad)));
-        }
         let report = tally.end();
-        let files: usize = sources.iter().map(|source| source.files).sum();
+        let input = Input {
+            files_count: files.files.len(),
+            files_repeated: files.repeated.len(),
+            lines_bad,
+            rejects,
+        };
+        say_what_is_uncertain(&report, lines_bad);
         let text = if self.json {
-            format!("{}\n", export::json(&report, &divider, files, lines_bad))
+            format!("{}\n", export::json(&report, &divider, &input)).into_bytes()
         } else if self.csv {
-            export::csv(&report, &divider)
+            export::csv(&report, &divider)?
         } else {
-            table::render(&report, &divider, look())
+            table::render(&report, &input.rejects, &divider, look()).into_bytes()
         };
         print(&text)?;
         Ok(if is_incomplete || self.strict && lines_bad > 0 {
@@ -140,6 +163,51 @@ impl Stats {
             Outcome::Done
         })
     }
+}
+
+fn say_what_is_odd(files: &InputFiles) {
+    for path in &files.empty {
+        say(format_args!("{} has no CDR files", path.display()));
+    }
+    if let Some(path) = files.repeated.first() {
+        let more = match files.repeated.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {} more", HumanCount(more as u64)),
+        };
+        say(format_args!("{}{more}: named twice, counted once", path.display()));
+    }
+}
+
+fn say_what_is_uncertain(report: &Report, lines_bad: u64) {
+    if lines_bad > BAD_LINES_NAMED {
+        say(format_args!("{} lines are no events", HumanCount(lines_bad)));
+    }
+    if report.events_unknown > 0 {
+        say(format_args!(
+            "{} events are older than those around them: whether they are there twice is not known, \
+             and all are counted",
+            HumanCount(report.events_unknown)
+        ));
+    }
+}
+
+/// Reads everything; once more where files have to be cut because time goes back in them.
+fn read(files: &InputFiles, divider: &Divider, period: &Span) -> Reading {
+    let new_tally = || Tally::new(divider.clone(), period.clone());
+    let mut reading = Reading::new(new_tally(), files);
+    let cuts = merge::read(&files.files, &[], &mut reading);
+    // With very many, each would be an open file.
+    if cuts.is_empty() || cuts.len() > CUTS_MAX {
+        return reading;
+    }
+    let Reading { lines_bad, is_incomplete, progress, .. } = reading;
+    progress.end();
+    let mut again = Reading::new(new_tally(), files);
+    again.has_told = true;
+    merge::read(&files.files, &cuts, &mut again);
+    again.lines_bad = again.lines_bad.max(lines_bad);
+    again.is_incomplete |= is_incomplete;
+    again
 }
 
 /// Bars are for eyes, colours for those who did not ask to have none.
@@ -156,112 +224,59 @@ fn look() -> Look {
     }
 }
 
-/// A directory or a file of the command line.
-struct Source<'a> {
-    path: &'a Path,
-    is_directory: bool,
-    files: usize,
-    /// Bytes on the disk; `None` where some are compressed.
-    bytes: Option<u64>,
-}
-
-/// Looks at everything before the first line is read, so that a typing error shows at once.
-fn sources(paths: &[PathBuf]) -> Result<Vec<Source<'_>>, Box<dyn Error>> {
-    let source = |path: &'_ PathBuf| -> Result<(bool, usize, Option<u64>), Box<dyn Error>> {
-        let metadata = place::metadata(path)?;
-        if !metadata.is_dir() {
-            let is_compressed = path.extension().is_some_and(|end| end == "zst" || end == "gz");
-            return Ok((
-                false,
-                1,
-                (metadata.is_file() && !is_compressed).then_some(metadata.len()),
-            ));
-        }
-        let files = cdr_files(path)?;
-        let files: Vec<_> = files.iter().filter(|file| file.kind == FileKind::Cdr).collect();
-        if files.is_empty() {
-            say(format_args!("{} has no CDR files", path.display()));
-        }
-        let is_plain = files.iter().all(|file| file.encoding == cdrlog::reader::Encoding::Plain);
-        let bytes = files.iter().map(|file| file.bytes).sum();
-        Ok((true, files.len(), is_plain.then_some(bytes)))
-    };
-    let found = paths.iter().map(|path| {
-        source(path).map(|(is_directory, files, bytes)| Source { path, is_directory, files, bytes })
-    });
-    found.collect()
-}
-
-/// Reads the sources one after the other.
+/// What is read, on its way to the tally.
 struct Reading {
     tally: Tally,
     progress: Progress,
     lines_bad: u64,
     /// A file could not be read to its end.
     is_incomplete: bool,
+    /// All is read again: what is wrong was told the first time.
+    has_told: bool,
 }
 
 impl Reading {
-    fn new(tally: Tally, sources: &[Source<'_>]) -> Self {
-        let bytes_total = sources.iter().map(|source| source.bytes).sum();
-        let progress = Progress::new(bytes_total);
-        Self { tally, progress, lines_bad: 0, is_incomplete: false }
-    }
-
-    fn read(&mut self, source: &Source<'_>) {
-        let reader = if source.is_directory {
-            Reader::builder(source.path).open()
-        } else {
-            Reader::of_files([source.path]).open()
-        };
-        match reader {
-            Ok(mut reader) => self.read_lines(&mut reader),
-            Err(error) => self.fail(&error),
-        }
-    }
-
-    fn read_lines(&mut self, reader: &mut Reader) {
-        loop {
-            let error = match reader.next_lines() {
-                Ok(Some(lines)) => {
-                    for line in lines.iter() {
-                        self.take(line);
-                    }
-                    self.progress.add(lines.bytes().len() as u64);
-                    continue;
-                }
-                Ok(None) => return,
-                Err(error) => error,
-            };
-            self.fail(&error);
-            if !matches!(error, ReadError::LineTooLong { .. }) {
-                // A compressed file was given up by the reader; a plain one is given up here,
-                // where it would be tried for ever.
-                reader.skip_file();
-            }
-        }
-    }
-
-    #[inline]
-    fn take(&mut self, line: Line<'_>) {
-        if let Err(fault) = self.tally.take(line.bytes_with_end()) {
-            self.note_bad(line, fault);
-        }
+    fn new(tally: Tally, files: &InputFiles) -> Self {
+        let progress = Progress::new(files.bytes());
+        Self { tally, progress, lines_bad: 0, is_incomplete: false, has_told: false }
     }
 
     #[cold]
     fn note_bad(&mut self, line: Line<'_>, fault: LineFault) {
         self.lines_bad += 1;
-        if self.lines_bad <= BAD_LINES_NAMED {
+        if self.lines_bad <= BAD_LINES_NAMED && !self.has_told {
             let at = line.offset() + fault.offset as u64;
             let path = line.path().display();
             let message = format_args!("{path}: byte {at}: no event: {}", fault.reason);
             self.progress.suspend(|| say(message));
         }
     }
+}
+
+impl LineListener for Reading {
+    #[inline]
+    fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64> {
+        match self.tally.take(line.bytes_with_end(), source, before) {
+            Ok(at) => at,
+            Err(fault) => {
+                self.note_bad(line, fault);
+                None
+            }
+        }
+    }
+
+    fn advance(&mut self, watermark: i64) {
+        self.tally.advance(watermark);
+    }
+
+    fn read(&mut self, bytes: u64) {
+        self.progress.add(bytes);
+    }
 
     fn fail(&mut self, error: &ReadError) {
         self.is_incomplete = true;
-        self.progress.suspend(|| say(error));
+        if !self.has_told {
+            self.progress.suspend(|| say(error));
+        }
     }
 }

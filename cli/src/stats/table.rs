@@ -7,8 +7,9 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{DecimalBytes, HumanCount};
 
+use super::figures::{Figures, Report};
 use super::period::{By, Divider};
-use super::tally::{Figures, Report};
+use super::rejects::Rejects;
 
 /// Where the table is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +42,9 @@ const BAR_STYLE: Style = AnsiColor::Cyan.on_default();
 const HEADING_STYLE: Style = Style::new().bold();
 
 /// The whole report.
-pub(super) fn render(report: &Report, divider: &Divider, look: Look) -> String {
+pub(super) fn render(report: &Report, rejects: &Rejects, divider: &Divider, look: Look) -> String {
     let mut text = heading(report, divider, look);
-    text.push_str(&show(&summary(report), look, Shape { header: false, numbers: 1..2 }));
+    text.push_str(&show(&summary(report, rejects), look, Shape { header: false, numbers: 1..2 }));
     if let Some(by) = divider.by {
         let (rows, minutes) = rows(report, divider, by);
         text.push('\n');
@@ -53,6 +54,17 @@ pub(super) fn render(report: &Report, divider: &Divider, look: Look) -> String {
         let (kinds, counts) = kinds(report);
         text.push('\n');
         text.push_str(&with_bars(kinds, &counts, look, 1..2));
+    }
+    for (heading, counts) in [
+        ("why participants left", &report.leave_reasons),
+        ("why sessions ended", &report.end_reasons),
+        ("why bodies were rejected", &rejects.reasons),
+    ] {
+        if !counts.is_empty() {
+            let (rows, counts) = named(heading, counts.iter().map(|(name, count)| (name, *count)));
+            text.push('\n');
+            text.push_str(&with_bars(rows, &counts, look, 1..2));
+        }
     }
     text
 }
@@ -100,7 +112,7 @@ fn zone_name(report: &Report, divider: &Divider) -> String {
     last.map(|time| time.strftime("%Z").to_string()).unwrap_or_default()
 }
 
-fn summary(report: &Report) -> Vec<Vec<String>> {
+fn summary(report: &Report, rejects: &Rejects) -> Vec<Vec<String>> {
     let total = &report.total;
     let count = |count: u64| HumanCount(count).to_string();
     let around = |open: u64, before: u64| {
@@ -121,7 +133,7 @@ fn summary(report: &Report) -> Vec<Vec<String>> {
     };
     let row = |name: &str, figure: String, note: String| vec![name.to_owned(), figure, note];
     vec![
-        row("events", count(total.events), String::new()),
+        row("events", count(total.events), repeated(report)),
         row("sessions", count(total.sessions), sessions),
         row(
             "participants",
@@ -132,7 +144,20 @@ fn summary(report: &Report) -> Vec<Vec<String>> {
         row("recordings", count(total.recordings), bytes),
         row("most sessions at once", count(total.peak_sessions), String::new()),
         row("most participants at once", count(total.peak_participants), String::new()),
+        row("rejected bodies", count(rejects.count), String::new()),
     ]
+}
+
+/// What the events do not include, or may include twice.
+fn repeated(report: &Report) -> String {
+    let notes = [
+        (report.events_repeated, "more were there twice"),
+        (report.events_unknown, "may be there twice"),
+    ];
+    let notes = notes.iter().filter(|(count, _)| *count > 0);
+    let notes: Vec<_> =
+        notes.map(|(count, note)| format!("{} {note}", HumanCount(*count))).collect();
+    notes.join(", ")
 }
 
 /// The header and a row for each day or hour; and the participant-time of each.
@@ -190,10 +215,18 @@ fn kinds(report: &Report) -> (Vec<Vec<String>>, Vec<u64>) {
         .filter(|kind| kind.1 > 0)
         .collect();
     kinds.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
-    let counts = kinds.iter().map(|kind| kind.1).collect();
+    named("event", kinds.into_iter())
+}
+
+/// A row for each name below a header; and the counts alone.
+fn named<'a>(
+    heading: &str,
+    names: impl Iterator<Item = (&'a String, u64)> + Clone,
+) -> (Vec<Vec<String>>, Vec<u64>) {
+    let counts = names.clone().map(|(_, count)| count).collect();
     let row = |(name, count): (&String, u64)| vec![printable(name), HumanCount(count).to_string()];
-    let header = vec!["event".to_owned(), "count".to_owned()];
-    (iter::once(header).chain(kinds.into_iter().map(row)).collect(), counts)
+    let header = vec![heading.to_owned(), "count".to_owned()];
+    (iter::once(header).chain(names.map(row)).collect(), counts)
 }
 
 /// A name is anybody's: no control character of one may reach the terminal.
@@ -202,7 +235,7 @@ fn printable(name: &str) -> String {
 }
 
 fn minutes(figures: &Figures) -> String {
-    let tenths = figures.participant_ms / 6000;
+    let tenths = figures.participant_ms.saturating_add(3000) / 6000;
     format!("{}.{}", HumanCount(tenths / 10), tenths % 10)
 }
 
@@ -281,6 +314,20 @@ mod tests {
             text.lines().map(|line| line.chars().count()).max().unwrap()
         };
         assert_eq!([widths(0), widths(12), widths(20), widths(200)], [8, 8, 20, 8 + 2 + 24]);
+    }
+
+    #[test]
+    fn minutes_are_rounded_not_cut() {
+        let minutes = |participant_ms| {
+            let mut figures = Figures::default();
+            figures.participant_ms = participant_ms;
+            minutes(&figures)
+        };
+        assert_eq!(
+            [0, 2999, 3000, 59_999, 60_000].map(minutes),
+            ["0.0", "0.0", "0.1", "1.0", "1.0"]
+        );
+        assert_eq!(minutes(3_599_999_999), "60,000.0");
     }
 
     #[test]

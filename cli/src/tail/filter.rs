@@ -11,6 +11,7 @@ pub(super) struct Filter {
     events: Vec<String>,
     session: Option<Session>,
     since_ms: Option<i64>,
+    until_ms: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -20,13 +21,20 @@ struct Session {
 }
 
 impl Filter {
-    pub(super) fn new(events: &[String], session: Option<&str>, since: Option<Timestamp>) -> Self {
+    /// Events from `since` on and before `until`.
+    pub(super) fn new(
+        events: &[String],
+        session: Option<&str>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Self {
         let session = session.map(|id| {
             let finder = Finder::new(id.as_bytes()).into_owned();
             Session { id: id.to_owned(), finder }
         });
         let since_ms = since.map(Timestamp::as_millisecond);
-        Self { events: events.to_vec(), session, since_ms }
+        let until_ms = until.map(Timestamp::as_millisecond);
+        Self { events: events.to_vec(), session, since_ms, until_ms }
     }
 
     /// `line` is without its line feed.
@@ -49,6 +57,7 @@ impl Filter {
     fn is_sure(&self, line: &[u8]) -> bool {
         self.session.is_none()
             && self.since_ms.is_none()
+            && self.until_ms.is_none()
             && (self.events.is_empty() || plain_name(line).is_some())
     }
 
@@ -57,6 +66,7 @@ impl Filter {
         self.wants_event(event.name.as_bytes())
             && session.is_none_or(|session| event.session_id.as_ref() == Some(&session.id))
             && self.since_ms.is_none_or(|since| event.timestamp.is_some_and(|at| at >= since))
+            && self.until_ms.is_none_or(|until| event.timestamp.is_some_and(|at| at < until))
     }
 
     fn wants_event(&self, name: &[u8]) -> bool {

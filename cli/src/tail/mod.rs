@@ -8,7 +8,6 @@ mod start;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use cdrlog::Reader;
@@ -17,7 +16,7 @@ use clap::Args;
 use jiff::tz::TimeZone;
 
 use super::outcome::{Outcome, say};
-use super::place;
+use super::place::{self, Place};
 use super::print::or_nobody_reads;
 use super::when::{When, times_help};
 use filter::Filter;
@@ -41,6 +40,7 @@ Examples:
   cdrlog tail -f
   cdrlog tail -n 100 --event participantJoined --event participantLeft ./cdr
   cdrlog tail --since '2 hours' --session ses_Jd8tUyvhXO ./cdr
+  cdrlog tail --since yesterday --until today ./cdr
   cdrlog tail -f ./cdr | jq -r 'keys[0]'
 
 ", times_help!(), "
@@ -68,23 +68,28 @@ pub(super) struct Tail {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<When>,
 
+    /// Only events before this time; all is read that is there now
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
+    until: Option<When>,
+
     /// Print lines as they are, on a terminal too
     #[arg(long, visible_alias = "raw")]
     json: bool,
 
-    /// The directory of the CDR, or a file
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    path: PathBuf,
+    #[command(flatten)]
+    place: Place,
 }
 
 impl Tail {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
-        let filter = Filter::new(&self.events, self.session.as_deref(), since);
-        let source = Source::new(&self.path, &place::metadata(&self.path)?)?;
+        let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
+        let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
+        let path = self.place.into_path();
+        let source = Source::new(&path, &place::metadata(&path)?)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
-        let begin = source.start(count, &filter, since)?;
-        let builder = source.reader().follow(self.follow);
+        let begin = source.start(count, &filter, since, until)?;
+        let builder = source.reader(until).follow(self.follow);
         let reader = match begin {
             Some(begin) => builder.begin_at(begin),
             None => builder,

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use simd_json::prelude::Writable;
 
+use crate::local_time;
+
 /// Most names of events are shorter, so that sessions stand below each other.
 const NAME_WIDTH: usize = 22;
 
@@ -31,7 +33,7 @@ impl Pretty {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colour = !is_set("NO_COLOR") && !is_dumb;
-        Self::new(colour, TimeZone::system())
+        Self::new(colour, local_time::zone())
     }
 
     fn new(colour: bool, zone: TimeZone) -> Self {

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backwards::Backwards;
 use super::filter::Filter;
+use crate::place;
 
 /// A file is passed over where the next one was begun this much before the time that is asked for:
 /// the time in its name is local time, perhaps of another zone than ours.
@@ -56,8 +57,15 @@ impl Source {
         Ok(Self { path: path.to_owned(), is_directory, files })
     }
 
-    pub(super) fn reader(&self) -> ReaderBuilder {
-        if self.is_directory { Reader::builder(&self.path) } else { Reader::of_files([&self.path]) }
+    /// Reads all files that may hold events before `until`.
+    pub(super) fn reader(&self, until: Option<Timestamp>) -> ReaderBuilder {
+        match self.files.get(..self.newest_file_until(until)) {
+            Some(files) if files.len() < self.files.len() => {
+                Reader::of_files(files.iter().map(|file| &file.path))
+            }
+            _ if self.is_directory => Reader::builder(&self.path),
+            _ => Reader::of_files([&self.path]),
+        }
     }
 
     /// Where the last `count` lines begin that match; all of them where there is no `count`. `None`
@@ -67,9 +75,11 @@ impl Source {
         count: Option<u64>,
         filter: &Filter,
         since: Option<Timestamp>,
+        until: Option<Timestamp>,
     ) -> Result<Option<ReaderPosition>, Box<dyn Error>> {
         let oldest = self.oldest_since(since);
-        let files = self.files.get(oldest..).unwrap_or_default();
+        let newest = self.newest_file_until(until);
+        let files = self.files.get(oldest..newest).unwrap_or_default();
         let mut left = count.unwrap_or(0);
         for file in files.iter().rev().filter(|_| count.is_some()) {
             let found = file.last_lines(left, filter)?;
@@ -81,6 +91,18 @@ impl Source {
         }
         let first = files.first().filter(|_| oldest > 0);
         Ok(first.map(|file| ReaderPosition { file: file.plain_path.clone(), offset: 0 }))
+    }
+
+    /// How many files there are up to the last one that may hold events before `until`; at least
+    /// one where there are any.
+    fn newest_file_until(&self, until: Option<Timestamp>) -> usize {
+        let limit = until.and_then(|until| until.checked_add(ZONES_APART).ok());
+        let Some(limit) = limit else { return self.files.len() };
+        let first_after = self.files.iter().position(|file| {
+            let begun = file.begun.and_then(|begun| TimeZone::UTC.to_timestamp(begun).ok());
+            begun.is_some_and(|begun| begun > limit)
+        });
+        first_after.map_or(self.files.len(), |first| first.max(1))
     }
 
     /// The first file that may hold events of `since` or later.
@@ -105,10 +127,9 @@ struct Found {
 
 impl SourceFile {
     fn given(path: &Path) -> Self {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
-        let plain_path = plain.map_or(path.to_owned(), |plain| path.with_file_name(plain));
-        Self { path: path.to_owned(), plain_path, is_plain: plain.is_none(), begun: None }
+        let plain_path = place::plain_path(path);
+        let is_plain = plain_path == path;
+        Self { path: path.to_owned(), plain_path, is_plain, begun: None }
     }
 
     /// The last `count` lines that match, or all there are.

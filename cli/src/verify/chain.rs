@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-use cdrlog::manifest::{self, Entries, FinishedFile, ManifestEntry, ManifestError, ManifestFault};
+use cdrlog::manifest::{
+    self, Entries, FinishedFile, Hash, ManifestEntry, ManifestError, ManifestFault,
+};
+use cdrlog::reader::FileKind;
 
 use super::remark::Remark;
 
 /// The files of a manifest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chain {
     files: BTreeMap<String, Listed>,
+    /// The hash of the last line that is whole; `None` where there is no line.
+    pub(super) last_hash: Option<Hash>,
     /// It has no line: there is no manifest, or nothing was finished yet, or it cannot be read.
     pub(super) is_empty: bool,
     /// There is none, or nothing was finished yet.
@@ -25,10 +30,12 @@ struct Listed {
 }
 
 impl Chain {
-    /// Reads the manifest of `directory`, with a finding for each link that is broken.
-    pub(super) fn read(directory: &Path, remarks: &mut Vec<Remark>) -> Self {
+    /// Reads the manifest of `directory`, with a finding for each link that is broken, and for each
+    /// hash that is `expected` and that no line has.
+    pub(super) fn read(directory: &Path, expected: &[Hash], remarks: &mut Vec<Remark>) -> Self {
         let path = manifest::path_in(directory);
-        let mut chain = Self { files: BTreeMap::new(), is_empty: true, is_missing: true };
+        let mut chain =
+            Self { files: BTreeMap::new(), last_hash: None, is_empty: true, is_missing: true };
         let unreadable = |error: ManifestError| {
             let message = match &error {
                 ManifestError::Io { source, .. } => format!("cannot be read: {source}"),
@@ -36,7 +43,7 @@ impl Chain {
             };
             Remark::finding(&path, "unreadable", message)
         };
-        let entries = match Entries::open(directory) {
+        let mut entries = match Entries::open(directory) {
             Ok(entries) => entries,
             Err(error) => {
                 remarks.push(unreadable(error));
@@ -44,21 +51,43 @@ impl Chain {
                 return chain;
             }
         };
-        for entry in entries {
+        let mut expected: Vec<Hash> = expected.to_vec();
+        // What stands for the line before the first one was kept before there was a line.
+        expected.retain(|hash| *hash != entries.last_hash());
+        while let Some(entry) = entries.next() {
             chain.is_empty = false;
             chain.is_missing = false;
+            expected.retain(|hash| *hash != entries.last_hash());
             match entry {
-                Ok(entry) => chain.add(entry),
+                Ok(entry) => {
+                    if !chain.add(entry) {
+                        let message = "the name in it is not that of a CDR or rejects file";
+                        let remark = Remark::finding(&path, "manifest_entry", message);
+                        remarks.push(Remark { line: Some(entries.line()), ..remark });
+                    }
+                }
                 Err(ManifestError::Broken { line, fault, .. }) => {
                     remarks.push(broken_link(directory, &path, line, &fault));
                 }
                 Err(error) => remarks.push(unreadable(error)),
             }
         }
+        chain.last_hash = Some(entries.last_hash()).filter(|_| !chain.is_empty);
+        remarks.extend(expected.iter().map(|hash| {
+            let message = format!(
+                "no line of it has the hash {hash}: the line that was there when the hash was kept, \
+                 or a line before it, was altered or removed"
+            );
+            Remark::finding(&path, "manifest_expected", message)
+        }));
         chain
     }
 
-    fn add(&mut self, entry: ManifestEntry) {
+    /// Whether the entry is about a file that can be in the directory.
+    fn add(&mut self, entry: ManifestEntry) -> bool {
+        if FileKind::of_name(entry.name()).is_none() {
+            return false;
+        }
         match entry {
             ManifestEntry::Finished(finished) => {
                 let name = finished.name.clone();
@@ -71,6 +100,7 @@ impl Chain {
             }
             _ => {}
         }
+        true
     }
 
     /// What the file of this name, without `.zst` or `.gz`, was when it was finished.
@@ -113,9 +143,11 @@ fn stem(name: &str) -> &str {
 
 /// Whether an appender has the directory open just now.
 ///
-/// This takes the lock for a moment, shared. It is asked only where a file ends in half a line, so
-/// that an appender that is just starting is hardly ever in the way of it.
+/// This takes the lock of the directory for a moment, shared. It is asked only where a file ends in
+/// half a line, so that an appender that is just starting is hardly ever in the way of it.
 pub(super) fn has_writer(directory: &Path) -> bool {
-    let lock = File::open(directory.join(".cdrlog").join("lock"));
+    // The directory of a file that was named without one.
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    let lock = File::open(directory);
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }

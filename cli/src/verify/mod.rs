@@ -2,6 +2,7 @@
 
 mod chain;
 mod file;
+mod journal;
 mod plan;
 mod remark;
 mod report;
@@ -12,56 +13,123 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
+use cdrlog::manifest::Hash;
 use clap::Args;
 
-use super::outcome::{Outcome, say};
-use super::print::or_nobody_reads;
-use plan::Plan;
+use super::outcome::{Outcome, WrongUsage, say};
+use super::place::{self, Places};
+use super::print::{or_nobody_reads, print};
+use chain::Chain;
+use plan::{Demands, Plan};
+use remark::{Kind, Remark};
 use report::Report;
 
 /// Check that every line is valid and whole, and every finished file complete
 ///
-/// Lines are checked as strictly as bodies are when they are taken: RFC 8259, UTF-8, one root member
-/// with a name, nesting. Finished files are compared with the manifest of the directory: lines,
-/// bytes, hash. The manifest is a chain of hashes; where a link was altered, removed or inserted,
-/// that is a finding too. Nothing is changed.
+/// It checks lines as strictly as `append` and `serve` check bodies: RFC 8259, UTF-8, one root
+/// member with a name, nesting. It compares finished files with the manifest of the directory:
+/// lines, bytes, hash. The manifest is a chain of hashes; a line that was altered, removed or
+/// inserted is a finding. So is a journal that is damaged, or that holds lines of a killed process
+/// which are not in a file yet. Nothing is changed.
 ///
-/// Findings go to standard output, one a line: file, line, byte of the uncompressed file, reason.
-/// Notes, which are no findings, and the summary go to standard error.
+/// Somebody who can write to the directory can also remove the end of the manifest, or write a new
+/// one. To notice that, keep its last hash on another machine with --print-hash, and give that hash
+/// to --expect later.
+///
+/// Findings go to standard output, one on a line: file, line, byte of the uncompressed file, reason.
+/// Notes, which are not findings, and the summary go to standard error.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cdrlog verify /opt/openvidu/cdr
   cdrlog verify CDR.2026-11-23_00-00-00.log.zst
   cdrlog verify --json ./cdr | jq -r 'select(.type == \"finding\") | .file' | sort | uniq -c
+  cdrlog verify --print-hash ./cdr | ssh archive 'cat >>cdr-hashes'
+  cdrlog verify --expect \"$(ssh archive tail -n 1 cdr-hashes)\" ./cdr
 
 With --json, standard output has one JSON object a line: findings and notes with type, file, line,
 byte, reason (one word) and message, and the summary as the last one.
 
-Exit codes: 0 nothing is wrong, 1 there are findings, or something could not be read, 2 wrong usage")]
+Exit codes: 0 nothing is wrong in what could be checked; 1 there are findings, or something could
+not be read or written; 2 wrong usage")]
 pub(super) struct Verify {
-    /// Directories, with all their CDR and rejects files, and files
-    #[arg(value_name = "DIR|FILE", env = "OPENVIDU_CDR_PATH", default_value = "/opt/openvidu/cdr")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    places: Places,
 
-    /// Print findings, notes and the summary as JSON objects, one a line
+    /// Print findings, notes and the summary as JSON objects, one on a line
     #[arg(long)]
     json: bool,
 
-    /// Files that are checked at the same time [default: one for each processor]
+    /// How many files are checked at the same time [default: one for each processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+
+    /// A hash that was kept with --print-hash: a line of the manifest must have it; may be given
+    /// several times
+    #[arg(long, value_name = "HASH", value_parser = hash)]
+    expect: Vec<Hash>,
+
+    /// Count it as a finding if there is no manifest, or a finished file is not in it
+    #[arg(long)]
+    require_manifest: bool,
+
+    /// Check the manifest only, and print the hash of its last line, to keep it elsewhere
+    #[arg(long, conflicts_with_all = ["json", "threads"])]
+    print_hash: bool,
+}
+
+fn hash(text: &str) -> Result<Hash, String> {
+    Hash::try_from(text.trim().to_owned())
+        .map_err(|_| "it must be 64 hexadecimal digits, as --print-hash prints them".to_owned())
 }
 
 impl Verify {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let plan = Plan::new(&self.paths)?;
-        let threads = self.threads.or_else(|| available_parallelism().ok());
-        let mut report = Report::new(self.json, &plan);
+        let Self { places, json, threads, expect, require_manifest, print_hash } = self;
+        let paths = places.into_paths();
+        if print_hash || !expect.is_empty() {
+            check_one_directory(&paths)?;
+        }
+        if print_hash {
+            return print_last_hash(&paths, &expect);
+        }
+        let demands = Demands { expected: &expect, is_required: require_manifest };
+        let plan = Plan::new(&paths, demands)?;
+        let threads = threads.or_else(|| available_parallelism().ok());
+        let mut report = Report::new(json, &plan);
         let threads = threads.map_or(1, NonZeroUsize::get);
         or_nobody_reads(workers::check(plan, threads, &mut report))?;
         let (summary, has_findings) = report.end()?;
         say(summary);
         Ok(if has_findings { Outcome::Failed } else { Outcome::Done })
     }
+}
+
+/// A hash is that of the manifest of one directory.
+fn check_one_directory(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
+    match paths {
+        [directory] => Ok(place::check_directory(directory)?),
+        _ => Err(WrongUsage("--expect and --print-hash need exactly one directory".into()).into()),
+    }
+}
+
+/// Prints the hash that somebody may keep, if the manifest is intact.
+fn print_last_hash(paths: &[PathBuf], expected: &[Hash]) -> Result<Outcome, Box<dyn Error>> {
+    let mut outcome = Outcome::Done;
+    for directory in paths {
+        let mut remarks = Vec::new();
+        let chain = Chain::read(directory, expected, &mut remarks);
+        if chain.is_missing {
+            let message = "there is no manifest: no file was finished yet, or it was removed";
+            remarks.push(Remark::finding(directory, "no_manifest", message));
+        }
+        for remark in &remarks {
+            say(format_args!("{}{remark}", if remark.kind == Kind::Note { "note: " } else { "" }));
+        }
+        match chain.last_hash.filter(|_| !remarks.iter().any(Remark::is_finding)) {
+            Some(hash) => print(format!("{hash}\n"))?,
+            None => outcome = Outcome::Failed,
+        }
+    }
+    Ok(outcome)
 }

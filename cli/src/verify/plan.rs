@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use cdrlog::manifest::FinishedFile;
+use cdrlog::manifest::{FinishedFile, Hash};
 use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 
-use super::chain::Chain;
-use super::remark::Remark;
+use super::chain::{Chain, has_writer};
+use super::journal;
+use super::remark::{Kind, Remark};
 use crate::place;
 
 /// One file to check.
@@ -35,15 +36,24 @@ pub(super) struct Plan {
     pub(super) remarks: Vec<Remark>,
 }
 
+/// What is asked of the manifest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demands<'a> {
+    /// Hashes that a line of it must have.
+    pub(super) expected: &'a [Hash],
+    /// It must be there, with every finished file in it.
+    pub(super) is_required: bool,
+}
+
 impl Plan {
-    pub(super) fn new(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn new(paths: &[PathBuf], demands: Demands<'_>) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
         for path in paths {
             let metadata = place::metadata(path)?;
             if metadata.is_dir() {
-                plan.add_directory(path)?;
+                plan.add_directory(path, demands)?;
             } else {
-                plan.add_file(path, metadata.len());
+                plan.add_file(path, metadata.len(), demands);
             }
         }
         Ok(plan)
@@ -53,22 +63,27 @@ impl Plan {
         self.tasks.iter().map(|task| task.bytes).sum()
     }
 
-    fn add_directory(&mut self, directory: &Path) -> Result<(), Box<dyn Error>> {
+    fn add_directory(
+        &mut self,
+        directory: &Path,
+        demands: Demands<'_>,
+    ) -> Result<(), Box<dyn Error>> {
         // Before the files: what is finished or removed meanwhile is no finding then.
-        let chain = Chain::read(directory, &mut self.remarks);
+        let chain = Chain::read(directory, demands.expected, &mut self.remarks);
         let files = cdr_files(directory)?;
         if files.is_empty() && chain.is_empty && !directory.join(".cdrlog").is_dir() {
             let directory = directory.display();
             return Err(format!("there is no CDR or rejects file in {directory}").into());
         }
         self.note_missing(directory, &chain, &files);
-        if chain.is_missing && files.len() > 1 {
-            self.remarks.push(Remark::note(
-                directory,
-                "no_manifest",
-                "there is no manifest: whether files are complete cannot be told",
-            ));
+        if chain.is_missing && (demands.is_required || files.len() > 1) {
+            let kind = if demands.is_required { Kind::Finding } else { Kind::Unchecked };
+            let message = "there is no manifest: whether files are complete cannot be told";
+            self.remarks.push(Remark::new(kind, directory, "no_manifest", message));
         }
+        self.remarks.extend(journal::check(directory));
+        // A running process lists the file before the newest one within moments.
+        let is_required = demands.is_required && !has_writer(directory);
         let newest: Vec<_> = [FileKind::Cdr, FileKind::Rejects]
             .iter()
             .filter_map(|&kind| files.iter().rfind(|file| file.kind == kind))
@@ -76,7 +91,7 @@ impl Plan {
             .collect();
         for file in files {
             let is_newest = newest.contains(&file.name);
-            self.tasks.push(Task::in_directory(file, &chain, is_newest));
+            self.tasks.push(Task::in_directory(file, &chain, is_newest, is_required));
         }
         Ok(())
     }
@@ -90,7 +105,7 @@ impl Plan {
             return;
         }
         // Retention may have removed them since the manifest was read.
-        let again = Chain::read(directory, &mut Vec::new());
+        let again = Chain::read(directory, &[], &mut Vec::new());
         missing.retain(|missing| again.names_to_be_there().any(|name| name == *missing));
         for name in missing {
             let message =
@@ -100,13 +115,17 @@ impl Plan {
         }
     }
 
-    fn add_file(&mut self, path: &Path, bytes: u64) {
+    fn add_file(&mut self, path: &Path, bytes: u64, demands: Demands<'_>) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // Whether its chain is intact is asked of the directory.
-        let chain = Chain::read(directory.unwrap_or(Path::new(".")), &mut Vec::new());
+        let chain = Chain::read(directory.unwrap_or(Path::new(".")), &[], &mut Vec::new());
         let finished = chain.finished(plain.unwrap_or(&name)).cloned();
+        if finished.is_none() && demands.is_required {
+            let message = "it is not in the manifest: whether it is complete cannot be told";
+            self.remarks.push(Remark::finding(path, "entry_missing", message));
+        }
         self.tasks.push(Task {
             path: path.to_owned(),
             kind: if name.starts_with("rejected.") { FileKind::Rejects } else { FileKind::Cdr },
@@ -120,7 +139,7 @@ impl Plan {
 }
 
 impl Task {
-    fn in_directory(file: CdrFile, chain: &Chain, is_newest: bool) -> Self {
+    fn in_directory(file: CdrFile, chain: &Chain, is_newest: bool, is_required: bool) -> Self {
         let finished = chain.finished(&file.name).cloned();
         let is_listed = finished.is_some() || file.bytes == 0 || chain.is_empty;
         let remark = if is_listed {
@@ -131,8 +150,9 @@ impl Task {
         } else if is_newest {
             None
         } else {
+            let kind = if is_required { Kind::Finding } else { Kind::Unchecked };
             let message = "it is not in the manifest yet: whether it is complete cannot be told";
-            Some(Remark::note(&file.path, "entry_missing", message))
+            Some(Remark::new(kind, &file.path, "entry_missing", message))
         };
         Self {
             kind: file.kind,

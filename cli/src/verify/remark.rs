@@ -3,11 +3,26 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::json_output::{self, ObjectType};
+
+/// No path and no message is shown with more characters: a damaged manifest may hold anything.
+const CHARS_SHOWN_MAX: usize = 300;
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Something is wrong.
+    Finding,
+    /// Something could not be checked.
+    Unchecked,
+    /// Only worth knowing.
+    Note,
+}
+
 /// A finding or a note.
 #[derive(Clone, Debug)]
 pub(super) struct Remark {
-    /// Something is wrong; otherwise it is only worth knowing.
-    pub(super) is_finding: bool,
+    pub(super) kind: Kind,
     pub(super) file: PathBuf,
     /// Counted from 1.
     pub(super) line: Option<u64>,
@@ -19,34 +34,48 @@ pub(super) struct Remark {
 }
 
 impl Remark {
-    pub(super) fn finding(file: &Path, reason: &'static str, message: impl ToString) -> Self {
+    pub(super) fn new(
+        kind: Kind,
+        file: &Path,
+        reason: &'static str,
+        message: impl ToString,
+    ) -> Self {
         let (file, message) = (file.to_owned(), message.to_string());
-        Self { is_finding: true, file, line: None, byte: None, reason, message }
+        Self { kind, file, line: None, byte: None, reason, message }
+    }
+
+    pub(super) fn finding(file: &Path, reason: &'static str, message: impl ToString) -> Self {
+        Self::new(Kind::Finding, file, reason, message)
     }
 
     pub(super) fn note(file: &Path, reason: &'static str, message: impl ToString) -> Self {
-        Self { is_finding: false, ..Self::finding(file, reason, message) }
+        Self::new(Kind::Note, file, reason, message)
     }
 
     pub(super) fn at(self, line: u64, byte: u64) -> Self {
         Self { line: Some(line), byte: Some(byte), ..self }
     }
 
+    pub(super) fn is_finding(&self) -> bool {
+        self.kind == Kind::Finding
+    }
+
     pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::json!({
-            "type": if self.is_finding { "finding" } else { "note" },
+        let of_type = if self.is_finding() { ObjectType::Finding } else { ObjectType::Note };
+        let members = serde_json::json!({
             "file": self.file.to_string_lossy(),
             "line": self.line,
             "byte": self.byte,
             "reason": self.reason,
-            "message": self.message,
-        })
+            "message": shown(&self.message),
+        });
+        json_output::object("verify", of_type, members)
     }
 }
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.file.display())?;
+        write!(f, "{}: ", shown(&self.file.to_string_lossy()))?;
         if let Some(line) = self.line {
             write!(f, "line {line}")?;
             if let Some(byte) = self.byte {
@@ -54,6 +83,34 @@ impl fmt::Display for Remark {
             }
             f.write_str(": ")?;
         }
-        f.write_str(&self.message)
+        f.write_str(&shown(&self.message))
+    }
+}
+
+/// `text` on one line of bounded length, without what a terminal would obey.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, char) in text.chars().enumerate() {
+        if index == CHARS_SHOWN_MAX {
+            shown.push_str("...");
+            break;
+        }
+        if char.is_control() { shown.extend(char.escape_default()) } else { shown.push(char) }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remark_is_one_line_of_bounded_length_whatever_it_is_about() {
+        let file = PathBuf::from(format!("a\n{}", "f".repeat(10_000)));
+        let remark = Remark::finding(&file, "reason", format!("\u{1b}[2J\r{}", "m".repeat(10_000)));
+        let text = remark.to_string();
+        assert!(text.starts_with("a\\nfff") && text.contains("...: \\u{1b}[2J\\rmmm"), "{text}");
+        assert!(!text.contains(char::is_control) && text.len() < 700, "{text}");
+        assert!(remark.json()["message"].as_str().unwrap().len() < 350);
     }
 }

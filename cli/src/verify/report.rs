@@ -8,7 +8,8 @@ use indicatif::{DecimalBytes, HumanCount};
 
 use super::file::Checked;
 use super::plan::Plan;
-use super::remark::Remark;
+use super::remark::{Kind, Remark};
+use crate::json_output::{self, ObjectType};
 use crate::outcome::say;
 use crate::print::print;
 use crate::progress::Progress;
@@ -23,6 +24,11 @@ pub(super) struct Report {
     checked: Checked,
     findings: u64,
     notes: u64,
+    /// Something could not be checked.
+    is_incomplete: bool,
+    /// Nobody reads standard output any more. Counting goes on, so that the summary and the exit
+    /// code are true.
+    is_unread: bool,
 }
 
 impl Report {
@@ -35,20 +41,29 @@ impl Report {
             checked: Checked::default(),
             findings: 0,
             notes: 0,
+            is_incomplete: false,
+            is_unread: false,
         }
     }
 
     pub(super) fn remark(&mut self, remark: &Remark) -> io::Result<()> {
-        *(if remark.is_finding { &mut self.findings } else { &mut self.notes }) += 1;
-        let json = self.json;
-        self.progress.suspend(|| match (json, remark.is_finding) {
-            (true, _) => writeln!(io::stdout(), "{}", remark.json()),
-            (false, true) => writeln!(io::stdout(), "{remark}"),
+        *(if remark.is_finding() { &mut self.findings } else { &mut self.notes }) += 1;
+        self.is_incomplete |= remark.kind == Kind::Unchecked;
+        let (json, is_unread) = (self.json, self.is_unread);
+        let written = self.progress.suspend(|| match (json, remark.is_finding()) {
             (false, false) => {
                 say(format_args!("note: {remark}"));
                 Ok(())
             }
-        })
+            _ if is_unread => Ok(()),
+            (true, _) => writeln!(io::stdout(), "{}", remark.json()),
+            (false, true) => writeln!(io::stdout(), "{remark}"),
+        });
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.is_unread = true,
+            other => other?,
+        }
+        Ok(())
     }
 
     pub(super) fn checked(&mut self, checked: Checked) {
@@ -64,19 +79,19 @@ impl Report {
 
     /// The last sentence, and whether anything was found.
     pub(super) fn end(self) -> Result<(impl Display, bool), Box<dyn Error>> {
-        let Self { files, findings, notes, .. } = self;
+        let Self { files, findings, notes, is_incomplete, .. } = self;
         let Checked { lines, bytes } = self.checked;
         let seconds = self.progress.end().1.as_secs_f64();
         if self.json {
-            let summary = serde_json::json!({
-                "type": "summary",
-                "files": files,
+            let members = serde_json::json!({
+                "files_count": files,
                 "lines": lines,
                 "bytes": bytes,
                 "findings": findings,
                 "notes": notes,
                 "seconds": seconds,
             });
+            let summary = json_output::object("verify", ObjectType::Summary, members);
             print(format!("{summary}\n"))?;
         }
         let per_second = DecimalBytes((bytes as f64 / seconds.max(1e-9)) as u64);
@@ -87,6 +102,11 @@ impl Report {
             DecimalBytes(bytes),
         );
         match findings {
+            0 if is_incomplete => {
+                text.push_str(
+                    "nothing wrong was found, but not all could be checked: see the notes",
+                );
+            }
             0 => text.push_str("nothing is wrong"),
             _ => write!(text, "{}", count(findings, "finding"))?,
         }

@@ -3,12 +3,14 @@
 //! Bodies are numbered, so that a lost, doubled, torn or misplaced line shows.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::common::{body, cdr, files, lines};
 use crate::run::{Run, append, end, run, run_with, start, wait_for};
+use crate::skip::skip;
 
 /// How often the program is killed. A quick look; more rounds find rarer moments.
 const KILLS: u64 = 3;
@@ -85,11 +87,11 @@ impl SmallDisk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(directory)),
             Ok(output) => {
-                eprintln!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+                skip(&String::from_utf8_lossy(&output.stderr), "run as root");
                 None
             }
             Err(error) => {
-                eprintln!("skipped: mount cannot be run: {error}");
+                skip(&format!("mount cannot be run: {error}"), "apt-get install mount");
                 None
             }
         }
@@ -178,25 +180,36 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
     assert!(cdr(&directory) == lines(COUNT));
 }
 
-/// Every `fdatasync` of a thread but its first fails, by strace (the first is that of the list of
-/// files, without which there is no file); skips where that cannot be had.
+/// By strace, which counts the calls of each thread: `fdatasync` from the third on (an opening makes
+/// two), and the 15th `fsync` (an opening makes eleven), which is that of the directory after a
+/// rotation.
 #[test]
 fn a_failed_sync_is_one_sentence_and_no_body_is_to_be_given_again() {
-    let strace = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=2+"];
+    for failing in ["inject=fdatasync:error=EIO:when=3+", "inject=fsync:error=EIO:when=15"] {
+        run_with_failing(failing);
+    }
+}
+
+/// Skips where strace cannot be had.
+fn run_with_failing(failing: &str) {
+    const COUNT: u64 = 20;
+    let strace = ["-f", "-qq", "-o", "/dev/null", "-e", failing];
     let works = Command::new("strace").args(strace).arg("true").status();
     if !works.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: strace cannot be run");
+        skip("strace cannot be run", "apt-get install strace");
         return;
     }
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("strace");
     command.args(strace).arg(env!("CARGO_BIN_EXE_cdrlog")).arg("append");
-    command.arg("--dir").arg(directory.path());
-    let ended = run_with(&mut command, bodies(0..10).as_bytes());
-    let path = files(directory.path(), "CDR.").remove(0);
-    let left = format!("look at the disk and at {}", path.display());
-    ended.expect(1, &["Input/output error", "all 10 bodies are taken, give none again", &left]);
-    assert_eq!(cdr(directory.path()), lines(10));
+    command.arg("--dir").arg(directory.path()).args(["--sync", "always", "--rotate-bytes", "1"]);
+    let ended = run_with(&mut command, bodies(0..COUNT).as_bytes());
+    let files = files(directory.path(), "CDR.");
+    let (first, last) = (files.first().unwrap(), files.last().unwrap());
+    let last = last.file_name().unwrap().display();
+    let left = format!("look at the disk and at {} to {last}", first.display());
+    ended.expect(1, &["Input/output error", "all 20 bodies are taken, give none again", &left]);
+    assert_eq!(cdr(directory.path()), lines(COUNT));
 }
 
 #[test]
@@ -228,4 +241,31 @@ fn a_disk_without_room_for_the_journal_is_one_sentence_and_leaves_no_space_taken
     assert!(message.starts_with("cdrlog: cannot allocate space for "), "{message}");
     assert!(message.contains(disk.directory().to_str().unwrap()), "{message}");
     assert!(message.contains("No space left on device"), "{message}");
+}
+
+/// A run whose directory is taken away by `take` in the middle.
+fn run_whose_directory_is(take: fn(&Path, &Path)) -> Run {
+    let parent = tempfile::tempdir().unwrap();
+    let (directory, elsewhere) = (parent.path().join("cdr"), parent.path().join("elsewhere"));
+    let mut child = start(append(&directory).args(["--patience", "0"]));
+    let mut input = child.stdin.take().unwrap();
+    writeln!(input, "{}", body(0)).unwrap();
+    wait_for("the line", || (directory.exists() && cdr(&directory) == lines(1)).then_some(()));
+    take(&directory, &elsewhere);
+    writeln!(input, "{}", body(1)).unwrap();
+    drop(input);
+    end(child)
+}
+
+/// It was said that nothing was to be given again, for the next run would write it.
+#[test]
+fn a_run_whose_directory_is_removed_or_moved_does_not_say_that_the_next_one_finishes_it() {
+    for take in [
+        |directory: &Path, _: &Path| fs::remove_dir_all(directory).unwrap(),
+        |directory: &Path, elsewhere: &Path| fs::rename(directory, elsewhere).unwrap(),
+    ] {
+        let ended = run_whose_directory_is(take);
+        assert!(!ended.stderr.contains("give none again"), "{ended:?}");
+        ended.expect(1, &["No such file or directory", ".cdrlog is not what it was"]);
+    }
 }

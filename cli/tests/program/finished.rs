@@ -59,16 +59,46 @@ fn earlier_files_are_compressed_by_the_time_a_run_ends() {
     assert_eq!(manifest.files().count(), finished.len());
 }
 
+/// A file that nobody wrote to for so many days.
+fn leave(directory: &Path, name: &str, days: u32) -> PathBuf {
+    let path = directory.join(name);
+    fs::write(&path, lines(1)).unwrap();
+    let modified = SystemTime::now() - days * Duration::from_secs(86_400);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    path
+}
+
+/// Makes files of these names some that an earlier run began.
+fn note_as_begun(directory: &Path, names: &[&str]) {
+    fs::create_dir(directory.join(".cdrlog")).unwrap();
+    fs::write(directory.join(".cdrlog/begun"), names.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn files_that_no_run_began_are_left_alone_and_told_of_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let theirs = leave(directory.path(), "CDR.2024-01-01_00-00-00.log", 700);
+    let command = || {
+        let mut command = append(directory.path());
+        command.args(["--json", "--compress", "zstd", "--retention-bytes", "1"]);
+        command
+    };
+    let message = "holds 1 CDR or rejects file that cdrlog did not begin there";
+    run(&mut command()).expect(0, &[message, "--manage-foreign"]);
+    let again = run(&mut command()).expect(0, &[]);
+    assert!(!again.stderr.contains("did not begin"), "{again:?}");
+    assert!(theirs.exists());
+    run(command().arg("--manage-foreign")).expect(0, &["removed", "CDR.2024-01-01_00-00-00.log"]);
+    assert!(!theirs.exists());
+}
+
 #[test]
 fn old_files_are_removed_and_each_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let old = directory.path().join("CDR.2020-01-01_00-00-00.log");
-    let recent = directory.path().join("CDR.2020-01-02_00-00-00.log");
-    for (path, days) in [(&old, 8), (&recent, 6)] {
-        fs::write(path, lines(1)).unwrap();
-        let modified = SystemTime::now() - days * Duration::from_secs(86_400);
-        fs::File::options().write(true).open(path).unwrap().set_modified(modified).unwrap();
-    }
+    let names = [1, 2, 3, 4].map(|day| format!("CDR.2020-01-0{day}_00-00-00.log"));
+    note_as_begun(directory.path(), &names.each_ref().map(String::as_str));
+    let [old, recent, ..] =
+        [0, 1, 2, 3].map(|number| leave(directory.path(), &names[number], 8 - 2 * number as u32));
     for arguments in [&["--retention-days", "0"][..], &["--retention-bytes", "0"], &[]] {
         run(append(directory.path()).args(arguments)).expect(0, &[]);
         assert!(old.exists());
@@ -84,14 +114,8 @@ fn old_files_are_removed_and_each_is_told() {
 #[test]
 fn what_cannot_be_done_for_an_earlier_file_is_told_and_fails_no_run() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("CDR.2020-01-01_00-00-00.log");
-    fs::write(&path, lines(1)).unwrap();
-    fs::File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_modified(SystemTime::UNIX_EPOCH)
-        .unwrap();
+    note_as_begun(directory.path(), &["CDR.2020-01-01_00-00-00.log"]);
+    let path = leave(directory.path(), "CDR.2020-01-01_00-00-00.log", 700);
     fs::write(directory.path().join("CDR.2020-01-01_00-00-00.log.gz"), "nothing of it").unwrap();
     let mut command = append(directory.path());
     command.args(["--retention-days", "0"]);

@@ -3,16 +3,24 @@
 
 #[path = "../../../tests/common/mod.rs"]
 mod common;
+#[path = "../../../tests/skip/mod.rs"]
+mod skip;
 #[path = "../../../tests/wait/mod.rs"]
 mod wait;
 
 mod faults;
 mod finished;
 mod input;
+mod json;
 mod man;
 mod messages;
+mod options;
+mod outputs;
 mod recover;
 mod run;
+mod skipped;
 mod stats;
 mod tail;
 mod verify;
+mod verify_journal;
+mod verify_manifest;

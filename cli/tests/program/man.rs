@@ -60,5 +60,5 @@ fn every_command_has_a_page_that_names_all_of_its_options() {
 
 #[test]
 fn a_command_that_there_is_not_is_an_error_that_names_it() {
-    run(cdrlog().args(["man", "bogus"])).expect(1, &["there is no command bogus"]);
+    run(cdrlog().args(["man", "bogus"])).expect(2, &["there is no command bogus"]);
 }

@@ -191,6 +191,28 @@ fn the_directory_comes_from_the_environment_unless_it_is_given() {
 }
 
 #[test]
+fn a_time_zone_that_does_not_exist_is_warned_of_where_local_time_counts() {
+    const WARNING: &str = "cdrlog: TZ=Europe/Berln is no time zone of this machine";
+    let directory = tempfile::tempdir().unwrap();
+    for (command, option) in [("append", "--dir"), ("stats", "--by=day")] {
+        let mut local = cdrlog_with(command, "TZ", "Europe/Berln");
+        run(local.arg(option).arg(directory.path())).expect(0, &[WARNING]);
+        let mut utc = cdrlog_with(command, "TZ", "Europe/Berln");
+        let ended = run(utc.arg("--utc").arg(option).arg(directory.path())).expect(0, &[]);
+        assert!(!ended.stderr.contains("TZ"), "{ended:?}");
+        let mut known = cdrlog_with(command, "TZ", "CET-1");
+        let ended = run(known.arg(option).arg(directory.path())).expect(0, &[]);
+        assert!(!ended.stderr.contains("TZ"), "{ended:?}");
+    }
+}
+
+fn cdrlog_with(subcommand: &str, variable: &str, value: &str) -> Command {
+    let mut command = cdrlog();
+    command.arg(subcommand).env(variable, value);
+    command
+}
+
+#[test]
 fn completions_are_printed_for_every_shell_that_the_help_promises() {
     for shell in ["bash", "zsh", "fish"] {
         let ended = run(cdrlog().args(["completions", shell])).expect(0, &[]);

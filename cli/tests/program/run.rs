@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 pub use crate::wait::wait_for;
 
 /// How a run ended and what it said.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run {
     /// `None` where a signal ended it.
     pub code: Option<i32>,
@@ -41,10 +41,19 @@ impl Run {
 /// tests.
 pub fn cdrlog() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
-    for name in
-        ["OPENVIDU_CDR_PATH", "COMPRESS", "RETENTION_DAYS", "RETENTION_BYTES", "ROTATE_BYTES"]
-    {
-        command.env_remove(name).env_remove(format!("CDRLOG_{name}"));
+    command.env_remove("OPENVIDU_CDR_PATH");
+    for name in [
+        "COMPRESS",
+        "EVENT_BYTES_MAX",
+        "MANAGE_FOREIGN",
+        "PATIENCE",
+        "RETENTION_BYTES",
+        "RETENTION_DAYS",
+        "ROTATE_BYTES",
+        "SYNC",
+        "UTC",
+    ] {
+        command.env_remove(format!("CDRLOG_{name}"));
     }
     command.stdin(Stdio::null());
     command

@@ -91,7 +91,7 @@ fn filters_count_before_the_number_of_lines() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("CDR.2026-11-21_00-00-00.log"), EVENTS).unwrap();
     let events: Vec<_> = EVENTS.split_inclusive('\n').collect();
-    let cases: [(&[&str], &[usize]); 9] = [
+    let cases: [(&[&str], &[usize]); 13] = [
         (&["-n", "1", "--event", "sessionCreated"], &[0]),
         (&["-n", "1", "--event", "participantJoined"], &[2]),
         (&["--event", "participantJoined", "--event", "participantLeft"], &[1, 2, 4]),
@@ -101,6 +101,10 @@ fn filters_count_before_the_number_of_lines() {
         (&["--since", "2023-11-14T22:13:22Z"], &[2, 4, 5]),
         (&["--since", "2023-11-14T22:13:22Z", "-n", "1"], &[5]),
         (&["--since", "1h"], &[]),
+        (&["--until", "2023-11-14T22:13:22Z"], &[0, 1]),
+        (&["--until", "2023-11-14T22:13:22Z", "-n", "1"], &[1]),
+        (&["--since", "2023-11-14T22:13:21Z", "--until", "2023-11-14T22:13:23Z"], &[1, 2]),
+        (&["--until", "2023-11-14"], &[]),
     ];
     for (arguments, expected) in cases {
         let printed = quietly(tail(directory.path()).args(arguments));
@@ -133,6 +137,20 @@ fn old_files_are_not_read_for_new_events() {
     assert_eq!(printed.lines().count(), 3);
     run(tail(directory.path()).args(["--since", "2023-11-13"]))
         .expect(1, &["2023-11-01", "cannot"]);
+}
+
+#[test]
+fn files_that_were_begun_later_are_not_read_for_older_events() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("CDR.2023-11-14_00-00-00.log"), EVENTS).unwrap();
+    // It would be an error to read it.
+    fs::write(directory.path().join("CDR.2023-11-17_00-00-00.log.zst"), "damaged").unwrap();
+    for arguments in [&["--until", "2023-11-15"][..], &["--until", "2023-11-15", "-n", "9"]] {
+        let printed = quietly(tail(directory.path()).args(arguments));
+        assert_eq!(printed.lines().count(), 5, "{arguments:?}");
+    }
+    run(tail(directory.path()).args(["--until", "2023-11-18"])).expect(1, &["2023-11-17"]);
+    run(tail(directory.path()).args(["-f", "--until", "2023-11-18"])).expect(2, &["--follow"]);
 }
 
 #[test]

@@ -11,13 +11,13 @@ use cdrlog::{Appender, EVENT_BYTES_MAX_DEFAULT};
 use crate::common::{CDR, body, lines};
 use crate::run::{Run, cdrlog, run};
 
-fn verify(path: &Path) -> Command {
+pub fn verify(path: &Path) -> Command {
     let mut command = cdrlog();
     command.arg("verify").arg(path);
     command
 }
 
-const NAMES: [&str; 4] = [
+pub const NAMES: [&str; 4] = [
     "CDR.2026-11-20_00-00-00.log",
     "CDR.2026-11-21_00-00-00.log",
     "CDR.2026-11-22_00-00-00.log",
@@ -25,7 +25,7 @@ const NAMES: [&str; 4] = [
 ];
 
 /// Four files, of which all but the last are in the manifest.
-fn directory() -> tempfile::TempDir {
+pub fn directory() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
     for name in NAMES {
         fs::write(directory.path().join(name), CDR).unwrap();
@@ -35,7 +35,7 @@ fn directory() -> tempfile::TempDir {
     directory
 }
 
-fn finished(name: &str) -> String {
+pub fn finished(name: &str) -> String {
     let mut measure = Measure::new();
     measure.update(CDR.as_bytes());
     let mut entry = serde_json::to_string(&measure.finish(name)).unwrap();
@@ -44,7 +44,7 @@ fn finished(name: &str) -> String {
 }
 
 /// Writes entries, each an object without its end, as a chain.
-fn write_manifest(directory: &Path, entries: &[String]) {
+pub fn write_manifest(directory: &Path, entries: &[String]) {
     let mut manifest = File::create(path_of_manifest(directory)).unwrap();
     let mut previous = "0".repeat(64);
     for entry in entries {
@@ -68,7 +68,7 @@ fn edit(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
 
 /// The findings of a directory in which something is wrong: file, line, byte and reason.
 #[track_caller]
-fn findings(directory: &Path) -> Vec<(String, Option<u64>, Option<u64>, String)> {
+pub fn findings(directory: &Path) -> Vec<(String, Option<u64>, Option<u64>, String)> {
     let run = run(verify(directory).arg("--json"));
     assert_eq!(run.code, Some(1), "{run:?}");
     let values = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -85,12 +85,18 @@ fn findings(directory: &Path) -> Vec<(String, Option<u64>, Option<u64>, String)>
 }
 
 #[track_caller]
-fn expect_one(directory: &Path, file: &str, line: Option<u64>, byte: Option<u64>, reason: &str) {
+pub fn expect_one(
+    directory: &Path,
+    file: &str,
+    line: Option<u64>,
+    byte: Option<u64>,
+    reason: &str,
+) {
     assert_eq!(findings(directory), [(file.to_owned(), line, byte, reason.to_owned())]);
 }
 
 #[track_caller]
-fn expect_nothing(directory: &Path) -> Run {
+pub fn expect_nothing(directory: &Path) -> Run {
     let run = run(&mut verify(directory)).expect(0, &["nothing is wrong"]);
     assert_eq!(run.stdout, "");
     run
@@ -132,8 +138,11 @@ fn half_a_line_is_a_finding_unless_somebody_is_writing_it() {
     let path = appender.cdr_path();
     fs::write(&path, lines(1) + "{\"half\"").unwrap();
     run(&mut verify(directory.path())).expect(0, &["being written", "nothing is wrong"]);
-    appender.close().unwrap();
+    // The same by the name of the file alone.
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut by_name = verify(Path::new(&name));
+    run(by_name.current_dir(directory.path())).expect(0, &["being written", "nothing is wrong"]);
+    appender.close().unwrap();
     let end = fs::metadata(&path).unwrap().len();
     expect_one(directory.path(), &name, Some(2), Some(end), "no_line_end");
 }

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use crate::common::{body, cdr, line, lines, rejects};
 use crate::daemon::{start, wait_for};
+use crate::skip::skip;
 
 #[test]
 fn an_event_that_got_200_is_in_the_cdr_after_kill_9() {
@@ -84,7 +85,7 @@ fn curl_posts_over_both_versions_of_http() {
             .arg(format!("http://{}/", daemon.address))
             .output();
         let Ok(output) = output else {
-            eprintln!("skipped: there is no curl");
+            skip("there is no curl", "apt-get install curl");
             return;
         };
         assert_eq!(String::from_utf8_lossy(&output.stdout), "200", "{version}: {output:?}");

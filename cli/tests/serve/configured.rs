@@ -67,3 +67,65 @@ fn a_secret_in_a_file_that_others_may_read_is_warned_of_and_used() {
         daemon.terminate();
     }
 }
+
+#[test]
+fn a_file_of_secrets_that_others_may_read_is_warned_of_and_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys");
+    for (option, text) in [
+        ("--header-file", "X-Token: abc"),
+        ("--livekit-key-file", "key: secret"),
+        ("--meet-key-file", "meet-api-key"),
+    ] {
+        fs::write(&file, text).unwrap();
+        for (mode, warned) in [(0o644, true), (0o600, false)] {
+            fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+            let daemon = Daemon::start(serve(&directory.path().join("cdr")).arg(option).arg(&file));
+            assert_eq!(daemon.connect().post(&body(0)).status, 401);
+            let path = file.to_str().unwrap();
+            assert_eq!(daemon.said.iter().any(|line| line.contains(path)), warned, "{option}");
+            daemon.terminate();
+        }
+    }
+}
+
+#[test]
+fn a_private_key_that_others_may_read_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    crate::secured::certify(directory.path());
+    let key = directory.path().join("key.pem");
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        let daemon = crate::secured::start_with_tls(directory.path());
+        let is_warned = daemon.said.iter().any(|line| line.contains("key.pem"));
+        assert_eq!(is_warned, warned, "{:?}", daemon.said);
+        daemon.terminate();
+    }
+}
+
+#[test]
+fn an_empty_directory_in_the_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cdrlog.toml");
+    fs::write(&file, "dir = \"\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
+    let output = command.env_remove("OPENVIDU_CDR_PATH").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("dir: it is empty"), "{said}");
+}
+
+#[test]
+fn a_time_zone_that_does_not_exist_is_warned_of() {
+    let directory = tempfile::tempdir().unwrap();
+    for (zone, options, warned) in [
+        ("Europe/Berln", &[][..], true),
+        ("Europe/Berln", &["--utc=true"], false),
+        ("CET-1", &[], false),
+    ] {
+        let daemon = Daemon::start(serve(directory.path()).args(options).env("TZ", zone));
+        let is_warned = daemon.said.iter().any(|line| line.contains("TZ") && line.contains(zone));
+        assert_eq!(is_warned, warned, "{:?}", daemon.said);
+        daemon.terminate();
+    }
+}

@@ -5,18 +5,14 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::client::{Answer, Client, post_head};
 use crate::common::{body, cdr};
 use crate::daemon::{Daemon, serve, start};
-
-#[path = "../../src/serve/auth/hs256.rs"]
-mod hs256;
 
 const SECRET: &str = "Basic T1BFTlZJRFVBUFA6TVlfU0VDUkVU";
 
@@ -33,28 +29,38 @@ fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }
 
-/// As LiveKit signs a body.
-fn token(key: &str, secret: &str, body: &str) -> String {
-    hs256::install();
+fn hmac(key: &str, message: &str) -> Vec<u8> {
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.chain_update(message).finalize().into_bytes().to_vec()
+}
+
+/// As LiveKit signs a body: a JSON Web Token, put together by hand.
+pub fn token(key: &str, secret: &str, body: &str) -> String {
     let now = now().as_secs();
     let digest = STANDARD.encode(Sha256::digest(body));
     let claims = json!({"iss": key, "nbf": now, "exp": now + 300, "sha256": digest});
-    let secret = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &secret).unwrap()
+    let [header, claims] = [r#"{"alg":"HS256","typ":"JWT"}"#.to_owned(), claims.to_string()]
+        .map(|part| URL_SAFE_NO_PAD.encode(part));
+    let message = format!("{header}.{claims}");
+    let signature = URL_SAFE_NO_PAD.encode(hmac(secret, &message));
+    format!("{message}.{signature}")
 }
 
 /// As OpenVidu Meet signs a body: signature and time.
 fn signature(key: &str, body: &str) -> (String, String) {
     let time = now().as_millis().to_string();
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    let mac = mac.chain_update(format!("{time}.{body}")).finalize().into_bytes();
+    let mac = hmac(key, &format!("{time}.{body}"));
     (mac.iter().map(|byte| format!("{byte:02x}")).collect(), time)
 }
 
-fn with_file(directory: &Path, option: &str, text: &str) -> Daemon {
+pub fn with_file(directory: &Path, option: &str, text: &str) -> Daemon {
+    with_file_and(directory, option, text, &[])
+}
+
+fn with_file_and(directory: &Path, option: &str, text: &str, options: &[&str]) -> Daemon {
     let file = directory.join("secret");
     std::fs::write(&file, text).unwrap();
-    start(&directory.join("cdr"), &[option, file.to_str().unwrap()])
+    start(&directory.join("cdr"), &[&[option, file.to_str().unwrap()], options].concat())
 }
 
 #[test]
@@ -151,6 +157,47 @@ fn reading_the_cdr_needs_what_posting_needs() {
     let path = format!("/openvidu/cdr/{}", list.json()[0].as_str().unwrap());
     assert_eq!(daemon.connect().get(&path).status, 401);
     assert_eq!(client.request("GET", &path, &[("Authorization", SECRET)]).status, 200);
+}
+
+#[test]
+fn the_metrics_need_credentials_where_that_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = format!("Authorization: {SECRET}");
+    let options = ["--metrics-auth"];
+    let daemon = with_file_and(directory.path(), "--header-file", &secret, &options);
+    assert_eq!(daemon.connect().get("/metrics").status, 401);
+    assert_eq!(daemon.connect().get("/healthz").status, 200);
+    let answer = daemon.connect().request("GET", "/metrics", &[("Authorization", SECRET)]);
+    assert_eq!(answer.status, 200);
+    daemon.terminate();
+}
+
+#[test]
+fn credentials_of_the_metrics_that_nobody_could_have_are_refused_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let keys = directory.path().join("keys");
+    std::fs::write(&keys, "key: secret").unwrap();
+    // Prometheus cannot sign.
+    for options in [&[][..], &["--livekit-key-file", keys.to_str().unwrap()]] {
+        let mut command = serve(&directory.path().join("cdr"));
+        let output = command.arg("--metrics-auth").args(options).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("--metrics-auth needs a header"), "{said}");
+    }
+}
+
+#[test]
+fn a_header_that_everybody_sends_is_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    for header in ["Cache-Control: no-cache", "Sec-Fetch-Mode: cors", "X-Forwarded-Proto: https"] {
+        let output = serve(directory.path()).args(["--header", header]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).to_lowercase();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let name = header.split(':').next().unwrap().to_lowercase();
+        assert!(said.contains(&name) && said.contains("must be a secret"), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]

@@ -77,13 +77,13 @@ impl Daemon {
         assert!(status.success(), "kill {name}");
     }
 
-    /// Reads what it says up to a line with `text` in it.
+    /// Reads what it says up to a line with `text` in it. Gives that line.
     #[track_caller]
-    pub fn wait_until_it_says(&self, text: &str) {
+    pub fn wait_until_it_says(&self, text: &str) -> String {
         let mut said = Vec::new();
         while let Ok(line) = self.log.recv_timeout(Duration::from_secs(60)) {
             if line.contains(text) {
-                return;
+                return line;
             }
             said.push(line);
         }

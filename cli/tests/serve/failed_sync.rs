@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::common::{body, cdr, lines};
 use crate::daemon::{Daemon, start};
+use crate::skip::skip;
 
 /// Lets every `fdatasync` of a server fail, until it is dropped.
 struct FailingSyncs(Child);
@@ -21,7 +22,7 @@ impl FailingSyncs {
         let mut child = match strace {
             Ok(child) => child,
             Err(reason) => {
-                eprintln!("skipped: no strace: {reason}");
+                skip(&format!("no strace: {reason}"), "apt-get install strace");
                 return None;
             }
         };
@@ -33,7 +34,7 @@ impl FailingSyncs {
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
         let this = Self(child);
         if !is_attached {
-            eprintln!("skipped: strace cannot attach: {line}");
+            skip(&format!("strace cannot attach: {line}"), "run as root, with CAP_SYS_PTRACE");
             return None;
         }
         Some(this)

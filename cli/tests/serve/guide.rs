@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::cdr;
 use crate::daemon::{Daemon, serve, start};
+use crate::skip::skip;
 
 const GUIDE: &str = include_str!("../../../docs/openvidu.md");
 
@@ -14,6 +15,14 @@ const GUIDE: &str = include_str!("../../../docs/openvidu.md");
 fn scripts() -> Vec<&'static str> {
     let blocks = GUIDE.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.filter(|block| block.contains("curl ")).collect()
+}
+
+/// The options that the walk-through gives the server, behind address and directory.
+fn options_of_the_walk_through() -> Vec<&'static str> {
+    let line = GUIDE
+        .lines()
+        .find_map(|line| line.strip_prefix("cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr"));
+    line.expect("the guide starts no server").split_whitespace().collect()
 }
 
 fn is_there(program: &str) -> bool {
@@ -37,8 +46,9 @@ fn run(script: &str, directory: &Path, address: SocketAddr) -> String {
 
 #[test]
 fn the_commands_of_the_guide_do_what_it_says() {
-    if !["bash", "curl", "openssl"].into_iter().all(is_there) {
-        eprintln!("skipped: bash, curl or openssl is not there");
+    let tools = ["bash", "curl", "openssl"];
+    if let Some(missing) = tools.into_iter().find(|tool| !is_there(tool)) {
+        skip(&format!("{missing} is not there"), &format!("apt-get install {missing}"));
         return;
     }
     let directory = tempfile::tempdir().unwrap();
@@ -48,7 +58,7 @@ fn the_commands_of_the_guide_do_what_it_says() {
         panic!("the guide has other scripts: {scripts:#?}");
     };
 
-    let daemon = start(&path.join("cdr"), &["--ack", "written"]);
+    let daemon = start(&path.join("cdr"), &options_of_the_walk_through());
     let printed = run(event, path, daemon.address);
     assert!(printed.starts_with("HTTP/1.1 200 OK\r\n"), "{printed}");
     let line =

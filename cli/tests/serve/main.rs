@@ -8,6 +8,8 @@ mod common;
 #[path = "../../../tests/mount/mod.rs"]
 #[expect(dead_code, reason = "shared by several test files")]
 mod mount;
+#[path = "../../../tests/skip/mod.rs"]
+mod skip;
 #[path = "../../../tests/wait/mod.rs"]
 mod wait;
 
@@ -15,6 +17,7 @@ mod client;
 mod daemon;
 
 mod acknowledged;
+mod browsers;
 mod configured;
 mod credentials;
 mod downloads;
@@ -26,6 +29,7 @@ mod kills;
 mod limits;
 mod notify;
 mod observed;
+mod refused;
 mod repeated;
 mod secured;
 mod stalled_disk;

@@ -104,3 +104,21 @@ fn a_sender_that_hangs_up_and_tries_again_has_its_event_written_once() {
     daemon.terminate();
     assert_eq!(lines(&directory), 200);
 }
+
+/// Two clients of a session may send the same signal in the same millisecond, and nothing in the
+/// events tells them apart.
+#[test]
+fn equal_signals_are_all_written_and_so_are_equal_events_of_a_filter() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let mut client = daemon.connect();
+    for body in [
+        r#"{"event":"signalSent","sessionId":"s","timestamp":1,"from":"c","type":"chat","data":"hi"}"#,
+        r#"{"sessionId":"s","timestamp":1,"filterType":"f","data":"{}","event":"filterEventDispatched"}"#,
+    ] {
+        assert_eq!([0; 2].map(|_| client.post(body).status), [200; 2], "{body}");
+    }
+    assert!(client.get("/metrics").text().contains("\ncdrlog_events_repeated_total 0\n"));
+    daemon.terminate();
+    assert_eq!(lines(&directory), 4);
+}

@@ -16,14 +16,14 @@ use crate::common::{body, cdr};
 use crate::daemon::{Daemon, start, wait_for};
 
 /// Writes a certificate for localhost and its key.
-fn certify(directory: &Path) -> CertificateDer<'static> {
+pub fn certify(directory: &Path) -> CertificateDer<'static> {
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(directory.join("cert.pem"), pair.cert.pem()).unwrap();
     fs::write(directory.join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
     pair.cert.der().clone()
 }
 
-fn start_with_tls(directory: &Path) -> Daemon {
+pub fn start_with_tls(directory: &Path) -> Daemon {
     let [cert, key] = ["cert.pem", "key.pem"].map(|name| directory.join(name));
     let options = ["--tls-cert", cert.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
     start(&directory.join("cdr"), &options)
@@ -60,6 +60,25 @@ fn events_come_over_tls_and_nothing_over_plain_http() {
     assert_eq!(post(&daemon, &root, &body(2)).unwrap(), "HTTP/1.1 200 OK");
     daemon.terminate();
     assert_eq!(cdr(&directory.path().join("cdr")).lines().count(), 2);
+}
+
+#[test]
+fn a_handshake_that_fails_is_told_with_its_peer_and_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = certify(directory.path());
+    let daemon = start_with_tls(directory.path());
+    // A sender that is configured with http instead of https.
+    let mut plain = daemon.connect();
+    plain.send(post_head("/", body(0).len(), &body(0)).as_bytes()).unwrap();
+    assert!(plain.read("POST").is_err());
+    let line = daemon.wait_until_it_says(r#""reason":"tls""#);
+    assert!(line.contains("WARN") && line.contains("127.0.0.1:"), "{line}");
+    // A port that is only looked at says nothing of a sender.
+    drop(daemon.connect());
+    assert_eq!(post(&daemon, &root, &body(1)).unwrap(), "HTTP/1.1 200 OK");
+    daemon.signal("TERM");
+    let (_, said) = daemon.end();
+    assert!(!said.iter().any(|line| line.contains(r#""reason":"tls""#)), "{said:?}");
 }
 
 #[test]

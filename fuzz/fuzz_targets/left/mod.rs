@@ -20,7 +20,8 @@ const THEIRS: &[u8] = b"{\"theirs\":{}}\n";
 const BEFORE_THE_ANCHOR: &[u8] = b"{\"e\":{\"n\":0}}\n{\"e\":{\"n\":1}}\n{\"theirs\":{}}\n";
 
 /// A segment needs no more of its file than what is committed.
-const SEGMENT_FILE_BYTES: usize = 4096 + 4096;
+const SEGMENT_FILE_BYTES: usize = HEADER_BYTES + 4096;
+const HEADER_BYTES: usize = 4096;
 
 /// Where the control file says that there is nothing to do.
 const CLEAN: usize = 12;
@@ -170,8 +171,14 @@ fn leave() -> Files {
     let mut files = files_of(directory.path());
     // Nothing that a recovery reads.
     files.remove(Path::new(".cdrlog/begun"));
-    for content in files.values_mut() {
+    for (path, content) in &mut files {
         content.truncate(SEGMENT_FILE_BYTES);
+        if path.extension().is_none() && !path.ends_with("control") {
+            // The header says how long the file is.
+            let data_bytes = content.len() as u64 - HEADER_BYTES as u64;
+            content[24..32].copy_from_slice(&data_bytes.to_le_bytes());
+            mend_checksums(path, content);
+        }
     }
     files
 }
@@ -182,6 +189,8 @@ fn mend_checksums(path: &Path, content: &mut [u8]) {
     if path.ends_with("control") {
         let fixed = crc32c::crc32c_append(crc32c::crc32c(&content[..12]), &content[16..40]);
         content[40..44].copy_from_slice(&fixed.to_le_bytes());
+        let segments = crc32c::crc32c_append(crc32c::crc32c(&content[16..24]), &content[44..52]);
+        content[52..56].copy_from_slice(&segments.to_le_bytes());
     } else if path.extension().is_none() {
         let checksum = crc32c::crc32c(&content[..32]);
         content[32..36].copy_from_slice(&checksum.to_le_bytes());

@@ -6,22 +6,81 @@
 
 use std::path::Path;
 
-use http::header::{self, AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 use super::secret::{AuthError, lines_of};
 use super::{Denied, sole};
 
-/// Headers that everybody sends: a list of nothing else would let everybody in.
-const NO_SECRETS: [HeaderName; 7] = [
-    header::ACCEPT,
-    header::CONNECTION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::HOST,
-    header::USER_AGENT,
+/// Headers that browsers, proxies and libraries send by themselves. Their values are known to
+/// everybody, so that a list of nothing else would let everybody in.
+const NO_SECRETS: [&str; 56] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "age",
+    "allow",
+    "alt-svc",
+    "baggage",
+    "cache-control",
+    "cache-status",
+    "cdn-cache-control",
+    "connection",
+    "cookie2",
+    "date",
+    "device-memory",
+    "dnt",
+    "dpr",
+    "early-data",
+    "etag",
+    "expect",
+    "expires",
+    "forwarded",
+    "from",
+    "host",
+    "keep-alive",
+    "last-modified",
+    "link",
+    "location",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "prefer",
+    "priority",
+    "proxy-connection",
+    "purpose",
+    "range",
+    "referer",
+    "referrer-policy",
+    "refresh",
+    "retry-after",
+    "save-data",
+    "server",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "vary",
+    "via",
+    "warning",
+    "x-http-method-override",
+    "x-real-ip",
+    "x-requested-with",
 ];
+
+/// The beginnings of such names.
+const NO_SECRET_PREFIXES: [&str; 6] =
+    ["accept-", "access-control-", "content-", "if-", "sec-", "x-forwarded-"];
+
+fn is_no_secret(name: &HeaderName) -> bool {
+    NO_SECRETS.contains(&name.as_str())
+        || NO_SECRET_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+}
 
 #[derive(Debug, Default)]
 pub(super) struct HeaderRules(Vec<Rule>);
@@ -53,11 +112,12 @@ impl HeaderRules {
                 rules.add_list(&line.from, &line.text).map_err(of_option)?;
             }
         }
-        let is_secret = |rule: &Rule| !NO_SECRETS.contains(&rule.name);
-        if !rules.0.is_empty() && !rules.0.iter().any(is_secret) {
+        if !rules.0.is_empty() && rules.0.iter().all(|rule| is_no_secret(&rule.name)) {
             let names: Vec<_> = rules.0.iter().map(|rule| rule.name.as_str()).collect();
-            let fault =
-                format!("everybody sends {}; one header must be a secret", names.join(", "));
+            let fault = format!(
+                "everybody may send {}; one header must be a secret, such as \"Authorization: Basic …\"",
+                names.join(", ")
+            );
             return Err(AuthError::new("--header", fault));
         }
         Ok(rules)
@@ -115,7 +175,7 @@ impl HeaderRules {
         for rule in &self.0 {
             match sole(headers, &rule.name) {
                 Ok(value) => {
-                    found_any |= !NO_SECRETS.contains(&rule.name);
+                    found_any |= !is_no_secret(&rule.name);
                     passed &= rule.fits(value);
                 }
                 Err(Denied::Missing) => passed = false,

@@ -4,8 +4,6 @@
 //! checked before the body is read, so that nobody without a secret makes the server read one:
 //! [`Auth::check_headers`] gives a [`BodyCheck`], which then says whether the body is the one that
 //! was signed. No secret is logged or printed, and secrets are compared in constant time.
-//!
-//! The module uses nothing of the program, so that the fuzz target `http_auth` can include it.
 
 mod header;
 mod hs256;
@@ -17,7 +15,7 @@ mod tests;
 
 use std::env;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -31,6 +29,8 @@ use self::livekit::LiveKit;
 use self::meet::{Meet, Signed};
 pub(super) use self::secret::AuthError;
 use self::secret::Secret;
+use super::permissions::is_readable_by_others;
+use super::refusals::{Reason, Refusal};
 
 /// The environment variables that hold a secret themselves; those of the options name files.
 const LIVEKIT_API_KEY: &str = "LIVEKIT_API_KEY";
@@ -58,6 +58,8 @@ pub(super) struct Auth {
     headers: HeaderRules,
     livekit: Option<LiveKit>,
     meet: Option<Arc<Meet>>,
+    /// The files of secrets that others may read.
+    exposed_files: Vec<PathBuf>,
 }
 
 /// Why a request is refused.
@@ -79,6 +81,15 @@ impl Denied {
             Self::Missing | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
         }
+    }
+
+    pub(super) fn refusal(self) -> Refusal {
+        let reason = match self {
+            Self::Missing => Reason::CredentialsMissing,
+            Self::Wrong(_) => Reason::CredentialsWrong,
+            Self::Forbidden(_) => Reason::CredentialsForAnother,
+        };
+        Refusal::new(reason, self.reason())
     }
 
     /// A sentence for the answer and the log. It holds nothing of the request.
@@ -157,7 +168,23 @@ impl Auth {
             }
             None => variable(MEET_API_KEY)?.map(|key| Meet::new([key])).transpose()?,
         };
-        Ok(Self { headers, livekit, meet: meet.map(Arc::new) })
+        let files = [sources.header_file, sources.livekit_key_file, sources.meet_key_file];
+        // They have just been read. What cannot be looked at any more is nobody's to read.
+        let is_exposed =
+            |path: &&Path| path.metadata().is_ok_and(|file| is_readable_by_others(&file));
+        let exposed_files =
+            files.into_iter().flatten().filter(is_exposed).map(Path::to_owned).collect();
+        Ok(Self { headers, livekit, meet: meet.map(Arc::new), exposed_files })
+    }
+
+    /// The files of secrets that others may read, for the log.
+    pub(super) fn exposed_files(&self) -> &[PathBuf] {
+        &self.exposed_files
+    }
+
+    /// Whether a request without a body can have what is asked for: LiveKit and Meet sign bodies.
+    pub(super) fn has_header(&self) -> bool {
+        !self.headers.is_empty()
     }
 
     /// Whether everybody may post, because no method is configured.

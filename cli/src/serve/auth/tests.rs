@@ -164,7 +164,8 @@ fn secrets_that_are_empty_or_none_are_refused_by_name() {
         (&["[1]"], r#"--header: it is no list like ["Name: value"]"#),
         (
             &[r#"["Content-Type: application/json"]"#],
-            "--header: everybody sends content-type; one header must be a secret",
+            "--header: everybody may send content-type; one header must be a secret, such as \
+             \"Authorization: Basic …\"",
         ),
     ] {
         assert_eq!(with_headers(list).unwrap_err(), message);
@@ -185,6 +186,30 @@ fn secrets_that_are_empty_or_none_are_refused_by_name() {
     let missing = Sources { meet_key_file: Some("/no/such/file".as_ref()), ..Sources::default() };
     let message = load(&missing).unwrap_err().to_string();
     assert!(message.starts_with("--meet-key-file /no/such/file: cannot be read: "), "{message}");
+}
+
+#[test]
+fn headers_that_browsers_proxies_and_libraries_send_are_no_secrets() {
+    for name in [
+        "Cache-Control",
+        "Accept-Language",
+        "Sec-Fetch-Site",
+        "X-Forwarded-For",
+        "If-None-Match",
+        "Origin",
+        "Pragma",
+        "X-Requested-With",
+        "Te",
+        "Via",
+    ] {
+        assert!(with_headers(&[&format!("{name}: any")]).is_err(), "{name}");
+        let auth = with_headers(&[&format!("{name}: any"), "X-Token: three"]).unwrap();
+        let given = ask(&auth, &[(name, "any")], b"", 0);
+        assert_eq!(given, Err(Denied::Missing), "{name}");
+    }
+    for name in ["Authorization", "Cookie", "X-Token", "Api-Key", "Securetoken", "Iffy"] {
+        assert!(with_headers(&[&format!("{name}: any")]).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -10,12 +10,18 @@ use serde::Deserialize;
 /// What a thread keeps for the next line. A larger one is given back.
 const LINE_BYTES_KEPT: usize = 1 << 16;
 
+/// Events of which there may be several in one millisecond that have the same bytes, and nothing that
+/// tells them apart: a signal that is sent twice, a filter that fires twice. A second one is written,
+/// because a line too many after a retry is better than an event that is lost.
+const WITHOUT_IDENTITY: [&[u8]; 2] = [br#"{"signalSent":"#, br#"{"filterEventDispatched":"#];
+
 /// The first 16 bytes of a BLAKE3 hash: of the line, or of what identifies an event of LiveKit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Key([u8; 16]);
 
 impl Key {
-    /// The key of a body. `None` where it is no event: that one is rejected each time.
+    /// The key of a body. `None` where it is no event: that one is rejected each time; and where it has
+    /// no identity: that one is written each time.
     pub(in super::super) fn of_body(rewriter: &Rewriter, body: &[u8]) -> Option<Self> {
         thread_local! {
             static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -25,17 +31,20 @@ impl Key {
             rewriter.rewrite(body, line).ok()?;
             let key = Self::of_line(line);
             line.shrink_to(LINE_BYTES_KEPT);
-            Some(key)
+            key
         })
     }
 
-    /// The key of a line of the CDR, with its line feed.
-    pub(super) fn of_line(line: &[u8]) -> Self {
+    /// The key of a line of the CDR, with its line feed. `None` where its event has no identity.
+    pub(super) fn of_line(line: &[u8]) -> Option<Self> {
+        if WITHOUT_IDENTITY.iter().any(|start| line.starts_with(start)) {
+            return None;
+        }
         let hash = match LiveKitEvent::of_line(line) {
             Some(event) => event.hash(),
             None => blake3::hash(line),
         };
-        Self(hash.as_bytes().first_chunk().copied().unwrap_or_default())
+        hash.as_bytes().first_chunk().copied().map(Self)
     }
 }
 

@@ -67,8 +67,9 @@ impl Dedup {
         let (mut line, mut count) = (Vec::new(), 0);
         while lines.read_until(b'\n', &mut line)? > 0 {
             if line.ends_with(b"\n") {
-                let key = Key::of_line(&line);
-                self.0.table().remember(key, Instant::now(), self.0.events_max);
+                if let Some(key) = Key::of_line(&line) {
+                    self.0.table().remember(key, Instant::now(), self.0.events_max);
+                }
                 count += 1;
             }
             line.clear();

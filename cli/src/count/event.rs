@@ -12,41 +12,45 @@ use super::line::{Items, Line, Members, number, text};
 const MS_MAX: f64 = 253_402_300_799_999.0;
 
 /// Something with a name, without its quotes.
-pub(super) type Id<'a> = Cow<'a, [u8]>;
+pub(crate) type Id<'a> = Cow<'a, [u8]>;
 
 /// An event: when it was, in milliseconds since 1970, and what it says.
 #[derive(Debug)]
-pub(super) struct Event<'a> {
+pub(crate) struct Event<'a> {
     /// `None` where the event does not tell.
-    pub(super) at: Option<i64>,
-    pub(super) says: Says<'a>,
+    pub(crate) at: Option<i64>,
+    pub(crate) says: Says<'a>,
 }
 
 /// Which session an event is about.
 #[derive(Debug, Default)]
-pub(super) struct SessionRef<'a> {
+pub(crate) struct SessionRef<'a> {
     /// What its creator calls it. There is one of this name at a time.
-    pub(super) name: Id<'a>,
+    pub(crate) name: Id<'a>,
     /// What no other session is called, ever.
-    pub(super) unique: Option<Id<'a>>,
+    pub(crate) unique: Option<Id<'a>>,
 }
 
 /// Who was there, from when on and how long in milliseconds, as far as an event tells.
 #[derive(Debug, Default)]
-pub(super) struct Stay<'a> {
-    pub(super) participant: Option<Id<'a>>,
-    pub(super) joined: Option<i64>,
-    pub(super) duration: Option<i64>,
+pub(crate) struct Stay<'a> {
+    pub(crate) participant: Option<Id<'a>>,
+    pub(crate) joined: Option<i64>,
+    pub(crate) duration: Option<i64>,
+    /// Why the participant left, as the event says it.
+    pub(crate) reason: Option<Id<'a>>,
 }
 
 #[derive(Debug)]
-pub(super) enum Says<'a> {
+pub(crate) enum Says<'a> {
     /// Nothing that is counted beyond the event itself.
     Nothing,
     SessionBegan(SessionRef<'a>),
     SessionEnded {
         session: SessionRef<'a>,
         began: Option<i64>,
+        /// Why, as the event says it.
+        reason: Option<Id<'a>>,
     },
     Joined {
         session: SessionRef<'a>,
@@ -61,8 +65,43 @@ pub(super) enum Says<'a> {
     },
 }
 
+impl SessionRef<'_> {
+    fn into_owned(self) -> SessionRef<'static> {
+        SessionRef { name: owned(self.name), unique: self.unique.map(owned) }
+    }
+}
+
+impl Says<'_> {
+    /// The same without the line that it was read from.
+    pub(crate) fn into_owned(self) -> Says<'static> {
+        match self {
+            Says::Nothing => Says::Nothing,
+            Says::SessionBegan(session) => Says::SessionBegan(session.into_owned()),
+            Says::SessionEnded { session, began, reason } => Says::SessionEnded {
+                session: session.into_owned(),
+                began,
+                reason: reason.map(owned),
+            },
+            Says::Joined { session, participant } => {
+                Says::Joined { session: session.into_owned(), participant: owned(participant) }
+            }
+            Says::Left(session, stay) => {
+                let Stay { participant, joined, duration, reason } = stay;
+                let (participant, reason) = (participant.map(owned), reason.map(owned));
+                let stay = Stay { participant, joined, duration, reason };
+                Says::Left(session.into_owned(), stay)
+            }
+            Says::Recorded { id, bytes } => Says::Recorded { id: id.map(owned), bytes },
+        }
+    }
+}
+
+fn owned(id: Id<'_>) -> Id<'static> {
+    Cow::Owned(id.into_owned())
+}
+
 /// Reads what `line` says.
-pub(super) fn read<'a>(line: &Line<'a>) -> Event<'a> {
+pub(crate) fn read<'a>(line: &Line<'a>) -> Event<'a> {
     let body = line.body;
     match line.name.as_ref() {
         b"sessionCreated"
@@ -95,6 +134,7 @@ fn read_openvidu<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     let mut session = SessionRef::default();
     let (mut connection, mut participant, mut id) = (None, None, None);
     let (mut start, mut duration, mut bytes, mut is_ready) = (None, None, 0, false);
+    let mut reason = None;
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
             b"timestamp" => event.at = milliseconds(value),
@@ -107,16 +147,17 @@ fn read_openvidu<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
             b"id" => id = text(value),
             b"size" => bytes = whole(value),
             b"status" => is_ready = value == b"\"ready\"",
+            b"reason" => reason = text(value),
             _ => {}
         }
     }
     let participant = connection.or(participant);
     event.says = match (name, participant) {
         (b"sessionCreated", _) => Says::SessionBegan(session),
-        (b"sessionDestroyed", _) => Says::SessionEnded { session, began: start },
+        (b"sessionDestroyed", _) => Says::SessionEnded { session, began: start, reason },
         (b"participantJoined", Some(participant)) => Says::Joined { session, participant },
         (b"participantLeft", participant) => {
-            Says::Left(session, Stay { participant, joined: start, duration })
+            Says::Left(session, Stay { participant, joined: start, duration, reason })
         }
         (b"recordingStatusChanged", _) if is_ready => Says::Recorded { id, bytes },
         (b"recordingStopped", _) => Says::Recorded { id, bytes },
@@ -128,24 +169,26 @@ fn read_openvidu<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
 fn read_livekit<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     let mut at = None;
     let mut session = SessionRef::default();
-    let (mut began, mut participant, mut joined, mut egress) = (None, None, None, None);
+    let (mut began, mut egress) = (None, None);
+    let mut stay = Stay::default();
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
             b"createdAt" => at = seconds(value),
             b"room" => (session, began) = read_room(value),
-            b"participant" => (participant, joined) = read_participant(value),
+            b"participant" => stay = read_participant(value),
             b"egressInfo" => egress = Some(value),
             _ => {}
         }
     }
-    let says = match (name, participant) {
-        (b"room_started", _) => Says::SessionBegan(session),
-        (b"room_finished", _) => Says::SessionEnded { session, began },
-        (b"participant_joined", Some(participant)) => Says::Joined { session, participant },
-        (b"participant_left", participant) => {
-            Says::Left(session, Stay { participant, joined, duration: None })
-        }
-        (b"egress_ended", _) => egress.map_or(Says::Nothing, read_egress),
+    let says = match name {
+        b"room_started" => Says::SessionBegan(session),
+        b"room_finished" => Says::SessionEnded { session, began, reason: None },
+        b"participant_joined" => match stay.participant {
+            Some(participant) => Says::Joined { session, participant },
+            None => Says::Nothing,
+        },
+        b"participant_left" => Says::Left(session, stay),
+        b"egress_ended" => egress.map_or(Says::Nothing, read_egress),
         _ => Says::Nothing,
     };
     Event { at, says }
@@ -166,18 +209,21 @@ fn read_room(room: &[u8]) -> (SessionRef<'_>, Option<i64>) {
     (session, began_ms.or(began_s))
 }
 
-fn read_participant(participant: &[u8]) -> (Option<Id<'_>>, Option<i64>) {
+fn read_participant(participant: &[u8]) -> Stay<'_> {
     let (mut sid, mut identity, mut joined_ms, mut joined_s) = (None, None, None, None);
+    let mut reason = None;
     for (key, value) in Members::of_object(participant) {
         match key.as_ref() {
             b"sid" => sid = text(value),
             b"identity" => identity = text(value),
             b"joinedAt" => joined_s = seconds(value),
             b"joinedAtMs" => joined_ms = milliseconds(value),
+            b"disconnectReason" => reason = text(value),
             _ => {}
         }
     }
-    (sid.or(identity), joined_ms.or(joined_s))
+    let (participant, joined) = (sid.or(identity), joined_ms.or(joined_s));
+    Stay { participant, joined, duration: None, reason }
 }
 
 /// An egress that left files is a recording; one that only streamed, or failed, is none.
@@ -236,7 +282,7 @@ fn read_meet<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     }
     let says = match name {
         b"meetingStarted" => Says::SessionBegan(session),
-        b"meetingEnded" => Says::SessionEnded { session, began: None },
+        b"meetingEnded" => Says::SessionEnded { session, began: None, reason: None },
         b"recordingEnded" if is_complete => Says::Recorded { id, bytes },
         _ => Says::Nothing,
     };
@@ -296,13 +342,13 @@ mod tests {
         match says {
             Says::Nothing => "nothing".to_owned(),
             Says::SessionBegan(began) => format!("began {}", session(began)),
-            Says::SessionEnded { session: ended, began } => {
+            Says::SessionEnded { session: ended, began, .. } => {
                 format!("ended {} {began:?}", session(ended))
             }
             Says::Joined { session: joined, participant } => {
                 format!("joined {} {}", session(joined), id(participant))
             }
-            Says::Left(left, Stay { participant, joined, duration }) => {
+            Says::Left(left, Stay { participant, joined, duration, .. }) => {
                 let participant = participant.as_ref().map_or("-".into(), id);
                 format!("left {} {participant} {joined:?} {duration:?}", session(left))
             }

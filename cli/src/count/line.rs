@@ -11,16 +11,18 @@ use memchr::{memchr, memchr2};
 
 /// The line of an event.
 #[derive(Debug, Default)]
-pub(super) struct Line<'a> {
+pub(crate) struct Line<'a> {
     /// The name of the event, without quotes and escapes.
-    pub(super) name: Cow<'a, [u8]>,
+    pub(crate) name: Cow<'a, [u8]>,
     /// What begins with the object under it.
-    pub(super) body: &'a [u8],
+    pub(crate) body: &'a [u8],
+    /// All of it, without its line feed.
+    pub(crate) text: &'a [u8],
 }
 
 /// Takes lines apart; keeps its buffers from one to the next.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     check: LineCheck,
     ended: Vec<u8>,
 }
@@ -31,7 +33,7 @@ impl Parser {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(super) fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Line<'a>, LineFault> {
+    pub(crate) fn parse<'a>(&mut self, line: &'a [u8]) -> Result<Line<'a>, LineFault> {
         if line.ends_with(b"\n") {
             self.check.line(line)?;
         } else {
@@ -48,18 +50,19 @@ impl Parser {
 fn take_apart(line: &[u8]) -> Option<Line<'_>> {
     let rest = skip_separators(skip_separators(line).strip_prefix(b"{")?);
     let (name, rest) = split_key(rest)?;
-    Some(Line { name, body: skip_separators(rest) })
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    Some(Line { name, body: skip_separators(rest), text })
 }
 
 /// The items of an array or the members of an object, in their order. Its JSON has been checked.
 #[derive(Clone, Debug)]
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Members<'a> {
     /// Nothing where `value` is no object.
-    pub(super) fn of_object(value: &'a [u8]) -> Self {
+    pub(crate) fn of_object(value: &'a [u8]) -> Self {
         Self { rest: value.strip_prefix(b"{").unwrap_or_default() }
     }
 }
@@ -79,13 +82,13 @@ impl<'a> Iterator for Members<'a> {
 
 /// The items of an array. Its JSON has been checked.
 #[derive(Clone, Debug)]
-pub(super) struct Items<'a> {
+pub(crate) struct Items<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Items<'a> {
     /// Nothing where `value` is no array.
-    pub(super) fn of_array(value: &'a [u8]) -> Self {
+    pub(crate) fn of_array(value: &'a [u8]) -> Self {
         Self { rest: value.strip_prefix(b"[").unwrap_or_default() }
     }
 }
@@ -118,7 +121,7 @@ fn split_key(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
 }
 
 /// What a string says; `None` where `value` is no string.
-pub(super) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if memchr(b'\\', inner).is_some() {
         let text: String = serde_json::from_slice(value).ok()?;
@@ -128,7 +131,7 @@ pub(super) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// A number, or a string that is one, as LiveKit writes its 64-bit integers. It is finite.
-pub(super) fn number(value: &[u8]) -> Option<f64> {
+pub(crate) fn number(value: &[u8]) -> Option<f64> {
     let digits = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
     let digits = digits.unwrap_or(value);
     if (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {

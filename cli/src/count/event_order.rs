@@ -1,0 +1,123 @@
+//! Puts events that come out of order into the order of their times.
+//!
+//! Servers write an event some moments after others that are younger, and files of several servers
+//! are read side by side. So events wait here until the watermark has passed them: the time before
+//! which no more events are expected.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use super::event::Says;
+use super::sessions::Source;
+
+/// Events that wait at most, so that memory is bounded where very many are at one time.
+const WAITING_MAX: usize = 500_000;
+
+/// An event that waits.
+#[derive(Debug)]
+pub(crate) struct TimedEvent {
+    /// Milliseconds since 1970.
+    pub(crate) at: i64,
+    /// The number of the event in the input: events of one time stay in their order.
+    sequence: u64,
+    pub(crate) source: Source,
+    pub(crate) says: Box<Says<'static>>,
+}
+
+impl TimedEvent {
+    fn key(&self) -> (i64, u64) {
+        (self.at, self.sequence)
+    }
+}
+
+impl PartialEq for TimedEvent {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for TimedEvent {}
+
+impl PartialOrd for TimedEvent {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for TimedEvent {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// The events that wait, the oldest first.
+#[derive(Debug)]
+pub(crate) struct EventOrder {
+    waiting: BinaryHeap<Reverse<TimedEvent>>,
+    waiting_max: usize,
+    sequence: u64,
+}
+
+impl EventOrder {
+    pub(crate) fn new() -> Self {
+        Self::with_limit(WAITING_MAX)
+    }
+
+    fn with_limit(waiting_max: usize) -> Self {
+        Self { waiting: BinaryHeap::new(), waiting_max, sequence: 0 }
+    }
+
+    pub(crate) fn push(&mut self, at: i64, source: Source, says: Says<'_>) {
+        self.sequence += 1;
+        let says = Box::new(says.into_owned());
+        self.waiting.push(Reverse(TimedEvent { at, sequence: self.sequence, source, says }));
+    }
+
+    /// Moves all events of the oldest time to `events` where that is before `end`, or where too
+    /// many wait.
+    pub(crate) fn pop_before(&mut self, end: i64, events: &mut Vec<TimedEvent>) -> Option<i64> {
+        let at = self.waiting.peek().map(|Reverse(event)| event.at)?;
+        if at >= end && self.waiting.len() <= self.waiting_max {
+            return None;
+        }
+        while self.waiting.peek().is_some_and(|Reverse(event)| event.at == at) {
+            events.extend(self.waiting.pop().map(|Reverse(event)| event));
+        }
+        Some(at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_leave_in_the_order_of_their_times_once_the_watermark_has_passed_them() {
+        let mut order = EventOrder::new();
+        for at in [5, 3, 9, 3] {
+            order.push(at, 0, Says::Nothing);
+        }
+        let mut pop = |end| {
+            let mut events = Vec::new();
+            let at = order.pop_before(end, &mut events)?;
+            Some((at, events.iter().map(|event| event.sequence).collect::<Vec<_>>()))
+        };
+        assert_eq!(pop(3), None);
+        assert_eq!(pop(6), Some((3, vec![2, 4])));
+        assert_eq!(pop(6), Some((5, vec![1])));
+        assert_eq!(pop(6), None);
+        assert_eq!(pop(i64::MAX), Some((9, vec![3])));
+        assert_eq!(pop(i64::MAX), None);
+    }
+
+    #[test]
+    fn a_hostile_number_of_events_at_one_time_takes_bounded_memory() {
+        let mut order = EventOrder::with_limit(100);
+        let mut events = Vec::new();
+        for at in 0..110 {
+            order.push(at, 0, Says::Nothing);
+            order.pop_before(0, &mut events);
+        }
+        assert_eq!((order.waiting.len(), events.len()), (100, 10));
+    }
+}

@@ -1,0 +1,270 @@
+//! Reads files side by side, in the order of their events' times.
+//!
+//! Two servers write two directories about the same hours, and an archive that was appended again
+//! is a second file about the same days. Read one after the other, time would go back with every
+//! file. So it is always the file that is furthest back in time that is read on, a block at a time,
+//! and a file is opened when time has come to its first event.
+//!
+//! Where time goes back within a file (an archive was appended to it), the file is cut: what
+//! follows is read beside what was before. That is known only at the end of it, so all is read once
+//! more then.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use cdrlog::reader::{Line, ReadError, Reader, ReaderPosition};
+
+use super::Source;
+use super::event;
+use super::files::InputFile;
+use super::line::Parser;
+use super::tracker::LATENESS_MS;
+use crate::place;
+
+/// Files that are open at one time; each has a block in memory.
+const OPEN_MAX: usize = 128;
+
+/// Lines of a file that are looked at to find when it begins.
+const PEEK_LINES: usize = 1000;
+
+/// Places where time goes back that are cut, in all files together.
+pub(crate) const CUTS_MAX: usize = 100;
+
+/// Who takes what is read.
+pub(crate) trait LineListener {
+    /// A line, and the time of the one before it in its file. Gives the time that it tells.
+    fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64>;
+
+    /// Hardly an event before this time is still to come.
+    fn advance(&mut self, watermark: i64);
+
+    /// So many bytes of lines were read.
+    fn read(&mut self, bytes: u64);
+
+    /// Something could not be read, and is passed over.
+    fn fail(&mut self, error: &ReadError);
+}
+
+/// A place in a file from which on time goes on from an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The number of the file.
+    pub(crate) file: usize,
+    /// The byte at which the first line of an earlier time begins.
+    pub(crate) offset: u64,
+    /// That time.
+    pub(crate) begin: i64,
+}
+
+/// A part of a file in which time does not go back, or the whole of it.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    file: usize,
+    begin: i64,
+    offset: u64,
+    end: Option<u64>,
+}
+
+/// How far a part was read.
+struct OpenPart {
+    part: Part,
+    reader: Reader,
+    clock: Clock,
+}
+
+/// What time it is in a part that is being read.
+#[derive(Debug)]
+struct Clock {
+    now: i64,
+    /// The time of the last event, and where its line begins.
+    last: Option<(i64, u64)>,
+}
+
+impl Clock {
+    fn new(begin: i64) -> Self {
+        Self { now: begin, last: None }
+    }
+
+    /// An event was at `at`, in the line at `offset`. Gives the place where time has gone back.
+    ///
+    /// One event with a wrong time means nothing: two that follow each other have to agree.
+    fn hear(&mut self, at: i64, offset: u64) -> Option<(u64, i64)> {
+        let (last, last_offset) = self.last.replace((at, offset)).unwrap_or((at, offset));
+        let begin = at.min(last);
+        if at.max(last) < self.now.saturating_sub(LATENESS_MS) {
+            self.now = begin;
+            return Some((last_offset, begin));
+        }
+        self.now = self.now.max(begin);
+        None
+    }
+}
+
+/// Reads all files once, with the cuts that an earlier reading found, and gives all cuts that there
+/// are now.
+pub(crate) fn read(
+    files: &[InputFile],
+    cuts: &[Cut],
+    listener: &mut impl LineListener,
+) -> Vec<Cut> {
+    let mut merge = Merge {
+        files,
+        // The first one is the last of the list.
+        waiting: parts(files, cuts),
+        open: Vec::new(),
+        cuts: Vec::new(),
+        last: None,
+    };
+    merge.waiting.sort_by_key(|part| std::cmp::Reverse((part.begin, part.file, part.offset)));
+    while merge.open_due() {
+        merge.read_block(listener);
+        if let Some(watermark) = merge.watermark() {
+            listener.advance(watermark);
+        }
+    }
+    merge.cuts
+}
+
+struct Merge<'a> {
+    files: &'a [InputFile],
+    waiting: Vec<Part>,
+    open: Vec<OpenPart>,
+    cuts: Vec<Cut>,
+    /// The time of the last event that was read.
+    last: Option<i64>,
+}
+
+impl Merge<'_> {
+    /// The time up to which everything was read.
+    fn watermark(&self) -> Option<i64> {
+        let open = self.open.iter().map(|open| open.clock.now).min();
+        open.into_iter().chain(self.waiting.last().map(|part| part.begin)).min()
+    }
+
+    /// Opens the parts whose time has come. False where nothing is left.
+    fn open_due(&mut self) -> bool {
+        while let Some(&part) = self.waiting.last() {
+            let now = self.open.iter().map(|open| open.clock.now).min();
+            if now.is_some_and(|now| now < part.begin) || self.open.len() >= OPEN_MAX {
+                break;
+            }
+            self.waiting.pop();
+            if let Some(file) = self.files.get(part.file)
+                && let Ok(reader) = reader(file, part.offset)
+            {
+                self.open.push(OpenPart { part, reader, clock: Clock::new(part.begin) });
+            }
+        }
+        !self.open.is_empty()
+    }
+
+    /// Reads on in the part that is furthest back.
+    fn read_block(&mut self, listener: &mut impl LineListener) {
+        let Some(furthest_back) = (0..self.open.len())
+            .min_by_key(|&index| self.open.get(index).map(|open| open.clock.now))
+        else {
+            return;
+        };
+        let Some(open) = self.open.get_mut(furthest_back) else { return };
+        let Some(file) = self.files.get(open.part.file) else { return };
+        let mut before = open.clock.last.map(|(at, _)| at).or(self.last);
+        let is_over = match open.reader.next_lines() {
+            Ok(None) => true,
+            Ok(Some(lines)) => {
+                let mut is_over = false;
+                for line in lines.iter() {
+                    if open.part.end.is_some_and(|end| line.offset() >= end) {
+                        is_over = true;
+                        break;
+                    }
+                    let Some(at) = listener.line(line, file.source, before) else { continue };
+                    before = Some(at);
+                    let cut = open.clock.hear(at, line.offset());
+                    self.cuts.extend(cut.map(|(offset, begin)| Cut {
+                        file: open.part.file,
+                        offset,
+                        begin,
+                    }));
+                }
+                listener.read(lines.bytes().len() as u64);
+                is_over
+            }
+            Err(error) => {
+                if !(file.is_listed && is_not_found(&error)) {
+                    listener.fail(&error);
+                }
+                let goes_on = matches!(error, ReadError::LineTooLong { .. });
+                if !goes_on {
+                    open.reader.skip_file();
+                }
+                !goes_on
+            }
+        };
+        self.last = before;
+        if is_over {
+            self.open.swap_remove(furthest_back);
+        }
+    }
+}
+
+fn is_not_found(error: &ReadError) -> bool {
+    matches!(error, ReadError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+fn reader(file: &InputFile, offset: u64) -> Result<Reader, ReadError> {
+    let builder = Reader::of_files([&file.path]);
+    if offset == 0 {
+        return builder.open();
+    }
+    builder.begin_at(ReaderPosition { file: place::plain_path(&file.path), offset }).open()
+}
+
+/// All files, each cut where it has to be.
+fn parts(files: &[InputFile], cuts: &[Cut]) -> Vec<Part> {
+    let mut begins: BTreeMap<(usize, u64), i64> = BTreeMap::new();
+    for (number, file) in files.iter().enumerate() {
+        // A single file needs no place among others, unless it is cut.
+        let begin = if files.len() == 1 && cuts.is_empty() { None } else { first_time(file) };
+        begins.insert((number, 0), begin.unwrap_or(i64::MIN));
+    }
+    begins.extend(cuts.iter().map(|cut| ((cut.file, cut.offset), cut.begin)));
+    let ends = begins.keys().skip(1).copied().map(Some).chain([None]);
+    let parts = begins.iter().zip(ends).map(|((&(file, offset), &begin), next)| {
+        let end = next.filter(|next| next.0 == file).map(|next| next.1);
+        Part { file, begin, offset, end }
+    });
+    parts.collect()
+}
+
+/// The earliest time in the first lines of a file; `None` where there is none. What cannot be read
+/// is told when it is read.
+fn first_time(file: &InputFile) -> Option<i64> {
+    let mut reader = Reader::of_files([&file.path]).open().ok()?;
+    let lines = reader.next_lines().ok()??;
+    let mut parser = Parser::default();
+    let times = lines.iter().take(PEEK_LINES).filter_map(|line| {
+        let line = parser.parse(line.bytes_with_end()).ok()?;
+        event::read(&line).at
+    });
+    times.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: i64 = 60_000;
+
+    #[test]
+    fn time_goes_back_where_two_events_in_a_row_say_so() {
+        let mut clock = Clock::new(0);
+        let times = [60, 61, 58, 1, 62, 90, 63, 1, 2, 3, 1_000_000, 4];
+        let cuts: Vec<_> = times
+            .iter()
+            .zip(0..)
+            .filter_map(|(minutes, offset)| clock.hear(minutes * MINUTE, offset))
+            .collect();
+        assert_eq!(cuts, [(7, MINUTE)]);
+        assert_eq!(clock.now, 4 * MINUTE);
+    }
+}

@@ -1,0 +1,436 @@
+//! Who is in: the sessions that are open and the participants in them.
+//!
+//! It turns events, in the order of their times, into [`Count`]s, and always knows how many there
+//! are now. Memory is held by the open sessions, and for some minutes by those that ended, so that
+//! an event that comes twice or too late is known for what it is.
+//!
+//! Files begin and end anywhere, so sessions and participants appear whose beginning was never
+//! read. One that turns out at its end to have been there all the time was missing in every number
+//! before: `now` goes down by one at its end, below zero if need be, and `before` up by one. The
+//! true number at any moment is `now` of that moment plus `before` as it is at the end of the
+//! input. So the peaks are exact without remembering anything.
+
+use std::collections::VecDeque;
+
+use super::event::{Id, SessionRef, Stay};
+use super::sessions::{Key, Participant, Session, Sessions, Source};
+
+/// How long an end is remembered, in milliseconds of the events' time.
+const GRACE_MS: i64 = 5 * 60_000;
+
+/// A session without an event of its own for a day, in milliseconds, is given up: its server died,
+/// most of the time.
+const GIVEN_UP_MS: i64 = 24 * 3_600_000;
+
+/// How often sessions to be given up are looked for, in milliseconds of the events' time.
+const SWEEP_MS: i64 = 3_600_000;
+
+/// Something to be counted, at the time where it belongs, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count<'a> {
+    /// A session began.
+    Session { at: i64 },
+    /// A participant joined.
+    Participant { at: i64 },
+    /// A participant was there, up to `at`, for so many milliseconds.
+    Stay { at: i64, ms: i64 },
+    /// An event said that a participant left, and why, as far as it told.
+    Left { at: i64, reason: Option<&'a [u8]> },
+    /// An event said that a session ended, and why, as far as it told.
+    SessionEnd { at: i64, reason: Option<&'a [u8]> },
+    /// A recording was complete, of so many bytes.
+    Recording { at: i64, bytes: u64 },
+}
+
+/// What the end of a session tells.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SessionEnd<'a> {
+    pub(crate) began: Option<i64>,
+    pub(crate) reason: Option<&'a [u8]>,
+}
+
+/// Who hears of counts.
+pub(crate) type Counted<'a> = dyn FnMut(Count<'_>) + 'a;
+
+/// How many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gauge {
+    /// Now, but for those whose beginning was before the first line and whose end is still to
+    /// come.
+    pub(crate) now: i64,
+    /// Those whose beginning was before the first line, as far as is known now.
+    pub(crate) before: i64,
+}
+
+/// An end that is remembered for a while: of a session, or of a participant in it.
+#[derive(Debug)]
+struct Gone {
+    at: i64,
+    session: Key,
+    participant: Option<Box<[u8]>>,
+}
+
+/// The sessions and participants at one point of the input.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    sessions: Sessions,
+    gone: VecDeque<Gone>,
+    pub(crate) session_gauge: Gauge,
+    pub(crate) participant_gauge: Gauge,
+    /// Sessions without an end that were given up.
+    pub(crate) sessions_given_up: u64,
+    /// The time of the oldest event: what began later began within the input.
+    begin: Option<i64>,
+    next_sweep: i64,
+}
+
+impl Presence {
+    /// An event was at `at`, whatever it was.
+    pub(crate) fn begin_at(&mut self, at: i64) {
+        self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
+    }
+
+    /// It is `now`, in the time of the events.
+    pub(crate) fn pass_time(&mut self, now: i64, counted: &mut Counted<'_>) {
+        while self.gone.front().is_some_and(|gone| gone.at.saturating_add(GRACE_MS) < now) {
+            if let Some(gone) = self.gone.pop_front() {
+                self.forget(&gone, counted);
+            }
+        }
+        if now >= self.next_sweep {
+            self.next_sweep = now.saturating_add(SWEEP_MS);
+            self.give_up(now.saturating_sub(GIVEN_UP_MS));
+        }
+    }
+
+    /// The input is over.
+    pub(crate) fn end(&mut self, counted: &mut Counted<'_>) {
+        while let Some(gone) = self.gone.pop_front() {
+            self.forget(&gone, counted);
+        }
+    }
+
+    /// Sessions that have not ended, and participants that have not left.
+    pub(crate) fn open(&self) -> (u64, u64) {
+        let open = || {
+            self.sessions
+                .iter()
+                .map(|(_, session)| session)
+                .filter(|session| session.ended.is_none())
+        };
+        let inside = |session: &Session| {
+            session.participants.values().filter(|participant| participant.left.is_none()).count()
+        };
+        (open().count() as u64, open().map(inside).sum::<usize>() as u64)
+    }
+
+    /// Whether a session is open since before `at`.
+    pub(crate) fn is_open_before(&self, session: &SessionRef<'_>, at: i64) -> bool {
+        self.known(session).is_some_and(|known| known.ended.is_none() && known.first < at)
+    }
+
+    /// Whether a participant is in a session since before `at`.
+    pub(crate) fn is_in_before(&self, session: &SessionRef<'_>, one: &Id<'_>, at: i64) -> bool {
+        let known = self.known(session).and_then(|known| known.participants.get(one.as_ref()));
+        known.is_some_and(|one| one.left.is_none() && one.joined < at)
+    }
+
+    fn known(&self, session: &SessionRef<'_>) -> Option<&Session> {
+        self.sessions.get(&self.sessions.find(session)?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.sessions.len()
+    }
+
+    pub(crate) fn session_began(
+        &mut self,
+        at: i64,
+        source: Source,
+        session: &SessionRef<'_>,
+        counted: &mut Counted<'_>,
+    ) {
+        if let Some(key) = self.sessions.find(session) {
+            if self.is_known_beginning(at, &key, session, counted) {
+                return;
+            }
+            if self.sessions.get(&key).is_some_and(|known| known.ended.is_none()) {
+                self.lose(&key);
+            }
+        } else if let Some(key) = self.sessions.open_namesake(source, session) {
+            self.lose(&key);
+        }
+        if self.insert(source, session, at, false, counted).is_some() {
+            self.session_gauge.now += 1;
+            counted(Count::Session { at });
+        }
+    }
+
+    /// Whether the beginning of a session that is known is its own, not that of another one of
+    /// its name.
+    fn is_known_beginning(
+        &mut self,
+        at: i64,
+        key: &[u8],
+        session: &SessionRef<'_>,
+        counted: &mut Counted<'_>,
+    ) -> bool {
+        let Some(known) = self.sessions.get_mut(key) else { return false };
+        known.hear(at, session);
+        let is_late = known.ended.is_none_or(|ended| ended >= at && known.first >= at);
+        if known.is_from_before && is_late {
+            // Some of its events came first: it was not there before them after all.
+            known.is_from_before = false;
+            known.first = at;
+            self.session_gauge.before -= 1;
+            self.session_gauge.now += 1;
+            counted(Count::Session { at });
+            return true;
+        }
+        let is_again = session.unique.is_none()
+            && match known.ended {
+                None => known.unique.is_none() && known.first != at,
+                Some(ended) => ended < at || ended == at && known.first < at,
+            };
+        !is_again
+    }
+
+    pub(crate) fn session_ended(
+        &mut self,
+        at: i64,
+        source: Source,
+        session: &SessionRef<'_>,
+        told: SessionEnd<'_>,
+        counted: &mut Counted<'_>,
+    ) {
+        let began = told.began.filter(|&began| self.is_within(began));
+        let key = match self.sessions.find(session) {
+            Some(key) if self.sessions.get(&key).is_some_and(|one| one.ended.is_some()) => return,
+            Some(key) => Some(key),
+            None if self.sessions.open_namesake(source, session).is_some() => return,
+            None => self.insert_ended(at, source, session, began, counted),
+        };
+        let Some((key, known)) =
+            key.and_then(|key| self.sessions.get_mut(&key).map(|one| (key, one)))
+        else {
+            return;
+        };
+        if let Some(began) = began.filter(|_| known.is_from_before) {
+            // It had events before, but its beginning was lost.
+            known.is_from_before = false;
+            self.session_gauge.before -= 1;
+            self.session_gauge.now += 1;
+            counted(Count::Session { at: began });
+        }
+        counted(Count::SessionEnd { at, reason: told.reason });
+        known.hear(at, session);
+        known.ended = Some(at);
+        self.session_gauge.now -= 1;
+        for participant in known.participants.values_mut().filter(|one| one.left.is_none()) {
+            participant.is_uncounted = true;
+            self.participant_gauge.now -= 1;
+        }
+        self.gone.push_back(Gone { at, session: key, participant: None });
+    }
+
+    /// A session of which nothing is known ends at `at`.
+    fn insert_ended(
+        &mut self,
+        at: i64,
+        source: Source,
+        session: &SessionRef<'_>,
+        began: Option<i64>,
+        counted: &mut Counted<'_>,
+    ) -> Option<Key> {
+        let Some(began) = began else {
+            let key = self.insert(source, session, at, true, counted)?;
+            self.session_gauge.before += 1;
+            return Some(key);
+        };
+        let key = self.insert(source, session, began, false, counted)?;
+        // Its beginning was lost, or it was given up too early and is counted already.
+        if at - began < GIVEN_UP_MS {
+            counted(Count::Session { at: began });
+        } else {
+            self.sessions_given_up = self.sessions_given_up.saturating_sub(1);
+        }
+        // It was never counted in.
+        self.session_gauge.now += 1;
+        Some(key)
+    }
+
+    pub(crate) fn joined(
+        &mut self,
+        at: i64,
+        source: Source,
+        session: &SessionRef<'_>,
+        participant: &Id<'_>,
+        counted: &mut Counted<'_>,
+    ) {
+        let Some((_, known)) = self.session_of(at, source, session, counted) else { return };
+        let has_ended = known.ended.is_some();
+        match known.participants.get_mut(participant.as_ref()) {
+            Some(Participant { left: None, .. }) => return,
+            Some(one) if one.left > Some(at) || one.left == Some(at) && one.joined >= at => {
+                if std::mem::take(&mut one.is_from_before) {
+                    // The two events came in the wrong order.
+                    self.participant_gauge.before -= 1;
+                    self.participant_gauge.now += 1;
+                    counted(Count::Participant { at });
+                }
+                return;
+            }
+            _ => {}
+        }
+        let one =
+            Participant { joined: at, is_from_before: false, left: None, is_uncounted: has_ended };
+        known.participants.insert(participant.as_ref().into(), one);
+        counted(Count::Participant { at });
+        self.participant_gauge.now += i64::from(!has_ended);
+    }
+
+    pub(crate) fn left(
+        &mut self,
+        at: i64,
+        source: Source,
+        session: &SessionRef<'_>,
+        stay: &Stay<'_>,
+        counted: &mut Counted<'_>,
+    ) {
+        let told = stay.duration.or_else(|| Some((at - stay.joined?).max(0)));
+        let joined = stay.joined.filter(|&joined| self.is_within(joined));
+        let known = match &stay.participant {
+            Some(_) => self.session_of(at, source, session, counted),
+            None => None,
+        };
+        let (Some((key, known)), Some(participant)) = (known, &stay.participant) else {
+            if let Some(ms) = told {
+                counted(Count::Stay { at, ms });
+            }
+            counted(Count::Left { at, reason: stay.reason.as_deref() });
+            return;
+        };
+        let mut stayed = told;
+        match known.participants.get_mut(participant.as_ref()) {
+            Some(Participant { left: Some(_), .. }) => return,
+            Some(one) => {
+                one.left = Some(at);
+                stayed = told.or(Some((at - one.joined).max(0)));
+                self.participant_gauge.now -= i64::from(!one.is_uncounted);
+            }
+            None => {
+                let one = Participant {
+                    joined: joined.unwrap_or(at),
+                    is_from_before: joined.is_none(),
+                    left: Some(at),
+                    is_uncounted: false,
+                };
+                known.participants.insert(participant.as_ref().into(), one);
+                if let Some(joined) = joined {
+                    // Its beginning was lost.
+                    counted(Count::Participant { at: joined });
+                } else {
+                    self.participant_gauge.before += 1;
+                    self.participant_gauge.now -= 1;
+                }
+            }
+        }
+        if let Some(ms) = stayed {
+            counted(Count::Stay { at, ms });
+        }
+        counted(Count::Left { at, reason: stay.reason.as_deref() });
+        let participant = Some(participant.as_ref().into());
+        self.gone.push_back(Gone { at, session: key, participant });
+    }
+
+    /// Makes sure that the session of an event is known. One that is not was there before the first
+    /// line, until its beginning says otherwise. `None` where the event has no session, or one that
+    /// is over since another one of its name began.
+    fn session_of(
+        &mut self,
+        at: i64,
+        source: Source,
+        session: &SessionRef<'_>,
+        counted: &mut Counted<'_>,
+    ) -> Option<(Key, &mut Session)> {
+        let key = match self.sessions.find(session) {
+            Some(key) => key,
+            None if self.sessions.open_namesake(source, session).is_some() => return None,
+            None => {
+                let key = self.insert(source, session, at, true, counted)?;
+                self.session_gauge.before += 1;
+                key
+            }
+        };
+        let known = self.sessions.get_mut(&key)?;
+        known.hear(at, session);
+        Some((key, known))
+    }
+
+    /// A new session, in place of one of the same key. `None` where the event does not tell which.
+    fn insert(
+        &mut self,
+        source: Source,
+        session: &SessionRef<'_>,
+        first: i64,
+        is_from_before: bool,
+        counted: &mut Counted<'_>,
+    ) -> Option<Key> {
+        let (key, old) = self.sessions.insert(source, session, first, is_from_before)?;
+        if let Some(old) = old {
+            old.count_stays(counted);
+        }
+        Some(key)
+    }
+
+    fn is_within(&self, at: i64) -> bool {
+        self.begin.is_some_and(|begin| at >= begin)
+    }
+
+    /// A session is over without an end: another one of its name began, or nothing was heard of it.
+    fn lose(&mut self, key: &[u8]) {
+        let Some(lost) = self.sessions.remove(key) else { return };
+        let inside = lost.participants.values().filter(|one| one.left.is_none()).count();
+        self.session_gauge.now -= 1;
+        self.participant_gauge.now -= inside as i64;
+        self.sessions_given_up += 1;
+    }
+
+    fn give_up(&mut self, last: i64) {
+        let silent = |session: &Session| session.ended.is_none() && session.last < last;
+        let lost: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| silent(session))
+            .map(|(key, _)| key.clone())
+            .collect();
+        lost.iter().for_each(|key| self.lose(key));
+    }
+
+    /// Nothing more is expected of an end.
+    fn forget(&mut self, gone: &Gone, counted: &mut Counted<'_>) {
+        let Some(session) = self.sessions.get_mut(&gone.session) else { return };
+        match &gone.participant {
+            Some(participant) => {
+                let participants = &mut session.participants;
+                let left = participants.get(participant).and_then(|one| one.left);
+                left.filter(|&left| left == gone.at).and_then(|_| participants.remove(participant));
+            }
+            None if session.ended == Some(gone.at) => {
+                session.count_stays(counted);
+                self.sessions.remove(&gone.session);
+            }
+            None => {}
+        }
+    }
+}
+
+impl Session {
+    /// Counts the stays of those whom the end of the session ended.
+    fn count_stays(&self, counted: &mut Counted<'_>) {
+        let Some(at) = self.ended else { return };
+        let inside = self.participants.values().filter(|one| one.left.is_none());
+        inside.for_each(|one| counted(Count::Stay { at, ms: (at - one.joined).max(0) }));
+    }
+}

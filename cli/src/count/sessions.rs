@@ -1,0 +1,135 @@
+//! The sessions that are known, and which of them an event is about.
+//!
+//! An event tells a name, of which a server has one session at a time, and mostly also what no
+//! other session is ever called. OpenVidu Meet tells the name alone.
+
+use std::collections::HashMap;
+
+use super::event::SessionRef;
+
+/// The number of the directory that an event was read from: the server that writes it has one
+/// session of a name at a time, another server may have another one.
+pub(crate) type Source = usize;
+
+/// What a session is kept by: what no other one is called, or its name where no event told that.
+pub(super) type Key = Box<[u8]>;
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) name: Box<[u8]>,
+    pub(super) unique: Option<Box<[u8]>>,
+    /// Where its first event was read.
+    pub(super) source: Source,
+    /// When its first event was.
+    pub(super) first: i64,
+    /// When its last event was.
+    pub(super) last: i64,
+    /// Its beginning was not read; it is in [`Gauge::before`].
+    pub(super) is_from_before: bool,
+    pub(super) ended: Option<i64>,
+    pub(super) participants: HashMap<Box<[u8]>, Participant>,
+}
+
+#[derive(Debug)]
+pub(super) struct Participant {
+    pub(super) joined: i64,
+    pub(super) is_from_before: bool,
+    pub(super) left: Option<i64>,
+    /// Is not in [`Gauge::now`] any more, because the session has ended.
+    pub(super) is_uncounted: bool,
+}
+
+impl Session {
+    /// An event of it was at `at`.
+    pub(super) fn hear(&mut self, at: i64, session: &SessionRef<'_>) {
+        self.last = self.last.max(at);
+        if self.unique.is_none() {
+            self.unique = session.unique.as_deref().map(Into::into);
+        }
+    }
+}
+
+/// The sessions that are open, and those that ended some minutes ago.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_key: HashMap<Key, Session>,
+    /// The key of the session that began last under a name.
+    names: HashMap<Box<[u8]>, Key>,
+}
+
+impl Sessions {
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Session> {
+        self.by_key.get(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Session> {
+        self.by_key.get_mut(key)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Session)> {
+        self.by_key.iter()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// The key of the session that an event is about, where it is known.
+    pub(super) fn find(&self, session: &SessionRef<'_>) -> Option<Key> {
+        if let Some(unique) = session.unique.as_deref()
+            && let Some((key, _)) = self.by_key.get_key_value(unique)
+        {
+            return Some(key.clone());
+        }
+        let (key, known) = self.namesake(session)?;
+        let is_same = match (&known.unique, &session.unique) {
+            (Some(ours), Some(theirs)) => **ours == **theirs,
+            _ => true,
+        };
+        is_same.then(|| key.into())
+    }
+
+    /// The session that began last under the name of `session`.
+    fn namesake(&self, session: &SessionRef<'_>) -> Option<(&[u8], &Session)> {
+        let key = self.names.get(session.name.as_ref())?;
+        Some((key, self.by_key.get(key)?))
+    }
+
+    /// The same where it is open, on the same server: then the other one is over.
+    pub(super) fn open_namesake(&self, source: Source, session: &SessionRef<'_>) -> Option<Key> {
+        let (key, known) = self.namesake(session)?;
+        (known.ended.is_none() && known.source == source).then(|| key.into())
+    }
+
+    /// A new session, and the one whose place it takes. `None` where the event does not tell which.
+    pub(super) fn insert(
+        &mut self,
+        source: Source,
+        session: &SessionRef<'_>,
+        first: i64,
+        is_from_before: bool,
+    ) -> Option<(Key, Option<Session>)> {
+        let name: Box<[u8]> = session.name.as_ref().into();
+        let unique = session.unique.as_deref().filter(|unique| !unique.is_empty());
+        let unique: Option<Box<[u8]>> = unique.map(Into::into);
+        let key = unique.clone().or_else(|| Some(name.clone()).filter(|name| !name.is_empty()))?;
+        if !name.is_empty() {
+            self.names.insert(name.clone(), key.clone());
+        }
+        let participants = HashMap::new();
+        let (last, ended) = (first, None);
+        let new =
+            Session { name, unique, source, first, last, is_from_before, ended, participants };
+        let old = self.by_key.insert(key.clone(), new);
+        Some((key, old))
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) -> Option<Session> {
+        let removed = self.by_key.remove(key)?;
+        if self.names.get(&removed.name).is_some_and(|newest| **newest == *key) {
+            self.names.remove(&removed.name);
+        }
+        Some(removed)
+    }
+}

@@ -1,0 +1,238 @@
+//! Follows sessions and participants through all events: the one code that counts.
+//!
+//! Events come in nearly any order and some of them twice. The tracker drops those that are there
+//! twice ([`Seen`]), puts the rest into the order of their times ([`EventOrder`]), follows who is
+//! there ([`Presence`]), and tells a [`Listener`] what is to be counted, and how many there are at
+//! any time.
+
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+
+use super::event::{Event, Id, Says};
+use super::event_order::{EventOrder, TimedEvent};
+use super::line::Line;
+use super::presence::{Count, Gauge, Presence, SessionEnd};
+use super::seen::{Novelty, Seen};
+use super::sessions::Source;
+
+/// How much later than a younger one an event may come, in milliseconds of the events' time.
+pub(crate) const LATENESS_MS: i64 = 5 * 60_000;
+
+/// How long a recording is remembered, in milliseconds of the events' time.
+const RECORDING_MS: i64 = 5 * 60_000;
+
+/// How many sessions and participants there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Level {
+    pub(crate) sessions: Gauge,
+    pub(crate) participants: Gauge,
+}
+
+/// Hears what is to be counted. Times are milliseconds since 1970.
+pub(crate) trait Listener {
+    fn count(&mut self, count: Count<'_>);
+
+    /// From `span.start` to before `span.end` there were so many. Spans come in the order of time,
+    /// without gaps.
+    fn level(&mut self, span: Range<i64>, level: Level);
+}
+
+#[derive(Debug)]
+pub(crate) struct SessionTracker {
+    seen: Seen,
+    order: EventOrder,
+    presence: Presence,
+    recordings: Recordings,
+    /// Levels are told up to here.
+    told: i64,
+    /// The latest time of an event.
+    latest: i64,
+    watermark: i64,
+    events_repeated: u64,
+    events_unknown: u64,
+    batch: Vec<TimedEvent>,
+}
+
+impl SessionTracker {
+    pub(crate) fn new() -> Self {
+        Self {
+            seen: Seen::new(),
+            order: EventOrder::new(),
+            presence: Presence::default(),
+            recordings: Recordings::default(),
+            told: i64::MIN,
+            latest: i64::MIN,
+            watermark: i64::MIN,
+            events_repeated: 0,
+            events_unknown: 0,
+            batch: Vec::new(),
+        }
+    }
+
+    /// Takes an event; one without a time of its own is taken to be at `at`. False where it was
+    /// there before: then it is not to be counted.
+    pub(crate) fn take(
+        &mut self,
+        at: i64,
+        source: Source,
+        line: &Line<'_>,
+        event: Event<'_>,
+    ) -> bool {
+        self.latest = self.latest.max(at);
+        if event.at.is_some() {
+            match self.seen.insert(at, line, &event.says) {
+                Novelty::New => self.presence.begin_at(at),
+                Novelty::Repeated => {
+                    self.events_repeated += 1;
+                    return false;
+                }
+                Novelty::Unknown => self.events_unknown += 1,
+            }
+        }
+        if !matches!(event.says, Says::Nothing) {
+            self.order.push(at, source, event.says);
+        }
+        true
+    }
+
+    /// No more events are expected that are [`LATENESS_MS`] older than `watermark`.
+    pub(crate) fn advance(&mut self, watermark: i64, listener: &mut impl Listener) {
+        self.watermark = self.watermark.max(watermark);
+        let end = self.watermark.saturating_sub(LATENESS_MS);
+        self.release_before(end, listener);
+        self.seen.forget_before(end);
+        self.pass_time(end, listener);
+    }
+
+    /// The input is over.
+    pub(crate) fn end(&mut self, listener: &mut impl Listener) {
+        self.release_before(i64::MAX, listener);
+        self.tell_level(self.latest.saturating_add(1), listener);
+        self.presence.end(&mut |count| listener.count(count));
+    }
+
+    /// Sessions that have not ended, and participants that have not left.
+    pub(crate) fn open(&self) -> (u64, u64) {
+        self.presence.open()
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        Level {
+            sessions: self.presence.session_gauge,
+            participants: self.presence.participant_gauge,
+        }
+    }
+
+    /// Sessions without an end that were given up.
+    pub(crate) fn sessions_given_up(&self) -> u64 {
+        self.presence.sessions_given_up
+    }
+
+    /// Events that were there before.
+    pub(crate) fn events_repeated(&self) -> u64 {
+        self.events_repeated
+    }
+
+    /// Events of which it could not be told whether they were there before.
+    pub(crate) fn events_unknown(&self) -> u64 {
+        self.events_unknown
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sessions_held(&self) -> usize {
+        self.presence.held()
+    }
+
+    fn release_before(&mut self, end: i64, listener: &mut impl Listener) {
+        let mut batch = std::mem::take(&mut self.batch);
+        while let Some(at) = self.order.pop_before(end, &mut batch) {
+            self.tell_level(at, listener);
+            // One event with a wrong time must not end everything: time passes with the watermark.
+            self.pass_time(at.min(self.watermark), listener);
+            if batch.len() > 1 {
+                batch.sort_by_key(|event| rank(&self.presence, event));
+            }
+            batch.drain(..).for_each(|event| self.follow(&event, listener));
+        }
+        self.batch = batch;
+    }
+
+    fn pass_time(&mut self, now: i64, listener: &mut impl Listener) {
+        self.presence.pass_time(now, &mut |count| listener.count(count));
+    }
+
+    /// How many there were up to `end`: nothing has changed since the last call.
+    fn tell_level(&mut self, end: i64, listener: &mut impl Listener) {
+        if end > self.told {
+            listener.level(self.told..end, self.level());
+            self.told = end;
+        }
+    }
+
+    /// Who came and who went, what was recorded.
+    fn follow(&mut self, event: &TimedEvent, listener: &mut impl Listener) {
+        let (at, source) = (event.at, event.source);
+        let mut count = |count: Count<'_>| listener.count(count);
+        match &*event.says {
+            Says::Nothing => {}
+            Says::SessionBegan(session) => {
+                self.presence.session_began(at, source, session, &mut count);
+            }
+            Says::SessionEnded { session, began, reason } => {
+                let told = SessionEnd { began: *began, reason: reason.as_deref() };
+                self.presence.session_ended(at, source, session, told, &mut count);
+            }
+            Says::Joined { session, participant } => {
+                self.presence.joined(at, source, session, participant, &mut count);
+            }
+            Says::Left(session, stay) => {
+                self.presence.left(at, source, session, stay, &mut count);
+            }
+            Says::Recorded { id, bytes } => {
+                if id.as_ref().is_none_or(|id| self.recordings.is_new(id, at)) {
+                    count(Count::Recording { at, bytes: *bytes });
+                }
+            }
+        }
+    }
+}
+
+/// In which order events of one time are followed, whatever order they came in: what was there
+/// before ends first, then comes what begins, then what begins and ends at that time.
+fn rank(presence: &Presence, event: &TimedEvent) -> u8 {
+    let at = event.at;
+    match &*event.says {
+        Says::Left(session, stay) => {
+            let participant = stay.participant.as_ref();
+            let was_there = participant.is_some_and(|one| presence.is_in_before(session, one, at));
+            if was_there { 0 } else { 4 }
+        }
+        Says::SessionEnded { session, .. } if presence.is_open_before(session, at) => 1,
+        Says::SessionBegan(_) => 2,
+        Says::Joined { .. } => 3,
+        Says::SessionEnded { .. } => 5,
+        Says::Nothing | Says::Recorded { .. } => 6,
+    }
+}
+
+/// The recordings of the last minutes: an event may come with two times, and from two servers.
+#[derive(Debug, Default)]
+struct Recordings {
+    known: HashMap<Box<[u8]>, i64>,
+    order: VecDeque<(i64, Box<[u8]>)>,
+}
+
+impl Recordings {
+    fn is_new(&mut self, id: &Id<'_>, at: i64) -> bool {
+        while self.order.front().is_some_and(|(known, _)| known + RECORDING_MS < at) {
+            if let Some((_, id)) = self.order.pop_front() {
+                self.known.remove(&id);
+            }
+        }
+        let is_new = self.known.insert(id.as_ref().into(), at).is_none();
+        if is_new {
+            self.order.push_back((at, id.as_ref().into()));
+        }
+        is_new
+    }
+}

@@ -1,0 +1,41 @@
+//! The frame of every JSON object that a command prints, the same for all of them.
+//!
+//! `docs/json.md` has the names and types of all members. One name means the same in every command:
+//! `files` is a list of paths and `files_count` a number, `lines`, `bytes` and `rejected` are
+//! numbers, `seconds` is how long it took.
+
+use serde_json::{Map, Value};
+
+/// Raised when a member is removed, or gets another type or meaning; new members do not raise it.
+pub(crate) const FORMAT: u64 = 1;
+
+/// What an object is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ObjectType {
+    /// The last object of a command, or its only one.
+    Summary,
+    Finding,
+    Note,
+}
+
+impl ObjectType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Finding => "finding",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// The object of a command, with the members that every one has.
+pub(crate) fn object(command: &'static str, of_type: ObjectType, members: Value) -> Value {
+    let mut object = Map::new();
+    object.insert("format".to_owned(), FORMAT.into());
+    object.insert("command".to_owned(), command.into());
+    object.insert("type".to_owned(), of_type.as_str().into());
+    if let Value::Object(members) = members {
+        object.extend(members);
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,24 @@
+//! The local time zone, and what is wrong with it.
+
+use std::sync::Once;
+
+use jiff::tz::TimeZone;
+
+use crate::outcome::say;
+
+/// The local time zone. UTC where there is none, which is said once where `TZ` names one.
+pub(crate) fn zone() -> TimeZone {
+    static SAID: Once = Once::new();
+    if let Some(fault) = fault() {
+        SAID.call_once(|| say(fault));
+    }
+    TimeZone::system()
+}
+
+/// What is wrong with `TZ`. Nothing where it is not set: a container without a time zone means UTC.
+pub(crate) fn fault() -> Option<String> {
+    let variable = std::env::var_os("TZ")?;
+    TimeZone::try_system().err()?;
+    let name = variable.to_string_lossy();
+    Some(format!("TZ={name} is no time zone of this machine: UTC is taken for local time"))
+}

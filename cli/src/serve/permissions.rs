@@ -1,0 +1,22 @@
+//! Who may read a file that holds a secret.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const GROUP: u32 = 0o070;
+const OTHERS: u32 = 0o007;
+
+/// Whether somebody may use the file for whom it was not meant: everybody, or the group of a file that
+/// is our own. A file of somebody else that we read as its group is how a packaged configuration is
+/// given to a service.
+pub(super) fn is_readable_by_others(file: &Metadata) -> bool {
+    let is_own = file.uid() == rustix::process::geteuid().as_raw();
+    let exposing = if is_own { GROUP | OTHERS } else { OTHERS };
+    file.mode() & exposing != 0
+}
+
+/// Tells the operator.
+pub(super) fn warn(path: &Path) {
+    tracing::warn!(path = %path.display(), "others may read this file, and a secret is in it");
+}

@@ -1,0 +1,153 @@
+//! Where a request says that it is from and where to: what keeps web pages out of a server that asks
+//! nobody for credentials.
+//!
+//! A browser on this machine reaches a loopback address for every page that it shows. A page of
+//! another origin can post to it without a question, and one whose name was made to lead to
+//! 127.0.0.1 (DNS rebinding) could also read the CDR. The first has an `Origin` that is not this
+//! server, the second a `Host` that is no name of this machine. Programs send no `Origin`, and a
+//! `Host` as they were configured.
+
+use std::net::IpAddr;
+
+use hyper::Uri;
+use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+
+use super::refusals::{Reason, Refusal};
+
+/// Which requests an open server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Site {
+    /// Those that are sent to a name of this machine, and to no other.
+    Loopback,
+    /// Those that are sent to any name.
+    Any,
+}
+
+impl Site {
+    /// Refuses what a page of another site makes a browser send.
+    pub(super) fn check(self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        let host = host(uri, headers);
+        if self == Self::Loopback && !host.is_none_or(is_of_this_machine) {
+            return Err(Refusal::new(
+                Reason::ForeignHost,
+                "without credentials only requests to localhost or a loopback address are answered, \
+                 and the Host of this one is another: give the server credentials, or --no-auth",
+            ));
+        }
+        let origins: Vec<_> = headers.get_all(ORIGIN).iter().collect();
+        let is_own = |origin: &str| {
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            authority.is_some()
+                && authority.map(str::to_ascii_lowercase) == host.map(str::to_ascii_lowercase)
+        };
+        if origins.iter().all(|origin| origin.to_str().is_ok_and(is_own)) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::ForeignOrigin,
+            "without credentials no web page of another site may ask, and the Origin of this request \
+             is another: give the server credentials",
+        ))
+    }
+}
+
+/// The host that is asked, with its port: HTTP/2 has it in the URI, as proxies have it. `None` where
+/// none is named, which no browser does; an empty one is a name too, of nobody.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    if let Some(authority) = uri.authority() {
+        return Some(authority.as_str());
+    }
+    sole_text(headers, &HOST)
+}
+
+/// `Some("")` for what is there twice, or is no text.
+fn sole_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().unwrap_or_default()),
+        (Some(_), Some(_)) => Some(""),
+    }
+}
+
+/// `localhost`, a name below it, or a loopback address, with or without a port.
+fn is_of_this_machine(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        // The colons of an address of IPv6 are within its brackets.
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (host, ""),
+    };
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    let name = name.to_ascii_lowercase();
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
+    if let Ok(address) = address.parse::<IpAddr>() {
+        return address.to_canonical().is_loopback();
+    }
+    let is_name =
+        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    is_name && (name == "localhost" || name.ends_with(".localhost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_and_addresses_of_this_machine_are_its_own() {
+        for host in [
+            "localhost",
+            "LocalHost:80",
+            "a.localhost",
+            "127.0.0.1",
+            "127.1.2.3:8787",
+            "[::1]",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(is_of_this_machine(host), "{host}");
+        }
+        for host in [
+            "",
+            ":",
+            "localhost:x",
+            "localhost.example",
+            "notlocalhost",
+            "x@localhost",
+            "127.0.0.1.example",
+            "0.0.0.0",
+            "[::]",
+            "10.0.0.1",
+            "[::1",
+            "127.0.0.1]",
+            "example/.localhost",
+        ] {
+            assert!(!is_of_this_machine(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_authority_of_http_2_counts_and_not_a_host_beside_it() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, "localhost".parse().unwrap());
+        let foreign = Uri::from_static("http://evil.example/");
+        let refusal = Site::Loopback.check(&foreign, &headers).unwrap_err();
+        assert_eq!(refusal.reason, Reason::ForeignHost);
+        assert!(Site::Any.check(&foreign, &headers).is_ok());
+        assert!(Site::Loopback.check(&Uri::from_static("http://localhost:1/"), &headers).is_ok());
+        assert!(Site::Loopback.check(&Uri::from_static("/"), &headers).is_ok());
+        assert!(Site::Loopback.check(&Uri::from_static("/"), &HeaderMap::new()).is_ok());
+    }
+
+    #[test]
+    fn one_origin_of_several_that_is_another_is_enough() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, "localhost:1".parse().unwrap());
+        let uri = Uri::from_static("/");
+        headers.append(ORIGIN, "http://localhost:1".parse().unwrap());
+        assert!(Site::Any.check(&uri, &headers).is_ok());
+        headers.append(ORIGIN, "http://evil.example".parse().unwrap());
+        assert_eq!(Site::Any.check(&uri, &headers).unwrap_err().reason, Reason::ForeignOrigin);
+    }
+}

@@ -1,0 +1,87 @@
+//! The bodies that were rejected, by reason.
+
+use cdrlog::reader::{FileKind, ReadError, Reader};
+use cdrlog::{LineCheck, reader::Line};
+
+use super::names::NameCounts;
+use super::period::Span;
+use crate::count::files::InputFiles;
+use crate::count::line::{Members, number, text};
+
+/// What a line of a rejects file is counted under that is no record.
+const NO_RECORD: &[u8] = b"(no record)";
+
+/// What the rejects files of the directories come to.
+#[derive(Debug, Default)]
+pub(super) struct Rejects {
+    pub(super) count: u64,
+    /// The most frequent first.
+    pub(super) reasons: Vec<(String, u64)>,
+}
+
+impl Rejects {
+    /// Reads all rejects files. Records of a time outside of `period` are not counted.
+    pub(super) fn read(
+        files: &InputFiles,
+        period: &Span,
+        mut fail: impl FnMut(&ReadError),
+    ) -> Self {
+        let mut counts = NameCounts::default();
+        let mut count = 0;
+        for path in &files.rejects {
+            let mut reader = match Reader::of_files([path]).kind(FileKind::Rejects).open() {
+                Ok(reader) => reader,
+                Err(error) => {
+                    fail(&error);
+                    continue;
+                }
+            };
+            let mut check = LineCheck::new();
+            loop {
+                match reader.next_line() {
+                    Ok(Some(line)) => {
+                        if let Some(reason) = reason_of(line, &mut check, period) {
+                            count += 1;
+                            counts.add(&reason);
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        fail(&error);
+                        if !matches!(error, ReadError::LineTooLong { .. }) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        Self { count, reasons: counts.into_sorted() }
+    }
+}
+
+/// Why the body of a record was rejected; `None` where it is not to be counted.
+fn reason_of<'a>(line: Line<'a>, check: &mut LineCheck, period: &Span) -> Option<Reason<'a>> {
+    if !line.is_whole() {
+        // It is just being written.
+        return None;
+    }
+    if check.record(line.bytes_with_end()).is_err() {
+        return Some(NO_RECORD.into());
+    }
+    let (mut reason, mut at) = (None, None);
+    // The body comes last, and may be long.
+    for (key, value) in Members::of_object(line.bytes()) {
+        match key.as_ref() {
+            b"reason" => reason = text(value),
+            b"at" => at = number(value),
+            _ => {}
+        }
+        if reason.is_some() && at.is_some() {
+            break;
+        }
+    }
+    let is_within = at.is_none_or(|at| period.contains(&(at as i64)));
+    is_within.then(|| reason.unwrap_or(NO_RECORD.into()))
+}
+
+type Reason<'a> = std::borrow::Cow<'a, [u8]>;

@@ -1,0 +1,88 @@
+//! `--json` of every command: objects of one frame, and one meaning for each name.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::common::{CDR, WEBHOOKS};
+use crate::run::{append, cdrlog, run, run_with};
+
+fn command(name: &str, directory: &Path) -> Command {
+    let mut command = cdrlog();
+    command.args([name, "--json"]).arg(directory);
+    command
+}
+
+/// Every object that every command prints, of a directory with something of everything in it.
+fn objects() -> Vec<(&'static str, Value)> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let bodies = format!("{WEBHOOKS}nonsense\n");
+    let appended = run_with(append(path).arg("--json"), bodies.as_bytes());
+    fs::write(path.join("CDR.2020-01-01_00-00-00.log"), format!("{CDR}no event\n{{\"half\""))
+        .unwrap();
+    let printed = [
+        ("append", appended),
+        ("stats", run(command("stats", path).args(["--by", "day"]))),
+        ("verify", run(&mut command("verify", path))),
+        ("recover", run(&mut command("recover", path))),
+    ];
+    let mut objects = Vec::new();
+    for (name, run) in printed {
+        assert!(!run.stdout.is_empty(), "{name}: {run:?}");
+        for line in run.stdout.lines() {
+            objects.push((name, serde_json::from_str(line).unwrap()));
+        }
+    }
+    objects
+}
+
+#[test]
+fn every_object_of_every_command_tells_its_format_command_and_type() {
+    let objects = objects();
+    for (command, object) in &objects {
+        assert_eq!(object["format"], 1, "{object}");
+        assert_eq!(object["command"], *command, "{object}");
+        let of_type = object["type"].as_str().unwrap();
+        assert!(["summary", "finding", "note"].contains(&of_type), "{object}");
+    }
+    for name in ["append", "stats", "verify", "recover"] {
+        let mut of_command = objects.iter().filter(|(command, _)| *command == name);
+        let last = of_command.next_back().unwrap();
+        assert_eq!(last.1["type"], "summary", "{name}");
+        assert!(of_command.all(|(_, object)| object["type"] != "summary"), "{name}");
+    }
+}
+
+#[test]
+fn a_name_has_the_same_type_in_every_command_and_the_document_lists_it() {
+    let document = include_str!("../../../docs/json.md");
+    let mut types: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    for (command, object) in objects() {
+        for (name, value) in object.as_object().unwrap() {
+            let of_type = match value {
+                // What there is not always, a file or a line, has the type that it has elsewhere.
+                Value::Null => continue,
+                Value::Bool(_) => "true or false",
+                Value::Number(_) => "number",
+                Value::String(_) => "text",
+                Value::Array(_) => "list",
+                Value::Object(_) => "object",
+            };
+            let (first, known) = types.entry(name.clone()).or_insert((command, of_type));
+            assert_eq!(*known, of_type, "{name} of {command}, and of {first}");
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{name}` | ")));
+            let row = row.unwrap_or_else(|| panic!("docs/json.md does not list {name}"));
+            assert!(row.contains(&format!("| {of_type}")), "{name} is a {of_type}: {row}");
+            assert!(
+                row.contains(&format!("`{command}`")) || row.contains("| all |"),
+                "{command}: {row}"
+            );
+        }
+    }
+    assert_eq!(types["files"].1, "list");
+    assert_eq!(types["files_count"].1, "number");
+}
