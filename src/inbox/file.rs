@@ -92,7 +92,8 @@ pub(crate) fn bytes_for_queue(queue_bytes_max: usize) -> usize {
     bytes.clamp(FILE_BYTES_MIN, FILE_BYTES_MAX).next_multiple_of(UNIT_BYTES)
 }
 
-/// The inbox of an open appender. Dropped it stays where it is, for the next opening.
+/// The inbox of an open appender. Dropped it stays where it is, for the next opening. Its producers
+/// may still have the memory, and do not complete a record there: the gate is closed.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// Holds a lock, so that nobody who opens a copy of the directory takes the events of this one.
@@ -136,6 +137,17 @@ impl Inbox {
     /// Takes it away, empty.
     pub(crate) fn remove(&self) -> DiskResult<()> {
         self.file.disk().remove(self.file.path())
+    }
+}
+
+impl Drop for Inbox {
+    /// Gives the lock back by name: closing the file would not do while producers that outlive the
+    /// appender keep its mapping. A forked child has a copy of the lock, which is its parent's.
+    fn drop(&mut self) {
+        if !self.pool.is_in_child() {
+            // What fails here is made good by the end of the mapping.
+            let _ = self.file.unlock();
+        }
     }
 }
 

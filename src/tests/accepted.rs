@@ -16,8 +16,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::abort::{for_each_step, numbers};
+use super::failing::Failing;
 use super::step::{self, End};
-use crate::{Appender, Builder, Recovery, SyncPolicy};
+use crate::file::disk::Disk;
+use crate::{Appender, Builder, Bytes, Recovery, SyncPolicy};
 
 const CHILD: &str = "CDRLOG_ACCEPTED_CHILD";
 const DIRECTORY: &str = "CDRLOG_ACCEPTED_DIRECTORY";
@@ -328,4 +330,71 @@ fn where_there_can_be_no_inbox_events_are_taken_and_it_is_told() {
         assert!(told.len() == 1 && told[0].contains("no inbox"), "{place}: {told:?}");
         assert!(recover(&directory).is_nothing(), "{place}");
     }
+}
+
+/// More than the journal holds.
+const MANY: u64 = 100;
+
+/// Sends what the journal cannot hold while every write fails, and ends the appender; gives the
+/// events that came back.
+fn end_on_a_failing_disk(directory: &Path, end: fn(Appender) -> Vec<Bytes>) -> Vec<Bytes> {
+    let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
+    let disk = Disk::watched(Failing::of(is_flusher, 0, u64::MAX));
+    let options = builder(directory).close_patience(Duration::ZERO);
+    let appender = options.open_on(&disk).unwrap();
+    let producer = appender.producer();
+    for number in 0..MANY {
+        producer.send_slice(body(number).as_bytes()).unwrap();
+    }
+    end(appender)
+}
+
+#[test]
+fn events_that_close_gave_back_are_not_taken_by_the_next_opening() {
+    let parent = parent();
+    let directory = parent.path().join("cdr");
+    let back =
+        end_on_a_failing_disk(&directory, |appender| appender.close().unwrap_err().into_events());
+    assert!(!back.is_empty(), "all were journaled: the test tests nothing");
+    let recovery = recover(&directory);
+    assert_eq!((recovery.inbox_events, recovery.unusable_inbox), (0, None));
+    let (lines, rejects) = numbers(&directory);
+    assert_eq!(lines.len() + rejects.len() + back.len(), MANY as usize);
+}
+
+#[test]
+fn events_of_an_appender_that_was_dropped_are_taken_by_the_next_opening() {
+    let parent = parent();
+    let directory = parent.path().join("cdr");
+    end_on_a_failing_disk(&directory, |appender| {
+        drop(appender);
+        Vec::new()
+    });
+    assert!(recover(&directory).inbox_events > 0, "all were journaled: the test tests nothing");
+    fs::write(directory.with_extension("noted"), MANY.to_le_bytes()).unwrap();
+    check(&directory, "dropped");
+}
+
+#[test]
+fn an_inbox_is_free_for_the_next_opening_though_a_producer_outlives_its_appender() {
+    let parent = parent();
+    let directory = parent.path().join("cdr");
+    let mut producers = Vec::new();
+    let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
+    let disk = Disk::watched(Failing::of(is_flusher, 0, u64::MAX));
+    let appender = builder(&directory).close_patience(Duration::ZERO).open_on(&disk).unwrap();
+    for number in 0..MANY {
+        let producer = appender.producer();
+        producer.send_slice(body(number).as_bytes()).unwrap();
+        producers.push(producer);
+    }
+    drop(appender);
+    let recovery = recover(&directory);
+    assert_eq!(recovery.unusable_inbox, None);
+    assert!(recovery.inbox_events > 0, "all were journaled: the test tests nothing");
+    for producer in producers {
+        assert!(producer.send_slice(b"late").is_err());
+    }
+    fs::write(directory.with_extension("noted"), MANY.to_le_bytes()).unwrap();
+    check(&directory, "with producers");
 }
