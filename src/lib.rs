@@ -9,7 +9,7 @@
 //! {"sessionCreated":{"sessionId":"ses_Jd8tUyvhXO","timestamp":1538481330577}}
 //! ```
 //!
-//! Every other byte stays as it came: order, spelling of numbers, escapes, blanks. Each body is
+//! Every other byte stays as it came: order, spelling of numbers, escapes, whitespace. Each body is
 //! checked in full (RFC 8259, UTF-8, exactly one root member `event`, nesting up to 128); one that
 //! does not pass goes to the rejects file, whole and with the reason. There is no schema: servers
 //! send members that no documentation names.
@@ -127,6 +127,7 @@ pub mod reader;
 mod recovery;
 mod rewrite;
 mod stats;
+mod vector;
 mod waker;
 
 pub use ack::{Ack, AckError, Durability, Position};

@@ -1,9 +1,13 @@
 //! Files on the disk: their names, how they are made, appended to, locked and watched.
 
 mod calendar;
+#[cfg(any(feature = "compress", feature = "manifest"))]
+mod decoder;
 pub(crate) mod disk;
 mod disk_file;
 mod identity;
+#[cfg(feature = "reader")]
+pub(crate) mod lines;
 mod lock;
 mod log_file;
 mod name;
@@ -13,6 +17,8 @@ mod name_lock;
 pub(crate) const FOLDER_NAME: &str = ".cdrlog";
 
 pub(crate) use calendar::{Calendar, Clock};
+#[cfg(any(feature = "compress", feature = "manifest"))]
+pub(crate) use decoder::Decoder;
 pub(crate) use disk_file::DiskFile;
 pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::file::disk::{Disk, DiskError, DiskResult};
-use crate::file::{DiskFile, Encoding};
+use crate::file::{Decoder, DiskFile, Encoding};
 
 /// How much is read at once: a close waits for one such block at most.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
@@ -22,7 +22,7 @@ impl Read for ReadOn {
 /// The content of a file, block by block.
 pub(super) struct Content<'a> {
     path: &'a Path,
-    reader: Box<dyn Read>,
+    decoder: Decoder<ReadOn>,
 }
 
 impl<'a> Content<'a> {
@@ -33,16 +33,16 @@ impl<'a> Content<'a> {
         encoding: Encoding,
     ) -> DiskResult<Option<Self>> {
         let Some(file) = disk.open_reading(path)? else { return Ok(None) };
-        let reader =
-            decoder(ReadOn(file), encoding).map_err(|error| DiskError::new("read", path, error))?;
-        Ok(Some(Self { path, reader }))
+        let decoder = Decoder::new(ReadOn(file), encoding)
+            .map_err(|error| DiskError::new("read", path, error))?;
+        Ok(Some(Self { path, decoder }))
     }
 
     /// Fills `block` as far as there is content; gives how much that was.
     pub(super) fn fill(&mut self, block: &mut [u8]) -> DiskResult<usize> {
         let mut filled = 0;
         while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.reader.read(rest) {
+            match self.decoder.read(rest) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -57,16 +57,4 @@ impl<'a> Content<'a> {
 #[cfg(feature = "manifest")]
 pub(super) const fn can_decode(encoding: Encoding) -> bool {
     cfg!(feature = "compress") || matches!(encoding, Encoding::Plain)
-}
-
-fn decoder(file: ReadOn, encoding: Encoding) -> io::Result<Box<dyn Read>> {
-    match encoding {
-        Encoding::Plain => Ok(Box::new(file)),
-        #[cfg(feature = "compress")]
-        Encoding::Zstd => Ok(Box::new(zstd::stream::read::Decoder::new(file)?)),
-        #[cfg(feature = "compress")]
-        Encoding::Gzip => Ok(Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)))),
-        #[cfg(not(feature = "compress"))]
-        _ => Err(io::ErrorKind::Unsupported.into()),
-    }
 }

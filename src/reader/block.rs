@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::file::lines::{first_line_end, last_line_end};
+
 /// What is read at once: large enough that calls do not count, small enough that what was read is
 /// still in the processor's cache when it is looked at.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
@@ -30,11 +32,11 @@ impl Block {
 
     /// Takes the next line, its line feed included, if it is here as a whole.
     pub(super) fn take_line(&mut self) -> Option<Range<usize>> {
-        let Some(found) = memchr::memchr(b'\n', self.bytes.get(self.searched..self.filled)?) else {
+        let Some(end) = first_line_end(self.get(self.searched..self.filled)) else {
             self.searched = self.filled;
             return None;
         };
-        let line = self.start..self.searched + found + 1;
+        let line = self.start..self.searched + end;
         self.start = line.end;
         self.searched = line.end;
         Some(line)
@@ -42,12 +44,11 @@ impl Block {
 
     /// Takes all lines that are here as a whole.
     pub(super) fn take_lines(&mut self) -> Option<Range<usize>> {
-        let Some(found) = memchr::memrchr(b'\n', self.bytes.get(self.searched..self.filled)?)
-        else {
+        let Some(end) = last_line_end(self.get(self.searched..self.filled)) else {
             self.searched = self.filled;
             return None;
         };
-        let lines = self.start..self.searched + found + 1;
+        let lines = self.start..self.searched + end;
         self.start = lines.end;
         self.searched = self.filled;
         Some(lines)
@@ -62,8 +63,9 @@ impl Block {
     }
 
     /// The bytes of a range that was taken; they are there until the block is filled again.
+    #[expect(clippy::indexing_slicing, reason = "a range that was not taken is a bug of ours")]
     pub(super) fn get(&self, range: Range<usize>) -> &[u8] {
-        self.bytes.get(range).unwrap_or_default()
+        &self.bytes[range]
     }
 
     /// What was not taken yet.
@@ -82,7 +84,7 @@ impl Block {
         if self.filled == self.bytes.len() {
             self.bytes.resize(self.bytes.len() * 2, 0);
         }
-        self.bytes.get_mut(self.filled..).unwrap_or_default()
+        self.bytes.split_at_mut(self.filled).1
     }
 
     /// Room for anything, while nothing is held.
@@ -91,9 +93,10 @@ impl Block {
         &mut self.bytes
     }
 
-    /// So many bytes were put into the room.
+    /// So many bytes were put into the room, at most as many as it has.
     pub(super) fn grow(&mut self, bytes: usize) {
-        self.filled = (self.filled + bytes).min(self.bytes.len());
+        self.filled += bytes;
+        assert!(self.filled <= self.bytes.len(), "more bytes were read than there is room");
     }
 
     /// Forgets everything.

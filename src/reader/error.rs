@@ -29,7 +29,7 @@ pub enum ReadError {
         /// What the system said.
         source: Arc<io::Error>,
     },
-    /// A line is longer than `line_bytes_max`. The next call goes on behind it.
+    /// A line is longer than `line_bytes_max`. The next call goes on after it.
     LineTooLong {
         /// The file.
         path: PathBuf,
@@ -55,9 +55,39 @@ pub enum ReadError {
         /// Where the line begins, in bytes of the uncompressed file.
         offset: u64,
         /// Why.
-        fault: String,
+        source: EventError,
     },
 }
+
+/// Why a line is no event. There is nothing to be done but to pass it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EventError {
+    /// It is no JSON object, or one that is nested too deep.
+    NotJson {
+        /// What the parser says.
+        fault: String,
+    },
+    /// The root object has no member.
+    NoMember,
+    /// The root object has more than one member.
+    SeveralMembers,
+    /// The value of the root's member is not an object.
+    NotAnObject,
+}
+
+impl fmt::Display for EventError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotJson { fault } => fault,
+            Self::NoMember => "the root object has no member",
+            Self::SeveralMembers => "the root object has more than one member",
+            Self::NotAnObject => "the value of the root's member is not an object",
+        })
+    }
+}
+
+impl Error for EventError {}
 
 impl ReadError {
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
@@ -103,8 +133,8 @@ impl fmt::Display for ReadError {
                 f,
                 "cannot go on at byte {offset} of {path}: {fault}; begin at byte 0 of it, or at the next file"
             ),
-            Self::NotAnEvent { offset, fault, .. } => {
-                write!(f, "the line at byte {offset} of {path} is no event: {fault}")
+            Self::NotAnEvent { offset, source, .. } => {
+                write!(f, "the line at byte {offset} of {path} is no event: {source}")
             }
         }
     }
@@ -114,6 +144,7 @@ impl Error for ReadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Io { source, .. } => Some(source.as_ref()),
+            Self::NotAnEvent { source, .. } => Some(source),
             _ => None,
         }
     }

@@ -1,26 +1,18 @@
 //! The bytes of one file, as they were before it was compressed.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-
 use super::ReadError;
 use super::listing::with_encoding;
-use crate::file::Encoding;
-
-/// What is read of a compressed file at once.
-const COMPRESSED_BYTES: usize = 128 << 10;
-
-type Source = BufReader<File>;
+use crate::file::{Decoder, Encoding};
 
 /// An open file.
-pub(super) enum Input {
-    Plain(File),
-    Zstd(Box<zstd::Decoder<'static, Source>>),
-    Gzip(Box<MultiGzDecoder<Source>>),
+pub(super) struct Input {
+    decoder: Decoder<File>,
+    encoding: Encoding,
 }
 
 impl Input {
@@ -43,28 +35,13 @@ impl Input {
         if file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(match encoding {
-            Encoding::Plain => Self::Plain(file),
-            Encoding::Zstd => {
-                let source = BufReader::with_capacity(COMPRESSED_BYTES, file);
-                Self::Zstd(Box::new(zstd::Decoder::with_buffer(source)?))
-            }
-            Encoding::Gzip => {
-                let source = BufReader::with_capacity(COMPRESSED_BYTES, file);
-                Self::Gzip(Box::new(MultiGzDecoder::new(source)))
-            }
-        })
+        Ok(Self { decoder: Decoder::new(file, encoding)?, encoding })
     }
 
     /// Reads on; 0 at the end.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
-            let read = match self {
-                Self::Plain(file) => file.read(bytes),
-                Self::Zstd(decoder) => decoder.read(bytes),
-                Self::Gzip(decoder) => decoder.read(bytes),
-            };
-            match read {
+            match self.decoder.read(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
@@ -72,18 +49,14 @@ impl Input {
     }
 
     pub(super) const fn encoding(&self) -> Encoding {
-        match self {
-            Self::Plain(_) => Encoding::Plain,
-            Self::Zstd(_) => Encoding::Zstd,
-            Self::Gzip(_) => Encoding::Gzip,
-        }
+        self.encoding
     }
 
     /// The file, where it is not compressed: only such a one may grow.
     pub(super) const fn plain(&self) -> Option<&File> {
-        match self {
-            Self::Plain(file) => Some(file),
-            Self::Zstd(_) | Self::Gzip(_) => None,
+        match &self.decoder {
+            Decoder::Plain(file) => Some(file),
+            Decoder::Zstd(_) | Decoder::Gzip(_) => None,
         }
     }
 
@@ -92,15 +65,23 @@ impl Input {
         self.plain().map(File::metadata).transpose()
     }
 
+    /// Reads on from `offset`, where the file is not compressed.
+    pub(super) fn seek_plain(&self, offset: u64) -> io::Result<()> {
+        match self.plain() {
+            Some(mut file) => file.seek(SeekFrom::Start(offset)).map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Goes on at `offset`. Gives how far it came: less where the file ends before.
     pub(super) fn skip_to(&mut self, offset: u64, scratch: &mut [u8]) -> io::Result<Skipped> {
-        if let Self::Plain(file) = self {
+        if let Some(file) = self.plain() {
             return skip_in_plain(file, offset);
         }
         let (mut at, mut last) = (0, None);
         while at < offset {
             let step = scratch.len().min(usize::try_from(offset - at).unwrap_or(usize::MAX));
-            let read = self.read(scratch.get_mut(..step).unwrap_or_default())?;
+            let read = self.read(scratch.split_at_mut(step).0)?;
             if read == 0 {
                 break;
             }
@@ -119,7 +100,7 @@ pub(super) struct Skipped {
     pub(super) last: Option<u8>,
 }
 
-fn skip_in_plain(file: &mut File, offset: u64) -> io::Result<Skipped> {
+fn skip_in_plain(mut file: &File, offset: u64) -> io::Result<Skipped> {
     let metadata = file.metadata()?;
     if metadata.is_file() && metadata.len() < offset {
         return Ok(Skipped { bytes: metadata.len(), last: None });
@@ -129,7 +110,7 @@ fn skip_in_plain(file: &mut File, offset: u64) -> io::Result<Skipped> {
         let mut byte = [0];
         file.read_exact_at(&mut byte, before)?;
         last = Some(byte[0]);
-        io::Seek::seek(file, io::SeekFrom::Start(offset))?;
+        file.seek(SeekFrom::Start(offset))?;
     }
     Ok(Skipped { bytes: offset, last })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Event, ReadError};
+use crate::file::lines::first_line_end;
 
 /// A place between two lines, to go on from later.
 ///
@@ -60,7 +61,7 @@ impl<'reader> Line<'reader> {
     }
 
     /// Where it begins: a reader that begins there gives this line first. [`Reader::position`] is
-    /// the place behind it.
+    /// the place after it.
     ///
     /// [`Reader::position`]: super::Reader::position
     #[must_use]
@@ -74,10 +75,10 @@ impl<'reader> Line<'reader> {
     ///
     /// [`ReadError::NotAnEvent`] where it is no JSON object with one member that is an object.
     pub fn event(&self) -> Result<Event, ReadError> {
-        Event::from_line(self.bytes()).map_err(|error| ReadError::NotAnEvent {
+        Event::from_line(self.bytes()).map_err(|source| ReadError::NotAnEvent {
             path: self.path.to_owned(),
             offset: self.offset,
-            fault: error.to_string(),
+            source,
         })
     }
 }
@@ -117,10 +118,10 @@ impl<'reader> Lines<'reader> {
             if rest.is_empty() {
                 return None;
             }
-            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-            let (bytes, behind) = rest.split_at(end);
+            let end = first_line_end(rest).unwrap_or(rest.len());
+            let (bytes, after) = rest.split_at(end);
             let line = Line { bytes, path, offset };
-            rest = behind;
+            rest = after;
             offset += end as u64;
             Some(line)
         })

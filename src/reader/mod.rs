@@ -11,7 +11,7 @@
 //! let mut reader = cdrlog::Reader::open(directory)?;
 //! while let Some(line) = reader.next_line()? {
 //!     let event = line.event()?; // or `line.bytes()`, which costs nothing
-//!     println!("{} at {:?}", event.name, event.timestamp);
+//!     println!("{} at {:?}", event.name(), event.timestamp_ms());
 //! }
 //! let position = reader.position(); // keep it to go on here another time
 //! # assert_eq!(position.unwrap().offset, 35);
@@ -52,6 +52,7 @@ mod line;
 mod listing;
 mod open_file;
 mod queue;
+mod value;
 mod watch;
 
 use std::path::PathBuf;
@@ -59,12 +60,11 @@ use std::time::Duration;
 
 pub use crate::file::{Encoding, FileKind};
 pub use builder::ReaderBuilder;
-pub use error::ReadError;
+pub use error::{EventError, ReadError};
 pub use event::Event;
 pub use line::{Line, Lines, ReaderPosition};
 pub use listing::{CdrFile, cdr_files};
-/// The values of an [`Event`].
-pub use simd_json::OwnedValue as Value;
+pub use value::{Items, Members, Number, Value};
 
 use input::Input;
 use open_file::{Found, Look, OpenFile};
@@ -161,7 +161,7 @@ impl Reader {
         }
     }
 
-    /// The place behind the last line that was given. `None` where nothing was read yet.
+    /// The place after the last line that was given. `None` where nothing was read yet.
     #[must_use]
     pub fn position(&self) -> Option<ReaderPosition> {
         self.file.as_ref().map_or_else(|| self.position.clone(), |file| Some(file.position()))
@@ -247,7 +247,7 @@ impl Reader {
         })
     }
 
-    /// Goes on behind a file that is over: with the one that has its name now, or the next one.
+    /// Goes on after a file that is over: with the one that has its name now, or the next one.
     /// False where there is neither any more, so that it is not over after all.
     fn go_on(&mut self) -> Result<bool, ReadError> {
         let Some(file) = &mut self.file else { return Ok(true) };

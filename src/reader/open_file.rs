@@ -1,7 +1,7 @@
 //! The file that is being read.
 
 use std::fs;
-use std::io::{self, Seek, SeekFrom};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use super::block::Block;
 use super::input::{Input, Skipped};
 use super::listing::with_encoding;
 use super::{ReadError, ReaderPosition};
+use crate::file::lines::first_line_end;
 
 /// How much before the place that was read up to is looked at, to see whether it is still the same
 /// text.
@@ -117,7 +118,7 @@ impl OpenFile {
                 let found = Found { range, offset: self.offset };
                 self.offset += found.range.len() as u64;
                 if self.too_long_from.is_some() {
-                    match self.behind_too_long(found) {
+                    match self.after_too_long(found) {
                         Some(found) => return Ok(Some(found)),
                         None => continue,
                     }
@@ -136,10 +137,10 @@ impl OpenFile {
 
     /// What is left of lines of which the first is the end of one that is passed over.
     #[cold]
-    fn behind_too_long(&mut self, found: Found) -> Option<Found> {
+    fn after_too_long(&mut self, found: Found) -> Option<Found> {
         self.too_long_from = None;
         let Found { range, offset } = found;
-        let end = memchr::memchr(b'\n', self.block.get(range.clone()))? + 1;
+        let end = first_line_end(self.block.get(range.clone()))?;
         let rest = Found { range: range.start + end..range.end, offset: offset + end as u64 };
         (!rest.range.is_empty()).then_some(rest)
     }
@@ -207,9 +208,7 @@ impl OpenFile {
             self.offset = 0;
             self.too_long_from = None;
         }
-        if let Input::Plain(file) = &mut self.input {
-            file.seek(SeekFrom::Start(self.offset))?;
-        }
+        self.input.seek_plain(self.offset)?;
         self.read_bytes = self.offset;
         self.block.clear();
         self.at_end = false;

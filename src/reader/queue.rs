@@ -21,7 +21,7 @@ pub(super) struct Queue {
 struct Directory {
     path: PathBuf,
     kind: FileKind,
-    /// Only files behind this one are still to be read.
+    /// Only files after this one are still to be read.
     after: Option<FileName>,
 }
 
@@ -34,7 +34,7 @@ struct Pending {
 }
 
 impl Queue {
-    /// All files of a directory; behind `begin`, where there is one.
+    /// All files of a directory; after `begin`, where there is one.
     pub(super) fn of_directory(
         path: PathBuf,
         kind: FileKind,

@@ -1,17 +1,36 @@
 //! Every implementation that this processor can run, for tests and fuzz targets.
 
-use super::vector::Choice;
-use super::{Rejection, rewrite_by};
+use super::Rejection;
+use super::dispatch::Implementation;
 
 /// What one implementation makes of a body.
 #[derive(Debug)]
 pub struct Made {
     /// The implementation.
-    pub by: String,
+    pub by: &'static str,
     /// The line, or why there is none.
     pub line: Result<Vec<u8>, Rejection>,
     /// Whether it was left to the portable scan.
     pub is_left: bool,
+}
+
+impl Made {
+    /// What `implementation` makes of `body`.
+    ///
+    /// # Panics
+    ///
+    /// Where it writes after the room that a line may take.
+    pub(super) fn of(implementation: Implementation, body: &[u8]) -> Self {
+        const GUARD: &[u8] = b"guard";
+        let by = implementation.name();
+        let mut buffer = [&vec![0; body.len()], GUARD].concat();
+        let (room, guard) = buffer.split_at_mut(body.len());
+        let is_left = implementation.rewrite_fast(body, room).is_none();
+        let length = implementation.rewrite(body, room);
+        assert!(guard == GUARD, "{by} wrote after the line");
+        let line = length.map(|length| room.split_at(length).0.to_vec());
+        Self { by, line, is_left }
+    }
 }
 
 /// What each implementation makes of `body`.
@@ -19,16 +38,7 @@ pub struct Made {
 /// # Panics
 ///
 /// Where one writes after the room that a line may take.
+#[cfg(fuzzing)]
 pub fn rewrite(body: &[u8]) -> Vec<Made> {
-    const GUARD: &[u8] = b"guard";
-    let make = |choice: Choice| {
-        let mut line = [&vec![0; body.len()], GUARD].concat();
-        let room = line.get_mut(..body.len()).unwrap_or_default();
-        let is_left = choice.rewrite(body, room).is_none();
-        let length = rewrite_by(choice, body, room);
-        assert!(line.ends_with(GUARD), "{choice:?} wrote after the line");
-        let line = length.map(|length| line.get(..length).unwrap_or_default().to_vec());
-        Made { by: format!("{choice:?}"), line, is_left }
-    };
-    Choice::all().map(make).collect()
+    Implementation::all().map(|implementation| Made::of(implementation, body)).collect()
 }

@@ -5,27 +5,10 @@
 //! `F`. Each low one must be six bytes after a high one, and each high one six bytes before a low
 //! one: two masks that must be equal once one is shifted.
 
-use super::vector::{Vector, Word};
+use crate::vector::{EscapeClasses, Mask512, Vector};
 
 /// How far the digits of one `\uXXXX` are from those of the next.
 const ESCAPE_SPAN: u32 = 6;
-
-/// Classes of bytes that matter in an escape.
-#[derive(Clone, Copy)]
-pub(super) struct EscapeClasses<V: Vector> {
-    /// `"`, `\`, `/`, `b`, `f`, `n`, `r` and `t`.
-    pub(super) simple: Word<V>,
-    /// `u`
-    pub(super) unicode: Word<V>,
-    /// `0` to `9`, `a` to `f`, `A` to `F`.
-    pub(super) hex: Word<V>,
-    /// `d` and `D`.
-    pub(super) d: Word<V>,
-    /// `8`, `9`, `a`, `b`, `A` and `B`.
-    pub(super) eight_to_b: Word<V>,
-    /// `c` to `f`, `C` to `F`.
-    pub(super) c_to_f: Word<V>,
-}
 
 /// What the escapes of a group leave for the next: the bits that were shifted out, at the low end.
 #[derive(Clone, Copy, Default)]
@@ -53,9 +36,9 @@ impl Escapes {
     #[inline(always)]
     pub(super) fn group<V: Vector>(
         &mut self,
-        backslashes: Word<V>,
+        backslashes: Mask512<V>,
         classes: &EscapeClasses<V>,
-    ) -> (Word<V>, Word<V>) {
+    ) -> (Mask512<V>, Mask512<V>) {
         let escaped = self.escaped_bytes(backslashes);
         let unicode = classes.unicode & escaped;
         let [first, second, third, fourth] = &mut self.digits;
@@ -76,10 +59,10 @@ impl Escapes {
     /// The bytes after a backslash that is not escaped itself.
     ///
     /// In a run of backslashes every second one is escaped, and so is the byte after a run of odd
-    /// length. Subtracting the run's start from a word in which all odd places are set makes
+    /// length. Subtracting the run's start from a mask in which all odd places are set makes
     /// that alternation: see simdjson's `json_escape_scanner`.
     #[inline(always)]
-    fn escaped_bytes<V: Vector>(&mut self, backslashes: Word<V>) -> Word<V> {
+    fn escaped_bytes<V: Vector>(&mut self, backslashes: Mask512<V>) -> Mask512<V> {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
         let odd = backslashes.splat(ODD);
         let first_escaped = backslashes.low(self.escaped);

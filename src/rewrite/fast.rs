@@ -10,7 +10,7 @@ use super::grammar::{self, Found, KEY};
 use super::line;
 use super::scan::Event;
 use super::token;
-use super::vector::{BLOCK_BYTES, Vector, Window};
+use crate::vector::{BLOCK_BYTES, Task, Vector, Window};
 
 /// The key and what follows it up to the name, in a compact body.
 const KEY_AND_QUOTE: &[u8; 9] = b"\"event\":\"";
@@ -20,10 +20,24 @@ const NAME_OFFSET: usize = KEY_AND_QUOTE.len() - 1;
 
 /// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives
 /// its length. `None` leaves it to the portable scan.
+pub(super) struct Rewrite<'body, 'line> {
+    pub(super) body: &'body [u8],
+    pub(super) line: &'line mut [u8],
+}
+
+impl Task for Rewrite<'_, '_> {
+    type Output = Option<usize>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self, vector: V) -> Option<usize> {
+        rewrite(vector, self.body, self.line)
+    }
+}
+
 #[inline(always)]
-pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> {
-    let root_start = token::blanks_end(body, 0);
-    let root_end = token::blanks_start(body, body.len());
+fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> {
+    let root_start = token::whitespace_end(body, 0);
+    let root_end = token::whitespace_start(body, body.len());
     let root = body.get(root_start..root_end)?;
     let [b'{', text @ .., b'}'] = root else { return None };
 
@@ -31,18 +45,18 @@ pub(super) fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Opt
 
     let text_start = root_start + 1;
     let guessed_key = guess.map(|event| event.key_start - text_start);
-    let Found { key_start, has_breaks } = grammar::find_event(vector, text, guessed_key)?;
+    let Found { key_start, has_newlines } = grammar::find_event(vector, text, guessed_key)?;
     let key_start = text_start + key_start;
     if let Some(event) = guess
         && event.key_start == key_start
-        && !has_breaks
+        && !has_newlines
     {
-        return line::write(vector, body, &event, line);
+        return Some(line::write(vector, body, &event, line));
     }
     let name_start = token::event_name_start(body, key_start + KEY.len())?;
     let name_end = string_end(vector, body, name_start)?;
-    let event = Event { root_start, root_end, key_start, name_start, name_end, has_breaks };
-    line::write(vector, body, &event, line)
+    let event = Event { root_start, root_end, key_start, name_start, name_end, has_newlines };
+    Some(line::write(vector, body, &event, line))
 }
 
 /// The event of a compact body, if it is first or last, and if the body is one at all.
@@ -72,7 +86,7 @@ fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) 
         key_start,
         name_start,
         name_end,
-        has_breaks: false,
+        has_newlines: false,
     })
 }
 

@@ -2,15 +2,15 @@
 //!
 //! # From bytes to bits
 //!
-//! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Word`] of 512 bits for each class
-//! of bytes, a bit for each byte, bit 0 the first. Everything else is arithmetic on such words, in
-//! safe code, the same for every processor. Most events are one group: they are done without a
+//! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Mask512`] for each class of
+//! bytes, a bit for each byte, bit 0 the first. Everything else is arithmetic on such masks, in safe
+//! code, the same for every processor. Most events are one group: they are done without a
 //! loop, and the few branches there are go the same way for most events.
 //!
 //! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside
 //! is a row of tokens: brackets, colons, commas, whole strings, and *scalars*, which are runs of
-//! any other bytes. `follow(x)` are the places just after tokens `x`, blanks skipped, which is a
-//! shift by one where there are no blanks; what falls off at the end of a group is carried to the
+//! any other bytes. `follow(x)` are the places just after tokens `x`, whitespace skipped, which is a
+//! shift by one where there is no whitespace; what falls off at the end of a group is carried to the
 //! next.
 //!
 //! # The grammar as relations between neighbours
@@ -28,7 +28,7 @@
 //!
 //! 1 to 4 hold or fail for a whole group at once. So do 5 and 6, once it is known which bytes of
 //! the group are directly inside an object: that alone may need a walk, and only over the brackets
-//! ([`Nesting64`]). 4 and 5 need to know where the strings end that do not follow a colon: adding
+//! ([`levels`](super::levels)). 4 and 5 need to know where the strings end that do not follow a colon: adding
 //! the opening quotes of those to the mask of all strings makes each carry ripple through its
 //! string and stop at the closing quote.
 //!
@@ -50,9 +50,9 @@
 //! and no fault needs a reason.
 
 use super::escapes::Escapes;
-use super::nesting::Nesting64;
+use super::levels::{Levels, Nesting64};
 use super::token;
-use super::vector::{GROUP_BYTES, Vector, Word};
+use crate::vector::{Classes, GROUP_BYTES, Mask512, Task, Vector};
 
 /// The key that is looked for, quotes included.
 pub(super) const KEY: &[u8; 7] = b"\"event\"";
@@ -60,52 +60,21 @@ pub(super) const KEY: &[u8; 7] = b"\"event\"";
 /// How far the closing quote of [`KEY`] is from its opening quote.
 const KEY_SPAN: u32 = KEY.len() as u32 - 1;
 
-/// Classes of the bytes of a group: bit `n` is byte `n`. Where there are no bytes all are 0.
-#[derive(Clone, Copy)]
-pub(super) struct Classes<V: Vector> {
-    /// There is a byte.
-    pub(super) valid: Word<V>,
-    /// `"`
-    pub(super) quotes: Word<V>,
-    /// `\`
-    pub(super) backslashes: Word<V>,
-    /// Below 0x20.
-    pub(super) controls: Word<V>,
-    /// Tab, line feed and carriage return.
-    pub(super) control_blanks: Word<V>,
-    /// Space, 0x20.
-    pub(super) spaces: Word<V>,
-    /// `{` and `[`
-    pub(super) opens: Word<V>,
-    /// `}` and `]`
-    pub(super) closes: Word<V>,
-    /// `{` and `}`
-    pub(super) braces: Word<V>,
-    /// `:`
-    pub(super) colons: Word<V>,
-    /// `,`
-    pub(super) commas: Word<V>,
-    /// `0` to `9`
-    pub(super) digits: Word<V>,
-    /// `0`
-    pub(super) zeros: Word<V>,
-}
-
 /// The strings of a group.
 #[derive(Clone, Copy)]
 struct Strings<V: Vector> {
     /// The quotes that are not escaped.
-    quotes: Word<V>,
+    quotes: Mask512<V>,
     /// From each opening quote to before its closing quote.
-    inside: Word<V>,
+    inside: Mask512<V>,
     /// What is no part of a string.
-    outside: Word<V>,
+    outside: Mask512<V>,
 }
 
 /// What a group says about the next.
 #[derive(Clone, Copy, Default)]
 struct Carries {
-    /// Bit 0: the next group starts just after one of these, blanks skipped.
+    /// Bit 0: the next group starts just after one of these, whitespace skipped.
     after_open_or_comma: u64,
     after_comma: u64,
     after_colon: u64,
@@ -137,7 +106,7 @@ struct Grammar<'body, V: Vector> {
     /// A value or a colon must come next.
     is_due: bool,
     /// There are tabs, line feeds or carriage returns between tokens.
-    has_control_blanks: bool,
+    has_control_whitespace: bool,
 }
 
 /// What the grammar has found in a text.
@@ -145,7 +114,7 @@ pub(super) struct Found {
     /// The opening quote of the root's key `event`.
     pub(super) key_start: usize,
     /// There may be CR or LF between tokens.
-    pub(super) has_breaks: bool,
+    pub(super) has_newlines: bool,
 }
 
 /// Finds the only key `event` in `text`, which is what is between the braces of the root. `None`
@@ -155,7 +124,7 @@ pub(super) struct Found {
 #[inline(always)]
 pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>) -> Option<Found> {
     if text.len() > GROUP_BYTES {
-        return vector.find_event_in_groups(text, guess);
+        return vector.run(ManyGroups { text, guess });
     }
     // Most events. Nothing is carried, and the compiler knows it.
     let mut grammar = Grammar::new(vector, text, guess);
@@ -166,26 +135,32 @@ pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>
     grammar.found(is_ascii)
 }
 
-/// [`find_event`] for a text of any length.
-#[inline(always)]
-pub(super) fn find_event_in_groups<V: Vector>(
-    vector: V,
-    text: &[u8],
+/// [`find_event`] for a text of any length, in a function of its own.
+struct ManyGroups<'body> {
+    text: &'body [u8],
     guess: Option<usize>,
-) -> Option<Found> {
-    let mut grammar = Grammar::new(vector, text, guess);
-    let mut is_ascii = true;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (classes, group_is_ascii) = vector.classes::<true>(rest);
-        is_ascii &= group_is_ascii;
-        let start = text.len() - rest.len();
-        rest = rest.get(GROUP_BYTES..).unwrap_or_default();
-        if !grammar.group::<true>(start, &classes) {
-            return None;
+}
+
+impl Task for ManyGroups<'_> {
+    type Output = Option<Found>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self, vector: V) -> Option<Found> {
+        let Self { text, guess } = self;
+        let mut grammar = Grammar::new(vector, text, guess);
+        let mut is_ascii = true;
+        let mut start = 0;
+        while start < text.len() {
+            let (_, rest) = text.split_at(start);
+            let (classes, group_is_ascii) = vector.classes::<true>(rest);
+            is_ascii &= group_is_ascii;
+            if !grammar.group::<true>(start, &classes) {
+                return None;
+            }
+            start += GROUP_BYTES;
         }
+        grammar.found(is_ascii)
     }
-    grammar.found(is_ascii)
 }
 
 impl<'body, V: Vector> Grammar<'body, V> {
@@ -202,7 +177,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
             guess,
             event_key: None,
             is_due: false,
-            has_control_blanks: false,
+            has_control_whitespace: false,
         }
     }
 
@@ -212,7 +187,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let mut quotes = classes.quotes;
         let mut is_valid = true;
         if self.escapes.pending() != 0 || !classes.backslashes.is_zero() {
-            let group = self.text.get(start..).unwrap_or_default();
+            let (_, group) = self.text.split_at(start);
             let (escaped, faults) =
                 self.escapes.group(classes.backslashes, &self.vector.escape_classes::<MANY>(group));
             quotes = quotes & !escaped;
@@ -222,29 +197,29 @@ impl<'body, V: Vector> Grammar<'body, V> {
         self.carries.in_string = in_string;
 
         let outside = classes.valid & !(inside | quotes);
-        let mut blanks = classes.spaces & outside;
+        let mut whitespace = classes.spaces & outside;
         if !classes.controls.is_zero() {
             is_valid &= (classes.controls & inside).is_zero();
-            blanks = blanks | classes.control_blanks & outside;
-            self.has_control_blanks = true;
+            whitespace = whitespace | classes.control_whitespace & outside;
+            self.has_control_whitespace = true;
         }
         let strings = Strings { quotes, inside, outside };
         is_valid
-            && if blanks.is_zero() {
-                self.relations::<false>(start, classes, strings, blanks)
+            && if whitespace.is_zero() {
+                self.relations::<false>(start, classes, strings, whitespace)
             } else {
-                self.relations::<true>(start, classes, strings, blanks)
+                self.relations::<true>(start, classes, strings, whitespace)
             }
     }
 
     /// The relations of the module's documentation. False where one does not hold.
     #[inline(always)]
-    fn relations<const BLANKS: bool>(
+    fn relations<const SPACED: bool>(
         &mut self,
         start: usize,
         classes: &Classes<V>,
         strings: Strings<V>,
-        blanks: Word<V>,
+        whitespace: Mask512<V>,
     ) -> bool {
         let Strings { quotes, inside, outside } = strings;
         let (opens, closes) = (classes.opens & outside, classes.closes & outside);
@@ -253,25 +228,29 @@ impl<'body, V: Vector> Grammar<'body, V> {
         let before = self.carries;
         let mut next = Carries { in_string: before.in_string, ..Carries::default() };
 
-        let items = follow::<BLANKS, V>(
+        let items = follow::<SPACED, V>(
             opens | commas,
-            blanks,
+            whitespace,
             before.after_open_or_comma,
             &mut next.after_open_or_comma,
         );
         let after_comma =
-            follow::<BLANKS, V>(commas, blanks, before.after_comma, &mut next.after_comma);
+            follow::<SPACED, V>(commas, whitespace, before.after_comma, &mut next.after_comma);
         let after_colon =
-            follow::<BLANKS, V>(colons, blanks, before.after_colon, &mut next.after_colon);
+            follow::<SPACED, V>(colons, whitespace, before.after_colon, &mut next.after_colon);
 
         // Strings that do not follow a colon: keys in an object, items in an array.
         let key_starts = opening_quotes & !after_colon;
         let (ripple, in_key) = inside.carrying_add(key_starts, before.in_key);
         next.in_key = in_key;
-        let after_key =
-            follow::<BLANKS, V>(ripple & !inside, blanks, before.after_key, &mut next.after_key);
+        let after_key = follow::<SPACED, V>(
+            ripple & !inside,
+            whitespace,
+            before.after_key,
+            &mut next.after_key,
+        );
 
-        let scalars = outside & !(opens | closes | colons | commas | blanks);
+        let scalars = outside & !(opens | closes | colons | commas | whitespace);
         let scalar_starts = scalars & !scalars.shifted::<1>(before.in_scalar, &mut next.in_scalar);
         let key_ends = key_starts.shifted::<KEY_SPAN>(before.key_starts, &mut next.key_starts)
             & quotes
@@ -285,11 +264,12 @@ impl<'body, V: Vector> Grammar<'body, V> {
         self.is_due = next.after_key | next.after_comma | next.after_colon != 0;
 
         let before_value = items | after_colon;
-        let others = scalar_starts | opens;
+        let other_starts = scalar_starts | opens;
         // An item that is no string, and a string that no colon follows: in an array only.
-        let array_marks = items & others | after_key & !colons;
-        let (in_object, in_root) = self.levels(start, opens, closes, classes.braces);
-        let faults = (opening_quotes | others) & !before_value
+        let array_marks = items & other_starts | after_key & !colons;
+        let Levels { in_object, in_root } =
+            self.nesting.group(start, opens, closes, classes.braces, self.text);
+        let faults = (opening_quotes | other_starts) & !before_value
             | commas & before_value
             | (closes | !classes.valid) & (after_comma | after_colon)
             | colons & !(after_key & in_object)
@@ -303,52 +283,11 @@ impl<'body, V: Vector> Grammar<'body, V> {
             && self.odd_scalars(start, odd, scalar_starts)
     }
 
-    /// Which bytes are directly inside an object, and directly inside the root.
-    #[inline(always)]
-    fn levels(
-        &mut self,
-        start: usize,
-        opens: Word<V>,
-        closes: Word<V>,
-        braces: Word<V>,
-    ) -> (Word<V>, Word<V>) {
-        let brackets = opens | closes;
-        if !V::HAS_WIDE_PREFIX_XOR && brackets.is_zero() {
-            return (
-                brackets.splat(self.nesting.levels.in_object),
-                brackets.splat(self.nesting.levels.in_root),
-            );
-        }
-        // Most brackets are arrays of the root, one after the other: from each opening bracket to
-        // before its closing bracket, without a look at any of them. So are none.
-        let (arrays, is_open) = brackets.prefix_xor(false);
-        let others = brackets & braces | opens ^ brackets & arrays;
-        if others.is_zero() & !is_open & self.nesting.is_in_root() {
-            let in_root = !(arrays ^ brackets);
-            return (in_root, in_root);
-        }
-        self.walk(start, brackets)
-    }
-
-    /// [`levels`](Self::levels) by a walk over the brackets.
-    #[inline(always)]
-    fn walk(&mut self, start: usize, brackets: Word<V>) -> (Word<V>, Word<V>) {
-        let mut nesting = self.nesting;
-        let mut in_object = brackets.splat(nesting.levels.in_object);
-        let mut in_root = brackets.splat(nesting.levels.in_root);
-        for (lane, brackets) in brackets.blocks() {
-            let levels = nesting.block(start + lane * u64::BITS as usize, brackets, self.text);
-            in_object = in_object.with_lanes_from(lane, levels.in_object, nesting.levels.in_object);
-            in_root = in_root.with_lanes_from(lane, levels.in_root, nesting.levels.in_root);
-        }
-        self.nesting = nesting;
-        (in_object, in_root)
-    }
-
     /// Looks whether one of the root's keys that end at `key_ends` is `event`. False if that is one
     /// too many.
     #[inline(always)]
-    fn find_event_key(&mut self, start: usize, key_ends: Word<V>) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "a key outside the text is a bug of ours")]
+    fn find_event_key(&mut self, start: usize, key_ends: Mask512<V>) -> bool {
         // Mostly the guess is the only candidate: then it is the key.
         if let Some(guess) = self.guess
             && let Some(guessed_end) = (guess + KEY_SPAN as usize).checked_sub(start)
@@ -363,7 +302,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
                 key_ends &= key_ends - 1;
                 let key_end = start + bit + 1;
                 let key_start = key_end - KEY.len();
-                if self.text.get(key_start..key_end) == Some(KEY)
+                if self.text[key_start..key_end] == *KEY
                     && self.event_key.replace(key_start).is_some()
                 {
                     return false;
@@ -375,14 +314,14 @@ impl<'body, V: Vector> Grammar<'body, V> {
 
     /// Checks the scalars that have a byte at `odd` one by one.
     #[inline(always)]
-    fn odd_scalars(&mut self, start: usize, odd: Word<V>, scalar_starts: Word<V>) -> bool {
+    fn odd_scalars(&mut self, start: usize, odd: Mask512<V>, scalar_starts: Mask512<V>) -> bool {
         if odd.is_zero() {
             return true;
         }
         let run_starts = odd & !odd.shifted::<1>(0, &mut 0);
         let scalar_starts = scalar_starts.lanes();
         for (lane, mut run_starts) in run_starts.blocks() {
-            let scalar_starts = scalar_starts.0.get(lane).copied().unwrap_or_default();
+            let scalar_starts = scalar_starts.get(lane);
             while run_starts != 0 {
                 let bit = run_starts.trailing_zeros();
                 let at = start + lane * u64::BITS as usize + bit as usize;
@@ -401,7 +340,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
         true
     }
 
-    /// What has been found, if everything that was begun has ended.
+    /// What has been found, if everything that was opened has ended.
     #[inline(always)]
     fn found(&self, is_ascii: bool) -> Option<Found> {
         let is_complete = self.nesting.is_in_root()
@@ -409,28 +348,28 @@ impl<'body, V: Vector> Grammar<'body, V> {
             && !self.carries.in_string
             && !self.is_due
             && (is_ascii || simdutf8::basic::from_utf8(self.text).is_ok());
-        let has_breaks = self.has_control_blanks;
-        self.event_key.filter(|_| is_complete).map(|key_start| Found { key_start, has_breaks })
+        let has_newlines = self.has_control_whitespace;
+        self.event_key.filter(|_| is_complete).map(|key_start| Found { key_start, has_newlines })
     }
 }
 
-/// The places just after `tokens`, blanks skipped. `carry` is bit 0 of it from the group before,
+/// The places just after `tokens`, whitespace skipped. `carry` is bit 0 of it from the group before,
 /// `next` that for the next.
 ///
-/// With blanks: a place that is a blank is the start of a run of them, so that adding it to the run
-/// leaves the one bit just after the run.
+/// With whitespace: a place that is whitespace is the start of a run of it, so that adding it to the
+/// run leaves the one bit just after the run.
 #[inline(always)]
-fn follow<const BLANKS: bool, V: Vector>(
-    tokens: Word<V>,
-    blanks: Word<V>,
+fn follow<const SPACED: bool, V: Vector>(
+    tokens: Mask512<V>,
+    whitespace: Mask512<V>,
     carry: u64,
     next: &mut u64,
-) -> Word<V> {
+) -> Mask512<V> {
     let after = tokens.shifted::<1>(carry, next);
-    if !BLANKS {
+    if !SPACED {
         return after;
     }
-    let (past_blanks, overflow) = blanks.carrying_add(after & blanks, false);
+    let (past_whitespace, overflow) = whitespace.carrying_add(after & whitespace, false);
     *next |= u64::from(overflow);
-    (after | past_blanks) & !blanks
+    (after | past_whitespace) & !whitespace
 }

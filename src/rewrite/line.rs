@@ -14,32 +14,21 @@ use std::ops::Range;
 
 use super::scan::Event;
 use super::token;
+use crate::vector::Copier;
 
-/// How pieces are copied.
-pub(super) trait Copier: Copy {
-    /// Copies `from` to `to`, which has the same length.
-    fn copy(self, from: &[u8], to: &mut [u8]);
-}
-
-/// The system's `memcpy`.
-#[derive(Clone, Copy)]
-pub(super) struct Memcpy;
-
-impl Copier for Memcpy {
-    fn copy(self, from: &[u8], to: &mut [u8]) {
-        to.copy_from_slice(from);
-    }
-}
-
-/// Writes the line of `event` to the front of `line` and gives its length; `None` if `line` is too
-/// short.
+/// Writes the line of `event` to the front of `line`, which is not shorter than `body`, and gives
+/// its length.
 #[inline(always)]
-pub(super) fn write(
-    copier: impl Copier,
-    body: &[u8],
-    event: &Event,
-    line: &mut [u8],
-) -> Option<usize> {
+pub(super) fn write(copier: impl Copier, body: &[u8], event: &Event, line: &mut [u8]) -> usize {
+    let Some(length) = write_pieces(copier, body, event, line) else {
+        unreachable!("a line is not longer than its body, and the pieces of an event are in it")
+    };
+    length
+}
+
+/// `None` where `line` is too short, or `event` is not one of `body`.
+#[inline(always)]
+fn write_pieces(copier: impl Copier, body: &[u8], event: &Event, line: &mut [u8]) -> Option<usize> {
     let cut = cut(body, event)?;
     *line.get_mut(0)? = b'{';
     let name_end = put(copier, line, 1, body.get(event.name_start..event.name_end)?)?;
@@ -47,8 +36,8 @@ pub(super) fn write(
     let root_start = name_end + 1;
     let root_end = put(copier, line, root_start, body.get(event.root_start..cut.start)?)?;
     let root_end = put(copier, line, root_end, body.get(cut.end..event.root_end)?)?;
-    if event.has_breaks {
-        blank_out_breaks(line.get_mut(root_start..root_end)?);
+    if event.has_newlines {
+        replace_newlines(line.get_mut(root_start..root_end)?);
     }
     *line.get_mut(root_end..)?.first_chunk_mut()? = *b"}\n";
     Some(root_end + 2)
@@ -57,14 +46,14 @@ pub(super) fn write(
 /// What of the root object the line does not keep.
 #[inline(always)]
 fn cut(body: &[u8], event: &Event) -> Option<Range<usize>> {
-    let next = token::blanks_end(body, event.name_end);
-    let previous = token::blanks_start(body, event.key_start).checked_sub(1)?;
+    let next = token::whitespace_end(body, event.name_end);
+    let previous = token::whitespace_start(body, event.key_start).checked_sub(1)?;
     Some(match (body.get(previous)?, body.get(next)?) {
         // First or in the middle: up to the next key.
-        (_, b',') => event.key_start..token::blanks_end(body, next + 1),
+        (_, b',') => event.key_start..token::whitespace_end(body, next + 1),
         // Last: the comma before goes too.
         (b',', _) => previous..event.name_end,
-        // The only member: nothing is left to keep the blanks of.
+        // The only member: nothing is left to keep the whitespace of.
         _ => event.root_start + 1..event.root_end - 1,
     })
 }
@@ -79,7 +68,7 @@ fn put(copier: impl Copier, line: &mut [u8], at: usize, piece: &[u8]) -> Option<
 
 /// Makes every CR and LF a space. In JSON they can only stand between tokens: inside a string they
 /// are escaped.
-fn blank_out_breaks(json: &mut [u8]) {
+fn replace_newlines(json: &mut [u8]) {
     for byte in json {
         if matches!(byte, b'\r' | b'\n') {
             *byte = b' ';

@@ -3,12 +3,15 @@
 //! A line of ours is what the rewriter makes of the body that it came from, and that body is known
 //! from the line: its members, and the name of the event as the last one. So the rewriter itself,
 //! at its speed, tells whether a line is right. Only where it says no is the line looked at byte by
-//! byte: it may be right all the same, with blanks that others left between the tokens, or there is
-//! a fault to be named.
+//! byte: it may be right all the same, with whitespace between the tokens where an external program wrote
+//! it, or there is a fault to be named.
 
 use std::fmt;
 
-use super::{Reason, Rejection, Rewriter, first_fault_of_utf8, scan, token};
+use super::portable::first_fault_of_utf8;
+use super::reason::{Reason, Rejection};
+use super::rewriter::Rewriter;
+use super::{scan, token};
 
 /// What every record of a rejects file begins with.
 const RECORD_START: &[u8] = b"{\"reason\":";
@@ -135,8 +138,8 @@ impl LineCheck {
     }
 }
 
-/// The first fault of `line`, as `scan` finds it in the line without its line feed. No fault where
-/// only others would have written it so.
+/// The first fault of `line`, as `scan` finds it in the line without its line feed. No fault
+/// where only an external program would have written it so.
 #[cold]
 fn find_fault(line: &[u8], scan: impl Fn(&[u8]) -> Scanned) -> Result<(), LineFault> {
     let Some(text) = line.strip_suffix(b"\n") else {
@@ -158,15 +161,15 @@ type Scanned = Result<(), LineFault>;
 
 /// Checks everything but UTF-8.
 fn scan_line(text: &[u8]) -> Scanned {
-    let name_start = token::blanks_end(text, root_start(text)? + 1);
-    match text.get(name_start..).unwrap_or_default() {
+    let name_start = token::whitespace_end(text, root_start(text)? + 1);
+    match text.split_at(name_start).1 {
         [b'"', b'"', ..] => return fault(LineReason::NameEmpty, name_start),
         [b'"', ..] => {}
         [b'}', ..] => return fault(LineReason::NameMissing, name_start),
         _ => return unexpected(text, name_start),
     }
-    let colon = token::blanks_end(text, token::string_end(text, name_start)?);
-    let event_start = token::blanks_end(text, colon + 1);
+    let colon = token::whitespace_end(text, token::string_end(text, name_start)?);
+    let event_start = token::whitespace_end(text, colon + 1);
     match (text.get(colon), text.get(event_start)) {
         (Some(b':'), Some(b'{')) => {}
         (Some(b':'), Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')) => {
@@ -175,9 +178,9 @@ fn scan_line(text: &[u8]) -> Scanned {
         (Some(b':'), _) => return unexpected(text, event_start),
         _ => return unexpected(text, colon),
     }
-    let end = token::blanks_end(text, scan::object_end(text, event_start)?);
+    let end = token::whitespace_end(text, scan::object_end(text, event_start)?);
     match text.get(end) {
-        Some(b'}') => nothing_behind(text, end + 1),
+        Some(b'}') => nothing_after(text, end + 1),
         Some(b',') => fault(LineReason::SeveralEvents, end),
         _ => unexpected(text, end),
     }
@@ -185,13 +188,13 @@ fn scan_line(text: &[u8]) -> Scanned {
 
 fn scan_record(text: &[u8]) -> Scanned {
     let end = scan::object_end(text, root_start(text)?)?;
-    nothing_behind(text, end)?;
+    nothing_after(text, end)?;
     if text.starts_with(RECORD_START) { Ok(()) } else { fault(LineReason::NotARecord, 0) }
 }
 
 /// Where the root's `{` is.
 fn root_start(text: &[u8]) -> Result<usize, LineFault> {
-    let start = token::blanks_end(text, 0);
+    let start = token::whitespace_end(text, 0);
     match text.get(start) {
         Some(b'{') => Ok(start),
         Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
@@ -202,8 +205,8 @@ fn root_start(text: &[u8]) -> Result<usize, LineFault> {
     }
 }
 
-fn nothing_behind(text: &[u8], end: usize) -> Scanned {
-    let end = token::blanks_end(text, end);
+fn nothing_after(text: &[u8], end: usize) -> Scanned {
+    let end = token::whitespace_end(text, end);
     if end == text.len() {
         return Ok(());
     }
@@ -318,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_only_others_write_so_are_right_too() {
+    fn lines_that_only_an_external_program_writes_so_are_right_too() {
         for line in [
             "{\"x\":{}}\n",
             " { \"x\" : { \"a\" : 1 } } \r\n",
@@ -334,8 +337,8 @@ mod tests {
         for (depth, word) in [(127, None), (128, Some("too_deep"))] {
             let (open, close) = ("[".repeat(depth), "]".repeat(depth));
             // Once for the fast check, and once for the other one.
-            for blank in ["", " "] {
-                let line = format!("{{\"x\":{blank}{{\"a\":{open}{close}}}}}\n");
+            for space in ["", " "] {
+                let line = format!("{{\"x\":{space}{{\"a\":{open}{close}}}}}\n");
                 let fault = LineCheck::new().line(line.as_bytes()).err();
                 assert_eq!(fault.map(|fault| fault.reason.as_str()), word);
             }

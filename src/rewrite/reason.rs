@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Nothing but blanks.
+    /// Nothing but whitespace.
     Empty,
     /// More bytes than `event_bytes_max`.
     TooLarge,
@@ -21,7 +21,7 @@ pub enum Reason {
     UnexpectedByte,
     /// The text ends before its root object does.
     UnexpectedEnd,
-    /// Something other than blanks follows the root object.
+    /// Something other than whitespace follows the root object.
     TrailingBytes,
     /// A control character (below 0x20) inside a string, not escaped.
     ControlCharacter,
@@ -74,7 +74,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "there is nothing but blanks",
+            Self::Empty => "there is nothing but whitespace",
             Self::TooLarge => "the body is larger than event_bytes_max",
             Self::InvalidUtf8 => "the body is not UTF-8",
             Self::NotAnObject => "the root is not an object",

@@ -11,7 +11,7 @@
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::Rejection;
+use super::reason::Rejection;
 
 /// Bytes of a body in a part of a record: a multiple of three, so that the base64 of the parts
 /// joins up.
@@ -66,7 +66,7 @@ impl<'a> RejectRecord<'a> {
             .into_bytes()
     }
 
-    /// The next part of the body; `None` behind its end.
+    /// The next part of the body; `None` after its end.
     fn body_part(&mut self) -> Option<Vec<u8>> {
         match &mut self.body {
             Body::Text("") | Body::Bytes([]) => None,
@@ -103,6 +103,7 @@ impl Iterator for RejectRecord<'_> {
 }
 
 /// `text` as it stands between the quotes of a JSON string.
+#[expect(clippy::indexing_slicing, reason = "four bits are a digit")]
 fn escaped(text: &str) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut escaped = Vec::with_capacity(text.len() + text.len() / 8);
@@ -115,11 +116,7 @@ fn escaped(text: &str) -> Vec<u8> {
             b'\t' => escaped.extend_from_slice(b"\\t"),
             0..0x20 => {
                 escaped.extend_from_slice(b"\\u00");
-                escaped.extend(
-                    [byte >> 4, byte & 15]
-                        .iter()
-                        .filter_map(|&digit| DIGITS.get(usize::from(digit))),
-                );
+                escaped.extend([byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]));
             }
             _ => escaped.push(byte),
         }

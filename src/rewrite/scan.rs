@@ -25,7 +25,7 @@ pub(super) struct Event {
     /// Just after the closing quote of its value.
     pub(super) name_end: usize,
     /// There may be CR or LF between its tokens.
-    pub(super) has_breaks: bool,
+    pub(super) has_newlines: bool,
 }
 
 /// What the grammar allows next.
@@ -78,7 +78,7 @@ impl<'body> Scan<'body> {
     }
 
     fn root(mut self) -> Result<Event, Rejection> {
-        let root_start = token::blanks_end(self.body, 0);
+        let root_start = token::whitespace_end(self.body, 0);
         self.at = root_start;
         let mut expected = match self.body.get(root_start) {
             Some(b'{') => self.open(Container::Object)?,
@@ -95,15 +95,15 @@ impl<'body> Scan<'body> {
         let Some(key_start) = self.event_key else {
             return Err(Rejection::new(Reason::EventMissing, root_end - 1));
         };
-        self.at = token::blanks_end(self.body, root_end);
+        self.at = token::whitespace_end(self.body, root_end);
         if self.at < self.body.len() {
             return Err(self.fault(Reason::TrailingBytes));
         }
         let Range { start: name_start, end: name_end } = self.event_name;
-        Ok(Event { root_start, root_end, key_start, name_start, name_end, has_breaks: true })
+        Ok(Event { root_start, root_end, key_start, name_start, name_end, has_newlines: true })
     }
 
-    /// Takes the next token, blanks before it included; a key together with its colon.
+    /// Takes the next token, whitespace before it included; a key together with its colon.
     fn token(&mut self, expected: Expected) -> Result<Expected, Rejection> {
         use Expected::{CommaOrEnd, Key, KeyOrEnd, Value, ValueOrEnd};
         match (expected, self.next_byte()?) {
@@ -136,10 +136,11 @@ impl<'body> Scan<'body> {
         }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "a key outside the body is a bug of ours")]
     fn key(&mut self) -> Result<Expected, Rejection> {
         let key_start = self.at;
         self.at = token::string_end(self.body, key_start)?;
-        let raw = self.body.get(key_start + 1..self.at - 1).unwrap_or_default();
+        let raw = &self.body[key_start + 1..self.at - 1];
         let is_event = self.seeks_event && self.nesting.depth() == 1 && token::is_event_key(raw);
         if is_event && self.event_key.replace(key_start).is_some() {
             return Err(Rejection::new(Reason::EventTwice, key_start));
@@ -193,9 +194,9 @@ impl<'body> Scan<'body> {
         Ok(Expected::CommaOrEnd)
     }
 
-    /// Steps over blanks and gives the byte after them, which it does not step over.
+    /// Steps over whitespace and gives the byte after them, which it does not step over.
     fn next_byte(&mut self) -> Result<u8, Rejection> {
-        self.at = token::blanks_end(self.body, self.at);
+        self.at = token::whitespace_end(self.body, self.at);
         self.body.get(self.at).copied().ok_or(token::unexpected_end(self.body))
     }
 

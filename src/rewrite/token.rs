@@ -12,22 +12,22 @@ const EVENT_KEY: &[u8; 5] = b"event";
 /// What `\uXXXX` takes, in bytes.
 const UNICODE_ESCAPE_BYTES: usize = 6;
 
-/// Whether `byte` is one of the four blanks of JSON.
-pub(super) const fn is_blank(byte: u8) -> bool {
+/// Whether `byte` is one of the four characters that are whitespace in JSON.
+pub(super) const fn is_whitespace(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Where the blanks that start at `at` end.
-pub(super) fn blanks_end(body: &[u8], mut at: usize) -> usize {
-    while body.get(at).is_some_and(|&byte| is_blank(byte)) {
+/// Where the whitespace that starts at `at` ends.
+pub(super) fn whitespace_end(body: &[u8], mut at: usize) -> usize {
+    while body.get(at).is_some_and(|&byte| is_whitespace(byte)) {
         at += 1;
     }
     at
 }
 
-/// Where the blanks that end at `at` start.
-pub(super) fn blanks_start(body: &[u8], mut at: usize) -> usize {
-    while at > 0 && body.get(at - 1).is_some_and(|&byte| is_blank(byte)) {
+/// Where the whitespace that ends at `at` starts.
+pub(super) fn whitespace_start(body: &[u8], mut at: usize) -> usize {
+    while at > 0 && body.get(at - 1).is_some_and(|&byte| is_whitespace(byte)) {
         at -= 1;
     }
     at
@@ -137,7 +137,7 @@ pub(super) fn is_event_key(mut raw: &[u8]) -> bool {
             [byte, rest @ ..] if *byte == expected => rest,
             // None of the letters of `event` has an escape of two bytes.
             [b'\\', b'u', ..] if code_unit(raw, 0) == Ok(u32::from(expected)) => {
-                raw.get(UNICODE_ESCAPE_BYTES..).unwrap_or_default()
+                raw.split_at(UNICODE_ESCAPE_BYTES).1
             }
             _ => return false,
         }
@@ -148,7 +148,7 @@ pub(super) fn is_event_key(mut raw: &[u8]) -> bool {
 /// The opening quote of the value of the key that ends at `key_end`; `None` where that is no
 /// string, or the empty one.
 pub(super) fn event_name_start(body: &[u8], key_end: usize) -> Option<usize> {
-    let start = blanks_end(body, blanks_end(body, key_end) + 1);
+    let start = whitespace_end(body, whitespace_end(body, key_end) + 1);
     match body.get(start..start + 2)? {
         [b'"', b'"'] => None,
         [b'"', _] => Some(start),
@@ -221,12 +221,12 @@ pub(super) fn common_word_end(body: &[u8], at: usize) -> Option<usize> {
 
 /// Whether a scalar ends before `byte`.
 const fn ends_scalar(byte: u8) -> bool {
-    matches!(byte, b',' | b'}' | b']') || is_blank(byte)
+    matches!(byte, b',' | b'}' | b']') || is_whitespace(byte)
 }
 
 /// Where the scalar ends that has a byte at `at`, wherever it started; `None` if it is not one.
 ///
-/// It must be a whole: a comma, a closing bracket, a blank or the end of `body` follows it.
+/// It must be a whole: a comma, a closing bracket, whitespace or the end of `body` follows it.
 pub(super) fn scalar_around(body: &[u8], at: usize) -> Option<usize> {
     let before = body.get(..at)?;
     let number_bytes = before

@@ -1,7 +1,7 @@
 //! Tells whole lines from torn ones, by the rewriter itself: a line is whole if it is what the
 //! rewriter makes of the body that it must have come from.
 
-use super::LineCheck;
+use super::line_check::LineCheck;
 
 /// Whether `line`, its line feed included, is one whole line of a CDR.
 pub(crate) fn is_whole_line(line: &[u8]) -> bool {

@@ -14,7 +14,7 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::connections::InFlight;
+use super::watch::InFlight;
 
 /// Bytes of a file that are read at once.
 const BLOCK_BYTES: u64 = 64 << 10;
@@ -53,7 +53,14 @@ impl Content {
     }
 
     pub(super) fn keep(&mut self, mut in_flight: InFlight) {
-        in_flight.note_answer();
+        let bytes = match &self.kind {
+            // It blocks no stream: the head alone is sent whatever the peer takes.
+            _ if self.is_end_stream() => None,
+            Kind::Bytes(bytes) => Some(bytes.len()),
+            // It is read as the peer takes it.
+            Kind::File(_) => Some(0),
+        };
+        in_flight.note_answer(bytes);
         self.in_flight = Some(in_flight);
     }
 }
@@ -144,6 +151,19 @@ pub(super) fn error(status: StatusCode, message: &str) -> Answer {
 pub(super) fn unavailable(message: &str) -> Answer {
     let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, message);
     set(&mut answer, header::RETRY_AFTER, "5");
+    answer
+}
+
+/// A host that is missing or named twice is how a request is smuggled past a proxy.
+pub(super) fn one_host() -> Answer {
+    error(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has one header Host")
+}
+
+/// Nothing here decompresses.
+pub(super) fn encoded() -> Answer {
+    let message = "the body must be sent as it is, without Content-Encoding";
+    let mut answer = error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    set(&mut answer, header::ACCEPT_ENCODING, "identity");
     answer
 }
 

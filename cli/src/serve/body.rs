@@ -8,11 +8,15 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, header};
 
+use super::memory::STREAM_BYTES;
 use super::peer::Peer;
 
 /// What a refused request may go on to send. A connection that is closed while its peer still sends
 /// loses the answer on its way, and the peer sees a broken connection instead.
 const DISCARD_BYTES_MAX: u64 = 4 << 20;
+
+/// How long a body that nobody vouches for may take. Senders have theirs at hand.
+const UNVERIFIED_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub(super) enum BodyError {
     TooSlow,
     /// Bodies of other requests take all memory that bodies may have.
     NoMemory,
+    /// Nobody vouches for it yet, and it had to make room for others of its kind.
+    Displaced,
     /// The peer broke off, or its framing is wrong.
     Broken,
 }
@@ -44,6 +50,16 @@ impl Budget {
     }
 }
 
+/// What counts the bytes of a body as they come.
+pub(super) trait Account {
+    fn grow(&mut self, bytes: usize) -> Result<(), BodyError>;
+
+    /// The body has come in one piece.
+    fn take_whole(&mut self, bytes: usize) -> Result<(), BodyError> {
+        self.grow(bytes)
+    }
+}
+
 /// A share of the budget, given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Share<'a> {
@@ -51,7 +67,13 @@ pub(super) struct Share<'a> {
     bytes: usize,
 }
 
-impl Share<'_> {
+impl<'a> Share<'a> {
+    const fn new(budget: &'a Budget) -> Self {
+        Self { budget, bytes: 0 }
+    }
+}
+
+impl Account for Share<'_> {
     fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
         self.bytes += bytes;
         let before = self.budget.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -77,38 +99,67 @@ pub(super) async fn read<'a>(
     timeout: Duration,
     peer: &'a Peer,
 ) -> Result<(Bytes, Share<'a>), BodyError> {
+    let mut share = Share::new(peer.budget());
+    if peer.watch().is_multiplexed() {
+        // Thousands of requests fit into a few connections, each of them waiting for its body.
+        share.grow(STREAM_BYTES)?;
+    }
+    let end = Instant::now() + timeout;
+    let read = read_parts(body, bytes_max, &mut share);
+    let event = peer.watch().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))?;
+    Ok((event, share))
+}
+
+/// The same for a body that nobody vouches for until it passes `check`: the time is a short one, and
+/// the memory not that of other bodies.
+pub(super) async fn read_unverified<'a, E: From<BodyError>>(
+    body: &mut Incoming,
+    bytes_max: usize,
+    timeout: Duration,
+    peer: &'a Peer,
+    check: impl FnOnce(&Bytes) -> Result<(), E>,
+) -> Result<(Bytes, Share<'a>), E> {
+    let (mut hold, displaced) = peer.shared().unverified.begin();
+    let end = Instant::now() + timeout.min(UNVERIFIED_TIMEOUT);
+    let read = read_parts(body, bytes_max, &mut hold);
+    let event = tokio::select! {
+        read = peer.watch().within(end, read) => read.unwrap_or(Err(BodyError::TooSlow)),
+        _ = displaced => Err(BodyError::Displaced),
+    }?;
+    check(&event)?;
+    let mut share = Share::new(peer.budget());
+    share.grow(event.len())?;
+    Ok((event, share))
+}
+
+async fn read_parts(
+    body: &mut Incoming,
+    bytes_max: usize,
+    account: &mut impl Account,
+) -> Result<Bytes, BodyError> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
     }
-    let read = read_parts(body, bytes_max, peer.budget());
-    let end = Instant::now() + timeout;
-    peer.watch().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))
-}
-
-async fn read_parts<'a>(
-    body: &mut Incoming,
-    bytes_max: usize,
-    budget: &'a Budget,
-) -> Result<(Bytes, Share<'a>), BodyError> {
-    let mut share = Share { budget, bytes: 0 };
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
     while let Some(part) = next_part(body).await? {
         if whole.len() + parts.len() + part.len() > bytes_max {
             return Err(BodyError::TooLarge);
         }
-        share.grow(part.len())?;
         if whole.is_empty() && parts.is_empty() {
-            whole = part;
             if body.is_end_stream() {
-                break;
+                account.take_whole(part.len())?;
+                return Ok(part);
             }
+            account.grow(part.len())?;
+            whole = part;
             continue;
         }
+        account.grow(part.len())?;
         parts.extend_from_slice(&std::mem::take(&mut whole));
         parts.extend_from_slice(&part);
     }
-    Ok((if parts.is_empty() { whole } else { parts.freeze() }, share))
+    Ok(if parts.is_empty() { whole } else { parts.freeze() })
 }
 
 /// The next piece of data that is not empty.
@@ -124,23 +175,25 @@ async fn next_part(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
 }
 
 /// Reads and forgets the body of a request that is refused, beside the answer, so that the peer gets
-/// to read that. Not where the peer waits to be asked for its body.
+/// to read that.
 pub(super) fn discard(request: Request<Incoming>, timeout: Duration) {
+    tokio::spawn(async move {
+        // Late or not, the answer is the same.
+        let _ = tokio::time::timeout(timeout, drain(request)).await;
+    });
+}
+
+/// Reads and forgets a body. Not where it is too long for that, or the peer waits to be asked for it.
+pub(super) async fn drain(request: Request<Incoming>) {
     let bytes = request.body().size_hint().lower();
     if request.headers().contains_key(header::EXPECT) || bytes > DISCARD_BYTES_MAX {
         return;
     }
     let mut body = request.into_body();
-    tokio::spawn(async move {
-        let discard = async {
-            let mut left = DISCARD_BYTES_MAX;
-            while left > 0
-                && let Ok(Some(part)) = next_part(&mut body).await
-            {
-                left = left.saturating_sub(part.len() as u64);
-            }
-        };
-        // Late or not, the answer is the same.
-        let _ = tokio::time::timeout(timeout, discard).await;
-    });
+    let mut left = DISCARD_BYTES_MAX;
+    while left > 0
+        && let Ok(Some(part)) = next_part(&mut body).await
+    {
+        left = left.saturating_sub(part.len() as u64);
+    }
 }

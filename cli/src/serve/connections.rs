@@ -1,22 +1,20 @@
-//! Keeps an eye on every connection: a peer that sends nothing, or a byte now and then, or does not
-//! read, loses its place.
+//! All connections: how many there may be, which of them makes room for another, and when the time
+//! of one is over. A peer that sends nothing, or a byte now and then, or does not read, loses its
+//! place.
 //!
 //! One sweep over all connections, four times a second, instead of timers for each of them: a
 //! request costs a few stores this way, and no peer finds a phase without a limit, be it the TLS
 //! handshake or the first bytes that tell the version of HTTP.
 
-use std::collections::HashMap;
-use std::future::poll_fn;
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
+use super::order::Order;
 use super::settings::Limits;
+use super::watch::{Common, NEVER, Watch, has_passed};
 
 /// How often all connections are looked at.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
@@ -24,334 +22,264 @@ pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 /// Where places are short, a connection that was idle for this long makes room.
 const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
-/// What a connection is told to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    Serve,
-    /// Finish the requests in flight, take no more.
-    Finish,
-    /// End now.
-    End,
-}
+/// How long a peer of HTTP/2 without a request gets to hear that the server stops.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// All connections there are.
 #[derive(Debug)]
 pub(super) struct Connections {
-    limits: Limits,
-    begin: Instant,
-    /// Milliseconds since `begin`, as of the last sweep.
-    now: AtomicU64,
-    number: AtomicU64,
-    all: Mutex<HashMap<u64, Arc<Watch>>>,
+    common: Arc<Common>,
+    registry: Mutex<Registry>,
+    /// A new connection waits for a place, and nobody could be ended for it.
+    is_short: AtomicBool,
+    /// Connections that were refused because their address has too many.
+    refused: AtomicU64,
+    /// Connections that have ended since this was asked last.
+    ended: AtomicU64,
 }
 
-/// What is known of one connection. Shared by its task, its requests, and the sweep.
 #[derive(Debug)]
-pub(super) struct Watch {
-    number: u64,
-    connections: Arc<Connections>,
-    order: AtomicU8,
-    waker: OnceLock<Waker>,
-    requests: AtomicU32,
-    /// A part of the next head has come.
-    has_begun: AtomicBool,
-    /// HTTP/2, where bytes come between requests too.
-    is_multiplexed: AtomicBool,
-    /// Since when it is as it is: idle, or reading a head.
-    since: AtomicU64,
-    /// Since when the peer does not read what it is sent; `NEVER` where it does.
-    blocked_since: AtomicU64,
-    /// Answers of HTTP/2 that are not sent whole. The peer says how much of each it takes, so that
-    /// the stream does not block where it takes nothing.
-    answers: AtomicU32,
-    /// When one of them began or got on.
-    answered_at: AtomicU64,
+struct Registry {
+    /// What a connection that is added is told at once, so that none is added after all others
+    /// were told to stop.
+    order: Order,
+    stopped_at: u64,
+    next: u64,
+    /// By number: the oldest one first.
+    all: BTreeMap<u64, Arc<Watch>>,
+    by_peer: HashMap<IpAddr, usize>,
 }
-
-const NEVER: u64 = u64::MAX;
 
 impl Connections {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
         Arc::new(Self {
-            limits,
-            begin: Instant::now(),
-            now: AtomicU64::new(0),
-            number: AtomicU64::new(0),
-            all: Mutex::default(),
+            common: Arc::new(Common::new(limits)),
+            registry: Mutex::new(Registry {
+                order: Order::Serve,
+                stopped_at: NEVER,
+                next: 0,
+                all: BTreeMap::new(),
+                by_peer: HashMap::new(),
+            }),
+            is_short: AtomicBool::new(false),
+            refused: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
         })
     }
 
-    /// A new connection. It is forgotten when the last [`Place`] of it is dropped.
-    pub(super) fn add(self: &Arc<Self>) -> Place {
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let watch = Arc::new(Watch {
-            number,
-            connections: self.clone(),
-            order: AtomicU8::new(Order::Serve as u8),
-            waker: OnceLock::new(),
-            requests: AtomicU32::new(0),
-            has_begun: AtomicBool::new(true),
-            is_multiplexed: AtomicBool::new(false),
-            since: AtomicU64::new(self.now()),
-            blocked_since: AtomicU64::new(NEVER),
-            answers: AtomicU32::new(0),
-            answered_at: AtomicU64::new(0),
-        });
-        self.all().insert(number, watch.clone());
-        Place(watch)
+    /// Whether this peer may have one more. Where one peer may have all, nobody is refused.
+    pub(super) fn admits(&self, address: IpAddr) -> bool {
+        let peer_max = self.common.limits.peer_connections_max;
+        let admits = peer_max >= self.common.limits.connections_max
+            || self.registry().by_peer.get(&peer(address)).is_none_or(|count| *count < peer_max);
+        if !admits {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        admits
+    }
+
+    /// A new connection. It is forgotten when its [`Place`] is dropped.
+    pub(super) fn add(self: &Arc<Self>, address: IpAddr) -> Place {
+        let mut registry = self.registry();
+        let number = registry.next;
+        registry.next += 1;
+        let watch = Arc::new(Watch::new(number, self.common.clone(), registry.order));
+        registry.all.insert(number, watch.clone());
+        let peer = peer(address);
+        *registry.by_peer.entry(peer).or_default() += 1;
+        Place { connections: self.clone(), watch, peer }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.all().len()
+        self.registry().all.len()
+    }
+
+    /// Connections that were refused since this was asked last, because their address has too many.
+    pub(super) fn take_refused(&self) -> u64 {
+        self.refused.swap(0, Ordering::Relaxed)
+    }
+
+    /// Connections that have ended since this was asked last.
+    pub(super) fn take_ended(&self) -> u64 {
+        self.ended.swap(0, Ordering::Relaxed)
+    }
+
+    /// Ends the oldest connection that may be ended for a new one. Where there is none, the sweep
+    /// looks again until [`note_room`](Self::note_room).
+    pub(super) fn make_room(&self) {
+        let yielding = self.registry().all.values().find(|watch| watch.yields()).cloned();
+        match yielding {
+            Some(watch) => watch.control().give(Order::End),
+            None => self.is_short.store(true, Ordering::Relaxed),
+        }
+    }
+
+    /// The new connection has its place.
+    pub(super) fn note_room(&self) {
+        self.is_short.store(false, Ordering::Relaxed);
     }
 
     /// Looks at every connection, and ends those whose time is over.
     pub(super) fn sweep(&self) {
-        let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(NEVER);
-        self.now.store(now, Ordering::Relaxed);
-        let all = self.all();
-        let is_full = all.len() >= self.limits.connections_max;
-        for watch in all.values() {
-            let order = watch.order_at(now, is_full);
+        let now = self.common.tick();
+        let is_short = self.is_short.load(Ordering::Relaxed);
+        let registry = self.registry();
+        let is_over = has_passed(now, registry.stopped_at, GOODBYE_TIMEOUT);
+        for watch in registry.all.values() {
+            let is_idle = !watch.has_requests();
+            let order = if is_idle && is_over || is_short && watch.yields() {
+                Order::End
+            } else {
+                watch.order_at(now, is_short.then_some(IDLE_TIMEOUT_WHEN_FULL))
+            };
             if order != Order::Serve {
-                watch.give(order);
-            } else if watch.requests.load(Ordering::Relaxed) > 0 {
-                // It may have waited for too long: see `within`.
-                watch.wake();
+                watch.control().give(order);
+            } else if !is_idle {
+                // It may have waited for too long: see `Watch::within`.
+                watch.control().wake();
             }
         }
     }
 
-    /// Tells every connection.
+    /// Tells every connection there is, and every one that is still added.
     pub(super) fn give(&self, order: Order) {
-        for watch in self.all().values() {
-            watch.give(order);
+        let mut registry = self.registry();
+        registry.order = registry.order.max(order);
+        registry.stopped_at = registry.stopped_at.min(self.common.now());
+        for watch in registry.all.values() {
+            watch.control().give(order);
         }
     }
 
-    fn now(&self) -> u64 {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    fn all(&self) -> MutexGuard<'_, HashMap<u64, Arc<Watch>>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Watch {
-    /// What should become of the connection.
-    fn order_at(&self, now: u64, is_full: bool) -> Order {
-        let limits = &self.connections.limits;
-        let passed = |since: u64, limit: Duration| {
-            now.saturating_sub(since) >= u64::try_from(limit.as_millis()).unwrap_or(NEVER)
-        };
-        if passed(self.blocked_since.load(Ordering::Relaxed), limits.body_timeout) {
-            return Order::End;
+/// Who is counted as one peer: an address, or a network of IPv6 that one customer gets whole.
+fn peer(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
         }
-        if self.answers.load(Ordering::Relaxed) > 0
-            && passed(self.answered_at.load(Ordering::Relaxed), limits.body_timeout)
-        {
-            return Order::End;
-        }
-        if self.requests.load(Ordering::Relaxed) > 0 {
-            return Order::Serve;
-        }
-        let since = self.since.load(Ordering::Relaxed);
-        if self.has_begun.load(Ordering::Relaxed) {
-            return if passed(since, limits.header_timeout) { Order::End } else { Order::Serve };
-        }
-        if passed(since, limits.idle_timeout + limits.header_timeout) {
-            Order::End
-        } else if passed(since, limits.idle_timeout)
-            || is_full && passed(since, IDLE_TIMEOUT_WHEN_FULL)
-        {
-            Order::Finish
-        } else {
-            Order::Serve
-        }
-    }
-
-    fn give(&self, order: Order) {
-        // After the order, so that a task that is just being polled for the first time sees it.
-        if self.order.fetch_max(order as u8, Ordering::SeqCst) < order as u8 {
-            self.wake();
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
-        }
-    }
-
-    /// What a future of a request gives, unless that takes longer than until `end`, or until the
-    /// sweep after it.
-    ///
-    /// Requests of HTTP/1 run in the task of their connection, which every sweep wakes: they need no
-    /// timers, two of which cost a request about 4 % of its time. Those of HTTP/2 have tasks of
-    /// their own.
-    pub(super) async fn within<F: Future>(&self, end: Instant, future: F) -> Option<F::Output> {
-        if self.is_multiplexed.load(Ordering::Relaxed) {
-            return tokio::time::timeout_at(end.into(), future).await.ok();
-        }
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if Instant::now() >= end => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
-    }
-
-    /// What the task of the connection should do, which is woken when that changes.
-    pub(super) fn order(&self, context: &Context<'_>) -> Order {
-        if self.waker.get().is_none() {
-            // The waker of a spawned task stays the same. Only its task gets here.
-            let _ = self.waker.set(context.waker().clone());
-        }
-        match self.order.load(Ordering::SeqCst) {
-            order if order == Order::Serve as u8 => Order::Serve,
-            order if order == Order::Finish as u8 => Order::Finish,
-            _ => Order::End,
-        }
-    }
-
-    /// A request has come in; it is in flight until what this gives is dropped.
-    pub(super) fn begin_request(self: &Arc<Self>, is_multiplexed: bool) -> InFlight {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.has_begun.store(false, Ordering::Relaxed);
-        if is_multiplexed {
-            self.is_multiplexed.store(true, Ordering::Relaxed);
-        }
-        InFlight { watch: self.clone(), is_answered: false }
-    }
-
-    fn note_read(&self) {
-        if self.requests.load(Ordering::Relaxed) == 0
-            && !self.has_begun.load(Ordering::Relaxed)
-            && !self.is_multiplexed.load(Ordering::Relaxed)
-        {
-            self.since.store(self.connections.now(), Ordering::Relaxed);
-            self.has_begun.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn note_write(&self, is_blocked: bool) {
-        let was_blocked = self.blocked_since.load(Ordering::Relaxed) != NEVER;
-        if is_blocked != was_blocked {
-            let since = if is_blocked { self.connections.now() } else { NEVER };
-            self.blocked_since.store(since, Ordering::Relaxed);
-        }
+        address => address,
     }
 }
 
 /// The place of a connection among all others.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Watch>);
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    watch: Arc<Watch>,
+    peer: IpAddr,
+}
 
 impl Place {
     pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.0
+        &self.watch
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.connections.all().remove(&self.0.number);
-    }
-}
-
-/// A request between its head and the end of its response.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    watch: Arc<Watch>,
-    is_answered: bool,
-}
-
-impl InFlight {
-    /// The answer is there, to be sent.
-    pub(super) fn note_answer(&mut self) {
-        if self.watch.is_multiplexed.load(Ordering::Relaxed) {
-            self.note_progress();
-            self.watch.answers.fetch_add(1, Ordering::Relaxed);
-            self.is_answered = true;
+        let connections = &self.connections;
+        if self.watch.is_http2() {
+            connections.common.memory.forget(self.watch.number());
+        }
+        connections.ended.fetch_add(1, Ordering::Relaxed);
+        let mut registry = connections.registry();
+        registry.all.remove(&self.watch.number());
+        if let Some(count) = registry.by_peer.get_mut(&self.peer) {
+            *count -= 1;
+            if *count == 0 {
+                registry.by_peer.remove(&self.peer);
+            }
         }
     }
-
-    /// A part of the answer is on its way.
-    pub(super) fn note_progress(&self) {
-        self.watch.answered_at.store(self.watch.connections.now(), Ordering::Relaxed);
-    }
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        if self.is_answered {
-            self.watch.answers.fetch_sub(1, Ordering::Relaxed);
+#[cfg(test)]
+mod tests {
+    use super::super::memory::CONNECTION_BYTES;
+    use super::*;
+
+    fn connections(connections_max: usize, peer_connections_max: usize) -> Arc<Connections> {
+        let minute = Duration::from_mins(1);
+        Connections::new(Limits {
+            connections_max,
+            peer_connections_max,
+            header_bytes_max: 8192,
+            bodies_bytes_max: 1 << 20,
+            header_timeout: minute,
+            body_timeout: minute,
+            idle_timeout: minute,
+        })
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_connection_that_is_added_after_the_stop_is_told_to_stop() {
+        let connections = connections(10, 10);
+        let before = connections.add(address("192.0.2.1"));
+        connections.give(Order::Stop);
+        let after = connections.add(address("192.0.2.1"));
+        assert_eq!([&before, &after].map(|place| place.watch.control().given()), [Order::Stop; 2]);
+    }
+
+    #[test]
+    fn a_peer_is_an_address_or_a_network_of_ipv6() {
+        let connections = connections(10, 2);
+        let places = ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::2:0:0:1"]
+            .map(|text| connections.add(address(text)));
+        for (text, admitted) in [
+            ("192.0.2.1", false),
+            ("192.0.2.2", true),
+            ("2001:db8::3", false),
+            ("2001:db8:0:1::3", true),
+        ] {
+            assert_eq!(connections.admits(address(text)), admitted, "{text}");
         }
-        self.watch.since.store(self.watch.connections.now(), Ordering::Relaxed);
-        self.watch.requests.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(connections.take_refused(), 2);
+        drop(places);
+        assert!(connections.admits(address("192.0.2.1")));
     }
-}
 
-/// A stream that tells its watch what it does.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    stream: S,
-    watch: Arc<Watch>,
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.watch.note_read();
+    #[test]
+    fn the_oldest_silent_connection_makes_room_and_none_with_credentials() {
+        let connections = connections(10, 10);
+        let places: Vec<_> = (0..4).map(|_| connections.add(address("192.0.2.1"))).collect();
+        places[0].watch.note_credentials();
+        let _busy = places[1].watch.begin_request(false);
+        let orders =
+            || places.iter().map(|place| place.watch.control().given()).collect::<Vec<_>>();
+        for ended in 2..4 {
+            connections.make_room();
+            assert_eq!(orders()[ended], Order::End);
         }
-        read
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch.note_write(written.is_pending());
-        written
+        connections.make_room();
+        assert_eq!(orders()[..2], [Order::Serve; 2]);
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.watch.note_write(written.is_pending());
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+    #[test]
+    fn a_connection_that_shows_credentials_holds_its_requests_alone() {
+        let connections = connections(10, 10);
+        let place = connections.add(address("192.0.2.1"));
+        place.watch.note_http2();
+        place.watch.note_http2();
+        assert_eq!(connections.common.memory.bytes(), CONNECTION_BYTES);
+        let first = place.watch.begin_request(true);
+        place.watch.note_credentials();
+        let second = place.watch.begin_request(true);
+        let held = connections.common.memory.bytes();
+        assert!((1..CONNECTION_BYTES).contains(&held), "{held}");
+        drop((first, second));
+        assert_eq!(connections.common.memory.bytes(), 0);
+        let stranger = connections.add(address("192.0.2.1"));
+        stranger.watch.note_http2();
+        drop(stranger);
+        assert_eq!(connections.common.memory.bytes(), 0);
     }
 }

@@ -3,19 +3,25 @@
 //! A name is never decoded and never put together from parts: it is one of those that the files of
 //! a CDR have, byte for byte, or there is no such file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use cdrlog::reader::{FileKind, cdr_files};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use httpdate::HttpDate;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use rustix::fs::OFlags;
 use serde_json::json;
 
 use super::answer::{self, Answer, Content, FilePart};
+
+/// HTTP tells times in whole seconds: a file that was written just now may change without that its
+/// time does.
+const SETTLED_AGE: Duration = Duration::from_secs(2);
 
 /// The list of all CDR files: a JSON array of their names, as OpenVidu gives it, or a page where a
 /// browser asks.
@@ -57,7 +63,11 @@ fn page(names: &[String]) -> String {
     )
 }
 
-/// One file, or the part of it that is asked for.
+/// One file, or the part of it that is asked for, unless the peer has it already.
+///
+/// The file service of `tower-http`, which does all of this at once, opens the file itself: it
+/// follows symbolic links, and waits where somebody has put a pipe. `headers`, which knows the
+/// conditions, brings second versions of five crates.
 pub(super) async fn file(
     directory: &Path,
     name: &str,
@@ -69,28 +79,41 @@ pub(super) async fn file(
     }
     let path = directory.join(name);
     let opened = tokio::task::spawn_blocking(move || open(&path)).await;
-    let (file, bytes) = match opened.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into())) {
+    let (file, metadata) = match opened.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into())) {
         Ok(Some(opened)) => opened,
         Ok(None) => return no_such_file(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return no_such_file(),
         Err(error) => return unreadable(&error),
     };
-    let mut answer = match range(headers, bytes) {
-        Range::Whole => part(file, 0, bytes, StatusCode::OK),
-        Range::Part(offset, end) => {
-            let mut answer = part(file, offset, end, StatusCode::PARTIAL_CONTENT);
-            let last = end.saturating_sub(1);
-            set_text(&mut answer, header::CONTENT_RANGE, &format!("bytes {offset}-{last}/{bytes}"));
-            answer
-        }
-        Range::None => {
-            let mut answer = answer::error(StatusCode::RANGE_NOT_SATISFIABLE, "no such bytes");
-            set_text(&mut answer, header::CONTENT_RANGE, &format!("bytes */{bytes}"));
-            return answer;
-        }
+    let version = Version::of(&metadata);
+    let bytes = metadata.len();
+    let mut answer = match version.wanted(headers) {
+        Wanted::Nothing => answer::empty(StatusCode::NOT_MODIFIED),
+        Wanted::Another => answer::error(StatusCode::PRECONDITION_FAILED, "the file has changed"),
+        Wanted::Whole => part(file, 0, bytes, StatusCode::OK),
+        // The standard knows ranges of GET only.
+        Wanted::Part if method != Method::GET => part(file, 0, bytes, StatusCode::OK),
+        Wanted::Part => match range(headers, bytes) {
+            Range::Whole => part(file, 0, bytes, StatusCode::OK),
+            Range::Part(offset, end) => {
+                let mut answer = part(file, offset, end, StatusCode::PARTIAL_CONTENT);
+                let last = end.saturating_sub(1);
+                let text = format!("bytes {offset}-{last}/{bytes}");
+                set_text(&mut answer, header::CONTENT_RANGE, &text);
+                answer
+            }
+            Range::None => {
+                let mut answer = answer::error(StatusCode::RANGE_NOT_SATISFIABLE, "no such bytes");
+                set_text(&mut answer, header::CONTENT_RANGE, &format!("bytes */{bytes}"));
+                return answer;
+            }
+        },
     };
-    answer::set(&mut answer, header::CONTENT_TYPE, content_type(name));
-    answer::set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    version.put(&mut answer);
+    if answer.status().is_success() {
+        answer::set(&mut answer, header::CONTENT_TYPE, content_type(name));
+        answer::set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    }
     if method == Method::HEAD {
         *answer.body_mut() = Content::bytes("");
     }
@@ -98,7 +121,7 @@ pub(super) async fn file(
 }
 
 /// `None` where it is no regular file. A symbolic link is not followed: it may lead anywhere.
-fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
+fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     // Without waiting, because somebody may have put a pipe there.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
@@ -110,7 +133,7 @@ fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
         Err(error) => return Err(error),
     };
     let metadata = file.metadata()?;
-    Ok(metadata.is_file().then_some((file, metadata.len())))
+    Ok(metadata.is_file().then_some((file, metadata)))
 }
 
 fn part(file: File, offset: u64, end: u64, status: StatusCode) -> Answer {
@@ -122,7 +145,7 @@ fn part(file: File, offset: u64, end: u64, status: StatusCode) -> Answer {
     answer
 }
 
-fn set_text(answer: &mut Answer, name: header::HeaderName, text: &str) {
+fn set_text(answer: &mut Answer, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
         answer.headers_mut().insert(name, value);
     }
@@ -147,6 +170,85 @@ fn unreadable(error: &io::Error) -> Answer {
     answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the directory of the CDR cannot be read")
 }
 
+/// Which state of a file this is.
+struct Version {
+    /// The file, its length, and when it was written.
+    tag: String,
+    /// `None` where the file may be written again within the second that this names.
+    modified_at: Option<HttpDate>,
+}
+
+/// What conditions of a request leave to be sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    /// The peer has it.
+    Nothing,
+    /// The peer wants a version that is not there any more.
+    Another,
+    Whole,
+    /// The whole, or the part that is asked for.
+    Part,
+}
+
+impl Version {
+    fn of(metadata: &Metadata) -> Self {
+        let modified_at = metadata.modified().ok();
+        let is_settled = |at: &SystemTime| at.elapsed().is_ok_and(|age| age >= SETTLED_AGE);
+        let (inode, bytes) = (metadata.ino(), metadata.len());
+        let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
+        Self {
+            tag: format!("\"{inode:x}-{bytes:x}-{seconds:x}.{nanoseconds:x}\""),
+            modified_at: modified_at.filter(is_settled).map(HttpDate::from),
+        }
+    }
+
+    fn put(&self, answer: &mut Answer) {
+        set_text(answer, header::ETAG, &self.tag);
+        if let Some(modified_at) = self.modified_at {
+            set_text(answer, header::LAST_MODIFIED, &modified_at.to_string());
+        }
+    }
+
+    /// RFC 9110, section 13.2.2: the order of the conditions. Dates that are none are no conditions.
+    fn wanted(&self, headers: &HeaderMap) -> Wanted {
+        let date = |name| text_of(headers, name).and_then(|text| text.parse::<HttpDate>().ok());
+        let has_passed = match self.is_among(headers, header::IF_MATCH) {
+            Some(is_among) => is_among,
+            None => date(header::IF_UNMODIFIED_SINCE)
+                .is_none_or(|date| self.modified_at.is_some_and(|at| at <= date)),
+        };
+        if !has_passed {
+            return Wanted::Another;
+        }
+        let is_known = match self.is_among(headers, header::IF_NONE_MATCH) {
+            Some(is_among) => is_among,
+            None => date(header::IF_MODIFIED_SINCE)
+                .is_some_and(|date| self.modified_at.is_some_and(|at| at <= date)),
+        };
+        if is_known {
+            return Wanted::Nothing;
+        }
+        let if_range = headers.get(header::IF_RANGE).map(|value| value.as_bytes());
+        let is_this = |wanted: &[u8]| {
+            let date = self.modified_at.map(|at| at.to_string());
+            wanted == self.tag.as_bytes() || date.is_some_and(|date| date.as_bytes() == wanted)
+        };
+        if if_range.is_none_or(is_this) { Wanted::Part } else { Wanted::Whole }
+    }
+
+    /// Whether the tag is in a list of them, or the list is `*`. A weak tag is that of a proxy that
+    /// has compressed the file: it is the same version. `None` without a list.
+    fn is_among(&self, headers: &HeaderMap, name: HeaderName) -> Option<bool> {
+        let list = text_of(headers, name)?;
+        let mut tags = list.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+        Some(tags.any(|tag| tag == "*" || tag == self.tag))
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
 /// What of a file is asked for.
 #[derive(Debug, PartialEq, Eq)]
 enum Range {
@@ -157,16 +259,17 @@ enum Range {
     None,
 }
 
-/// RFC 9110, section 14. Several ranges, other units and conditions get the whole file, as the
-/// standard allows.
+/// RFC 9110, section 14. Several ranges, other units and what is malformed get the whole file, as
+/// the standard allows.
+///
+/// By hand: `http-range-header`, which `tower-http` uses, and `headers` find no such bytes where the
+/// last ones are asked for and the file has fewer. The standard then wants the whole file, and who
+/// looks at the end of a CDR asks so.
 fn range(headers: &HeaderMap, bytes: u64) -> Range {
     let value = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let Some(range) = value.and_then(|value| value.trim().strip_prefix("bytes=")) else {
         return Range::Whole;
     };
-    if headers.contains_key(header::IF_RANGE) {
-        return Range::Whole;
-    }
     let Some((first, last)) = range.split_once('-') else { return Range::Whole };
     let (first, last) = (first.trim(), last.trim());
     let number = |text: &str| -> Option<u64> {

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use cdrlog::{Ack, AckError, Durability, FlushError, Rejection, TrySendError};
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
 use super::answer::{self, Answer};
+use super::auth::{BodyCheck, Denied};
 use super::body::{self, BodyError, Share};
 use super::dedup::{Entered, Guard};
 use super::options::AckLevel;
@@ -44,6 +46,24 @@ impl From<AckError> for Failure {
     }
 }
 
+/// Why there is no event.
+enum Refused {
+    Body(BodyError),
+    Denied(Denied),
+}
+
+impl From<BodyError> for Refused {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
 /// Takes the event of a request.
 pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer {
     let settings = peer.settings();
@@ -56,22 +76,34 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
             return gate.refuse(denied);
         }
     };
+    let is_verified = check.as_ref().is_none_or(BodyCheck::is_verified);
+    if is_verified {
+        peer.watch().note_credentials();
+    }
+    if is_encoded(request.headers()) {
+        body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
+        return Refusal::new(Reason::EncodedBody, "the body is compressed").mark(answer::encoded());
+    }
+    let bytes_max = settings.event_bytes_max;
     let incoming = request.body_mut();
-    let event = body::read(incoming, settings.event_bytes_max, timeout, peer).await;
-    let (event, share) = match event {
+    let check = |event: &Bytes| check.map_or(Ok(()), |check| Ok(check.check(event)?));
+    let read = if is_verified {
+        let read = body::read(incoming, bytes_max, timeout, peer).await.map_err(Refused::from);
+        read.and_then(|read| check(&read.0).map(|()| read))
+    } else {
+        body::read_unverified(incoming, bytes_max, timeout, peer, check).await
+    };
+    let (event, share) = match read {
         Ok(read) => read,
-        Err(error) => {
+        Err(Refused::Denied(denied)) => return gate.refuse(denied),
+        Err(Refused::Body(error)) => {
             if error == BodyError::TooLarge {
-                body::discard(request, timeout);
+                body::discard(request, if is_verified { timeout } else { STRANGER_TIMEOUT_MAX });
             }
-            return body_error(error, settings.event_bytes_max);
+            return body_error(error, bytes_max);
         }
     };
-    if let Some(check) = check
-        && let Err(denied) = check.check(&event)
-    {
-        return gate.refuse(denied);
-    }
+    peer.watch().note_credentials();
     peer.metrics().count_body(event.len());
     match submit(peer, event, share).await {
         Ok(()) => answer::empty(StatusCode::OK),
@@ -83,6 +115,12 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
 pub(super) fn discard_of_stranger(peer: &Peer, request: Request<Incoming>) {
     let timeout = peer.settings().limits.body_timeout;
     body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
+}
+
+/// Whether the body is something else than the event itself, compressed for example.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Hands the event over and waits until it is as safe as the level says. Both take as long as
@@ -211,6 +249,10 @@ fn body_error(error: BodyError, bytes_max: usize) -> Answer {
         }
         BodyError::NoMemory => {
             return unavailable(Reason::Memory, "too many large bodies at the same time");
+        }
+        BodyError::Displaced => {
+            let message = "too many bodies at the same time that are not verified yet";
+            return unavailable(Reason::Memory, message);
         }
         BodyError::Broken => {
             let message: Cow<'_, str> = "the body ends before its length, or is not framed".into();

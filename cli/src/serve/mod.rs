@@ -1,11 +1,13 @@
 //! `cdrlog serve`: the endpoint that media servers post their events to.
 
+mod allocator;
 mod answer;
 mod auth;
 mod body;
 mod config;
 mod connections;
 mod dedup;
+mod descriptors;
 mod downloads;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -13,11 +15,14 @@ mod gate;
 mod health;
 mod intake;
 mod log;
+mod memory;
 mod metrics;
 mod notify;
 mod options;
+mod order;
 mod peer;
 mod permissions;
+mod plain;
 mod refusals;
 mod routes;
 mod server;
@@ -25,13 +30,17 @@ mod settings;
 mod signals;
 mod site;
 mod tls;
+mod unverified;
+mod waiting;
+mod watch;
+mod watched;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use cdrlog::{Appender, Producer, Trouble};
+use cdrlog::{Appender, Builder, OpenError, Producer, Trouble};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
@@ -87,12 +96,14 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let (options, exposed) = self.options()?;
-        let settings = Settings::new(&options)?;
+        let mut settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
         exposed.iter().for_each(|path| permissions::warn(path));
         if let Some(fault) = settings.local_time_fault() {
             tracing::warn!("{fault}");
         }
+        let limits = &mut settings.limits;
+        limits.connections_max = descriptors::allow(limits.connections_max);
         let gate = Gate::new(&options, settings.listen)?;
         let tls = tls(&options)?;
         if let Some(key) = tls.as_ref().and_then(Tls::exposed_key) {
@@ -104,15 +115,17 @@ impl Serve {
         let listener = runtime
             .block_on(TcpListener::bind(settings.listen))
             .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-        let appender = open(&settings)?;
-        let dedup = remember(&settings);
-        let _ = bell.set(Mutex::new(appender.producer()));
-        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
         // Before anybody hears that the server is there, and may want it to end.
-        let signals = {
+        let mut signals = {
             let _context = runtime.enter();
             Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?
         };
+        let opened =
+            runtime.block_on(open_or_wait(&settings, &listener, &mut signals, tls.as_ref()));
+        let Some(appender) = opened? else { return Ok(Outcome::Done) };
+        let dedup = remember(&settings);
+        let _ = bell.set(Mutex::new(appender.producer()));
+        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
         tracing::info!(
             listen = %listener.local_addr()?,
             cdr = %shared.appender.cdr_path().display(),
@@ -172,8 +185,27 @@ fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
     Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
 }
 
-fn open(settings: &Settings) -> Result<Appender, Box<dyn Error>> {
-    let appender = settings.builder().on_trouble(tell_trouble).open()?;
+/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
+/// before.
+async fn open_or_wait(
+    settings: &Settings,
+    listener: &TcpListener,
+    signals: &mut Signals,
+    tls: Option<&Tls>,
+) -> Result<Option<Appender>, Box<dyn Error>> {
+    match open(settings.builder()) {
+        Ok(appender) => Ok(Some(appender)),
+        Err(error) if waiting::is_for_room(&error) => {
+            let listen = listener.local_addr()?;
+            tracing::error!(%listen, %error, "waiting for room on the disk");
+            Ok(waiting::open(error, listener, signals, tls, settings).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open(builder: Builder) -> Result<Appender, OpenError> {
+    let appender = builder.on_trouble(tell_trouble).open()?;
     if !appender.recovery().is_nothing() {
         tracing::warn!("{}", appender.recovery());
     }

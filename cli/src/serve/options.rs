@@ -108,9 +108,18 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "CDRLOG_TLS_KEY")]
     pub(super) tls_key: Option<PathBuf>,
 
+    /// Speak HTTP/2 without TLS too, beside HTTP/1.1
+    #[arg(long, env = "CDRLOG_H2C", num_args = 0..=1, default_missing_value = "true")]
+    pub(super) h2c: Option<bool>,
+
     /// Connections at the same time; more wait to be accepted [default: 4096]
     #[arg(long, value_name = "COUNT", env = "CDRLOG_CONNECTIONS_MAX")]
     pub(super) connections_max: Option<u32>,
+
+    /// Connections of one address at the same time; more are refused. Where a proxy stands before
+    /// the server, all come from its address [default: a quarter of --connections-max, at least 64]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_CONNECTIONS_MAX")]
+    pub(super) peer_connections_max: Option<u32>,
 
     /// The largest header section of a request [default: 16KiB]
     #[arg(long, value_name = "SIZE", env = "CDRLOG_HEADER_BYTES_MAX")]

@@ -7,7 +7,7 @@ use cdrlog::{Appender, Producer, Rewriter};
 use hyper::StatusCode;
 
 use super::body::Budget;
-use super::connections::{Connections, Watch};
+use super::connections::Connections;
 use super::dedup::{Dedup, Key};
 use super::gate::Gate;
 use super::health::Health;
@@ -15,6 +15,8 @@ use super::metrics::Metrics;
 use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
 use super::tls::Tls;
+use super::unverified::Unverified;
+use super::watch::Watch;
 
 /// Shared by all connections.
 #[derive(Debug)]
@@ -32,6 +34,7 @@ pub(super) struct Shared {
     pub(super) refusals: Refusals,
     pub(super) health: Health,
     pub(super) budget: Budget,
+    pub(super) unverified: Unverified,
     pub(super) connections: Arc<Connections>,
 }
 
@@ -52,6 +55,7 @@ impl Shared {
             refusals: Refusals::default(),
             health: Health::default(),
             budget: Budget::new(settings.limits.bodies_bytes_max),
+            unverified: Unverified::new(settings.unverified_bytes_max()),
             connections,
             dedup: dedup.map(|dedup| (dedup, rewriter)),
             settings,

@@ -33,7 +33,9 @@ const PATH_BYTES_MAX: usize = 256;
 pub(super) enum Reason {
     NotHttp,
     NotAnEvent,
+    NoHost,
     BrokenBody,
+    EncodedBody,
     CredentialsMissing,
     CredentialsWrong,
     CredentialsForAnother,
@@ -47,14 +49,17 @@ pub(super) enum Reason {
     Unacknowledged,
     Memory,
     CannotWrite,
+    Connections,
     Tls,
 }
 
 impl Reason {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::NotHttp,
         Self::NotAnEvent,
+        Self::NoHost,
         Self::BrokenBody,
+        Self::EncodedBody,
         Self::CredentialsMissing,
         Self::CredentialsWrong,
         Self::CredentialsForAnother,
@@ -68,6 +73,7 @@ impl Reason {
         Self::Unacknowledged,
         Self::Memory,
         Self::CannotWrite,
+        Self::Connections,
         Self::Tls,
     ];
 
@@ -76,7 +82,9 @@ impl Reason {
         match self {
             Self::NotHttp => "not_http",
             Self::NotAnEvent => "not_an_event",
+            Self::NoHost => "no_host",
             Self::BrokenBody => "broken_body",
+            Self::EncodedBody => "encoded_body",
             Self::CredentialsMissing => "credentials_missing",
             Self::CredentialsWrong => "credentials_wrong",
             Self::CredentialsForAnother => "credentials_for_another",
@@ -90,6 +98,7 @@ impl Reason {
             Self::Unacknowledged => "unacknowledged",
             Self::Memory => "memory",
             Self::CannotWrite => "cannot_write",
+            Self::Connections => "connections",
             Self::Tls => "tls",
         }
     }

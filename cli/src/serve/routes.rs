@@ -1,30 +1,42 @@
 //! Which path does what.
 
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode, Version};
+use hyper::{Method, Request, StatusCode, Version, header};
 
 use super::answer::{self, Answer};
 use super::metrics::{self, Sample};
 use super::peer::{Peer, Shared};
 use super::refusals::{Reason, Refusal};
-use super::{downloads, intake};
+use super::watch::InFlight;
+use super::{body, downloads, intake};
 
 const LIST: &str = "/openvidu/cdr";
 
-/// Answers a request.
+/// How long the rest of a request that is refused by its head may take.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Answers a request. An error resets its stream, and nothing was done; only HTTP/2 has those.
 pub(super) async fn respond(
     peer: Arc<Peer>,
     request: Request<Incoming>,
-) -> Result<Answer, Infallible> {
+) -> Result<Answer, h2::Error> {
     let in_flight = peer.watch().begin_request(request.version() == Version::HTTP_2);
+    if is_refused(&peer, &in_flight, &request) {
+        // The peer may try it again, which other answers do not say.
+        return Err(h2::Reason::REFUSED_STREAM.into());
+    }
     let takes_events = request.method() == Method::POST
         && peer.settings().paths.iter().any(|path| path == request.uri().path());
     let uri = request.uri().clone();
     let site = peer.shared().gate.check_site(&uri, request.headers());
-    let mut answer = if let Err(refusal) = site {
+    let mut answer = if names_no_host(&request) {
+        body::discard(request, REFUSED_TIMEOUT);
+        let answer = answer::one_host();
+        Refusal::new(Reason::NoHost, "the request names no host, or more than one").mark(answer)
+    } else if let Err(refusal) = site {
         refuse_site(&peer, refusal, request)
     } else if takes_events {
         intake::post(&peer, request).await
@@ -49,6 +61,22 @@ fn refuse_site(peer: &Peer, refusal: Refusal, request: Request<Incoming>) -> Ans
     refusal.mark(answer)
 }
 
+/// Whether the connection has as many requests as it may without credentials, and this one shows
+/// none that the headers alone prove.
+fn is_refused(peer: &Peer, in_flight: &InFlight, request: &Request<Incoming>) -> bool {
+    let has_credentials = || {
+        let checked = peer.shared().gate.check_headers(request.headers());
+        checked.is_ok_and(|check| check.is_none_or(|check| check.is_verified()))
+    };
+    in_flight.is_one_too_many() && !has_credentials()
+}
+
+/// RFC 9112, section 3.2.
+fn names_no_host(request: &Request<Incoming>) -> bool {
+    request.version() == Version::HTTP_11
+        && request.headers().get_all(header::HOST).iter().count() != 1
+}
+
 async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
     let shared = peer.shared();
     let (method, path) = (request.method(), request.uri().path());
@@ -57,11 +85,11 @@ async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
     let is_list = path == LIST || is_below_list(path);
     let is_known = matches!(path, "/healthz" | "/metrics") || is_list;
     let needs_credentials = is_list || path == "/metrics" && shared.settings.metrics_auth;
-    if needs_credentials
-        && is_read
-        && let Err(denied) = shared.gate.check(request.headers())
-    {
-        return shared.gate.refuse(denied);
+    if needs_credentials && is_read {
+        match shared.gate.check(request.headers()) {
+            Ok(()) => peer.watch().note_credentials(),
+            Err(denied) => return shared.gate.refuse(denied),
+        }
     }
     match (path, name) {
         _ if !is_read && is_known => lost(method, answer::not_allowed("GET, HEAD")),
@@ -109,7 +137,7 @@ fn render_metrics(shared: &Shared) -> Answer {
         stats: shared.appender.stats(),
         connections: shared.connections.count() as u64,
         repeated: shared.repeated(),
-        bodies_bytes: shared.budget.bytes() as u64,
+        bodies_bytes: (shared.budget.bytes() + shared.unverified.bytes()) as u64,
         is_healthy: shared.trouble().is_none(),
     };
     match shared.metrics.render(sample) {

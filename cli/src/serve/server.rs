@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use hyper::StatusCode;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -15,25 +16,33 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connections::{Order, Place, SWEEP_INTERVAL, Watch, Watched};
-use super::notify;
+use super::connections::{Place, SWEEP_INTERVAL};
+use super::order::Order;
 use super::peer::{Peer, Shared};
 use super::refusals::{Reason, Refusal};
 use super::routes::respond;
-use super::settings::Limits;
 use super::signals::{Request, Signals};
 use super::tls::Tls;
+use super::watch::Watch;
+use super::watched::Watched;
+use super::{allocator, notify, plain};
 
 /// The pause after an accept that failed, because there are no descriptors left for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Requests of one HTTP/2 connection at the same time.
-const STREAMS_MAX: u32 = 128;
+/// Requests of one HTTP/2 connection at the same time. The HTTP library makes places for as many as
+/// this before it asks anybody, and cannot change it later: with 128, connections of strangers took
+/// 220 KiB each. One that has shown no credentials gets fewer: see `watch.rs`.
+const STREAMS_MAX: u32 = 16;
 
 /// Bytes that a peer of HTTP/2 may send before they are read, for a request and for all. What was
 /// read is counted with the bodies; the windows times all connections are the bound of the rest.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 128 << 10;
+
+/// How often refused and ended connections are counted, and how many of them are a crowd.
+const CROWD_INTERVAL: Duration = Duration::from_secs(10);
+const CROWD_CONNECTIONS: u64 = 256;
 
 /// How often the writer is looked at, at least.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,23 +50,18 @@ const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 /// Serves until a signal says to end and what was in flight is finished.
 pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc<Shared>) {
     let places = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
-    let http = Arc::new(http(&shared.settings.limits));
+    let acceptor = tokio::spawn(accept(listener, places.clone(), shared.clone()));
     let sweeper = tokio::spawn(sweep(shared.clone()));
     notify::ready();
-    loop {
-        tokio::select! {
-            request = signals.next() => match request {
-                Request::End => break,
-                Request::Reload => drop(tokio::spawn(reload(shared.clone()))),
-            },
-            (stream, permit) = accept(&listener, &places) => {
-                tokio::spawn(serve(stream, permit, shared.clone(), http.clone()));
-            }
-        }
+    while signals.next().await == Request::Reload {
+        tokio::spawn(reload(shared.clone()));
     }
-    drop(listener);
+    acceptor.abort();
+    // Nobody is accepted any more once it is gone, and the listener with it.
+    let _ = acceptor.await;
     tracing::info!("ending");
-    notify::stopping();
+    shared.connections.give(Order::Stop);
+    notify::stopping().await;
     finish(&shared, &places).await;
     sweeper.abort();
     shared.refusals.tell_rest();
@@ -65,7 +69,6 @@ pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc
 
 /// Waits for the requests in flight, for as long as they may take.
 async fn finish(shared: &Shared, places: &Semaphore) {
-    shared.connections.give(Order::Finish);
     let all = u32::try_from(shared.settings.limits.connections_max).unwrap_or(u32::MAX);
     let finished = tokio::time::timeout(shared.settings.end_timeout, places.acquire_many(all));
     if finished.await.is_err() {
@@ -75,25 +78,37 @@ async fn finish(shared: &Shared, places: &Semaphore) {
     }
 }
 
-/// Waits for a free place, then for a connection.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+/// Accepts connections, each as soon as there is a place for it.
+async fn accept(listener: TcpListener, places: Arc<Semaphore>, shared: Arc<Shared>) {
+    let http = Arc::new(http(&shared));
+    let connections = &shared.connections;
     loop {
-        let Ok(permit) = places.clone().acquire_owned().await else {
-            // Nobody closes the semaphore.
-            std::future::pending::<()>().await;
-            continue;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
-            Err(error) if is_of_peer(&error) => {}
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_peer(&error) => continue,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
             }
+        };
+        if !connections.admits(address.ip()) {
+            let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
+            shared.note_refusal(refusal, None, address, None);
+            continue;
         }
+        let permit = match places.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                connections.make_room();
+                // Nobody closes the semaphore.
+                let Ok(permit) = places.clone().acquire_owned().await else { return };
+                connections.note_room();
+                permit
+            }
+        };
+        let place = connections.add(address.ip());
+        tokio::spawn(serve(stream, place, permit, shared.clone(), http.clone()));
     }
 }
 
@@ -103,9 +118,14 @@ fn is_of_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn http(limits: &Limits) -> Builder<TokioExecutor> {
+fn http(shared: &Shared) -> Builder<TokioExecutor> {
+    let limits = &shared.settings.limits;
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().max_buf_size(limits.header_bytes_max as usize);
+    if shared.tls.is_none() && !shared.settings.h2c {
+        builder = builder.http1_only();
+    }
+    // A client that has sent its request may close its half.
+    builder.http1().half_close(true).max_buf_size(limits.header_bytes_max as usize);
     builder
         .http2()
         .max_concurrent_streams(STREAMS_MAX)
@@ -118,22 +138,32 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
 /// Serves one connection to its end.
 async fn serve(
     stream: TcpStream,
+    place: Place,
     permit: OwnedSemaphorePermit,
     shared: Arc<Shared>,
     http: Arc<Builder<TokioExecutor>>,
 ) {
-    // Given back last: the end of the server waits for it.
-    let _permit = permit;
+    // The permit is given back last: the end of the server waits for it.
+    let (_permit, place) = (permit, place);
     let (Ok(()), Ok(address)) = (stream.set_nodelay(true), stream.peer_addr()) else {
         // The peer is gone already.
         return;
     };
-    let place = shared.connections.add();
     let Some(acceptor) = shared.tls.as_ref().map(Tls::acceptor) else {
         serve_stream(stream, &place, shared, address, &http).await;
         return;
     };
-    match obey(place.watch(), acceptor.accept(stream)).await {
+    let watch = place.watch();
+    let Some(Ok(is_plain)) = obey(watch, plain::begins(&stream)).await else { return };
+    if is_plain {
+        shared.metrics.count_request(StatusCode::BAD_REQUEST);
+        let detail = "plain HTTP at a port that speaks TLS";
+        shared.note_refusal(Refusal::new(Reason::Tls, detail), None, address, None);
+        // It is gone, or has been told.
+        let _ = obey(watch, plain::refuse(stream)).await;
+        return;
+    }
+    match obey(watch, acceptor.accept(stream)).await {
         Some(Ok(stream)) => serve_stream(stream, &place, shared, address, &http).await,
         // A port that is only looked at, as load balancers do.
         Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -149,9 +179,9 @@ async fn serve(
 /// Runs the handshake of TLS, unless the connection is told to end meanwhile.
 async fn obey<T>(watch: &Watch, handshake: impl Future<Output = T>) -> Option<T> {
     let mut handshake = pin!(handshake);
-    poll_fn(|context| match watch.order(context) {
+    poll_fn(|context| match watch.control().order(context) {
         Order::Serve => handshake.as_mut().poll(context).map(Some),
-        Order::Finish | Order::End => Poll::Ready(None),
+        Order::Finish | Order::Stop | Order::End => Poll::Ready(None),
     })
     .await
 }
@@ -172,16 +202,21 @@ async fn serve_stream<S>(
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut is_finishing = false;
     let served = poll_fn(|context| {
-        match watch.order(context) {
-            Order::Serve => {}
-            Order::Finish if is_finishing => {}
-            Order::Finish => {
-                is_finishing = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            Order::End => return Poll::Ready(Ok(())),
+        let order = watch.control().order(context);
+        if order == Order::End {
+            return Poll::Ready(Ok(()));
         }
-        connection.as_mut().poll(context)
+        // Before it is told to finish: a request that has come whole is answered.
+        let mut polled = connection.as_mut().poll(context);
+        if order != Order::Serve && !is_finishing && polled.is_pending() {
+            is_finishing = true;
+            connection.as_mut().graceful_shutdown();
+            polled = connection.as_mut().poll(context);
+        }
+        if order == Order::Stop && polled.is_pending() && !watch.has_work() {
+            return Poll::Ready(Ok(()));
+        }
+        polled
     });
     if let Err(error) = served.await {
         tracing::debug!(error, "a connection has ended");
@@ -198,9 +233,14 @@ async fn sweep(shared: Arc<Shared>) {
     let watchdog = notify::watchdog_interval();
     let look_interval = watchdog.map_or(HEALTH_INTERVAL, |interval| interval.min(HEALTH_INTERVAL));
     let (mut looked, mut told) = (Instant::now(), Instant::now());
+    let mut watched = Instant::now();
     loop {
         ticks.tick().await;
         shared.connections.sweep();
+        if watched.elapsed() >= CROWD_INTERVAL {
+            watched = Instant::now();
+            look_at_crowd(&shared);
+        }
         if looked.elapsed() < look_interval {
             continue;
         }
@@ -217,10 +257,24 @@ async fn sweep(shared: Arc<Shared>) {
     }
 }
 
+/// Tells of connections that were refused, and gives back the memory of those that have ended.
+fn look_at_crowd(shared: &Shared) {
+    let connections = shared.connections.take_refused();
+    if connections > 0 {
+        tracing::warn!(
+            connections,
+            "refused because their address has --peer-connections-max already"
+        );
+    }
+    if shared.connections.take_ended() >= CROWD_CONNECTIONS {
+        tokio::task::spawn_blocking(allocator::trim);
+    }
+}
+
 /// Begins new files, and reads certificates and credentials anew. What fails is told, and the rest
 /// done.
 async fn reload(shared: Arc<Shared>) {
-    notify::reloading();
+    notify::reloading().await;
     let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
     if let Err(error) = reloaded {
         tracing::error!(%error, "could not reload");

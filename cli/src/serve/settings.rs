@@ -23,6 +23,9 @@ const EVENT_BYTES_LIMIT: u64 = 1 << 30;
 const HEADER_BYTES_MIN: u64 = 8192;
 const HEADER_BYTES_LIMIT: u64 = 1 << 20;
 
+/// Senders of one address have fewer connections than this.
+const PEER_CONNECTIONS_MIN: u32 = 64;
+
 /// What the server is run with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -39,6 +42,8 @@ pub(super) struct Settings {
     pub(super) end_timeout: Duration,
     /// `GET /metrics` needs credentials.
     pub(super) metrics_auth: bool,
+    /// HTTP/2 without TLS.
+    pub(super) h2c: bool,
     pub(super) limits: Limits,
     sync: Sync,
     files: FileOptions,
@@ -48,6 +53,8 @@ pub(super) struct Settings {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections_max: usize,
+    /// Of one address. All, where it is not less than `connections_max`.
+    pub(super) peer_connections_max: usize,
     pub(super) header_bytes_max: u32,
     pub(super) bodies_bytes_max: usize,
     pub(super) header_timeout: Duration,
@@ -74,6 +81,7 @@ impl Settings {
             log_form: options.log_form,
             end_timeout: seconds(options.end_timeout, 10),
             metrics_auth: options.metrics_auth.unwrap_or_default(),
+            h2c: options.h2c.unwrap_or_default(),
             limits: Limits::new(options)?,
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
@@ -83,6 +91,13 @@ impl Settings {
     /// What is wrong with the local time, where files are named in it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
         self.files.local_time_fault()
+    }
+
+    /// What bodies may take that nobody vouches for yet: an eighth of what all may take, and one
+    /// that is as large as may be.
+    pub(super) fn unverified_bytes_max(&self) -> usize {
+        let bodies_bytes_max = self.limits.bodies_bytes_max;
+        (bodies_bytes_max / 8).max(self.event_bytes_max).min(bodies_bytes_max)
     }
 
     /// The appender of these settings.
@@ -99,10 +114,14 @@ impl Limits {
     fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let connections_max = options.connections_max.unwrap_or(4096);
         check("connections-max", connections_max.into(), 1, 1_000_000)?;
+        let share = (connections_max / 4).max(PEER_CONNECTIONS_MIN);
+        let peer_connections_max = options.peer_connections_max.unwrap_or(share);
+        check("peer-connections-max", peer_connections_max.into(), 1, 1_000_000)?;
         let header_bytes_max = size(options.header_bytes_max, 16 << 10);
         check("header-bytes-max", header_bytes_max, HEADER_BYTES_MIN, HEADER_BYTES_LIMIT)?;
         Ok(Self {
             connections_max: connections_max as usize,
+            peer_connections_max: peer_connections_max as usize,
             header_bytes_max: u32::try_from(header_bytes_max)?,
             bodies_bytes_max: usize::try_from(size(options.bodies_bytes_max, 64 << 20))?,
             header_timeout: seconds(options.header_timeout, 10),

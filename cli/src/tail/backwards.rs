@@ -92,10 +92,10 @@ impl Backwards {
         let room = self.end.max(BLOCK_BYTES);
         let step = usize::try_from(self.start).map_or(room, |start| start.min(room));
         let mut held = vec![0; step + self.end];
-        let (before, behind) = held.split_at_mut(step);
+        let (before, after) = held.split_at_mut(step);
         self.start -= step as u64;
         self.file.read_exact_at(before, self.start)?;
-        behind.copy_from_slice(self.held.get(..self.end).unwrap_or_default());
+        after.copy_from_slice(self.held.get(..self.end).unwrap_or_default());
         self.held = held;
         self.end += step;
         Ok(step)

@@ -63,10 +63,10 @@ impl Filter {
 
     fn matches_event(&self, event: &Event) -> bool {
         let session = self.session.as_ref();
-        self.wants_event(event.name.as_bytes())
-            && session.is_none_or(|session| event.session_id.as_ref() == Some(&session.id))
-            && self.since_ms.is_none_or(|since| event.timestamp.is_some_and(|at| at >= since))
-            && self.until_ms.is_none_or(|until| event.timestamp.is_some_and(|at| at < until))
+        self.wants_event(event.name().as_bytes())
+            && session.is_none_or(|session| event.session_id() == Some(session.id.as_str()))
+            && self.since_ms.is_none_or(|since| event.timestamp_ms().is_some_and(|at| at >= since))
+            && self.until_ms.is_none_or(|until| event.timestamp_ms().is_some_and(|at| at < until))
     }
 
     fn wants_event(&self, name: &[u8]) -> bool {

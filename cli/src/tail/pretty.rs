@@ -6,7 +6,6 @@ use anstyle::{AnsiColor, Style};
 use cdrlog::reader::{Event, Value};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use simd_json::prelude::Writable;
 
 use crate::local_time;
 
@@ -50,25 +49,23 @@ impl Pretty {
 
     pub(super) fn event(&self, event: &Event) -> String {
         let time = event
-            .timestamp
+            .timestamp_ms()
             .and_then(|timestamp| Timestamp::from_millisecond(timestamp).ok())
             .map(|timestamp| timestamp.to_zoned_datetime(self.zone.clone()))
             .map(|zoned| zoned.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string());
         let time = time.as_deref().unwrap_or(NO_TIME);
-        let name = printable(&event.name);
+        let name = printable(event.name());
         let mut text =
             format!("{} {}", self.painted(self.time, time), self.painted(self.name, &name));
-        if let Some(session) = &event.session_id {
+        if let Some(session) = event.session_id() {
             let gap = " ".repeat(NAME_WIDTH.saturating_sub(name.chars().count()));
             let session = printable(session);
             text += &format!("{gap} {}", self.painted(self.session, &session));
         }
-        if let Value::Object(members) = &event.body {
-            for (key, value) in members.iter() {
-                if !matches!(key.as_str(), "timestamp" | "sessionId") {
-                    let key = format!("{}=", printable(key));
-                    text += &format!(" {}{}", self.painted(self.key, &key), shown(value));
-                }
+        for (key, value) in event.members().iter() {
+            if !matches!(key, "timestamp" | "sessionId") {
+                let key = format!("{}=", printable(key));
+                text += &format!(" {}{}", self.painted(self.key, &key), shown(value));
             }
         }
         text
@@ -85,10 +82,10 @@ impl Pretty {
 }
 
 /// A value as JSON; a string without its quotes where it is a single word.
-fn shown(value: &Value) -> String {
+fn shown(value: Value<'_>) -> String {
     match value {
-        Value::String(text) if is_word(text) => text.clone(),
-        other => printable(&other.encode()),
+        Value::String(text) if is_word(text) => text.to_owned(),
+        other => printable(&other.to_string()),
     }
 }
 

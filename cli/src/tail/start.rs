@@ -16,7 +16,7 @@ use super::backwards::Backwards;
 use super::filter::Filter;
 use crate::place;
 
-/// A file is passed over where the next one was begun this much before the time that is asked for:
+/// A file is passed over where the next one was created this much before the time that is asked for:
 /// the time in its name is local time, perhaps of another zone than ours.
 const ZONES_APART: SignedDuration = SignedDuration::from_hours(26);
 
@@ -33,7 +33,7 @@ struct SourceFile {
     /// The same without `.zst` or `.gz`.
     plain_path: PathBuf,
     is_plain: bool,
-    begun: Option<DateTime>,
+    created: Option<DateTime>,
 }
 
 impl Source {
@@ -45,7 +45,7 @@ impl Source {
                 .map(|file| SourceFile {
                     plain_path: path.join(&file.name),
                     is_plain: file.encoding == Encoding::Plain,
-                    begun: Some(file.begun),
+                    created: Some(file.created),
                     path: file.path,
                 })
                 .collect()
@@ -99,8 +99,8 @@ impl Source {
         let limit = until.and_then(|until| until.checked_add(ZONES_APART).ok());
         let Some(limit) = limit else { return self.files.len() };
         let first_after = self.files.iter().position(|file| {
-            let begun = file.begun.and_then(|begun| TimeZone::UTC.to_timestamp(begun).ok());
-            begun.is_some_and(|begun| begun > limit)
+            let created = file.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok());
+            created.is_some_and(|created| created > limit)
         });
         first_after.map_or(self.files.len(), |first| first.max(1))
     }
@@ -110,12 +110,12 @@ impl Source {
         let Some(limit) = since.and_then(|since| since.checked_sub(ZONES_APART).ok()) else {
             return 0;
         };
-        let was_begun_before = |file: &SourceFile| {
-            let begun = file.begun.and_then(|begun| TimeZone::UTC.to_timestamp(begun).ok());
-            begun.is_some_and(|begun| begun < limit)
+        let was_created_before = |file: &SourceFile| {
+            let created = file.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok());
+            created.is_some_and(|created| created < limit)
         };
-        // What is before a file that was begun before is older still.
-        self.files.iter().rposition(was_begun_before).unwrap_or(0)
+        // What is before a file that was created before is older still.
+        self.files.iter().rposition(was_created_before).unwrap_or(0)
     }
 }
 
@@ -129,7 +129,7 @@ impl SourceFile {
     fn given(path: &Path) -> Self {
         let plain_path = place::plain_path(path);
         let is_plain = plain_path == path;
-        Self { path: path.to_owned(), plain_path, is_plain, begun: None }
+        Self { path: path.to_owned(), plain_path, is_plain, created: None }
     }
 
     /// The last `count` lines that match, or all there are.

@@ -78,7 +78,7 @@ fn what_is_no_event_gets_400_with_the_reason_and_is_in_the_rejects_file() {
 #[test]
 fn curl_posts_over_both_versions_of_http() {
     let directory = tempfile::tempdir().unwrap();
-    let daemon = start(directory.path(), &["--ack", "written"]);
+    let daemon = start(directory.path(), &["--ack", "written", "--h2c"]);
     for (number, version) in ["--http1.1", "--http2-prior-knowledge"].into_iter().enumerate() {
         let output = Command::new("curl")
             .args(["-sS", version, "-w", "%{http_code}", "-d", &body(number as u64)])

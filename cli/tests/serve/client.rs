@@ -44,6 +44,28 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// From an address of this machine that is not the usual one.
+    pub fn connect_from(own: SocketAddr, address: SocketAddr) -> Self {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &own).unwrap();
+        connect(&socket, &address).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Sends nothing more, and goes on to read.
+    pub fn close_write(&self) {
+        self.stream.get_ref().shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    pub fn read_exact(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
     pub fn set_timeout(&self, timeout: Duration) {
         self.stream.get_ref().set_read_timeout(Some(timeout)).unwrap();
     }
@@ -64,6 +86,11 @@ impl Client {
 
     pub fn get(&mut self, path: &str) -> Answer {
         self.request("GET", path, &[])
+    }
+
+    pub fn try_get(&mut self, path: &str) -> io::Result<Answer> {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())?;
+        self.read("GET")
     }
 
     /// A request without a body.

@@ -129,3 +129,38 @@ fn a_time_zone_that_does_not_exist_is_warned_of() {
         daemon.terminate();
     }
 }
+
+fn with_descriptors(directory: &Path, limits: &str, options: &str) -> Daemon {
+    let own = serve(directory);
+    let mut command = Command::new("sh");
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let script = format!("ulimit {limits} && exec \"$0\" \"$@\" {options}");
+    command.arg("-c").arg(script).arg(own.get_program()).args(own.get_args());
+    Daemon::start(&mut command)
+}
+
+/// Without this, connections beyond the limit of descriptors found a server that said it had room.
+#[test]
+fn the_limit_of_descriptors_is_raised_for_the_connections_or_they_are_fewer() {
+    let directory = tempfile::tempdir().unwrap();
+    let raised = with_descriptors(directory.path(), "-Sn 100", "--connections-max 200");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", raised.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let soft: u64 = line.split_whitespace().nth(3).unwrap().parse().unwrap();
+    assert!(soft >= 264, "{line}");
+    assert!(!raised.said.iter().any(|line| line.contains("descriptors")), "{:?}", raised.said);
+    raised.terminate();
+    let bounded = with_descriptors(directory.path(), "-n 100", "--connections-max 200");
+    let said = bounded.said.join("\n");
+    assert!(said.contains("descriptors") && said.contains("LimitNOFILE"), "{said}");
+    // More connections than there is room for: somebody who posts is served all the same.
+    let silent: Vec<_> = (0..150).map(|_| bounded.connect()).collect();
+    assert_eq!(bounded.connect().post(&body(0)).status, 200);
+    drop(silent);
+    bounded.terminate();
+}

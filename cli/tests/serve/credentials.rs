@@ -25,7 +25,7 @@ pub fn post(client: &mut Client, headers: &[(&str, &str)], body: &str) -> Answer
     client.read("POST").unwrap()
 }
 
-fn now() -> Duration {
+pub fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
 }
 
@@ -47,7 +47,7 @@ pub fn token(key: &str, secret: &str, body: &str) -> String {
 }
 
 /// As OpenVidu Meet signs a body: signature and time.
-fn signature(key: &str, body: &str) -> (String, String) {
+pub fn signature(key: &str, body: &str) -> (String, String) {
     let time = now().as_millis().to_string();
     let mac = hmac(key, &format!("{time}.{body}"));
     (mac.iter().map(|byte| format!("{byte:02x}")).collect(), time)

@@ -129,3 +129,38 @@ fn nothing_outside_the_directory_is_ever_served() {
     assert_eq!(names.len(), 1, "only the file of this run is a file: {names:?}");
     daemon.terminate();
 }
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = with_a_file(directory.path(), b"0123456789\n");
+    let path = format!("/openvidu/cdr/{NAME}");
+    let file = std::fs::File::options().append(true).open(directory.path().join(NAME)).unwrap();
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    file.set_modified(hour_ago).unwrap();
+    let mut client = daemon.connect();
+    let first = client.get(&path);
+    let tag = first.header("etag").unwrap().to_owned();
+    let time = first.header("last-modified").unwrap().to_owned();
+    let mut ask = |headers: &[(&str, &str)]| {
+        let answer = client.request("GET", &path, headers);
+        (answer.status, answer.body.len())
+    };
+    assert_eq!(ask(&[("If-None-Match", &tag)]), (304, 0));
+    assert_eq!(ask(&[("If-None-Match", "\"other\"")]), (200, 11));
+    assert_eq!(ask(&[("If-Modified-Since", &time)]), (304, 0));
+    assert_eq!(ask(&[("If-Match", "\"other\"")]).0, 412);
+    assert_eq!(ask(&[("If-Unmodified-Since", "Sat, 01 Jan 2000 00:00:00 GMT")]).0, 412);
+    let part = ("Range", "bytes=3-5");
+    assert_eq!(ask(&[part, ("If-Range", &tag)]), (206, 3));
+    assert_eq!(ask(&[part, ("If-Range", "\"other\"")]), (200, 11));
+    assert_eq!(ask(&[part, ("If-Match", &tag)]), (206, 3));
+    // A line more: another file, which the time alone cannot tell within its second.
+    std::io::Write::write_all(&mut &file, b"x\n").unwrap();
+    assert_eq!(ask(&[("If-None-Match", &tag)]), (200, 13));
+    assert_eq!(ask(&[part, ("If-Range", &tag)]), (200, 13));
+    let live = client.get(&path);
+    assert_eq!(live.header("last-modified"), None, "it may change within this second");
+    assert_ne!(live.header("etag"), Some(tag.as_str()));
+    daemon.terminate();
+}

@@ -31,6 +31,63 @@ fn a_request_in_flight_is_finished_before_the_end() {
     assert_eq!(cdr(directory.path()), line(1) + &line(0));
 }
 
+/// Without this, one stranger with half a head delayed every end by the time for heads.
+#[test]
+fn the_end_does_not_wait_for_a_request_whose_head_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let timeouts = ["--end-timeout", "600", "--header-timeout", "600", "--h2c"];
+    let daemon = start(directory.path(), &timeouts);
+    let mut clients: Vec<_> =
+        ["", "GET /healthz HTTP/1.1\r\nHost: loc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+            .map(|beginning| {
+                let mut client = daemon.connect();
+                client.send(beginning.as_bytes()).unwrap();
+                client
+            })
+            .into();
+    let mut second = daemon.connect();
+    assert_eq!(second.post(&body(0)).status, 200);
+    second.send(b"POST / HT").unwrap();
+    clients.push(second);
+    // Whoever connected before it is accepted before it.
+    assert_eq!(daemon.connect().post(&body(1)).status, 200);
+    let begin = Instant::now();
+    daemon.signal("TERM");
+    let (status, said) = daemon.end();
+    assert_eq!(status.code(), Some(0), "{said:?}");
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    assert_eq!(cdr(directory.path()), lines(2));
+}
+
+/// Without this, a connection that was accepted before the signal and registered after it was never
+/// told to end: one of eight ends under a burst took as long as it may.
+#[test]
+fn the_end_does_not_wait_for_connections_that_come_with_it() {
+    for _ in 0..8 {
+        let directory = tempfile::tempdir().unwrap();
+        let timeouts = ["--end-timeout", "600", "--header-timeout", "600", "--workers", "4"];
+        let daemon = start(directory.path(), &timeouts);
+        let address = daemon.address;
+        let burst = std::thread::spawn(move || {
+            let mut clients = Vec::new();
+            while let Ok(client) = std::net::TcpStream::connect(address) {
+                clients.push(client);
+                if clients.len() > 300 {
+                    clients.clear();
+                }
+            }
+            clients
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        let begin = Instant::now();
+        daemon.signal("TERM");
+        let (status, said) = daemon.end();
+        assert_eq!(status.code(), Some(0), "{said:?}");
+        assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+        burst.join().unwrap();
+    }
+}
+
 #[test]
 fn the_end_does_not_wait_for_ever() {
     let directory = tempfile::tempdir().unwrap();

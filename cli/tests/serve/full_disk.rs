@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::cdr;
-use crate::daemon::{start, wait_for};
+use crate::common::{body, cdr, line};
+use crate::daemon::{Daemon, serve, start, wait_for};
 use crate::mount::Mount;
+use crate::notify::Systemd;
 
 #[test]
 fn a_full_disk_is_503_then_heals_and_every_200_is_there_once() {
@@ -51,4 +52,41 @@ fn a_full_disk_is_503_then_heals_and_every_200_is_there_once() {
     }
     assert!(counts.values().all(|count| *count == 1));
     assert!(acknowledged.iter().all(|number| counts.contains_key(number)));
+}
+
+/// Without this, a restart on a full disk ended at once, and nobody answered until there was room.
+#[test]
+fn a_start_on_a_full_disk_waits_for_room_as_a_running_server_does() {
+    let Some(mount) = Mount::new("tmpfs", 16) else { return };
+    mount.fill();
+    let directory = mount.path().join("cdr");
+    let systemd = Systemd::new();
+    let mut command = serve(&directory);
+    systemd.adopt(&mut command);
+    let daemon = Daemon::start(&mut command);
+    systemd.wait_for("READY=1");
+    let mut client = daemon.connect();
+    let answer = client.post(&body(0));
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")));
+    let health = daemon.connect().get("/healthz");
+    assert_eq!(health.status, 503);
+    assert!(health.text().contains("No space left on device"), "{}", health.text());
+    systemd.wait_for("WATCHDOG=1");
+    mount.free();
+    wait_for("health", || {
+        let health = daemon.connect().try_get("/healthz").ok()?;
+        (health.status == 200).then_some(())
+    });
+    assert_eq!(daemon.connect().post(&body(0)).status, 200);
+    daemon.terminate();
+    assert_eq!(cdr(&directory), line(0));
+}
+
+#[test]
+fn a_start_that_waits_for_room_can_be_ended() {
+    let Some(mount) = Mount::new("tmpfs", 16) else { return };
+    mount.fill();
+    let daemon = start(&mount.path().join("cdr"), &[]);
+    assert_eq!(daemon.connect().get("/healthz").status, 503);
+    daemon.terminate();
 }

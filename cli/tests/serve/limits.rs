@@ -152,7 +152,7 @@ fn hundreds_of_connections_at_once_are_served() {
 #[test]
 fn a_peer_of_http2_that_takes_no_answer_loses_its_connection() {
     let directory = tempfile::tempdir().unwrap();
-    let daemon = start(directory.path(), &TIMEOUTS);
+    let daemon = start(directory.path(), &[&TIMEOUTS[..], &["--h2c"]].concat());
     let mut client = daemon.connect();
     // SETTINGS: a window of no byte for answers. HEADERS: GET /nowhere, whose 404 has a body.
     let head = b"\x82\x86\x04\x08/nowhere\x01\x09localhost";

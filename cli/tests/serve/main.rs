@@ -34,3 +34,4 @@ mod repeated;
 mod secured;
 mod stalled_disk;
 mod statuses;
+mod strangers;

@@ -85,3 +85,29 @@ fn systemd_hears_of_readiness_life_reload_and_end() {
     systemd.wait_for("STOPPING=1");
     assert!(daemon.end().0.success());
 }
+
+/// Without this, a socket that nobody reads blocked the one thread that serves connections.
+#[test]
+fn a_service_manager_that_does_not_read_holds_up_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let systemd = Systemd::new();
+    let filler = UnixDatagram::unbound().unwrap();
+    filler.set_nonblocking(true).unwrap();
+    while filler.send_to(b"FILLER=1", systemd.directory.path().join("notify")).is_ok() {}
+    let mut command = serve(directory.path());
+    systemd.adopt(&mut command);
+    let daemon = Daemon::start(command.args(["--workers", "1"]));
+    // Signs of life are due meanwhile.
+    let begin = Instant::now();
+    for number in 0.. {
+        assert_eq!(daemon.connect().post(&body(number)).status, 200);
+        if begin.elapsed() > WATCHDOG {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // It hears of the start as soon as it reads again.
+    systemd.wait_for("READY=1");
+    daemon.signal("TERM");
+    assert!(daemon.end().0.success());
+}

@@ -56,7 +56,10 @@ fn events_come_over_tls_and_nothing_over_plain_http() {
     assert_eq!(post(&daemon, &root, &body(0)).unwrap(), "HTTP/1.1 200 OK");
     let mut plain = daemon.connect();
     plain.send(post_head("/", body(1).len(), &body(1)).as_bytes()).unwrap();
-    assert!(plain.read("POST").is_err());
+    let answer = plain.read("POST").unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
+    assert!(answer.text().contains("https"), "{}", answer.text());
+    assert_eq!(plain.read_to_end().unwrap(), b"");
     assert_eq!(post(&daemon, &root, &body(2)).unwrap(), "HTTP/1.1 200 OK");
     daemon.terminate();
     assert_eq!(cdr(&directory.path().join("cdr")).lines().count(), 2);

@@ -3,7 +3,9 @@
 use std::net::TcpListener;
 use std::process::Command;
 
+use crate::client::{Client, post_head};
 use crate::common::{body, cdr, rejects};
+use crate::credentials;
 use crate::daemon::{serve, start};
 
 #[test]
@@ -129,4 +131,57 @@ fn options_out_of_range_are_named() {
         assert!(matches!(output.status.code(), Some(1 | 2)), "{option}: {said}");
         assert!(said.contains(option), "{option}: {said}");
     }
+}
+
+/// RFC 9112, section 3.2: two names, or none, are how a request is smuggled past a proxy.
+#[test]
+fn a_request_of_http11_names_one_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let status = |head: &str| {
+        let mut client = daemon.connect();
+        let event = body(0);
+        let length = event.len();
+        let request = format!("POST / {head}Content-Length: {length}\r\n\r\n{event}");
+        client.send(request.as_bytes()).unwrap();
+        client.read("POST").unwrap().status
+    };
+    assert_eq!(status("HTTP/1.1\r\n"), 400);
+    assert_eq!(status("HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\n"), 400);
+    assert_eq!(cdr(directory.path()), "");
+    assert_eq!(status("HTTP/1.0\r\n"), 200);
+    assert_eq!(status("HTTP/1.1\r\nHost: localhost\r\n"), 200);
+    daemon.terminate();
+}
+
+#[test]
+fn a_client_that_closes_its_half_gets_its_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &["--ack", "synced"]);
+    for number in 0..10 {
+        let mut client = daemon.connect();
+        let event = body(number);
+        client.send(post_head("/", event.len(), &event).as_bytes()).unwrap();
+        client.close_write();
+        assert_eq!(client.read("POST").unwrap().status, 200);
+        assert_eq!(client.read_to_end().unwrap(), b"");
+    }
+    daemon.terminate();
+}
+
+#[test]
+fn a_body_that_is_encoded_gets_415() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let mut client = daemon.connect();
+    let event = body(0);
+    let ask = |client: &mut Client, coding: &str| {
+        credentials::post(client, &[("Content-Encoding", coding)], &event)
+    };
+    let refused = ask(&mut client, "gzip");
+    assert_eq!((refused.status, refused.header("accept-encoding")), (415, Some("identity")));
+    assert!(refused.text().contains("gzip") || refused.text().contains("Content-Encoding"));
+    assert_eq!(ask(&mut daemon.connect(), "identity").status, 200);
+    daemon.terminate();
+    assert!(rejects(directory.path()).is_empty());
 }

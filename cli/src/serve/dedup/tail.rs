@@ -5,17 +5,17 @@
 //! that has the same bytes as one of them and is no retry would have to have no time of its own.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use cdrlog::reader::FileKind;
+use cdrlog::reader::{FileKind, Reader, ReaderPosition};
 
 use super::{Dedup, Key};
 
 /// How much of the end of each file is looked at. A compressed file is looked at as a whole: it has
 /// no end that could be read alone.
-const TAIL_BYTES: u64 = 64 << 20;
+pub(super) const TAIL_BYTES: u64 = 64 << 20;
 
 /// An event may be acknowledged some time after its line was written: a sync takes time.
 const ACK_DELAY: Duration = Duration::from_secs(10);
@@ -35,47 +35,52 @@ impl Dedup {
         let files = files_since(directory, self.0.window + ACK_DELAY)?;
         let mut lines = 0;
         for path in files {
-            let remember = || {
-                if is_synced {
-                    File::open(&path)?.sync_data()?;
-                }
-                self.remember_file(&path)
-            };
-            lines += remember().map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            })?;
+            lines += self.remember_file(&path, is_synced)?;
         }
         Ok(lines)
     }
 
-    fn remember_file(&self, path: &Path) -> io::Result<u64> {
-        let mut file = File::open(path)?;
-        let mut lines: Box<dyn BufRead> = match path.extension().and_then(|text| text.to_str()) {
-            Some("zst") => Box::new(BufReader::new(zstd::stream::read::Decoder::new(file)?)),
-            Some("gz") => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))),
-            _ => {
-                let skipped = file.metadata()?.len().saturating_sub(TAIL_BYTES);
-                // From the byte before on: a line that begins right there is no rest of one.
-                file.seek(SeekFrom::Start(skipped.saturating_sub(1)))?;
-                let mut lines = BufReader::with_capacity(1 << 20, file.take(TAIL_BYTES + 1));
-                if skipped > 0 {
-                    lines.skip_until(b'\n')?;
-                }
-                Box::new(lines)
-            }
-        };
-        let (mut line, mut count) = (Vec::new(), 0);
-        while lines.read_until(b'\n', &mut line)? > 0 {
-            if line.ends_with(b"\n") {
-                if let Some(key) = Key::of_line(&line) {
+    fn remember_file(&self, path: &Path, is_synced: bool) -> io::Result<u64> {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        if is_synced {
+            File::open(path).and_then(|file| file.sync_data()).map_err(named)?;
+        }
+        let Some(offset) = tail_start(path).map_err(named)? else { return Ok(0) };
+        let position = ReaderPosition { file: path.to_owned(), offset };
+        let mut reader = Reader::of_files([path]).line_bytes_max(usize::MAX);
+        if offset > 0 {
+            reader = reader.begin_at(position);
+        }
+        // Its errors name the file.
+        let mut reader = reader.open().map_err(io::Error::other)?;
+        let mut count = 0;
+        while let Some(line) = reader.next_line().map_err(io::Error::other)? {
+            if line.is_whole() {
+                if let Some(key) = Key::of_line(line.bytes_with_end()) {
                     self.0.table().remember(key, Instant::now(), self.0.events_max);
                 }
                 count += 1;
             }
-            line.clear();
         }
         Ok(count)
     }
+}
+
+/// Where the first line begins that is looked at: 0 for a compressed file. `None` where there is
+/// none.
+pub(super) fn tail_start(path: &Path) -> io::Result<Option<u64>> {
+    let mut file = File::open(path)?;
+    let bytes = file.metadata()?.len();
+    let is_compressed = path.extension().is_some_and(|suffix| suffix == "zst" || suffix == "gz");
+    // From the byte before on: a line that begins right there is no rest of one.
+    let Some(before) = bytes.checked_sub(TAIL_BYTES + 1).filter(|_| !is_compressed) else {
+        return Ok(Some(0));
+    };
+    file.seek(SeekFrom::Start(before))?;
+    let rest_bytes = BufReader::new(file).skip_until(b'\n')?;
+    let start = before + rest_bytes as u64;
+    Ok((start < bytes).then_some(start))
 }
 
 /// The files of the CDR that were written within `time`, in the order of their last writes.

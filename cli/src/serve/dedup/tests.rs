@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cdrlog::{Appender, Durability, Rewriter};
 use tokio::sync::oneshot;
 
+use super::tail::{TAIL_BYTES, tail_start};
 use super::{Begun, Dedup, Entered, Guard, Key};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -249,6 +250,19 @@ fn compressed_files_are_looked_at_and_old_or_foreign_ones_are_not() {
     };
     assert_eq!(["zst", "gz", "plain"].map(known), [true; 3]);
     assert_eq!(["foreign", "old"].map(known), [false; 2]);
+}
+
+#[test]
+fn of_a_large_file_only_whole_lines_of_its_end_are_looked_at() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (text, start) in [("ab\n", Some(3)), ("abc\n", Some(4)), ("a\nb", None)] {
+        fs::write(file.path(), text).unwrap();
+        // The rest is a hole.
+        file.as_file().set_len(TAIL_BYTES + 3).unwrap();
+        assert_eq!(tail_start(file.path()).unwrap(), start, "{text:?}");
+    }
+    file.as_file().set_len(TAIL_BYTES).unwrap();
+    assert_eq!(tail_start(file.path()).unwrap(), Some(0));
 }
 
 #[test]

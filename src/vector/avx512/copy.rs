@@ -4,9 +4,9 @@ use std::arch::x86_64::{
     _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
 };
 
-use super::super::super::line::Copier;
-use super::super::BLOCK_BYTES;
-use super::Avx512;
+use super::super::bytes::BLOCK_BYTES;
+use super::super::copy::Copier;
+use super::{Avx512, low_bits};
 
 /// Up to how many bytes are copied without a branch on how many they are: for longer ones a call of
 /// the system's `memcpy` pays.
@@ -16,7 +16,8 @@ const SHORT_BYTES: usize = 8 * BLOCK_BYTES;
 impl Copier for Avx512 {
     #[inline(always)]
     fn copy(self, from: &[u8], to: &mut [u8]) {
-        let bytes = from.len().min(to.len());
+        assert_eq!(from.len(), to.len(), "a copy is as long as what is copied");
+        let bytes = from.len();
         if bytes < BLOCK_BYTES {
             let bits = low_bits(bytes);
             // SAFETY: `self` proves AVX-512 BW. A byte is read only where its bit is set: those of
@@ -35,17 +36,11 @@ impl Copier for Avx512 {
                 // SAFETY: `self` proves AVX-512 F; `start` is a block or more before the end of
                 // `from`, as it is at most `last`.
                 let block = unsafe { _mm512_loadu_si512(from.cast()) };
-                // SAFETY: the same for `to`, which has `bytes` bytes at least too.
+                // SAFETY: the same for `to`, which has `bytes` bytes too.
                 unsafe { _mm512_storeu_si512(to.cast(), block) };
             }
         } else {
             to.copy_from_slice(from);
         }
     }
-}
-
-/// As many bits set as there are bytes, a block at most.
-#[inline(always)]
-pub(super) const fn low_bits(bytes: usize) -> u64 {
-    if bytes < BLOCK_BYTES { !(u64::MAX << bytes) } else { u64::MAX }
 }

@@ -9,11 +9,10 @@ use std::arch::x86_64::{
     _mm512_unpacklo_epi64,
 };
 
-use super::super::super::escapes::EscapeClasses;
-use super::super::super::grammar::Classes;
-use super::super::{BLOCK_BYTES, GROUP_BLOCKS, GROUP_BYTES, Vector, Word};
-use super::Avx512;
-use super::copy::low_bits;
+use super::super::bytes::{BLOCK_BYTES, ByteOps};
+use super::super::classes::{Classes, Classify, EscapeClasses};
+use super::super::mask512::{GROUP_BLOCKS, GROUP_BYTES, Mask512};
+use super::{Avx512, low_bits};
 
 /// The last ASCII byte, a control character that JSON lets stand in strings.
 const DELETE: u8 = 0x7F;
@@ -21,7 +20,7 @@ const DELETE: u8 = 0x7F;
 /// For each ASCII byte, the bits of its classes.
 type Table = [u8; 128];
 
-/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control blanks, bit 7 braces. Bits 3
+/// Bits 0 to 2 are quotes, backslashes and controls, bit 6 is control whitespace, bit 7 braces. Bits 3
 /// to 5 are one of the codes below.
 #[expect(clippy::indexing_slicing, reason = "evaluated when compiling")]
 const STRUCTURE: Table = {
@@ -82,50 +81,52 @@ const ESCAPES: Table = {
     table
 };
 
-#[inline(always)]
-pub(super) fn classes(vector: Avx512, rest: &[u8]) -> (Classes<Avx512>, bool) {
-    let (planes, is_ascii) = planes(vector, rest, &STRUCTURE);
-    let [quotes, backslashes, controls, code_0, code_1, code_2, control_blanks, braces] =
-        words(vector, planes);
-    let high = code_2;
-    let low = !code_2;
-    let valid = Word::new(vector, valid(vector, rest));
-    let classes = Classes {
-        valid,
-        quotes,
-        backslashes,
-        controls,
-        control_blanks,
-        opens: low & !code_1 & code_0,
-        closes: low & code_1 & !code_0,
-        braces,
-        colons: low & code_1 & code_0,
-        commas: high & !code_1 & !code_0,
-        digits: high & (code_1 ^ code_0),
-        zeros: high & code_1 & !code_0,
-        spaces: high & code_1 & code_0,
-    };
-    (classes, is_ascii)
+impl Classify for Avx512 {
+    #[inline(always)]
+    fn classes<const MANY: bool>(self, rest: &[u8]) -> (Classes<Self>, bool) {
+        let (planes, is_ascii) = planes(self, rest, &STRUCTURE);
+        let [quotes, backslashes, controls, code_0, code_1, code_2, control_whitespace, braces] =
+            masks(self, planes);
+        let high = code_2;
+        let low = !code_2;
+        let valid = Mask512::new(self, valid(self, rest));
+        let classes = Classes {
+            valid,
+            quotes,
+            backslashes,
+            controls,
+            control_whitespace,
+            opens: low & !code_1 & code_0,
+            closes: low & code_1 & !code_0,
+            braces,
+            colons: low & code_1 & code_0,
+            commas: high & !code_1 & !code_0,
+            digits: high & (code_1 ^ code_0),
+            zeros: high & code_1 & !code_0,
+            spaces: high & code_1 & code_0,
+        };
+        (classes, is_ascii)
+    }
+
+    #[inline(always)]
+    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
+        let (planes, _) = planes(self, rest, &ESCAPES);
+        let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] = masks(self, planes);
+        EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
+    }
 }
 
 #[inline(always)]
-pub(super) fn escape_classes(vector: Avx512, rest: &[u8]) -> EscapeClasses<Avx512> {
-    let (planes, _) = planes(vector, rest, &ESCAPES);
-    let [simple, unicode, hex, d, eight_to_b, c_to_f, _, _] = words(vector, planes);
-    EscapeClasses { simple, unicode, hex, d, eight_to_b, c_to_f }
-}
-
-#[inline(always)]
-const fn words(vector: Avx512, [a, b, c, d, e, f, g, h]: [__m512i; 8]) -> [Word<Avx512>; 8] {
+const fn masks(vector: Avx512, [a, b, c, d, e, f, g, h]: [__m512i; 8]) -> [Mask512<Avx512>; 8] {
     [
-        Word::new(vector, a),
-        Word::new(vector, b),
-        Word::new(vector, c),
-        Word::new(vector, d),
-        Word::new(vector, e),
-        Word::new(vector, f),
-        Word::new(vector, g),
-        Word::new(vector, h),
+        Mask512::new(vector, a),
+        Mask512::new(vector, b),
+        Mask512::new(vector, c),
+        Mask512::new(vector, d),
+        Mask512::new(vector, e),
+        Mask512::new(vector, f),
+        Mask512::new(vector, g),
+        Mask512::new(vector, h),
     ]
 }
 
@@ -143,7 +144,7 @@ fn valid(_: Avx512, rest: &[u8]) -> __m512i {
     }
 }
 
-/// Looks each byte of the first group of `rest` up in `table` and gives a row for each bit of what
+/// Looks each byte of the first group of `rest` up in `table` and gives a mask for each bit of what
 /// is found there; and whether all bytes are ASCII. Others have no classes, nor has what is after
 /// the last byte.
 ///
@@ -152,7 +153,7 @@ fn valid(_: Avx512, rest: &[u8]) -> __m512i {
 /// transposes: a byte for each class. The bytes of each class, then the blocks of each class, are
 /// brought together.
 ///
-/// A call would move all rows through memory: this and what it uses is no function with target
+/// A call would move all masks through memory: this and what it uses is no function with target
 /// features, as those cannot be inlined always.
 #[inline(always)]
 #[expect(unsafe_code, reason = "uses the instructions in a function that is always inlined")]
@@ -190,8 +191,8 @@ fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
             let transposed = _mm512_gf2p8affine_epi64_epi8::<0>(unit, found);
             *classes = _mm512_permutexvar_epi8(transpose, transposed);
         }
-        let rows = transposed(vector, blocks);
-        (rows, _mm512_movepi8_mask(all_bytes) == 0)
+        let planes = transposed(vector, blocks);
+        (planes, _mm512_movepi8_mask(all_bytes) == 0)
     }
 }
 

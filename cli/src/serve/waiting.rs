@@ -1,0 +1,120 @@
+//! A start on a full disk: the server waits for room, as one that runs does. It answers everybody
+//! with 503 meanwhile, `GET /healthz` too, and systemd hears of it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cdrlog::{Appender, OpenError};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::answer;
+use super::notify;
+use super::settings::Settings;
+use super::signals::{Request as Signal, Signals};
+use super::tls::Tls;
+
+/// How often the directory is opened again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Connections at the same time, and how long each may last. They get one answer.
+const CONNECTIONS_MAX: usize = 64;
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether it is only room that is missing.
+pub(super) fn is_for_room(error: &OpenError) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let OpenError::Io { source, .. } = error else { return false };
+    matches!(source.kind(), StorageFull | QuotaExceeded)
+}
+
+/// Opens the directory as soon as there is room. `None` where a signal said to end before.
+pub(super) async fn open(
+    error: OpenError,
+    listener: &TcpListener,
+    signals: &mut Signals,
+    tls: Option<&Tls>,
+    settings: &Settings,
+) -> Result<Option<Appender>, OpenError> {
+    let mut trouble: Arc<str> = error.to_string().into();
+    notify::waiting(trouble.to_string());
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut retry = tokio::time::interval(RETRY_INTERVAL);
+    let mut signs_of_life = notify::watchdog_interval().map(tokio::time::interval);
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::End => return Ok(None),
+                // The start reads everything anew that a reload would.
+                Signal::Reload => {}
+            },
+            Ok((stream, _)) = listener.accept() => {
+                let Ok(permit) = places.clone().try_acquire_owned() else { continue };
+                let acceptor = tls.map(Tls::acceptor);
+                let trouble = trouble.clone();
+                tokio::spawn(async move {
+                    let answered = answer(stream, acceptor, trouble);
+                    // Late or not, they have been told or cannot be.
+                    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answered).await;
+                    drop(permit);
+                });
+            }
+            _ = tick(&mut signs_of_life) => notify::alive(),
+            _ = retry.tick() => match try_open(settings).await {
+                Ok(appender) => return Ok(Some(appender)),
+                Err(error) if is_for_room(&error) => trouble = error.to_string().into(),
+                Err(error) => return Err(error),
+            },
+        }
+    }
+}
+
+async fn try_open(settings: &Settings) -> Result<Appender, OpenError> {
+    let builder = settings.builder();
+    let opened = tokio::task::spawn_blocking(move || super::open(builder)).await;
+    match opened {
+        Ok(opened) => opened,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// For ever, where nobody wants to hear of it.
+async fn tick(signs_of_life: &mut Option<tokio::time::Interval>) {
+    match signs_of_life {
+        Some(signs) => drop(signs.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn answer(stream: TcpStream, acceptor: Option<tokio_rustls::TlsAcceptor>, trouble: Arc<str>) {
+    match acceptor {
+        None => answer_stream(stream, trouble).await,
+        Some(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                answer_stream(stream, trouble).await;
+            }
+        }
+    }
+}
+
+async fn answer_stream<S: AsyncRead + AsyncWrite + Unpin>(stream: S, trouble: Arc<str>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = answer::unavailable(&trouble);
+        async move {
+            super::body::drain(request).await;
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let served =
+        http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection has ended");
+    }
+}

@@ -1,0 +1,124 @@
+//! Which bytes of a group are directly inside an object, and directly inside the root.
+
+use crate::vector::{Mask512, Vector};
+
+/// Which bytes of a group are directly inside an object, and directly inside the root. An opening
+/// bracket is in what it is opened in, a closing bracket in what it closes.
+pub(super) struct Levels<V: Vector> {
+    pub(super) in_object: Mask512<V>,
+    pub(super) in_root: Mask512<V>,
+}
+
+/// The same for the bytes of one block.
+#[derive(Clone, Copy)]
+struct BlockLevels {
+    in_object: u64,
+    in_root: u64,
+}
+
+/// Which arrays and objects are open, the root and 63 levels below it at most.
+#[derive(Clone, Copy)]
+pub(super) struct Nesting64 {
+    /// Bit 0 is the innermost, set for an object. The root is the highest bit set.
+    objects: u64,
+    /// Wraps around where more is closed than opened, which breaks it.
+    depth: u32,
+    /// A bracket closed what was not its own, or the root, or there were too many levels.
+    is_broken: bool,
+    /// What holds for all bytes up to the next bracket.
+    levels: BlockLevels,
+}
+
+impl Nesting64 {
+    /// Just after the root's `{`.
+    pub(super) const fn in_root() -> Self {
+        let levels = BlockLevels { in_object: u64::MAX, in_root: u64::MAX };
+        Self { objects: 1, depth: 1, is_broken: false, levels }
+    }
+
+    /// Every bracket matched.
+    pub(super) const fn is_in_root(self) -> bool {
+        self.depth == 1 && !self.is_broken
+    }
+
+    /// Takes the brackets of the group of `text` that starts at `start`.
+    #[inline(always)]
+    pub(super) fn group<V: Vector>(
+        &mut self,
+        start: usize,
+        opens: Mask512<V>,
+        closes: Mask512<V>,
+        braces: Mask512<V>,
+        text: &[u8],
+    ) -> Levels<V> {
+        let brackets = opens | closes;
+        if !V::HAS_WIDE_PREFIX_XOR && brackets.is_zero() {
+            return self.levels_everywhere(brackets);
+        }
+        // Most brackets are arrays of the root, one after the other: from each opening bracket to
+        // before its closing bracket, without a look at any of them. So are none.
+        let (arrays, is_open) = brackets.prefix_xor(false);
+        let not_arrays = brackets & braces | opens ^ brackets & arrays;
+        if not_arrays.is_zero() & !is_open & self.is_in_root() {
+            let in_root = !(arrays ^ brackets);
+            return Levels { in_object: in_root, in_root };
+        }
+        self.walk(start, brackets, text)
+    }
+
+    /// What holds now, for all bytes of a group; `any` is any mask.
+    #[inline(always)]
+    fn levels_everywhere<V: Vector>(self, any: Mask512<V>) -> Levels<V> {
+        let BlockLevels { in_object, in_root } = self.levels;
+        Levels { in_object: any.splat(in_object), in_root: any.splat(in_root) }
+    }
+
+    /// [`group`](Self::group) by a walk over the brackets.
+    #[inline(always)]
+    fn walk<V: Vector>(&mut self, start: usize, brackets: Mask512<V>, text: &[u8]) -> Levels<V> {
+        let mut nesting = *self;
+        let Levels { mut in_object, mut in_root } = nesting.levels_everywhere(brackets);
+        for (lane, brackets) in brackets.blocks() {
+            let block = nesting.block(start + lane * u64::BITS as usize, brackets, text);
+            let after = nesting.levels;
+            in_object = in_object.with_lanes_from(lane, block.in_object, after.in_object);
+            in_root = in_root.with_lanes_from(lane, block.in_root, after.in_root);
+        }
+        *self = nesting;
+        Levels { in_object, in_root }
+    }
+
+    /// Takes the brackets of the block of `text` that starts at `start`.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "a bracket outside the text is a bug of ours")]
+    fn block(&mut self, start: usize, mut brackets: u64, text: &[u8]) -> BlockLevels {
+        let mut levels = self.levels;
+        while brackets != 0 {
+            let at = brackets.trailing_zeros();
+            let rest = u64::MAX << at << 1;
+            brackets &= rest;
+            self.bracket(text[start + at as usize]);
+            levels.in_object = levels.in_object & !rest | self.levels.in_object & rest;
+            levels.in_root = levels.in_root & !rest | self.levels.in_root & rest;
+        }
+        levels
+    }
+
+    /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 says
+    /// object, bit 1 open.
+    #[inline(always)]
+    fn bracket(&mut self, byte: u8) {
+        let is_object = u64::from(byte >> 5 & 1);
+        if byte & 2 != 0 {
+            self.is_broken |= self.depth == u64::BITS;
+            self.objects = self.objects << 1 | is_object;
+            self.depth = self.depth.wrapping_add(1);
+        } else {
+            self.is_broken |= self.depth <= 1 || self.objects & 1 != is_object;
+            self.objects >>= 1;
+            self.depth = self.depth.wrapping_sub(1);
+        }
+        self.levels.in_object = (self.objects & 1).wrapping_neg();
+        self.levels.in_root = u64::from(self.depth == 1).wrapping_neg();
+    }
+}

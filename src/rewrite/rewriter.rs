@@ -1,0 +1,66 @@
+//! The public interface: bodies in, lines out.
+
+use super::dispatch::Implementation;
+use super::reason::{Reason, Rejection};
+
+/// The largest event by default, in bytes: 1 MiB.
+pub const EVENT_BYTES_MAX_DEFAULT: usize = 1 << 20;
+
+/// Rewrites WebHook bodies as CDR lines.
+#[derive(Clone, Debug)]
+pub struct Rewriter {
+    event_bytes_max: usize,
+}
+
+impl Rewriter {
+    /// A rewriter with the default limit, [`EVENT_BYTES_MAX_DEFAULT`].
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with_event_bytes_max(EVENT_BYTES_MAX_DEFAULT)
+    }
+
+    /// A rewriter that rejects bodies of more than `event_bytes_max` bytes.
+    #[must_use]
+    pub const fn with_event_bytes_max(event_bytes_max: usize) -> Self {
+        Self { event_bytes_max }
+    }
+
+    /// Appends the line of `body` to `lines` and gives its length, the line feed counted.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] where `body` is not an event; `lines` is then as it was.
+    pub fn rewrite(&self, body: &[u8], lines: &mut Vec<u8>) -> Result<usize, Rejection> {
+        let start = lines.len();
+        lines.resize(start + body.len(), 0);
+        let (_, line) = lines.split_at_mut(start);
+        let result = self.rewrite_into(body, line);
+        lines.truncate(start + result.unwrap_or(0));
+        result
+    }
+
+    /// Writes the line of `body` to the front of `line` and gives its length, the line feed
+    /// counted.
+    ///
+    /// A line is never longer than its body. A `line` shorter than `body` is answered with
+    /// [`Reason::TooLarge`]. What `line` holds after an error is of no meaning.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] where `body` is not an event.
+    pub fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
+        if body.len() > self.event_bytes_max {
+            return Err(Rejection::new(Reason::TooLarge, self.event_bytes_max));
+        }
+        if line.len() < body.len() {
+            return Err(Rejection::new(Reason::TooLarge, line.len()));
+        }
+        Implementation::best().rewrite(body, line)
+    }
+}
+
+impl Default for Rewriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
