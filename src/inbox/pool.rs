@@ -4,12 +4,11 @@
 //! cache may still hold, and an appender with little to do touches little memory. Who uses a chunk is
 //! kept in memory of the process alone, so that a forked child cannot free one of its parent.
 
-use std::sync::atomic::{AtomicU32, Ordering, fence};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use super::fork_guard::ForkGuard;
 use super::layout::{CHUNK_BYTES_MAX, CheckSeed, ChunkWord, UNIT_BYTES, Units};
 use super::memory::Memory;
+use crate::loom::sync::atomic::{AtomicU32, Ordering, fence};
+use crate::loom::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The uses that a sender holds while it stores records: more than there can be records.
 const SENDER_USES: u32 = 1 << 31;
@@ -241,5 +240,88 @@ mod tests {
         assert_eq!(pool.units_taken(), 2);
         pool.release(chunk.first, 2);
         assert_eq!(pool.units_taken(), 0);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    //! A chunk has one user at any time, in every order that the memory model allows.
+    //!
+    //! A cell of loom's stands for the bytes of a chunk: the model fails where a sender stores into
+    //! it while the receiver still reads what was sent from the use before.
+
+    #![expect(unsafe_code, reason = "loom's cells hand out pointers")]
+
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    struct Chunks {
+        pool: ChunkPool,
+        cells: Vec<UnsafeCell<u64>>,
+    }
+
+    impl Chunks {
+        fn new() -> Arc<Self> {
+            let pool = ChunkPool::unprotected(64 << 10);
+            let cells = (0..pool.units.count).map(|_| UnsafeCell::new(0)).collect();
+            Arc::new(Self { pool, cells })
+        }
+
+        fn store(&self, chunk: ChunkRef, value: u64) {
+            // SAFETY: loom checks it.
+            self.cells[chunk.first].with_mut(|cell| unsafe { *cell = value });
+        }
+
+        /// As the receiver: reads a record, and releases it.
+        fn consume(&self, chunk: ChunkRef, value: u64) {
+            // SAFETY: loom checks it.
+            let found = self.cells[chunk.first].with(|cell| unsafe { *cell });
+            assert_eq!(found, value, "a record was overwritten before it was consumed");
+            self.pool.release(chunk.first, 1);
+        }
+    }
+
+    #[test]
+    fn loom_a_chunk_is_used_again_only_after_its_last_record_is_consumed() {
+        loom::model(|| {
+            let chunks = Chunks::new();
+            let one = chunks.pool.take(1).unwrap();
+            chunks.store(one, 1);
+            let receiver = {
+                let chunks = chunks.clone();
+                thread::spawn(move || chunks.consume(one, 1))
+            };
+            // The sender goes on in another chunk, or in this one where it is free.
+            chunks.pool.leave(one, 1);
+            let other = chunks.pool.take(1).unwrap();
+            chunks.store(other, 2);
+            chunks.pool.leave(other, 0);
+            receiver.join().unwrap();
+            assert_eq!(chunks.pool.units_taken(), 0);
+        });
+    }
+
+    #[test]
+    fn loom_two_senders_never_get_the_same_chunk() {
+        loom::model(|| {
+            let chunks = Chunks::new();
+            let one = chunks.pool.take(1).unwrap();
+            chunks.store(one, 1);
+            let sender = {
+                let chunks = chunks.clone();
+                thread::spawn(move || {
+                    let chunk = chunks.pool.take(1).unwrap();
+                    chunks.store(chunk, 2);
+                    chunks.pool.leave(chunk, 0);
+                })
+            };
+            chunks.pool.leave(one, 1);
+            chunks.consume(one, 1);
+            sender.join().unwrap();
+            assert_eq!(chunks.pool.units_taken(), 0);
+        });
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::abort::{for_each_step, numbers};
+use super::abort::{for_each_step_by, numbers};
 use super::failing::Failing;
 use super::step::{self, End};
 use crate::file::disk::Disk;
@@ -150,7 +150,7 @@ fn inboxes(directory: &Path) -> Vec<PathBuf> {
 
 fn die_at_every_step(role: &str) {
     let mut from_inbox = 0;
-    let steps = for_each_step(|step| {
+    let steps = for_each_step_by(11, |step| {
         let parent = parent();
         let directory = parent.path().join("cdr");
         let ended = run_child(role, &directory, step);
@@ -181,7 +181,7 @@ fn what_is_accepted_while_the_rewriter_stands_at_any_step_is_not_lost() {
 fn a_recovery_of_the_inbox_that_dies_at_any_step_is_done_again_to_the_same_end() {
     // Held within the record that is larger than a segment, behind some of the events, and first.
     for held_at in [0, 40, 60] {
-        let steps = for_each_step(|step| {
+        let steps = for_each_step_by(53, |step| {
             let parent = parent();
             let directory = parent.path().join("cdr");
             assert!(!run_child("held rewriter", &directory, held_at));
