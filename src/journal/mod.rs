@@ -10,6 +10,7 @@
 //!               rejects-0, rejects-1     the ring of the rejects
 //! ```
 
+mod accepted;
 mod control;
 mod cut_record;
 mod folder;
