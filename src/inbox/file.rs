@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::FallocateFlags;
+use rustix::process::{Resource, getrlimit};
 use rustix::rand::GetRandomFlags;
 
 use super::layout::{
@@ -160,9 +161,12 @@ fn affordable(disk: &Disk, directory: &Path, wanted: usize) -> DiskResult<usize>
             return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
         }
         let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
-        let bytes = usize::try_from(free / 4).unwrap_or(usize::MAX).min(wanted);
+        // Beyond this limit, `fallocate` would end the process by SIGXFSZ.
+        let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+        let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
         if bytes < FILE_BYTES_MIN {
-            let fault = "less than 256 KiB are free there";
+            let fault =
+                "less than 256 KiB are free there, or files are limited to less than 64 KiB";
             return Err(io::Error::new(io::ErrorKind::StorageFull, fault));
         }
         Ok(bytes / UNIT_BYTES * UNIT_BYTES)
