@@ -10,6 +10,8 @@
 //! returned: these must be in the CDR, or in the rejects, each once and in order. Some are sent
 //! under a common lock: these must be in the order in which the threads had it.
 //!
+//! The next opening does not wait for the end of a child that is being killed.
+//!
 //! The long form: `CDRLOG_KILL9_ROUNDS=300 cargo test --release --test kill9_accepted`.
 
 #![expect(unsafe_code, reason = "a fault of memory, on purpose")]
@@ -21,11 +23,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use cdrlog::{Appender, Bytes, Durability, Producer, SyncPolicy};
+use cdrlog::{Appender, Bytes, Durability, OpenError, Producer, SyncPolicy};
 use common::{cdr, files, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_ACCEPTED_DIRECTORY";
@@ -164,7 +166,8 @@ fn child() {
     round.death.die();
 }
 
-fn run_child(directory: &Path, round: u64, pause: Duration) -> ExitStatus {
+/// Gives the child, which is dead or dying.
+fn run_child(directory: &Path, round: u64, pause: Duration) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
@@ -179,8 +182,20 @@ fn run_child(directory: &Path, round: u64, pause: Duration) -> ExitStatus {
         }
         std::thread::sleep(pause);
         child.kill().unwrap();
+    } else {
+        child.wait().unwrap();
     }
-    child.wait().unwrap()
+    child
+}
+
+/// Opens the directory as soon as the child has let go of it, be it in the middle of its death.
+fn open_soon(directory: &Path) -> Appender {
+    loop {
+        match Appender::builder(directory).open() {
+            Err(OpenError::Locked { .. }) => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 /// How many sends of each thread had returned.
@@ -243,9 +258,10 @@ fn what_a_send_took_is_there_exactly_once_after_every_death() {
     let mut from_inbox = 0;
     for round in 0..rounds {
         let pause = Duration::from_millis((u64::from(seed) >> (round % 16)) * (round + 1) % 100);
-        let status = run_child(&directory, round, pause);
+        let mut child = run_child(&directory, round, pause);
+        let appender = open_soon(&directory);
+        let status = child.wait().unwrap();
         assert_eq!(status.code(), None, "round {round}: the child was not killed: {status}");
-        let appender = Appender::builder(&directory).open().unwrap();
         let recovery = appender.recovery().clone();
         appender.close().unwrap();
         assert_eq!(recovery.unusable_inbox, None, "round {round}");
