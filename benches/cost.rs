@@ -64,10 +64,17 @@ impl Rate {
 
 // ===== by hand =====
 
-/// The rewriter and a buffer, under one lock.
-struct MutexRewriter(Arc<Mutex<(Rewriter, Vec<u8>, BufWriter<File>)>>);
+/// The rewriter and a buffer.
+struct ByHand {
+    rewriter: Rewriter,
+    line: Vec<u8>,
+    file: BufWriter<File>,
+}
 
-struct MutexSender(Arc<Mutex<(Rewriter, Vec<u8>, BufWriter<File>)>>);
+/// All of that under one lock.
+struct MutexRewriter(Arc<Mutex<ByHand>>);
+
+struct MutexSender(Arc<Mutex<ByHand>>);
 
 fn buffered(directory: &Path) -> BufWriter<File> {
     let file = File::create(directory.join("by_hand.log")).expect("a file");
@@ -78,7 +85,8 @@ impl Logger for MutexRewriter {
     type Sender = MutexSender;
 
     fn open(directory: &Path) -> Self {
-        Self(Arc::new(Mutex::new((Rewriter::new(), Vec::new(), buffered(directory)))))
+        let (rewriter, line, file) = (Rewriter::new(), Vec::new(), buffered(directory));
+        Self(Arc::new(Mutex::new(ByHand { rewriter, line, file })))
     }
 
     fn sender(&self, _events: usize) -> MutexSender {
@@ -86,14 +94,14 @@ impl Logger for MutexRewriter {
     }
 
     fn close(self) -> usize {
-        self.0.lock().expect("no panic").2.flush().expect("a write");
+        self.0.lock().expect("no panic").file.flush().expect("a write");
         0
     }
 }
 
 impl Sender for MutexSender {
     fn send(&mut self, number: usize) -> bool {
-        let (rewriter, line, file) = &mut *self.0.lock().expect("no panic");
+        let ByHand { rewriter, line, file } = &mut *self.0.lock().expect("no panic");
         line.clear();
         rewriter.rewrite(CORPUS.body(number), line).expect("an event");
         file.write_all(line).is_ok()

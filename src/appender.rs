@@ -15,7 +15,7 @@ use crate::file::{Calendar, Identity, Lock, LockError};
 use crate::finished::{Begun, Keeper};
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
 use crate::inbox::{self, ChunkPool, Inbox, InboxName};
-use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
+use crate::journal::{self, Folder, Journal, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
 use crate::queue::{Barrier, Message, Other, Queue, Refused, queue};
@@ -89,20 +89,7 @@ impl Appender {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
-        let inbox_name = options.inbox_directory.as_deref().map(InboxName::fresh).transpose();
-        let inbox_name = inbox_name.unwrap_or_else(|error| {
-            tell_no_inbox(&options, error);
-            None
-        });
-        let mut journal = folder.create_journal(ring, inbox_name.as_ref())?;
-        let inbox = match &inbox_name {
-            Some(name) => create_inbox(disk, name, &folder, &options)?,
-            None => None,
-        };
-        if inbox.is_some() {
-            // Nothing is accepted before.
-            journal.control.set_inbox_in_use(true);
-        }
+        let (mut journal, inbox) = create_journal(disk, &folder, ring, &options)?;
         let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
@@ -126,12 +113,7 @@ impl Appender {
         let first_rejects_path = rejects_path.clone();
         let rejects = Sink::new(rejects, journal.rejects.1, rejects_path, rotation(rejects));
 
-        let pool = match &inbox {
-            Some(inbox) => inbox.pool().clone(),
-            None => {
-                Arc::new(ChunkPool::unprotected(inbox::bytes_for_queue(options.queue_bytes_max)))
-            }
-        };
+        let pool = chunk_pool(inbox.as_ref(), &options);
         let (queue, queue_end) =
             queue(options.queue_events_max, options.queue_bytes_max as u64, pool, pipeline.clone());
         let rewriter = RewriterThread::new(
@@ -413,6 +395,37 @@ fn schedule(options: &Builder) -> Schedule {
         write_patience: options.write_patience,
         close_patience: options.close_patience,
     }
+}
+
+/// Makes the journal, and the inbox that its control file names.
+fn create_journal(
+    disk: &Disk,
+    folder: &Folder,
+    ring: JournalOptions,
+    options: &Builder,
+) -> Result<(Journal, Option<Inbox>), OpenError> {
+    let name = options.inbox_directory.as_deref().map(InboxName::fresh).transpose();
+    let name = name.unwrap_or_else(|error| {
+        tell_no_inbox(options, error);
+        None
+    });
+    // First this: a file that no control file names would stay for ever.
+    let journal = folder.create_journal(ring, name.as_ref())?;
+    let inbox = match &name {
+        Some(name) => create_inbox(disk, name, folder, options)?,
+        None => None,
+    };
+    if inbox.is_some() {
+        // Nothing is accepted before.
+        journal.control.set_inbox_in_use(true);
+    }
+    Ok((journal, inbox))
+}
+
+/// Where records are stored: in the inbox, or in memory of the process alone.
+fn chunk_pool(inbox: Option<&Inbox>, options: &Builder) -> Arc<ChunkPool> {
+    let unprotected = || ChunkPool::unprotected(inbox::bytes_for_queue(options.queue_bytes_max));
+    inbox.map_or_else(|| Arc::new(unprotected()), |inbox| inbox.pool().clone())
 }
 
 /// Makes the inbox; `None` where it cannot be had, which is told.

@@ -59,8 +59,8 @@ impl Death {
     fn die(self) -> ! {
         match self {
             Self::KillAtOnce => {
-                // SAFETY: a signal to this process.
-                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+                let this = rustix::process::getpid();
+                rustix::process::kill_process(this, rustix::process::Signal::KILL).unwrap();
             }
             Self::Segfault => {
                 let fault = std::thread::spawn(|| {
@@ -140,7 +140,7 @@ fn child() {
         .segment_bytes(if number.is_multiple_of(2) { 1 << 20 } else { 64 << 10 })
         // Every length of the rewriter's sleep, and full queues.
         .flush_interval(Duration::from_millis(1 + number % 25))
-        .queue_bytes_max(if number % 3 == 0 { 256 << 10 } else { 16 << 20 })
+        .queue_bytes_max(if number.is_multiple_of(3) { 256 << 10 } else { 16 << 20 })
         .sync_policy(SyncPolicy::Never)
         .open()
         .unwrap();
