@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::builder::Builder;
 use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
 use crate::file::disk::Disk;
-use crate::file::{Calendar, Identity, Lock, LockError};
-use crate::finished::{Begun, Keeper};
+use crate::file::{Calendar, CreatedFiles, Identity, Lock, LockError};
+use crate::sealed::Maintenance;
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
 use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
 use crate::pipeline::{Goal, Pipeline};
@@ -74,14 +74,14 @@ impl Appender {
         lock.take_folder().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
-        let begun = Begun::new(disk, directory);
-        let mut inventory = begun.look(&calendar)?;
+        let created_files = CreatedFiles::new(disk, directory);
+        let mut inventory = created_files.look(&calendar)?;
         let recovery = journal::recover(directory, &folder, calendar.next_stamp())?;
         if !recovery.is_nothing() {
             // It may have used its stamp for a file that was gone.
-            inventory = begun.look(&calendar)?;
+            inventory = created_files.look(&calendar)?;
         }
-        begun.shorten(&inventory)?;
+        created_files.shorten(&inventory)?;
         let stamp = calendar.take_stamp();
         let ring = JournalOptions {
             segment_count: options.segment_count,
@@ -99,7 +99,7 @@ impl Appender {
         }
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
-            Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
+            Rotation::new(calendar.clone(), created_files.clone(), stream, rotate_bytes, rotate_daily)
         };
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
@@ -129,7 +129,7 @@ impl Appender {
             pipeline.clone(),
             lock.clone(),
         );
-        let keeper = Keeper::new(
+        let keeper = Maintenance::new(
             directory,
             calendar,
             options.keeper_rules(),
@@ -344,7 +344,7 @@ fn schedule(options: &Builder) -> Schedule {
 fn start(
     stage: Stage,
     flusher: Flusher,
-    keeper: Keeper,
+    keeper: Maintenance,
     queue: &Queue,
     lock: Arc<Lock>,
 ) -> Result<Threads, OpenError> {

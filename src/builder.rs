@@ -11,8 +11,8 @@ use crate::error::OpenError;
 use crate::file::Clock;
 use crate::file::disk::Disk;
 #[cfg(feature = "compress")]
-use crate::finished::Compression;
-use crate::finished::Rules;
+use crate::sealed::Compression;
+use crate::sealed::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
 use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
 use crate::recovery;

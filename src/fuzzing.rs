@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use crate::file::Calendar;
 use crate::file::disk::Disk;
-use crate::finished::Begun;
+use crate::file::{Calendar, CreatedFiles};
 use crate::journal::Folder;
 use crate::{OpenError, Recovery, journal, rewrite};
 
@@ -17,7 +16,7 @@ pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
     let folder = Folder::create(&disk, directory)?;
     let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
-    Begun::new(&disk, directory).look(&calendar)?;
+    CreatedFiles::new(&disk, directory).look(&calendar)?;
     Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
 }
 

@@ -112,7 +112,6 @@ mod chunks;
 mod contain;
 mod error;
 mod file;
-mod finished;
 mod flush;
 mod journal;
 mod loom;
@@ -123,6 +122,7 @@ mod queue;
 pub mod reader;
 mod recovery;
 mod rewrite;
+mod sealed;
 mod stats;
 mod vector;
 
@@ -131,10 +131,6 @@ pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError, UpkeepError};
-#[cfg(feature = "compress")]
-pub use finished::Compression;
-#[cfg(feature = "manifest")]
-pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
@@ -143,6 +139,10 @@ pub use reader::Reader;
 pub use rewrite::{
     EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
 };
+#[cfg(feature = "compress")]
+pub use sealed::Compression;
+#[cfg(feature = "manifest")]
+pub use sealed::manifest;
 pub use stats::Stats;
 
 /// Every implementation of the rewriter on its own, for fuzz targets.

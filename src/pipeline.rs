@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use crate::bell::Bell;
 use crate::chunks::Chunks;
 use crate::error::FlushError;
-use crate::finished::Inbox;
+use crate::sealed::Inbox;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
 use crate::stats::Counters;

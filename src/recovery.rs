@@ -6,8 +6,7 @@ use crate::appender::lock_error;
 use crate::builder::Builder;
 use crate::error::OpenError;
 use crate::file::disk::Disk;
-use crate::file::{Calendar, Lock, LockError};
-use crate::finished::Begun;
+use crate::file::{Calendar, CreatedFiles, Lock, LockError};
 use crate::journal::{self, Folder, Recovery};
 
 /// What an opening would do; nothing is changed.
@@ -37,6 +36,6 @@ fn run(
     let Some(folder) = Folder::find(disk, directory)? else { return Ok(Recovery::default()) };
     lock.take_folder().map_err(locked)?;
     let calendar = Calendar::new(disk, directory, options.time_zone(), options.clock.clone());
-    Begun::new(disk, directory).look(&calendar)?;
+    CreatedFiles::new(disk, directory).look(&calendar)?;
     Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
 }

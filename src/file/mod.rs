@@ -1,6 +1,7 @@
 //! Files on the disk: their names, how they are made, appended to, locked and watched.
 
 mod calendar;
+mod created_files;
 #[cfg(any(feature = "compress", feature = "manifest"))]
 mod decoder;
 pub(crate) mod disk;
@@ -17,6 +18,7 @@ mod name_lock;
 pub(crate) const FOLDER_NAME: &str = ".cdrlog";
 
 pub(crate) use calendar::{Calendar, Clock};
+pub(crate) use created_files::CreatedFiles;
 #[cfg(any(feature = "compress", feature = "manifest"))]
 pub(crate) use decoder::Decoder;
 pub(crate) use disk_file::DiskFile;

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::file::Calendar;
-use crate::finished::Begun;
+use crate::file::{Calendar, CreatedFiles};
 use crate::journal::Stream;
 
 /// The rules of one stream, and the day of its file.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     pub(crate) calendar: Calendar,
-    pub(crate) begun: Begun,
+    pub(crate) created_files: CreatedFiles,
     stream: Stream,
     /// The length that a file does not exceed.
     bytes_max: Option<u64>,
@@ -28,13 +27,13 @@ pub(crate) struct Rotation {
 impl Rotation {
     pub(crate) fn new(
         calendar: Calendar,
-        begun: Begun,
+        created_files: CreatedFiles,
         stream: Stream,
         bytes_max: Option<u64>,
         daily: bool,
     ) -> Self {
         let day = calendar.today();
-        Self { calendar, begun, stream, bytes_max, daily, day, next_day: None }
+        Self { calendar, created_files, stream, bytes_max, daily, day, next_day: None }
     }
 
     /// Where the next file is to be.
@@ -95,8 +94,8 @@ mod tests {
     fn rotation(bytes_max: u64) -> Rotation {
         let calendar =
             Calendar::new(&Disk::default(), Path::new("/"), TimeZone::UTC, Clock::default());
-        let begun = Begun::new(&calendar.disk, Path::new("/"));
-        Rotation::new(calendar, begun, Stream::Lines, Some(bytes_max), true)
+        let created_files = CreatedFiles::new(&calendar.disk, Path::new("/"));
+        Rotation::new(calendar, created_files, Stream::Lines, Some(bytes_max), true)
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) struct Sink {
     /// Where the next file is to be; `None` where that is settled only when it is made. A try that
     /// failed is made again with the same name, so that it leaves no empty files behind.
     path: Option<PathBuf>,
-    /// The name of the file before, which is finished once the next one is there.
-    finishing: Option<String>,
+    /// The name of the file before, which is sealed once the next one is there.
+    sealing: Option<String>,
     rotation: Rotation,
     file: Option<LogFile>,
     /// Others changed the file: it may end in half a line of theirs, and has no anchor yet.
@@ -43,7 +43,7 @@ impl Sink {
             stream,
             end,
             path: Some(path),
-            finishing: None,
+            sealing: None,
             rotation,
             file: None,
             is_unsettled: false,
@@ -75,15 +75,15 @@ impl Sink {
             }
             Ok(file) => file,
         };
-        // Twice: the keeper has to know that the old file is ours before it sees that it is not open
+        // Twice: the maintenance thread has to know that the old file is ours before it sees that it is not open
         // any more, and to look again behind that.
-        if let Some(finished) = &self.finishing {
-            pipeline.keeper.add_finished(finished.clone());
+        if let Some(sealed) = &self.sealing {
+            pipeline.keeper.add_sealed(sealed.clone());
         }
         self.anchor_to(file, control, pipeline)?;
         self.rotation.begin_day();
-        if let Some(finished) = self.finishing.take() {
-            pipeline.keeper.add_finished(finished);
+        if let Some(sealed) = self.sealing.take() {
+            pipeline.keeper.add_sealed(sealed);
         }
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Sink {
     /// Notes the name in the list of our files, and makes the file. Both are to survive a power loss
     /// before the first line does.
     fn make_file(&mut self, path: &Path, counters: &FlusherCounters) -> DiskResult<LogFile> {
-        let name = self.rotation.begun.write(path)?;
+        let name = self.rotation.created_files.write(path)?;
         self.keep_failure(name.sync(), counters);
         let file = LogFile::create_unsynced(&self.rotation.calendar.disk, path)?;
         self.keep_failure(file.sync_name(), counters);
@@ -189,7 +189,7 @@ impl Sink {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
         let old = self.file.as_ref().map(|file| (file.path().to_owned(), file.bytes()));
-        self.finishing = self.file.as_ref().filter(|file| file.bytes() > 0).map(LogFile::name);
+        self.sealing = self.file.as_ref().filter(|file| file.bytes() > 0).map(LogFile::name);
         match self.stream {
             Stream::Lines => self.create_file(control, pipeline)?,
             Stream::Rejects => self.file = None,

@@ -23,8 +23,7 @@ use super::left::{Held, Left};
 use super::segment::{SegmentHeader, Segments};
 use super::{Stream, frames};
 use crate::file::disk::{self, Disk, DiskResult};
-use crate::file::{DiskFile, LogFile, Stamp};
-use crate::finished::Begun;
+use crate::file::{CreatedFiles, DiskFile, LogFile, Stamp};
 use crate::rewrite;
 
 /// What opening a directory had to repair. The default value: nothing.
@@ -253,7 +252,7 @@ impl Session<'_> {
     /// other: else it would be finished a day later only.
     fn create_file(&self, stream: Stream) -> DiskResult<LogFile> {
         let path = self.fresh_path(stream);
-        Begun::new(self.folder.disk(), self.directory).add(&path)?;
+        CreatedFiles::new(self.folder.disk(), self.directory).add(&path)?;
         LogFile::create(self.folder.disk(), &path)
     }
 

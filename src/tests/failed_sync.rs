@@ -174,7 +174,7 @@ mod upkeep {
     use super::*;
     use crate::{Compression, UpkeepError};
 
-    /// The files of a life are listed and compressed, with a sync of the keeper failing.
+    /// The files of a life are listed and compressed, with a sync of the maintenance thread failing.
     #[test]
     fn every_failed_sync_of_the_manifest_or_of_a_compressed_file_stays_an_error() {
         let original = super::super::memory_directory();

@@ -27,7 +27,7 @@ const OUTCOMES_A_LIFE: u64 = 20;
 /// About how many calls the thread makes in a life.
 const CALLS: u64 = 500;
 
-/// A disk that loses power at a call of the keeper.
+/// A disk that loses power at a call of the maintenance thread.
 struct PowerCut {
     disk: LossyDisk,
     calls_left: AtomicU64,

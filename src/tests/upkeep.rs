@@ -113,7 +113,7 @@ fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
 
 // ===== errors =====
 
-/// Plays the life; gives how many calls the keeper made.
+/// Plays the life; gives how many calls the maintenance thread made.
 fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64 {
     let directory = super::memory_directory();
     let told = Arc::new(AtomicBool::new(false));
@@ -221,7 +221,7 @@ fn a_keeper_that_dies_takes_nothing_along() {
     live(&appender);
     assert!(matches!(appender.upkeep(), Err(UpkeepError::Closed)));
     assert_eq!(appender.close().unwrap().events_accepted, EVENTS);
-    check(directory.path(), None, "after the death of the keeper");
+    check(directory.path(), None, "after the death of the maintenance thread");
 }
 
 /// Holds the keeper before one of the calls that it is to be held at, until it is let go.

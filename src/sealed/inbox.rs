@@ -1,4 +1,4 @@
-//! What other threads have for the keeper.
+//! What other threads have for the maintenance thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
 pub(crate) struct Inbox {
     bell: Bell,
     /// Names of files that the next one was begun for.
-    finished: Mutex<Vec<String>>,
+    sealed: Mutex<Vec<String>>,
     waiting: Mutex<Vec<Waiting>>,
     stopping: AtomicBool,
     ended: AtomicBool,
@@ -24,16 +24,16 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// Nothing will be written to the file any more.
-    pub(crate) fn add_finished(&self, name: String) {
-        lock(&self.finished).push(name);
+    pub(crate) fn add_sealed(&self, name: String) {
+        lock(&self.sealed).push(name);
         self.bell.ring();
     }
 
-    /// Asks for an answer once everything is done that is due now. Where the keeper has ended, the
+    /// Asks for an answer once everything is done that is due now. Where the maintenance thread has ended, the
     /// sender is dropped, which is an answer too.
     pub(crate) fn ask(&self, waiting: Waiting) {
         let mut all = lock(&self.waiting);
-        // Looked up under the lock: a keeper that ends says so before it empties the list.
+        // Looked up under the lock: a thread that ends says so before it empties the list.
         if !self.ended.load(Ordering::SeqCst) {
             all.push(waiting);
         }
@@ -41,7 +41,7 @@ impl Inbox {
         self.bell.ring();
     }
 
-    /// Ends the keeper at its next look.
+    /// Ends the maintenance thread at its next look.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.bell.ring();
@@ -51,15 +51,15 @@ impl Inbox {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn take_finished(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.finished))
+    pub(super) fn take_sealed(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.sealed))
     }
 
     pub(super) fn take_waiting(&self) -> Vec<Waiting> {
         std::mem::take(&mut *lock(&self.waiting))
     }
 
-    /// The calling thread is the keeper.
+    /// The calling thread is the maintenance thread.
     pub(super) fn attach(&self) {
         self.bell.attach();
     }
@@ -68,7 +68,7 @@ impl Inbox {
     pub(super) fn sleep(&self, timeout: Duration) {
         let has_work = || {
             self.is_stopping()
-                || !lock(&self.finished).is_empty()
+                || !lock(&self.sealed).is_empty()
                 || !lock(&self.waiting).is_empty()
         };
         self.bell.sleep(Sleep::Idle, timeout, has_work);

@@ -1,8 +1,8 @@
-//! The keeper thread: sees to finished files when there is one more, and every hour.
+//! The maintenance thread: sees to sealed files when there is one more, and every hour.
 //!
-//! A file that an appender began is ours. It is finished unless it is one of the two that are
+//! A file that an appender began is ours. It is sealed unless it is one of the two that are
 //! written to now: the lock says that there is no other appender. Any other file may still be open
-//! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is finished,
+//! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is sealed,
 //! and gets its line in the manifest, once nobody wrote to it for longer than a day. It is
 //! compressed and removed only if we are told to manage the files of others, too.
 //!
@@ -21,7 +21,7 @@ use super::retention::Retention;
 #[cfg(feature = "manifest")]
 use super::{
     content::{BLOCK_BYTES, Content, can_decode},
-    ledger::{Ledger, Listed},
+    manifest_writer::{Listed, ManifestWriter},
     manifest::{FinishedFile, ManifestEntry, Measure},
 };
 use crate::error::UpkeepError;
@@ -44,7 +44,7 @@ const FOREIGN_AGE_MIN: Duration = Duration::from_secs(25 * 3600);
 /// Everything else that wants the processor goes first.
 const NICENESS: i32 = 10;
 
-/// What is done with finished files.
+/// What is done with sealed files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     #[cfg(feature = "compress")]
@@ -70,7 +70,7 @@ impl From<DiskError> for Halt {
     }
 }
 
-pub(crate) struct Keeper {
+pub(crate) struct Maintenance {
     directory: PathBuf,
     calendar: Calendar,
     retention: Retention,
@@ -81,12 +81,12 @@ pub(crate) struct Keeper {
     #[cfg(feature = "compress")]
     compressor: Compressor,
     #[cfg(feature = "manifest")]
-    ledger: Ledger,
+    manifest: ManifestWriter,
     /// Removals that could not be listed, on a full disk for example.
     #[cfg(feature = "manifest")]
     unlisted: Vec<ManifestEntry>,
     pipeline: Arc<Pipeline>,
-    /// Plain names of files that are finished because we know who wrote them.
+    /// Plain names of files that are sealed because we know who wrote them.
     known: HashSet<String>,
     /// Files of which a failure was told since the last round without any.
     told: HashSet<PathBuf>,
@@ -105,8 +105,8 @@ impl Drop for EndGuard {
 /// The failures of a round.
 type Failures = Vec<(PathBuf, UpkeepError)>;
 
-impl Keeper {
-    /// A keeper of `directory`. `known` are the names of the files that appenders began.
+impl Maintenance {
+    /// The maintenance of `directory`. `known` are the names of the files that appenders began.
     pub(crate) fn new(
         directory: &Path,
         calendar: Calendar,
@@ -124,7 +124,7 @@ impl Keeper {
             #[cfg(feature = "compress")]
             compressor: Compressor::new(&calendar.disk, directory, rules.compression),
             #[cfg(feature = "manifest")]
-            ledger: Ledger::new(&calendar.disk, directory),
+            manifest: ManifestWriter::new(&calendar.disk, directory),
             #[cfg(feature = "manifest")]
             unlisted: Vec::new(),
             calendar,
@@ -144,7 +144,7 @@ impl Keeper {
         let inbox = &guard.0.keeper;
         while !inbox.is_stopping() {
             let waiting = inbox.take_waiting();
-            self.known.extend(inbox.take_finished());
+            self.known.extend(inbox.take_sealed());
             let timeout = match self.round() {
                 Ok(()) => {
                     waiting.iter().for_each(|waiting| drop(waiting.send(Ok(()))));
@@ -189,7 +189,7 @@ impl Keeper {
         // Looked up behind the files: one that was begun since is not among them.
         let open = self.pipeline.open_paths();
         // And this behind those: a file of ours that is not open any more is known by now.
-        self.known.extend(self.pipeline.keeper.take_finished());
+        self.known.extend(self.pipeline.keeper.take_sealed());
         let is_settled = |file: &&Found| !open.contains(&file.path);
         let settled: Vec<Found> = all.iter().filter(is_settled).cloned().collect();
         #[cfg(feature = "manifest")]
@@ -198,11 +198,11 @@ impl Keeper {
         let is_readable = true;
         #[cfg(any(feature = "compress", feature = "manifest"))]
         if is_readable {
-            let finished = self.finished_of(&settled);
+            let sealed = self.sealed_of(&settled);
             #[cfg(feature = "manifest")]
-            self.list(&finished, failures)?;
+            self.list(&sealed, failures)?;
             #[cfg(feature = "compress")]
-            self.compress(&finished, &all, failures)?;
+            self.compress(&sealed, &all, failures)?;
         }
         let Some(files) = self.find(failures)? else { return Ok(()) };
         let files = self.retained(files);
@@ -273,7 +273,7 @@ impl Keeper {
         time.now
     }
 
-    /// Removes what is too old or too much of `files`. One that was finished in the meantime, and is
+    /// Removes what is too old or too much of `files`. One that was sealed in the meantime, and is
     /// not among `settled`, has its turn in the next round, once it has its line in the manifest.
     fn remove_surplus(
         &mut self,
@@ -314,16 +314,16 @@ fn time_of(calendar: &Calendar) -> SystemTime {
 }
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
-impl Keeper {
+impl Maintenance {
     /// Those of `settled` that nothing is written to any more.
-    fn finished_of(&self, settled: &[Found]) -> Vec<Found> {
+    fn sealed_of(&self, settled: &[Found]) -> Vec<Found> {
         let now = self.now();
-        settled.iter().filter(|file| self.is_finished(file, now)).cloned().collect()
+        settled.iter().filter(|file| self.is_sealed(file, now)).cloned().collect()
     }
 
-    fn is_finished(&self, file: &Found, now: SystemTime) -> bool {
+    fn is_sealed(&self, file: &Found, now: SystemTime) -> bool {
         #[cfg(feature = "manifest")]
-        if self.ledger.listed(&file.plain_name).is_some() {
+        if self.manifest.listed(&file.plain_name).is_some() {
             return true;
         }
         self.known.contains(&file.plain_name)
@@ -332,12 +332,12 @@ impl Keeper {
 }
 
 #[cfg(feature = "compress")]
-impl Keeper {
-    fn compress(&mut self, finished: &[Found], all: &[Found], failures: &mut Failures) -> Step<()> {
+impl Maintenance {
+    fn compress(&mut self, sealed: &[Found], all: &[Found], failures: &mut Failures) -> Step<()> {
         let cleaned = self.compressor.clean_up();
         let directory = self.directory.clone();
         self.note(&directory, cleaned.map_err(Halt::from), failures)?;
-        for file in finished {
+        for file in sealed {
             if !self.is_managed(file) {
                 continue;
             }
@@ -351,19 +351,19 @@ impl Keeper {
 }
 
 #[cfg(feature = "manifest")]
-impl Keeper {
+impl Maintenance {
     /// Reads the manifest, and of it keeps what it says of files called `names`; `false` where it
     /// cannot be read.
     fn read_manifest(&mut self, names: &HashSet<String>, failures: &mut Failures) -> Step<bool> {
-        let read = self.ledger.retain(names).map_err(Halt::from);
-        let path = self.ledger.path().to_owned();
+        let read = self.manifest.retain(names).map_err(Halt::from);
+        let path = self.manifest.path().to_owned();
         Ok(self.note(&path, read, failures)?.is_some())
     }
 
     /// A sync of the manifest that failed fails every round from then on.
     fn note_sync_failure(&mut self, failures: &mut Failures) -> Step<()> {
-        let Some(failure) = self.ledger.sync_failure().cloned() else { return Ok(()) };
-        let path = self.ledger.path().to_owned();
+        let Some(failure) = self.manifest.sync_failure().cloned() else { return Ok(()) };
+        let path = self.manifest.path().to_owned();
         self.note(&path, Err::<(), _>(Halt::Failed(UpkeepError::sync(failure))), failures)?;
         Ok(())
     }
@@ -371,8 +371,8 @@ impl Keeper {
     /// Lists the removals that could not be listed before; `false` where they still cannot.
     fn list_removals(&mut self, failures: &mut Failures) -> Step<bool> {
         while let Some(removal) = self.unlisted.pop() {
-            let listed = self.ledger.append(&removal).map_err(Halt::from);
-            let path = self.ledger.path().to_owned();
+            let listed = self.manifest.append(&removal).map_err(Halt::from);
+            let path = self.manifest.path().to_owned();
             if self.note(&path, listed, failures)?.is_none() {
                 self.unlisted.push(removal);
                 return Ok(false);
@@ -394,9 +394,9 @@ impl Keeper {
     }
 
     fn list_file(&mut self, file: &Found) -> Step<()> {
-        let is_to_be_listed = match self.ledger.look_up(&file.plain_name)? {
+        let is_to_be_listed = match self.manifest.look_up(&file.plain_name)? {
             None => true,
-            Some(Listed::Finished) => false,
+            Some(Listed::Sealed) => false,
             // A new file got the name of one that retention had removed.
             Some(Listed::Removed) => self.known.contains(&file.plain_name),
         };
@@ -404,7 +404,7 @@ impl Keeper {
             && can_decode(file.name.encoding)
             && let Some(finished) = self.measure(file)?
         {
-            self.ledger.append(&ManifestEntry::Finished(finished))?;
+            self.manifest.append(&ManifestEntry::Finished(finished))?;
             self.pipeline.counters.keeper.files_listed.add_alone(1);
         }
         Ok(())
@@ -438,12 +438,12 @@ impl Keeper {
         let since_1970 = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let removed_at = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
         let removal = ManifestEntry::Removed { name, removed_at };
-        let listed = match self.ledger.look_up(&file.plain_name) {
-            Ok(Some(Listed::Finished)) => self.ledger.append(&removal),
+        let listed = match self.manifest.look_up(&file.plain_name) {
+            Ok(Some(Listed::Sealed)) => self.manifest.append(&removal),
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        let path = self.ledger.path().to_owned();
+        let path = self.manifest.path().to_owned();
         if self.note(&path, listed.map_err(Halt::from), failures)?.is_none() {
             self.unlisted.push(removal);
         }

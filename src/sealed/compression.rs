@@ -1,4 +1,4 @@
-//! Compresses finished files.
+//! Compresses sealed files.
 //!
 //! The compressed file is made in the folder of the journal, where nobody looks for CDR files. It
 //! is synced and then gets its name beside the plain one, which is removed last, and only after
@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use super::content::{BLOCK_BYTES, Content};
 use super::directory::Found;
 use super::inbox::Inbox;
-use super::keeper::{Halt, Step};
+use super::maintenance::{Halt, Step};
 use crate::error::UpkeepError;
 use crate::file::disk::{Disk, DiskError, DiskResult};
 use crate::file::{DiskFile, Encoding};
 
-/// How finished files are compressed.
+/// How sealed files are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
@@ -72,7 +72,7 @@ impl Compressor {
         self.disk.remove(&self.unfinished)
     }
 
-    /// Leaves of a finished file only its compressed form; gives whether there was something to do.
+    /// Leaves of a sealed file only its compressed form; gives whether there was something to do.
     /// `all` is everything that is in the directory: nothing there is overwritten.
     pub(super) fn compress(&mut self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {

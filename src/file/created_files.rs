@@ -1,4 +1,4 @@
-//! Which files appenders began in a directory.
+//! Which files appenders created in a directory.
 //!
 //! Only these are ours: compression and retention leave every other file alone, and only of these is
 //! it known, once the lock is held, that nobody writes to them any more. A name is noted and synced
@@ -10,8 +10,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::file::disk::{Disk, DiskResult};
-use crate::file::{Calendar, DiskFile, Encoding, FileName, Stamp};
+use super::calendar::Calendar;
+use super::disk::{Disk, DiskResult};
+use super::disk_file::DiskFile;
+use super::name::{Encoding, FileName, Stamp};
 
 /// From which length on the names of files that are gone are left out at an opening: about 35 000
 /// names. A file that is moved away and back is ours until then.
@@ -22,7 +24,7 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// The list `.cdrlog/begun`, a name a line.
 #[derive(Clone, Debug)]
-pub(crate) struct Begun {
+pub(crate) struct CreatedFiles {
     disk: Disk,
     directory: PathBuf,
 }
@@ -31,11 +33,11 @@ pub(crate) struct Begun {
 /// `.gz`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
-    /// The files that appenders began.
+    /// The files that appenders created.
     pub(crate) ours: HashSet<String>,
     /// How many other CDR and rejects files there are.
     pub(crate) foreign_files: usize,
-    /// No appender ever began a file here.
+    /// No appender ever created a file here.
     pub(crate) is_first_opening: bool,
     list_bytes: u64,
     last_name: Option<String>,
@@ -59,7 +61,7 @@ impl UnsyncedName {
     }
 }
 
-impl Begun {
+impl CreatedFiles {
     pub(crate) fn new(disk: &Disk, directory: &Path) -> Self {
         Self { disk: disk.clone(), directory: directory.to_owned() }
     }
@@ -162,19 +164,19 @@ mod tests {
 
     struct Place {
         directory: tempfile::TempDir,
-        begun: Begun,
+        created_files: CreatedFiles,
     }
 
     impl Place {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             fs::create_dir(directory.path().join(".cdrlog")).unwrap();
-            let begun = Begun::new(&Disk::default(), directory.path());
-            Self { directory, begun }
+            let created_files = CreatedFiles::new(&Disk::default(), directory.path());
+            Self { directory, created_files }
         }
 
         fn add(&self, name: &str) {
-            self.begun.add(&self.directory.path().join(name)).unwrap();
+            self.created_files.add(&self.directory.path().join(name)).unwrap();
         }
 
         fn make(&self, name: &str) {
@@ -186,7 +188,7 @@ mod tests {
             let clock = crate::file::Clock::telling(|| jiff::Timestamp::UNIX_EPOCH);
             let calendar =
                 Calendar::new(&Disk::default(), self.directory.path(), TimeZone::UTC, clock);
-            let inventory = self.begun.look(&calendar).unwrap();
+            let inventory = self.created_files.look(&calendar).unwrap();
             (inventory, calendar.take_stamp().cdr_name())
         }
     }
@@ -207,8 +209,8 @@ mod tests {
         assert!(empty.ours.is_empty() && empty.is_first_opening);
         assert_eq!(next, "CDR.1970-01-01_00-00-00.log");
         place.add(&name(1));
-        let torn = [&fs::read(place.begun.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
-        fs::write(place.begun.path(), torn.concat()).unwrap();
+        let torn = [&fs::read(place.created_files.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
+        fs::write(place.created_files.path(), torn.concat()).unwrap();
         place.add(&name(2));
         (1..4).for_each(|number| place.make(&name(number)));
         let (inventory, _) = place.look();
@@ -220,15 +222,15 @@ mod tests {
     fn a_file_that_is_there_is_ours_for_ever_compressed_or_not_however_long_the_list_is() {
         let place = Place::new();
         let list: String = (0..40_000).map(|number| name(number % 20_000) + "\n").collect();
-        fs::write(place.begun.path(), list).unwrap();
+        fs::write(place.created_files.path(), list).unwrap();
         place.make(&name(1));
         place.make(&(name(2) + ".zst"));
         for _ in 0..2 {
             let (inventory, next) = place.look();
             assert_eq!(inventory.ours, HashSet::from([name(1), name(2)]));
             assert_eq!(next, "CDR.2026-01-01_05-33-20.0001.log");
-            place.begun.shorten(&inventory).unwrap();
-            assert!(fs::metadata(place.begun.path()).unwrap().len() < 100);
+            place.created_files.shorten(&inventory).unwrap();
+            assert!(fs::metadata(place.created_files.path()).unwrap().len() < 100);
         }
     }
 

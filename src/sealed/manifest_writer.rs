@@ -15,7 +15,7 @@ const COPY_BYTES: usize = 64 << 10;
 /// What the manifest says last of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listed {
-    Finished,
+    Sealed,
     Removed,
 }
 
@@ -26,23 +26,23 @@ pub(crate) enum Listed {
 /// with the lines gone. Lines are written all the same. The chain goes on after whatever stands
 /// there: a link that others broke stays visible for ever.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct ManifestWriter {
     disk: Disk,
     path: PathBuf,
     /// `None` before the first use, and after an error: what is there then is looked up anew.
-    open: Option<OpenLedger>,
+    open: Option<OpenManifest>,
     sync_failure: Option<DiskError>,
 }
 
 #[derive(Debug)]
-struct OpenLedger {
+struct OpenManifest {
     /// `None` where there is no manifest yet.
     file: Option<DiskFile>,
     last: Hash,
     listed: HashMap<String, Listed>,
 }
 
-impl Ledger {
+impl ManifestWriter {
     pub(crate) fn new(disk: &Disk, directory: &Path) -> Self {
         Self { disk: disk.clone(), path: path_in(directory), open: None, sync_failure: None }
     }
@@ -100,7 +100,7 @@ impl Ledger {
         self.sync(|| file.sync_data());
         open.file = Some(file);
         let listed = match entry {
-            ManifestEntry::Finished(_) => Listed::Finished,
+            ManifestEntry::Finished(_) => Listed::Sealed,
             ManifestEntry::Removed { .. } => Listed::Removed,
         };
         open.listed.insert(entry.name().to_owned(), listed);
@@ -117,7 +117,7 @@ impl Ledger {
         Ok(file)
     }
 
-    fn open(&mut self) -> DiskResult<&mut OpenLedger> {
+    fn open(&mut self) -> DiskResult<&mut OpenManifest> {
         let open = match self.open.take() {
             Some(open) => open,
             None => self.read()?,
@@ -127,13 +127,13 @@ impl Ledger {
 
     /// Reads through what is there. Who wants to know whether the chain is intact asks
     /// [`Manifest::read`](super::manifest::Manifest::read).
-    fn read(&mut self) -> DiskResult<OpenLedger> {
+    fn read(&mut self) -> DiskResult<OpenManifest> {
         let mut listed = HashMap::new();
         let mut entries = Entries::open_on(&self.disk, &self.path)?;
         for entry in &mut entries {
             match entry {
                 Ok(ManifestEntry::Finished(file)) => {
-                    listed.insert(file.name, Listed::Finished);
+                    listed.insert(file.name, Listed::Sealed);
                 }
                 Ok(ManifestEntry::Removed { name, .. }) => {
                     listed.insert(name, Listed::Removed);
@@ -149,7 +149,7 @@ impl Ledger {
             self.set_aside(file, entries.torn_range())?;
         }
         let file = if file.is_some() { self.disk.open_appending(&self.path)? } else { None };
-        Ok(OpenLedger { file, last: entries.last_hash(), listed })
+        Ok(OpenManifest { file, last: entries.last_hash(), listed })
     }
 
     /// Moves what is torn to a file beside. Killed in between, it is done again.
@@ -196,7 +196,7 @@ fn hash_of(line: &str) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finished::manifest::{FinishedFile, Manifest, ManifestFault, Measure};
+    use crate::sealed::manifest::{FinishedFile, Manifest, ManifestFault, Measure};
     use std::fs;
 
     fn entry(number: u64) -> ManifestEntry {
@@ -205,11 +205,11 @@ mod tests {
         ManifestEntry::Finished(measure.finish(&format!("file {number}")))
     }
 
-    fn ledger() -> (tempfile::TempDir, Ledger) {
+    fn writer() -> (tempfile::TempDir, ManifestWriter) {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir(directory.path().join(".cdrlog")).unwrap();
-        let ledger = Ledger::new(&Disk::default(), directory.path());
-        (directory, ledger)
+        let writer = ManifestWriter::new(&Disk::default(), directory.path());
+        (directory, writer)
     }
 
     fn names(directory: &Path) -> Vec<String> {
@@ -219,10 +219,10 @@ mod tests {
 
     #[test]
     fn the_lines_are_spelled_as_documented() {
-        let (directory, mut ledger) = ledger();
-        ledger.append(&entry(1)).unwrap();
+        let (directory, mut writer) = writer();
+        writer.append(&entry(1)).unwrap();
         let name = "file 1".to_owned();
-        ledger.append(&ManifestEntry::Removed { name, removed_at: 5 }).unwrap();
+        writer.append(&ManifestEntry::Removed { name, removed_at: 5 }).unwrap();
         let text = fs::read_to_string(path_in(&directory)).unwrap();
         let lines: Vec<_> = text.lines().collect();
         let content = blake3::hash(b"{\"e\":{\"timestamp\":1}}\n");
@@ -238,26 +238,26 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_goes_on_where_the_last_one_ended() {
-        let (directory, mut ledger) = ledger();
+    fn a_writer_goes_on_where_the_last_one_ended() {
+        let (directory, mut writer) = writer();
         for number in 0..3 {
-            ledger.append(&entry(number)).unwrap();
-            ledger = Ledger::new(&Disk::default(), directory.path());
+            writer.append(&entry(number)).unwrap();
+            writer = ManifestWriter::new(&Disk::default(), directory.path());
         }
         assert_eq!(names(directory.path()), ["file 0", "file 1", "file 2"]);
-        assert_eq!(ledger.listed("file 1"), None);
-        ledger.retain(&["file 1", "file 3"].map(str::to_owned).into()).unwrap();
-        let listed = [0, 1, 3].map(|number| ledger.listed(&format!("file {number}")));
-        assert_eq!(listed, [None, Some(Listed::Finished), None]);
+        assert_eq!(writer.listed("file 1"), None);
+        writer.retain(&["file 1", "file 3"].map(str::to_owned).into()).unwrap();
+        let listed = [0, 1, 3].map(|number| writer.listed(&format!("file {number}")));
+        assert_eq!(listed, [None, Some(Listed::Sealed), None]);
     }
 
     #[test]
     fn a_line_torn_anywhere_is_set_aside_before_the_next_is_written() {
-        let (directory, mut ledger) = ledger();
-        ledger.append(&entry(0)).unwrap();
+        let (directory, mut writer) = writer();
+        writer.append(&entry(0)).unwrap();
         let path = path_in(&directory);
         let whole = fs::read(&path).unwrap();
-        ledger.append(&entry(1)).unwrap();
+        writer.append(&entry(1)).unwrap();
         let both = fs::read(&path).unwrap();
         for end in whole.len() + 1..both.len() {
             let mut torn = both[..end].to_vec();
@@ -274,9 +274,9 @@ mod tests {
                 torn[both.len() - 1] = b'\n';
                 fs::write(&path, &torn).unwrap();
             }
-            let mut ledger = Ledger::new(&Disk::default(), directory.path());
-            assert_eq!(ledger.listed("file 1"), None);
-            ledger.append(&entry(2)).unwrap();
+            let mut writer = ManifestWriter::new(&Disk::default(), directory.path());
+            assert_eq!(writer.listed("file 1"), None);
+            writer.append(&entry(2)).unwrap();
             assert_eq!(names(directory.path()), ["file 0", "file 2"]);
             let aside = path.with_extension("torn");
             assert!(fs::read(&aside).unwrap() == torn[whole.len()..], "{end}");
@@ -286,8 +286,8 @@ mod tests {
 
     #[test]
     fn a_broken_link_is_found_and_stays_found_after_more_was_appended() {
-        let (directory, mut ledger) = ledger();
-        (0..4).for_each(|number| ledger.append(&entry(number)).unwrap());
+        let (directory, mut writer) = writer();
+        (0..4).for_each(|number| writer.append(&entry(number)).unwrap());
         let path = path_in(&directory);
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<_> = text.split_inclusive('\n').collect();
@@ -307,18 +307,18 @@ mod tests {
                     Err(ManifestError::Broken { line, .. }) => assert_eq!(line, broken, "{text}"),
                     other => panic!("{text}: {other:?}"),
                 }
-                Ledger::new(&Disk::default(), directory.path()).append(&entry(9)).unwrap();
+                ManifestWriter::new(&Disk::default(), directory.path()).append(&entry(9)).unwrap();
             }
         }
     }
 
     #[test]
     fn a_file_that_is_no_manifest_is_read_without_harm() {
-        let (directory, mut ledger) = ledger();
+        let (directory, mut writer) = writer();
         let path = path_in(&directory);
         fs::write(&path, [&[b'x'; 100_000][..], b"\n", &[b'y'; 100_000], b"\n"].concat()).unwrap();
         assert_eq!(Entries::open(&directory).unwrap().count(), 2);
-        ledger.append(&entry(0)).unwrap();
+        writer.append(&entry(0)).unwrap();
         let last = Entries::open(&directory).unwrap().last().unwrap().unwrap();
         assert!(matches!(last, ManifestEntry::Finished(FinishedFile { lines: 1, .. })));
     }

@@ -1,6 +1,6 @@
-//! The manifest: a line for each finished file, in a chain.
+//! The manifest: a line for each sealed file, in a chain.
 //!
-//! A finished file is one that nothing is written to any more: the next one was begun. Its line in
+//! A sealed file is one that nothing is written to any more: the next one was begun. Its line in
 //! `<directory>/.cdrlog/manifest.jsonl` has its name, lines, bytes, first and last timestamp, and
 //! the BLAKE3 hash of its content, uncompressed. Each line also has the hash of the line before it,
 //! so that no line can be altered, removed or inserted without all that follow being made anew:
@@ -37,7 +37,7 @@ pub fn path_in(directory: impl AsRef<Path>) -> PathBuf {
     directory.as_ref().join(".cdrlog").join("manifest.jsonl")
 }
 
-/// What the manifest says of a finished file.
+/// What the manifest says of a sealed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FinishedFile {
