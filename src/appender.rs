@@ -11,13 +11,13 @@ use crate::builder::Builder;
 use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
 use crate::file::disk::Disk;
 use crate::file::{Calendar, CreatedFiles, Identity, Lock, LockError};
-use crate::sealed::Maintenance;
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
-use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
+use crate::journal::{self, JournalError, JournalOptions, Recovery, StateDir, Stream};
 use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
 use crate::queue::{Barrier, Message, Queue, Refused, queue};
 use crate::rewrite::Stage;
+use crate::sealed::Maintenance;
 use crate::stats::Stats;
 
 /// How often a waiting `flush` looks whether the disk has failed, or the threads are gone.
@@ -43,7 +43,7 @@ pub struct Appender {
     recovery: Recovery,
     first_rejects_path: PathBuf,
     foreign_files: usize,
-    /// The folder of the journal; `None` where it was gone at once.
+    /// The state directory; `None` where it was gone at once.
     journal_place: Option<Identity>,
     /// The process that opened it. A forked child has a copy, which must not touch anything.
     process_id: u32,
@@ -70,13 +70,13 @@ impl Appender {
         disk.create_directory(directory)?;
         let locked = |error| lock_error(error, directory);
         let lock = Arc::new(Lock::take(disk, directory).map_err(locked)?);
-        let folder = Folder::create(disk, directory)?;
-        lock.take_folder().map_err(locked)?;
+        let state_dir = StateDir::create(disk, directory)?;
+        lock.take_state_dir().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
         let created_files = CreatedFiles::new(disk, directory);
         let mut inventory = created_files.look(&calendar)?;
-        let recovery = journal::recover(directory, &folder, calendar.next_stamp())?;
+        let recovery = journal::recover(directory, &state_dir, calendar.next_stamp())?;
         if !recovery.is_nothing() {
             // It may have used its stamp for a file that was gone.
             inventory = created_files.look(&calendar)?;
@@ -87,7 +87,7 @@ impl Appender {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
-        let mut journal = folder.create_journal(ring)?;
+        let mut journal = state_dir.create_journal(ring)?;
         let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
@@ -99,7 +99,13 @@ impl Appender {
         }
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
-            Rotation::new(calendar.clone(), created_files.clone(), stream, rotate_bytes, rotate_daily)
+            Rotation::new(
+                calendar.clone(),
+                created_files.clone(),
+                stream,
+                rotate_bytes,
+                rotate_daily,
+            )
         };
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));

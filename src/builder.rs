@@ -10,13 +10,13 @@ use crate::appender::Appender;
 use crate::error::OpenError;
 use crate::file::Clock;
 use crate::file::disk::Disk;
-#[cfg(feature = "compress")]
-use crate::sealed::Compression;
-use crate::sealed::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
 use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
 use crate::recovery;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
+#[cfg(feature = "compress")]
+use crate::sealed::Compression;
+use crate::sealed::Rules;
 
 /// Options of an [`Appender`], made by [`Appender::builder`].
 ///

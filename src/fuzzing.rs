@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::file::disk::Disk;
 use crate::file::{Calendar, CreatedFiles};
-use crate::journal::Folder;
+use crate::journal::StateDir;
 use crate::{OpenError, Recovery, journal, rewrite};
 
 /// Only the recovery of an opening: threads and fresh segments would take most of the time.
@@ -14,10 +14,10 @@ use crate::{OpenError, Recovery, journal, rewrite};
 /// As [`Builder::open`](crate::Builder::open).
 pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
-    let folder = Folder::create(&disk, directory)?;
+    let state_dir = StateDir::create(&disk, directory)?;
     let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
     CreatedFiles::new(&disk, directory).look(&calendar)?;
-    Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
+    Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
 }
 
 /// Whether `line` is a whole line of a CDR.

@@ -10,9 +10,9 @@ use crossbeam_channel::Sender;
 use crate::bell::Bell;
 use crate::chunks::Chunks;
 use crate::error::FlushError;
-use crate::sealed::Inbox;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
+use crate::sealed::Inbox;
 use crate::stats::Counters;
 
 /// A place in both streams.

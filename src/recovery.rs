@@ -7,7 +7,7 @@ use crate::builder::Builder;
 use crate::error::OpenError;
 use crate::file::disk::Disk;
 use crate::file::{Calendar, CreatedFiles, Lock, LockError};
-use crate::journal::{self, Folder, Recovery};
+use crate::journal::{self, Recovery, StateDir};
 
 /// What an opening would do; nothing is changed.
 ///
@@ -31,11 +31,11 @@ fn run(
 ) -> Result<Recovery, OpenError> {
     let directory = options.directory.as_path();
     let locked = |error| lock_error(error, directory);
-    // Also where there is no folder: one who has the directory may just have lost it.
+    // Also where there is no state_dir: one who has the directory may just have lost it.
     let lock = lock(directory).map_err(locked)?;
-    let Some(folder) = Folder::find(disk, directory)? else { return Ok(Recovery::default()) };
-    lock.take_folder().map_err(locked)?;
+    let Some(state_dir) = StateDir::find(disk, directory)? else { return Ok(Recovery::default()) };
+    lock.take_state_dir().map_err(locked)?;
     let calendar = Calendar::new(disk, directory, options.time_zone(), options.clock.clone());
     CreatedFiles::new(disk, directory).look(&calendar)?;
-    Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
+    Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
 }

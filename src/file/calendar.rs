@@ -36,10 +36,10 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Names files by the local time at which they are begun.
+/// Names files by the local time at which they are created.
 ///
-/// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred thousand
-/// files takes longer than a rotation may.
+/// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred
+/// thousand files takes longer than a rotation may.
 #[derive(Clone, Debug)]
 pub(crate) struct Calendar {
     pub(crate) disk: Disk,
@@ -67,13 +67,13 @@ impl Calendar {
         *last = Some(last.map_or(stamp, |last| last.latest(stamp)));
     }
 
-    /// The stamp that a file would have that is begun now.
+    /// The stamp that a file would have that is created now.
     pub(crate) fn next_stamp(&self) -> Stamp {
         let last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
         Stamp::after(*last, self.now().datetime())
     }
 
-    /// A stamp for files that are begun now, and for no others.
+    /// A stamp for files that are created now, and for no others.
     pub(crate) fn take_stamp(&self) -> Stamp {
         let mut last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
         let stamp = Stamp::after(*last, self.now().datetime());

@@ -1,8 +1,8 @@
 //! Which files appenders created in a directory.
 //!
-//! Only these are ours: compression and retention leave every other file alone, and only of these is
-//! it known, once the lock is held, that nobody writes to them any more. A name is noted and synced
-//! before the file is made: else a power loss would leave a file of unknown origin.
+//! Only these are ours: compression and retention leave every other file alone, and only of these
+//! is it known, once the lock is held, that nobody writes to them any more. A name is noted and
+//! synced before the file is made: else a power loss would leave a file of unknown origin.
 //!
 //! The list also remembers the last stamp that a file ever had, so that names go on after it where
 //! the directory was emptied and the clock was set back.
@@ -55,7 +55,7 @@ impl UnsyncedName {
     pub(crate) fn sync(&self) -> DiskResult<()> {
         self.list.sync_data()?;
         match self.list.path().parent() {
-            Some(folder) if self.is_new_list => self.list.disk().sync_directory(folder),
+            Some(directory) if self.is_new_list => self.list.disk().sync_directory(directory),
             _ => Ok(()),
         }
     }
@@ -209,7 +209,8 @@ mod tests {
         assert!(empty.ours.is_empty() && empty.is_first_opening);
         assert_eq!(next, "CDR.1970-01-01_00-00-00.log");
         place.add(&name(1));
-        let torn = [&fs::read(place.created_files.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
+        let torn =
+            [&fs::read(place.created_files.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
         fs::write(place.created_files.path(), torn.concat()).unwrap();
         place.add(&name(2));
         (1..4).for_each(|number| place.make(&name(number)));

@@ -104,7 +104,7 @@ impl DiskFile {
         Ok(())
     }
 
-    /// Where the line begins that offset `to` is in: behind the last line feed between `from` and
+    /// Where the line begins that offset `to` is in: after the last line feed between `from` and
     /// `to`; at `from` where there is none.
     pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
         let mut end = to;

@@ -22,8 +22,8 @@ impl Identity {
         Ok(Some(Self { disk, path, numbers: numbers(&metadata) }))
     }
 
-    /// Whether it is there still. `false` also where that cannot be found out: nobody should rely on
-    /// it then.
+    /// Whether it is there still. `false` also where that cannot be found out: nobody should rely
+    /// on it then.
     pub(crate) fn is_in_place(&self) -> bool {
         let now = self.disk.examine(&self.path);
         now.is_ok_and(|now| now.is_some_and(|now| numbers(&now) == self.numbers))

@@ -91,8 +91,8 @@ impl LogFile {
         self.file.sync_data()
     }
 
-    /// Looks whether others changed the file. After [`Interference::Resized`] the length is the one
-    /// that is there.
+    /// Looks whether somebody else changed the file. After [`Interference::Resized`] the length is
+    /// the one that is there.
     pub(crate) fn check(&mut self) -> DiskResult<Option<Interference>> {
         let ours = self.file.metadata()?;
         match self.file.disk().examine(self.path())? {
@@ -125,7 +125,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Cuts what follows the last line feed behind offset `from`; gives how many bytes that were.
+    /// Cuts what follows the last line feed after offset `from`; gives how many bytes that were.
     ///
     /// For a disk that is full in the middle of a line, when writing is given up: the journal still
     /// has the line.
@@ -135,7 +135,7 @@ impl LogFile {
         Ok(cut)
     }
 
-    /// Where the line begins that offset `to` is in: behind the last line feed between `from` and
+    /// Where the line begins that offset `to` is in: after the last line feed between `from` and
     /// `to`; at `from` where there is none.
     pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
         self.file.line_start(from, to)

@@ -14,8 +14,9 @@ mod log_file;
 mod name;
 mod name_lock;
 
-/// The private folder in a CDR directory: the lock, the journal, what is known of finished files.
-pub(crate) const FOLDER_NAME: &str = ".cdrlog";
+/// The state directory: `.cdrlog` in a CDR directory: the lock, the journal, what is known of
+/// finished files.
+pub(crate) const STATE_DIR_NAME: &str = ".cdrlog";
 
 pub(crate) use calendar::{Calendar, Clock};
 pub(crate) use created_files::CreatedFiles;

@@ -88,8 +88,8 @@ fn holder(address: &SocketAddrUnix, owner: u32) -> Option<NameHeld> {
     let socket = unix_socket().ok()?;
     match connect(&socket, address) {
         Ok(()) => {}
-        // Nobody; or one who gave it back, and whose forked child still has a copy; or one who cannot
-        // be known, because the kernel remembers no more who connect.
+        // Nobody; or one who gave it back, and whose forked child still has a copy; or one who
+        // cannot be known, because the kernel remembers no more who connect.
         Err(_) => return None,
     }
     let peer = peer_of(&socket)?;

@@ -1,4 +1,4 @@
-//! When a new file is begun, and how much of what is pending still goes to the old one.
+//! When a new file is created, and how much of what is pending still goes to the old one.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub(crate) struct Rotation {
     bytes_max: Option<u64>,
     /// Whether each day has a file of its own.
     daily: bool,
-    /// From when to when the day lasts on which the file was begun.
+    /// From when to when the day lasts on which the file was created.
     day: Range<Timestamp>,
     /// The same of the file whose path was given last.
     next_day: Option<Range<Timestamp>>,
@@ -61,7 +61,7 @@ impl Rotation {
 
     /// How much of `pending` goes to a file of `file_bytes` bytes: whole lines, as many as fit; all
     /// of it where there is no limit. The first line alone where the file is empty. 0 says that
-    /// a new file is to be begun.
+    /// a new file is to be created.
     pub(crate) fn share(&self, file_bytes: u64, pending: &[u8]) -> usize {
         let Some(bytes_max) = self.bytes_max else { return pending.len() };
         let room = bytes_max.saturating_sub(file_bytes);

@@ -26,7 +26,8 @@
 //! old one or the new one.
 //!
 //! All segments that the file counts were made and synced before it: one that is missing or of
-//! another epoch was taken away since. Version 1 does not count them; it is read, and never written.
+//! another epoch was taken away since. Version 1 does not count them; it is read, and never
+//! written.
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
@@ -89,7 +90,7 @@ pub(crate) struct ControlState {
 pub(crate) struct StreamState {
     pub(crate) written: u64,
     pub(crate) synced: u64,
-    /// `None` where no file was ever begun, as for rejects of which there were none.
+    /// `None` where no file was ever created, as for rejects of which there were none.
     pub(crate) anchor: Option<Anchor>,
     generation: u64,
 }
@@ -186,8 +187,8 @@ fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamSta
             state.anchor = Some(anchor);
         }
     }
-    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to that
-    // one yet.
+    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to
+    // that one yet.
     if used_slots == 2 && state.anchor.is_none() { Err(ControlFault::Anchor) } else { Ok(state) }
 }
 

@@ -18,7 +18,7 @@ use crate::file::disk::DiskResult;
 /// A writable shared mapping of a whole file.
 ///
 /// Another process that writes to the file would change the bytes under our references; one that
-/// shortens it would end us by SIGBUS. Every opening therefore makes its files anew: it shares no
+/// shortens it would end us by SIGBUS. Every opening therefore makes new files: it shares no
 /// memory with another one, whatever became of the lock. We never shorten a file that is mapped.
 pub(crate) struct Mapping {
     memory: Memory,

@@ -11,7 +11,7 @@
 //!     64      8  sequence number of the segment
 //!     72      8  position of its first byte in the stream
 //!     80      8  committed: bytes of the data area in use, whole lines
-//!    128   3968  frames: what can be believed after a power loss (frames.rs)
+//!    128   3968  frames: what can be trusted after a power loss (frames.rs)
 //!   4096      -  data area
 //! ```
 //!
@@ -176,7 +176,7 @@ impl SegmentHeader {
         Ok(Some(header))
     }
 
-    /// The position behind the last committed byte.
+    /// The position after the last committed byte.
     pub(crate) fn end(&self) -> u64 {
         self.start + self.committed
     }

@@ -17,7 +17,7 @@ use crate::chunks::Opened;
 use crate::contain::contain;
 use crate::error::FlushError;
 use crate::flush::PendingAck;
-use crate::journal::{Stream, WriteEnd};
+use crate::journal::{RingWriter, Stream};
 use crate::pipeline::{Pipeline, Positions, Request};
 use crate::queue::{Barrier, Message, QueueEnd};
 
@@ -42,8 +42,8 @@ pub(crate) struct Stage {
     rewriter: Rewriter,
     event_bytes_max: usize,
     queue: QueueEnd,
-    lines: WriteEnd,
-    rejects: WriteEnd,
+    lines: RingWriter,
+    rejects: RingWriter,
     pipeline: Arc<Pipeline>,
     nap_max: Duration,
     /// Events that were accepted and cannot be journaled any more.
@@ -80,8 +80,8 @@ impl Stage {
     pub(crate) fn new(
         event_bytes_max: usize,
         queue: QueueEnd,
-        lines: WriteEnd,
-        rejects: WriteEnd,
+        lines: RingWriter,
+        rejects: RingWriter,
         pipeline: Arc<Pipeline>,
         nap_max: Duration,
     ) -> Self {
@@ -186,11 +186,11 @@ impl Stage {
             if make_room(&mut self.lines, event.len(), &self.pipeline).is_err() {
                 return Put::Left;
             }
-            match self.rewriter.rewrite_into(event, self.lines.tail()) {
+            match self.rewriter.rewrite_into(event, self.lines.spare()) {
                 Ok(line_bytes) => {
                     let start = self.lines.position();
-                    self.lines.commit(line_bytes);
-                    self.lines.mark();
+                    self.lines.advance(line_bytes);
+                    self.lines.commit();
                     self.pipeline.counters.rewriter.events_journaled.add_alone(1);
                     return Put::Line { start, line_bytes: line_bytes as u64 };
                 }
@@ -260,7 +260,7 @@ impl Stage {
                 self.put_reject_bytes(&part)?;
             }
         }
-        self.rejects.mark();
+        self.rejects.commit();
         self.pipeline.counters.rewriter.events_rejected.add_alone(1);
         Ok(())
     }
@@ -269,12 +269,12 @@ impl Stage {
     fn put_reject_bytes(&mut self, mut bytes: &[u8]) -> Result<(), GaveUp> {
         while !bytes.is_empty() {
             make_room(&mut self.rejects, 1, &self.pipeline)?;
-            let tail = self.rejects.tail();
+            let tail = self.rejects.spare();
             let (now, later) = bytes.split_at(bytes.len().min(tail.len()));
             if let Some(room) = tail.get_mut(..now.len()) {
                 room.copy_from_slice(now);
             }
-            self.rejects.commit(now.len());
+            self.rejects.advance(now.len());
             bytes = later;
         }
         Ok(())
@@ -309,7 +309,7 @@ impl Stage {
 /// Waits until `bytes` fit into the journal. Back-pressure begins here: while this waits, the queue
 /// fills.
 #[inline]
-fn make_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
+fn make_room(end: &mut RingWriter, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
     let segments_ended = end.segments_ended();
     if end.ensure_room(bytes) {
         if end.segments_ended() != segments_ended {
@@ -321,7 +321,7 @@ fn make_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<()
 }
 
 #[cold]
-fn wait_for_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
+fn wait_for_room(end: &mut RingWriter, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
     pipeline.counters.rewriter.journal_full.add_alone(1);
     pipeline.flusher_bell.ring();
     loop {

@@ -1,9 +1,9 @@
 //! Compresses sealed files.
 //!
-//! The compressed file is made in the folder of the journal, where nobody looks for CDR files. It
+//! The compressed file is made in the state directory, where nobody looks for CDR files. It
 //! is synced and then gets its name beside the plain one, which is removed last, and only after
 //! what can be read from the compressed one was found to be the same. Interrupted before the
-//! renaming, everything is begun anew; interrupted behind it, both files are there and only the
+//! renaming, everything starts again; interrupted after it, both files are there and only the
 //! comparison is made.
 
 use std::collections::HashMap;
@@ -56,8 +56,8 @@ pub(super) struct Compressor {
     /// The file that is being made.
     unfinished: PathBuf,
     compression: Compression,
-    /// Compressed files of which a sync failed, with the failure: it is not tried again, because the
-    /// second try would succeed with the content gone, and the plain file would be removed.
+    /// Compressed files of which a sync failed, with the failure: it is not tried again, because
+    /// the second try would succeed with the content gone, and the plain file would be removed.
     unsafe_files: HashMap<PathBuf, UpkeepError>,
 }
 

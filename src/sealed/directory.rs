@@ -27,7 +27,7 @@ impl Found {
 }
 
 /// Everything of ours in `directory`, the oldest first. A link is nothing of ours, nor is what is
-/// behind it.
+/// after it.
 pub(super) fn find(disk: &Disk, directory: &Path) -> DiskResult<Vec<Found>> {
     let mut all = Vec::new();
     for text in disk.names(directory)? {

@@ -15,7 +15,7 @@ pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     bell: Bell,
-    /// Names of files that the next one was begun for.
+    /// Names of files that the next one was created for.
     sealed: Mutex<Vec<String>>,
     waiting: Mutex<Vec<Waiting>>,
     stopping: AtomicBool,
@@ -29,8 +29,8 @@ impl Inbox {
         self.bell.ring();
     }
 
-    /// Asks for an answer once everything is done that is due now. Where the maintenance thread has ended, the
-    /// sender is dropped, which is an answer too.
+    /// Asks for an answer once everything is done that is due now. Where the maintenance thread has
+    /// ended, the sender is dropped, which is an answer too.
     pub(crate) fn ask(&self, waiting: Waiting) {
         let mut all = lock(&self.waiting);
         // Looked up under the lock: a thread that ends says so before it empties the list.
@@ -67,9 +67,7 @@ impl Inbox {
     /// Sleeps until there is something, for `timeout` at most.
     pub(super) fn sleep(&self, timeout: Duration) {
         let has_work = || {
-            self.is_stopping()
-                || !lock(&self.sealed).is_empty()
-                || !lock(&self.waiting).is_empty()
+            self.is_stopping() || !lock(&self.sealed).is_empty() || !lock(&self.waiting).is_empty()
         };
         self.bell.sleep(Sleep::Idle, timeout, has_work);
     }

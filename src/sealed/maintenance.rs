@@ -4,7 +4,7 @@
 //! written to now: the lock says that there is no other appender. Any other file may still be open
 //! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is sealed,
 //! and gets its line in the manifest, once nobody wrote to it for longer than a day. It is
-//! compressed and removed only if we are told to manage the files of others, too.
+//! compressed and removed only if we are told to manage files that we did not create, too.
 //!
 //! What fails is told and tried again, later and later. No file is given up for another one.
 
@@ -21,8 +21,8 @@ use super::retention::Retention;
 #[cfg(feature = "manifest")]
 use super::{
     content::{BLOCK_BYTES, Content, can_decode},
-    manifest_writer::{Listed, ManifestWriter},
     manifest::{FinishedFile, ManifestEntry, Measure},
+    manifest_writer::{Listed, ManifestWriter},
 };
 use crate::error::UpkeepError;
 use crate::file::Calendar;
@@ -186,9 +186,9 @@ impl Maintenance {
         let Some(all) = self.find(failures)? else { return Ok(()) };
         let names: HashSet<_> = all.iter().map(|file| file.plain_name.clone()).collect();
         self.known.retain(|name| names.contains(name));
-        // Looked up behind the files: one that was begun since is not among them.
+        // Looked up after the files: one that was created since is not among them.
         let open = self.pipeline.open_paths();
-        // And this behind those: a file of ours that is not open any more is known by now.
+        // And this after those: a file of ours that is not open any more is known by now.
         self.known.extend(self.pipeline.keeper.take_sealed());
         let is_settled = |file: &&Found| !open.contains(&file.path);
         let settled: Vec<Found> = all.iter().filter(is_settled).cloned().collect();
@@ -249,8 +249,8 @@ impl Maintenance {
         self.manage_foreign || self.known.contains(&file.plain_name)
     }
 
-    /// Those of `files` that retention holds for: not those of others, which it is no help to count
-    /// where none of them may go. The open ones are ours too.
+    /// Those of `files` that retention holds for: not the files of other programs, which it is no
+    /// help to count where none of them may go. The open ones are ours too.
     fn retained(&self, files: Vec<Found>) -> Vec<Found> {
         let open = self.pipeline.open_paths();
         let mut files = files;

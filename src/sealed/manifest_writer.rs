@@ -21,15 +21,15 @@ pub(crate) enum Listed {
 
 /// The manifest, open to be appended to.
 ///
-/// Each line is synced before the next is written, so that the last one at most can be torn. After a
-/// sync that failed nothing is synced any more, and the failure stays: a second sync would succeed
-/// with the lines gone. Lines are written all the same. The chain goes on after whatever stands
-/// there: a link that others broke stays visible for ever.
+/// Each line is synced before the next is written, so that the last one at most can be torn. After
+/// a sync that failed nothing is synced any more, and the failure stays: a second sync would
+/// succeed with the lines gone. Lines are written all the same. The chain goes on after whatever
+/// stands there: a link that others broke stays visible for ever.
 #[derive(Debug)]
 pub(crate) struct ManifestWriter {
     disk: Disk,
     path: PathBuf,
-    /// `None` before the first use, and after an error: what is there then is looked up anew.
+    /// `None` before the first use, and after an error: what is there then is looked up again.
     open: Option<OpenManifest>,
     sync_failure: Option<DiskError>,
 }
@@ -81,11 +81,11 @@ impl ManifestWriter {
         }
     }
 
-    /// Appends a line. Where this fails, the line is there as a whole or made good later. Whether it
-    /// may not survive a power loss is told by [`sync_failure`](Self::sync_failure).
+    /// Appends a line. Where this fails, the line is there as a whole or made good later. Whether
+    /// it may not survive a power loss is told by [`sync_failure`](Self::sync_failure).
     pub(crate) fn append(&mut self, entry: &ManifestEntry) -> DiskResult<()> {
         self.open()?;
-        // Taken out, so that after an error everything is looked up anew.
+        // Taken out, so that after an error everything is looked up again.
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let mut line = entry
             .line(open.last)
@@ -110,9 +110,9 @@ impl ManifestWriter {
 
     fn create(&mut self) -> DiskResult<DiskFile> {
         let file = self.disk.create_appending(&self.path)?;
-        if let Some(folder) = self.path.parent() {
-            let (disk, folder) = (self.disk.clone(), folder.to_owned());
-            self.sync(|| disk.sync_directory(&folder));
+        if let Some(directory) = self.path.parent() {
+            let (disk, directory) = (self.disk.clone(), directory.to_owned());
+            self.sync(|| disk.sync_directory(&directory));
         }
         Ok(file)
     }

@@ -1,8 +1,8 @@
 //! Files that nothing is written to any more: they are listed, compressed, and removed when they
 //! are old.
 //!
-//! All of it is the work of one thread of low priority, the maintenance thread. Nothing that it does, or fails
-//! to do, touches the way of an event to its file:
+//! All of it is the work of one thread of low priority, the maintenance thread. Nothing that it
+//! does, or fails to do, touches the way of an event to its file:
 //!
 //! ```text
 //! flusher --name of the sealed file--> maintenance --> .cdrlog/manifest.jsonl     a line, with a hash
@@ -21,11 +21,11 @@ mod hash;
 mod inbox;
 mod maintenance;
 #[cfg(feature = "manifest")]
-mod manifest_writer;
-#[cfg(feature = "manifest")]
 pub mod manifest;
 #[cfg(feature = "manifest")]
 mod manifest_lines;
+#[cfg(feature = "manifest")]
+mod manifest_writer;
 #[cfg(feature = "manifest")]
 mod measure;
 mod retention;
