@@ -9,8 +9,7 @@ use bytes::Bytes;
 
 use crate::builder::Builder;
 use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
-use crate::file::disk::Disk;
-use crate::file::{Calendar, CreatedFiles, Identity, Lock, LockError};
+use crate::file::{Calendar, CreatedFiles, Identity, Lock, LockError, STATE_DIR_NAME};
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
 use crate::journal::{self, JournalError, JournalOptions, Recovery, StateDir, Stream};
 use crate::pipeline::{Goal, Pipeline};
@@ -65,7 +64,8 @@ impl Appender {
         Builder::new(directory.as_ref())
     }
 
-    pub(crate) fn open(options: Builder, disk: &Disk) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: Builder) -> Result<Self, OpenError> {
+        let disk = &options.disk;
         let directory = options.directory.as_path();
         disk.create_directory(directory)?;
         let locked = |error| lock_error(error, directory);
@@ -88,7 +88,7 @@ impl Appender {
             segment_bytes: options.segment_bytes_rounded(),
         };
         let mut journal = state_dir.create_journal(ring)?;
-        let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
+        let journal_place = Identity::of(disk, &directory.join(STATE_DIR_NAME))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::file::disk::Disk;
 use crate::file::{Calendar, CreatedFiles};
 use crate::journal::StateDir;
+use crate::storage::Disk;
 use crate::{OpenError, Recovery, journal, rewrite};
 
 /// Only the recovery of an opening: threads and fresh segments would take most of the time.

@@ -124,6 +124,8 @@ mod recovery;
 mod rewrite;
 mod sealed;
 mod stats;
+pub mod storage;
+mod sync;
 mod vector;
 
 pub use ack::{Ack, AckError, Durability, Position};

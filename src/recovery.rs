@@ -5,23 +5,23 @@ use std::path::Path;
 use crate::appender::lock_error;
 use crate::builder::Builder;
 use crate::error::OpenError;
-use crate::file::disk::Disk;
 use crate::file::{Calendar, CreatedFiles, Lock, LockError};
 use crate::journal::{self, Recovery, StateDir};
+use crate::storage::Disk;
 
 /// What an opening would do; nothing is changed.
 ///
 /// It is the code of the real recovery on a disk that forgets every change, so that the two cannot
 /// differ.
 pub(crate) fn plan(options: &Builder) -> Result<Recovery, OpenError> {
-    let disk = Disk::dry_run();
+    let disk = options.disk.dry_run();
     run(options, &disk, |directory| Lock::look(&disk, directory))
 }
 
 /// Does what an opening would do before it begins a file.
 pub(crate) fn recover(options: &Builder) -> Result<Recovery, OpenError> {
-    let disk = Disk::default();
-    run(options, &disk, |directory| Lock::take(&disk, directory))
+    let disk = &options.disk;
+    run(options, disk, |directory| Lock::take(disk, directory))
 }
 
 fn run(

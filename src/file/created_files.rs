@@ -11,9 +11,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::calendar::Calendar;
-use super::disk::{Disk, DiskResult};
-use super::disk_file::DiskFile;
-use super::name::{Encoding, FileName, Stamp};
+use super::name::{Encoding, FileName, STATE_DIR_NAME, Stamp};
+use crate::storage::{Disk, DiskFile, DiskResult};
 
 /// From which length on the names of files that are gone are left out at an opening: about 35 000
 /// names. A file that is moved away and back is ours until then.
@@ -47,6 +46,7 @@ pub(crate) struct Inventory {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct UnsyncedName {
+    disk: Disk,
     list: DiskFile,
     is_new_list: bool,
 }
@@ -55,7 +55,7 @@ impl UnsyncedName {
     pub(crate) fn sync(&self) -> DiskResult<()> {
         self.list.sync_data()?;
         match self.list.path().parent() {
-            Some(directory) if self.is_new_list => self.list.disk().sync_directory(directory),
+            Some(directory) if self.is_new_list => self.disk.sync_directory(directory),
             _ => Ok(()),
         }
     }
@@ -67,7 +67,7 @@ impl CreatedFiles {
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.join(".cdrlog").join("begun")
+        self.directory.join(STATE_DIR_NAME).join("begun")
     }
 
     /// The file at `path` will be made.
@@ -78,18 +78,11 @@ impl CreatedFiles {
     /// The same, to be synced by the caller, who must not try a failed sync again.
     pub(crate) fn write(&self, path: &Path) -> DiskResult<UnsyncedName> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let list = match self.disk.open_appending(&self.path())? {
-            Some(list) => list,
-            None => self.disk.create_appending(&self.path())?,
-        };
+        let list = self.disk.open_or_create_appending(&self.path())?;
         let is_new_list = list.bytes()? == 0;
         // A part of a name is no name, and the next try adds it whole.
-        let line = format!("\n{name}\n");
-        let mut rest = line.as_bytes();
-        while !rest.is_empty() {
-            rest = rest.get(list.append(rest)?..).unwrap_or_default();
-        }
-        Ok(UnsyncedName { list, is_new_list })
+        list.append_all(format!("\n{name}\n").as_bytes())?;
+        Ok(UnsyncedName { disk: self.disk.clone(), list, is_new_list })
     }
 
     /// Lists the directory, and lets names by `calendar` follow all that are there or ever were.
@@ -170,7 +163,7 @@ mod tests {
     impl Place {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            fs::create_dir(directory.path().join(".cdrlog")).unwrap();
+            fs::create_dir(directory.path().join(STATE_DIR_NAME)).unwrap();
             let created_files = CreatedFiles::new(&Disk::default(), directory.path());
             Self { directory, created_files }
         }

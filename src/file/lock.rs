@@ -8,16 +8,14 @@
 //!
 //! All are given back by a kill too. None is ever waited for.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use super::STATE_DIR_NAME;
-use super::disk::{self, Disk, DiskError, DiskResult};
-use super::disk_file::DiskFile;
-use super::identity::is_same_file;
+use super::name::STATE_DIR_NAME;
 use super::name_lock::{NameHeld, NameLock};
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind, Metadata, check_owner};
+use crate::sync::lock;
 
 /// The lock file in the state directory.
 const FILE_NAME: &str = "lock";
@@ -129,7 +127,7 @@ impl Lock {
 
     fn add(&self, kind: Kind) -> Result<(), LockError> {
         let part = self.lock_part(kind)?;
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(part);
+        lock(&self.parts).extend(part);
         Ok(())
     }
 
@@ -144,7 +142,7 @@ impl Lock {
     }
 
     fn check_parts(&self) -> Result<Option<PathBuf>, LockError> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = lock(&self.parts);
         // The path of the lock file goes through the state directory.
         let outer_and_inner = [parts.first(), parts.last()];
         let mut all_named = true;
@@ -178,7 +176,7 @@ impl Lock {
             Kind::Directory => Some(self.disk.examine_target(&path)?),
             Kind::StateDir | Kind::File => self.disk.examine(&path)?,
         };
-        Ok(now.is_some_and(|now| is_same_file(&now, &part.metadata)))
+        Ok(now.is_some_and(|now| now.is_same_file(&part.metadata)))
     }
 
     fn path(&self, kind: Kind) -> PathBuf {
@@ -204,7 +202,7 @@ impl Lock {
         };
         let metadata = file.metadata()?;
         if kind == Kind::StateDir {
-            disk::check_owner(&metadata).map_err(|source| DiskError::new("use", &path, source))?;
+            check_owner(&metadata).map_err(|source| DiskError::new("use", &path, source))?;
         }
         if !self.try_lock(kind, &file)? {
             return Err(LockError::Held(self.holder()));
@@ -217,8 +215,8 @@ impl Lock {
 
     fn try_lock(&self, kind: Kind, file: &DiskFile) -> DiskResult<bool> {
         let taken = match self.access {
-            Access::Exclusive => file.try_lock(),
-            Access::Shared => file.try_lock_shared(),
+            Access::Exclusive => file.try_lock(LockKind::Exclusive),
+            Access::Shared => file.try_lock(LockKind::Shared),
         };
         match taken {
             // NFS has no locks of directories: there, the lock file has to do.
@@ -243,8 +241,7 @@ impl Drop for Lock {
             return;
         }
         self.names.iter().for_each(NameLock::give_back);
-        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for part in parts.iter().rev() {
+        for part in lock(&self.parts).iter().rev() {
             // What fails here is made good by the closing that follows.
             let _ = part.file.unlock();
         }
@@ -287,7 +284,7 @@ mod tests {
     fn a_lock_that_was_given_back_is_free_though_a_child_has_a_copy_of_it() {
         let directory = directory();
         let lock = take(directory.path()).unwrap();
-        let copy = |part: &Part| part.file.call("copy", std::fs::File::try_clone).unwrap();
+        let copy = |part: &Part| part.file.descriptor_copy();
         let copies: Vec<_> = lock.parts.lock().unwrap().iter().map(copy).collect();
         let names: Vec<_> = lock.names.iter().map(NameLock::copy).collect();
         assert!(!names.is_empty(), "the name is not locked");

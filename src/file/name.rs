@@ -15,6 +15,9 @@ const STAMP_BYTES: usize = "2026-11-23_13-07-28".len();
 const ZSTD_SUFFIX: &str = ".zst";
 const GZIP_SUFFIX: &str = ".gz";
 
+/// The state directory in a CDR directory: the lock, the journal, what is known of sealed files.
+pub(crate) const STATE_DIR_NAME: &str = ".cdrlog";
+
 /// Files that are created in the same second as one before get a number of so many digits, filled
 /// up with zeros so that names sort as numbers do.
 const NUMBER_DIGITS: usize = 4;

@@ -26,9 +26,10 @@ use self::group::Group;
 use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::file::Lock;
-use crate::file::disk::DiskResult;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
+use crate::storage::DiskResult;
+use crate::sync::EndGuard;
 
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
@@ -96,22 +97,6 @@ struct Failing {
     closing_since: Option<Instant>,
 }
 
-/// Ends the appender where the thread ends before its time, so that nobody waits for it.
-struct EndGuard {
-    pipeline: Arc<Pipeline>,
-    close_queue: Box<dyn Fn() + Send>,
-}
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        // First of all, so that whoever hears of the end finds the queue closed.
-        (self.close_queue)();
-        self.pipeline.give_up();
-        drop(self.pipeline.take_requests());
-        drop(self.pipeline.take_acks());
-    }
-}
-
 impl Flusher {
     pub(crate) fn new(
         lines: Sink,
@@ -141,7 +126,15 @@ impl Flusher {
     /// Runs until the rewriter has ended and everything is written and synced, or patience ended.
     pub(crate) fn run(mut self, close_queue: Box<dyn Fn() + Send>) -> Result<(), FlushError> {
         self.pipeline.flusher_bell.attach();
-        let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
+        let pipeline = self.pipeline.clone();
+        // Ends the appender where the thread ends before its time, so that nobody waits for it.
+        let _guard = EndGuard::new(|| {
+            // First of all, so that whoever hears of the end finds the queue closed.
+            close_queue();
+            pipeline.give_up();
+            drop(pipeline.take_requests());
+            drop(pipeline.take_acks());
+        });
         loop {
             // Looked up before anything is taken or written: what the rewriter did before it ended
             // is then done below.

@@ -87,7 +87,7 @@ pub(crate) fn first_line_bytes(pending: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::file::Clock;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
     use jiff::tz::TimeZone;
     use std::path::Path;
 

@@ -7,11 +7,11 @@ use super::Trouble;
 use super::acks::{Acks, FilePlace};
 use super::rotation::{Rotation, first_line_bytes};
 use crate::error::FlushError;
-use crate::file::disk::DiskResult;
 use crate::file::{Interference, LogFile};
 use crate::journal::{Anchor, Control, RingReader, Stream};
 use crate::pipeline::Pipeline;
 use crate::stats::FlusherCounters;
+use crate::storage::DiskResult;
 
 /// Moves whole lines from the read end of a ring to a file, and keeps the anchor.
 pub(crate) struct Sink {

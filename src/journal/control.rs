@@ -36,8 +36,7 @@ use std::io;
 use super::Stream;
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
-use crate::file::DiskFile;
-use crate::file::disk::{DiskError, DiskResult};
+use crate::storage::{DiskError, DiskFile, DiskResult};
 
 pub(crate) const CONTROL_BYTES: usize = 4096;
 
@@ -354,7 +353,7 @@ fn segments_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     fn control_file() -> (DiskFile, Control) {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();

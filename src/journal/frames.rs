@@ -13,8 +13,7 @@ use std::ops::Range;
 
 use super::page::u64_at;
 use super::segment::{HEADER_BYTES, Segment, SegmentHeader};
-use crate::file::DiskFile;
-use crate::file::disk::DiskResult;
+use crate::storage::{DiskFile, DiskResult};
 
 /// Where the table is in the header page.
 pub(super) const FRAMES_OFFSET: usize = 128;
@@ -95,7 +94,7 @@ pub(super) fn verified_ranges(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     const DATA_BYTES: usize = 8192;
 

@@ -23,9 +23,9 @@ use super::remainder::{FileExtent, Remainder};
 use super::segment::{SegmentHeader, Segments};
 use super::state_dir::{JournalError, StateDir};
 use super::{Stream, frames};
-use crate::file::disk::{self, Disk, DiskResult};
-use crate::file::{CreatedFiles, DiskFile, LogFile, Stamp};
+use crate::file::{CreatedFiles, LogFile, Stamp, boot_id};
 use crate::rewrite;
+use crate::storage::{Disk, DiskFile, DiskResult};
 
 /// What opening a directory had to repair. The default value: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub(crate) fn recover(
     if state.clean {
         return refuse_later_segments(state_dir, &state).map(|()| recovery);
     }
-    recovery.power_loss = state.boot_id != disk::boot_id();
+    recovery.power_loss = state.boot_id != boot_id();
     state_dir.check_segments(&state)?;
     let control = Control::map_again(file, &state)?;
     let mut session = Session { directory, state_dir, stamp, state: &state, control, recovery };
@@ -207,7 +207,7 @@ impl Session<'_> {
                 None => self.fresh_path(stream),
             };
             let mut kept = create_torn(self.state_dir.disk(), &beside)?;
-            remainder.for_each_block(torn.clone(), |bytes| append_all(&mut kept, bytes))?;
+            remainder.for_each_block(torn.clone(), |bytes| kept.append_all(bytes))?;
             self.note_torn(&kept, torn.end - torn.start)?;
         }
         if position >= remainder.closed_end() {
@@ -228,7 +228,7 @@ impl Session<'_> {
         let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position };
         self.control.set_anchor(stream, &anchor)?;
         let all = position..remainder.closed_end();
-        let copied = remainder.for_each_block(all, |bytes| append_all(&mut file, bytes));
+        let copied = remainder.for_each_block(all, |bytes| file.append_all(bytes));
         if copied.is_err() {
             // A full disk, most of the time: readers are left whole lines. What is cut is copied
             // again by the next opening; where shortening fails too, that one completes
@@ -294,7 +294,7 @@ impl Session<'_> {
         if !lines.is_empty() {
             let anchor = Anchor { file_name: anchor.file_name, file_bytes: file.bytes(), position };
             self.control.set_anchor(stream, &anchor)?;
-            append_all(&mut file, &lines)?;
+            file.append_all(&lines)?;
             self.note_finished(stream, lines.len() as u64, &path);
         }
         file.sync()?;
@@ -315,7 +315,7 @@ impl Session<'_> {
         let whole = whole_lines_end(file.disk_file(), from, file_bytes, is_whole)?;
         if whole < file_bytes {
             let mut torn = create_torn(self.state_dir.disk(), file.path())?;
-            let copy = |bytes: &[u8]| append_all(&mut torn, bytes);
+            let copy = |bytes: &[u8]| torn.append_all(bytes);
             file.disk_file().for_each_block(whole..file_bytes, copy)?;
             self.note_torn(&torn, file_bytes - whole)?;
             file.shorten_by(file_bytes - whole)?;
@@ -354,14 +354,6 @@ fn verified_lines(
     Ok(bytes)
 }
 
-fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
-    while !bytes.is_empty() {
-        let written = file.append(bytes)?;
-        bytes = bytes.get(written..).unwrap_or_default();
-    }
-    Ok(())
-}
-
 /// The offset after the last whole line, looking from `from` on, which is after a whole line.
 fn whole_lines_end(
     file: &DiskFile,
@@ -395,7 +387,7 @@ fn create_torn(disk: &Disk, path: &Path) -> DiskResult<LogFile> {
         let mut name = path.as_os_str().to_owned();
         name.push(if number == 0 { ".torn".to_owned() } else { format!(".torn.{number}") });
         match LogFile::create(disk, Path::new(&name)) {
-            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             other => return other,
         }
     }

@@ -11,9 +11,9 @@ use super::control::Anchor;
 use super::segment::{HEADER_BYTES, SegmentHeader, Segments};
 use super::state_dir::JournalError;
 use super::{Stream, cut_record};
-use crate::file::disk::DiskResult;
-use crate::file::{DiskFile, LogFile};
+use crate::file::LogFile;
 use crate::rewrite;
+use crate::storage::{DiskFile, DiskResult};
 
 /// The bytes of a stream that its segments hold, and what is known of those before and after them.
 pub(super) struct Remainder {

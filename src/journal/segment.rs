@@ -20,8 +20,7 @@
 
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
-use crate::file::DiskFile;
-use crate::file::disk::DiskResult;
+use crate::storage::{DiskFile, DiskResult};
 
 /// The header takes a page, so that the data area begins on one.
 pub(crate) const HEADER_BYTES: usize = 4096;
@@ -185,7 +184,7 @@ impl SegmentHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     fn header_of(file: &DiskFile) -> Option<SegmentHeader> {
         SegmentHeader::read(file).unwrap().unwrap()

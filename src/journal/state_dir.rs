@@ -1,6 +1,5 @@
 //! The state directory: where its files are, and how they are made.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,8 +8,8 @@ use super::Stream;
 use super::control::{self, Control, ControlFault, ControlState};
 use super::ring::{RingReader, RingWriter, ring};
 use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader, Segments};
-use crate::file::disk::{self, Disk, DiskError, DiskResult};
-use crate::file::{DiskFile, STATE_DIR_NAME};
+use crate::file::{STATE_DIR_NAME, boot_id};
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult, Metadata, check_owner};
 
 /// The most segments of a ring: a bound for the search for those of an earlier opening.
 pub(crate) const SEGMENT_COUNT_MAX: usize = 64;
@@ -88,8 +87,10 @@ impl StateDir {
     /// anything in the place of the files in it at any time.
     pub(crate) fn find(disk: &Disk, directory: &Path) -> DiskResult<Option<Self>> {
         let path = directory.join(STATE_DIR_NAME);
-        let Some(metadata) = disk.examine(&path)?.filter(Metadata::is_dir) else { return Ok(None) };
-        disk::check_owner(&metadata)
+        let Some(metadata) = disk.examine(&path)?.filter(Metadata::is_directory) else {
+            return Ok(None);
+        };
+        check_owner(&metadata)
             .map_err(|error| DiskError::new("use as the state directory", &path, error))?;
         Ok(Some(Self { path, disk: disk.clone() }))
     }
@@ -173,7 +174,7 @@ impl StateDir {
         let lines = self.create_ring(Stream::Lines, options, epoch)?;
         let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
         self.disk.sync_directory(&self.path)?;
-        let page = control::fresh_page(epoch, disk::boot_id(), options.segment_counts());
+        let page = control::fresh_page(epoch, boot_id(), options.segment_counts());
         let control = Control::map(self.disk.replace(&self.control_path(), &page)?)?;
         Ok(Journal { lines, rejects, control })
     }

@@ -20,6 +20,7 @@ use crate::flush::PendingAck;
 use crate::journal::{RingWriter, Stream};
 use crate::pipeline::{Pipeline, Positions, Request};
 use crate::queue::{Barrier, Message, QueueEnd};
+use crate::sync::EndGuard;
 
 /// Events taken before the journal and the queue are told. More would make senders of a full queue
 /// wait longer; fewer would make the telling count.
@@ -66,15 +67,6 @@ enum Put {
     Left,
 }
 
-/// Says that the thread has ended, also when it panics, so that nobody waits for it.
-struct EndGuard(Arc<Pipeline>);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        self.0.end_rewriter(!std::thread::panicking());
-    }
-}
-
 impl Stage {
     /// `nap_max` is the longest time that an event in the queue goes unseen.
     pub(crate) fn new(
@@ -104,7 +96,9 @@ impl Stage {
     /// unless the disk failed until patience ended.
     pub(crate) fn run(mut self) -> Vec<Bytes> {
         self.pipeline.rewriter_bell.attach();
-        let _guard = EndGuard(self.pipeline.clone());
+        let pipeline = self.pipeline.clone();
+        // Says that the thread has ended, also when it panics, so that nobody waits for it.
+        let _guard = EndGuard::new(|| pipeline.end_rewriter(!std::thread::panicking()));
         let mut naps: u32 = 0;
         loop {
             let events = self.take_batch();

@@ -1,13 +1,14 @@
 //! What other threads have for the maintenance thread.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
 use crate::bell::{Bell, Sleep};
 use crate::error::UpkeepError;
+use crate::sync::lock;
 
 /// The one who waits for the end of the upkeep.
 pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
@@ -77,9 +78,4 @@ impl Inbox {
         self.ended.store(true, Ordering::SeqCst);
         drop(self.take_waiting());
     }
-}
-
-/// A thread that panicked while it held one of these locks had stored all or nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

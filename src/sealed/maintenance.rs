@@ -18,6 +18,7 @@ use super::age::{Jump, Watch};
 use super::compression::{Compression, Compressor};
 use super::directory::{self, Found};
 use super::retention::Retention;
+use super::step::{Halt, Step};
 #[cfg(feature = "manifest")]
 use super::{
     content::{BLOCK_BYTES, Content, can_decode},
@@ -26,9 +27,9 @@ use super::{
 };
 use crate::error::UpkeepError;
 use crate::file::Calendar;
-use crate::file::disk::DiskError;
 use crate::flush::Trouble;
 use crate::pipeline::Pipeline;
+use crate::sync::EndGuard;
 
 /// How often the age of files is looked at.
 const ROUND_INTERVAL: Duration = Duration::from_secs(3600);
@@ -54,22 +55,6 @@ pub(crate) struct Rules {
     pub(crate) manage_foreign: bool,
 }
 
-/// Why a step was not done.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// The appender is being closed.
-    Stopped,
-    Failed(UpkeepError),
-}
-
-pub(super) type Step<T> = Result<T, Halt>;
-
-impl From<DiskError> for Halt {
-    fn from(error: DiskError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
 pub(crate) struct Maintenance {
     directory: PathBuf,
     calendar: Calendar,
@@ -91,15 +76,6 @@ pub(crate) struct Maintenance {
     /// Files of which a failure was told since the last round without any.
     told: HashSet<PathBuf>,
     retry_interval: Duration,
-}
-
-/// Whoever waits is told of the end, however it comes.
-struct EndGuard(Arc<Pipeline>);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        self.0.keeper.end();
-    }
 }
 
 /// The failures of a round.
@@ -139,9 +115,11 @@ impl Maintenance {
     pub(crate) fn run(mut self) {
         // Being nicer is always allowed; where it is not, nothing but the priority is lost.
         let _ = rustix::process::setpriority_process(None, NICENESS);
-        self.pipeline.keeper.attach();
-        let guard = EndGuard(self.pipeline.clone());
-        let inbox = &guard.0.keeper;
+        let pipeline = self.pipeline.clone();
+        let inbox = &pipeline.keeper;
+        inbox.attach();
+        // Whoever waits is told of the end, however it comes.
+        let _guard = EndGuard::new(|| inbox.end());
         while !inbox.is_stopping() {
             let waiting = inbox.take_waiting();
             self.known.extend(inbox.take_sealed());

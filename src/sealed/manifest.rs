@@ -29,12 +29,13 @@ use serde::{Deserialize, Serialize};
 pub use super::hash::Hash;
 use super::manifest_lines::{RawLine, RawLines};
 pub use super::measure::Measure;
-use crate::file::disk::{Disk, DiskError};
+use crate::file::STATE_DIR_NAME;
+use crate::storage::{Disk, DiskError};
 
 /// Where the manifest of a CDR directory is.
 #[must_use]
 pub fn path_in(directory: impl AsRef<Path>) -> PathBuf {
-    directory.as_ref().join(".cdrlog").join("manifest.jsonl")
+    directory.as_ref().join(STATE_DIR_NAME).join("manifest.jsonl")
 }
 
 /// What the manifest says of a sealed file.

@@ -6,11 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::hash::Hash;
 use super::manifest::{Entries, ManifestEntry, ManifestError, path_in};
-use crate::file::DiskFile;
-use crate::file::disk::{Disk, DiskError, DiskResult};
-
-/// How much is copied at once.
-const COPY_BYTES: usize = 64 << 10;
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult};
 
 /// What the manifest says last of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +92,7 @@ impl ManifestWriter {
             Some(file) => file,
             None => self.create()?,
         };
-        append_all(&file, line.as_bytes())?;
+        file.append_all(line.as_bytes())?;
         self.sync(|| file.sync_data());
         open.file = Some(file);
         let listed = match entry {
@@ -158,33 +154,13 @@ impl ManifestWriter {
             return Ok(());
         }
         let beside = self.path.with_extension("torn");
-        let beside = match self.disk.open_appending(&beside)? {
-            Some(beside) => beside,
-            None => self.disk.create_appending(&beside)?,
-        };
-        let mut block = vec![0; COPY_BYTES];
-        let mut offset = torn.start;
-        while offset < torn.end {
-            let step = (torn.end - offset).min(COPY_BYTES as u64);
-            let bytes = block.get_mut(..step as usize).unwrap_or_default();
-            file.read_exact_at(bytes, offset)?;
-            append_all(&beside, bytes)?;
-            offset += step;
-        }
+        let beside = self.disk.open_or_create_appending(&beside)?;
+        file.for_each_block(torn.clone(), |bytes| beside.append_all(bytes))?;
         self.sync(|| beside.sync_all());
         file.set_len(torn.start)?;
         self.sync(|| file.sync_data());
         Ok(())
     }
-}
-
-/// Appends all of it, in as many writes as it takes.
-fn append_all(file: &DiskFile, mut bytes: &[u8]) -> DiskResult<()> {
-    while !bytes.is_empty() {
-        let written = file.append(bytes)?;
-        bytes = bytes.get(written..).unwrap_or_default();
-    }
-    Ok(())
 }
 
 fn hash_of(line: &str) -> Hash {
@@ -207,7 +183,7 @@ mod tests {
 
     fn writer() -> (tempfile::TempDir, ManifestWriter) {
         let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join(".cdrlog")).unwrap();
+        fs::create_dir(directory.path().join(crate::file::STATE_DIR_NAME)).unwrap();
         let writer = ManifestWriter::new(&Disk::default(), directory.path());
         (directory, writer)
     }

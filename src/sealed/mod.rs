@@ -29,6 +29,7 @@ mod manifest_writer;
 #[cfg(feature = "manifest")]
 mod measure;
 mod retention;
+mod step;
 
 #[cfg(feature = "compress")]
 pub use compression::Compression;
