@@ -114,7 +114,6 @@ mod contain;
 mod engine;
 mod error;
 mod file;
-mod finished;
 mod flush;
 mod inbox;
 mod journal;
@@ -126,7 +125,10 @@ mod queue;
 pub mod reader;
 mod recovery;
 mod rewrite;
+mod sealed;
 mod stats;
+pub mod storage;
+mod sync;
 mod vector;
 mod waker;
 
@@ -135,10 +137,6 @@ pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError, UpkeepError};
-#[cfg(feature = "compress")]
-pub use finished::Compression;
-#[cfg(feature = "manifest")]
-pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
@@ -147,6 +145,10 @@ pub use reader::Reader;
 pub use rewrite::{
     EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
 };
+#[cfg(feature = "compress")]
+pub use sealed::Compression;
+#[cfg(feature = "manifest")]
+pub use sealed::manifest;
 pub use stats::Stats;
 
 /// Every implementation of the rewriter on its own, for fuzz targets.

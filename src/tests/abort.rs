@@ -194,7 +194,7 @@ enum Meanwhile {
 
 impl Meanwhile {
     fn happen(self, directory: &Path) {
-        let names = crate::file::disk::Disk::default().names(directory).unwrap();
+        let names = crate::storage::Disk::default().names(directory).unwrap();
         let name = names.iter().find(|name| name.starts_with("CDR.")).unwrap();
         let path = directory.join(name);
         let append = |text: &str| {

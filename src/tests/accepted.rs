@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::abort::{for_each_step_by, numbers};
 use super::failing::Failing;
 use super::step::{self, End};
-use crate::file::disk::Disk;
+use crate::storage::Disk;
 use crate::{Appender, Builder, Bytes, Recovery, SyncPolicy};
 
 const CHILD: &str = "CDRLOG_ACCEPTED_CHILD";
@@ -339,7 +339,7 @@ const MANY: u64 = 100;
 /// events that came back.
 fn end_on_a_failing_disk(directory: &Path, end: fn(Appender) -> Vec<Bytes>) -> Vec<Bytes> {
     let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
-    let disk = Disk::watched(Failing::of(is_flusher, 0, u64::MAX));
+    let disk = Disk::with_hook(Failing::of(is_flusher, 0, u64::MAX));
     let options = builder(directory).close_patience(Duration::ZERO);
     let appender = options.open_on(&disk).unwrap();
     let producer = appender.producer();
@@ -381,7 +381,7 @@ fn an_inbox_is_free_for_the_next_opening_though_a_producer_outlives_its_appender
     let directory = parent.path().join("cdr");
     let mut producers = Vec::new();
     let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
-    let disk = Disk::watched(Failing::of(is_flusher, 0, u64::MAX));
+    let disk = Disk::with_hook(Failing::of(is_flusher, 0, u64::MAX));
     let appender = builder(&directory).close_patience(Duration::ZERO).open_on(&disk).unwrap();
     for number in 0..MANY {
         let producer = appender.producer();

@@ -1,9 +1,9 @@
-//! The manifest: a line for each finished file, in a chain.
+//! The manifest: a line for each sealed file, in a chain.
 //!
-//! A finished file is one that nothing is written to any more: the next one was begun. Its line in
+//! A sealed file is one that nothing is written to any more: the next one was created. Its line in
 //! `<directory>/.cdrlog/manifest.jsonl` has its name, lines, bytes, first and last timestamp, and
 //! the BLAKE3 hash of its content, uncompressed. Each line also has the hash of the line before it,
-//! so that no line can be altered, removed or inserted without all that follow being made anew:
+//! so that no line can be altered, removed or inserted without making all that follow again:
 //!
 //! ```text
 //! {"name":"CDR.2026-11-23_13-07-28.log","lines":3,"bytes":421,"first_timestamp":1538481330577,"last_timestamp":1538481339999,"blake3":"<64 hex>","previous":"<64 hex>"}
@@ -15,7 +15,7 @@
 //! last hash ([`Manifest::last_hash`]) kept elsewhere.
 //!
 //! A line is written and synced as a whole. One that a power loss tore is moved to `manifest.torn`
-//! beside by the next opening, and its file gets a line anew.
+//! beside by the next opening, and its file gets a new line.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,15 +29,16 @@ use serde::{Deserialize, Serialize};
 pub use super::hash::Hash;
 use super::manifest_lines::{RawLine, RawLines};
 pub use super::measure::Measure;
-use crate::file::disk::{Disk, DiskError};
+use crate::file::STATE_DIR_NAME;
+use crate::storage::{Disk, DiskError};
 
 /// Where the manifest of a CDR directory is.
 #[must_use]
 pub fn path_in(directory: impl AsRef<Path>) -> PathBuf {
-    directory.as_ref().join(".cdrlog").join("manifest.jsonl")
+    directory.as_ref().join(STATE_DIR_NAME).join("manifest.jsonl")
 }
 
-/// What the manifest says of a finished file.
+/// What the manifest says of a sealed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct FinishedFile {
@@ -105,7 +106,7 @@ impl ManifestEntry {
         }
     }
 
-    /// Its line behind one with the hash `previous`, without a line feed.
+    /// Its line after one with the hash `previous`, without a line feed.
     pub(super) fn line(&self, previous: Hash) -> serde_json::Result<String> {
         serde_json::to_string(&Line { entry: self, previous })
     }
@@ -136,7 +137,7 @@ impl ManifestEntry {
     }
 }
 
-/// Why a manifest cannot be believed, or not be read.
+/// Why a manifest cannot be trusted, or cannot be read.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -217,7 +218,7 @@ impl From<DiskError> for ManifestError {
 /// The entries of a manifest, one after the other, each checked against the line before it.
 ///
 /// After an error it goes on with what follows: the entry of a line with
-/// [`ManifestFault::WrongPrevious`] comes behind its error.
+/// [`ManifestFault::WrongPrevious`] comes after its error.
 #[derive(Debug)]
 pub struct Entries {
     path: PathBuf,
@@ -261,7 +262,7 @@ impl Entries {
         self.last
     }
 
-    /// The range of what is behind the last line that is whole.
+    /// The range of what is after the last line that is whole.
     pub(super) const fn torn_range(&self) -> std::ops::Range<u64> {
         self.whole_bytes..self.bytes
     }
@@ -332,7 +333,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// The first [`ManifestError`]. [`Entries`] goes on behind it.
+    /// The first [`ManifestError`]. [`Entries`] goes on after it.
     pub fn read(directory: impl AsRef<Path>) -> Result<Self, ManifestError> {
         let mut entries = Entries::open(directory)?;
         let mut files = BTreeMap::new();

@@ -1,12 +1,13 @@
-//! What other threads have for the keeper.
+//! What other threads have for the maintenance thread.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
 use crate::error::UpkeepError;
+use crate::sync::lock;
 use crate::waker::{Sleep, Waker};
 
 /// The one who waits for the end of the upkeep.
@@ -15,8 +16,8 @@ pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     waker: Waker,
-    /// Names of files that the next one was begun for.
-    finished: Mutex<Vec<String>>,
+    /// Names of files that the next one was created for.
+    sealed: Mutex<Vec<String>>,
     waiting: Mutex<Vec<Waiting>>,
     stopping: AtomicBool,
     ended: AtomicBool,
@@ -24,16 +25,16 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// Nothing will be written to the file any more.
-    pub(crate) fn add_finished(&self, name: String) {
-        lock(&self.finished).push(name);
+    pub(crate) fn add_sealed(&self, name: String) {
+        lock(&self.sealed).push(name);
         self.waker.wake();
     }
 
-    /// Asks for an answer once everything is done that is due now. Where the keeper has ended, the
-    /// sender is dropped, which is an answer too.
+    /// Asks for an answer once everything is done that is due now. Where the maintenance thread has
+    /// ended, the sender is dropped, which is an answer too.
     pub(crate) fn ask(&self, waiting: Waiting) {
         let mut all = lock(&self.waiting);
-        // Looked up under the lock: a keeper that ends says so before it empties the list.
+        // Looked up under the lock: a thread that ends says so before it empties the list.
         if !self.ended.load(Ordering::SeqCst) {
             all.push(waiting);
         }
@@ -41,7 +42,7 @@ impl Inbox {
         self.waker.wake();
     }
 
-    /// Ends the keeper at its next look.
+    /// Ends the maintenance thread at its next look.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.waker.wake();
@@ -51,15 +52,15 @@ impl Inbox {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn take_finished(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.finished))
+    pub(super) fn take_sealed(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.sealed))
     }
 
     pub(super) fn take_waiting(&self) -> Vec<Waiting> {
         std::mem::take(&mut *lock(&self.waiting))
     }
 
-    /// The calling thread is the keeper.
+    /// The calling thread is the maintenance thread.
     pub(super) fn attach(&self) {
         self.waker.attach();
     }
@@ -67,9 +68,7 @@ impl Inbox {
     /// Sleeps until there is something, for `timeout` at most.
     pub(super) fn sleep(&self, timeout: Duration) {
         let has_work = || {
-            self.is_stopping()
-                || !lock(&self.finished).is_empty()
-                || !lock(&self.waiting).is_empty()
+            self.is_stopping() || !lock(&self.sealed).is_empty() || !lock(&self.waiting).is_empty()
         };
         self.waker.sleep(Sleep::Idle, timeout, has_work);
     }
@@ -79,9 +78,4 @@ impl Inbox {
         self.ended.store(true, Ordering::SeqCst);
         drop(self.take_waiting());
     }
-}
-
-/// A thread that panicked while it held one of these locks had stored all or nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

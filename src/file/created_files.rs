@@ -1,8 +1,8 @@
-//! Which files appenders began in a directory.
+//! Which files appenders created in a directory.
 //!
-//! Only these are ours: compression and retention leave every other file alone, and only of these is
-//! it known, once the lock is held, that nobody writes to them any more. A name is noted and synced
-//! before the file is made: else a power loss would leave a file of unknown origin.
+//! Only these are ours: compression and retention leave every other file alone, and only of these
+//! is it known, once the lock is held, that nobody writes to them any more. A name is noted and
+//! synced before the file is made: else a power loss would leave a file of unknown origin.
 //!
 //! The list also remembers the last stamp that a file ever had, so that names go on after it where
 //! the directory was emptied and the clock was set back.
@@ -10,8 +10,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::file::disk::{Disk, DiskResult};
-use crate::file::{Calendar, DiskFile, Encoding, FileName, Stamp};
+use super::calendar::Calendar;
+use super::name::{Encoding, FileName, STATE_DIR_NAME, Stamp};
+use crate::storage::{Disk, DiskFile, DiskResult};
 
 /// From which length on the names of files that are gone are left out at an opening: about 35 000
 /// names. A file that is moved away and back is ours until then.
@@ -22,7 +23,7 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// The list `.cdrlog/begun`, a name a line.
 #[derive(Clone, Debug)]
-pub(crate) struct Begun {
+pub(crate) struct CreatedFiles {
     disk: Disk,
     directory: PathBuf,
 }
@@ -31,11 +32,11 @@ pub(crate) struct Begun {
 /// `.gz`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
-    /// The files that appenders began.
+    /// The files that appenders created.
     pub(crate) ours: HashSet<String>,
     /// How many other CDR and rejects files there are.
     pub(crate) foreign_files: usize,
-    /// No appender ever began a file here.
+    /// No appender ever created a file here.
     pub(crate) is_first_opening: bool,
     list_bytes: u64,
     last_name: Option<String>,
@@ -45,6 +46,7 @@ pub(crate) struct Inventory {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct UnsyncedName {
+    disk: Disk,
     list: DiskFile,
     is_new_list: bool,
 }
@@ -53,19 +55,19 @@ impl UnsyncedName {
     pub(crate) fn sync(&self) -> DiskResult<()> {
         self.list.sync_data()?;
         match self.list.path().parent() {
-            Some(folder) if self.is_new_list => self.list.disk().sync_directory(folder),
+            Some(directory) if self.is_new_list => self.disk.sync_directory(directory),
             _ => Ok(()),
         }
     }
 }
 
-impl Begun {
+impl CreatedFiles {
     pub(crate) fn new(disk: &Disk, directory: &Path) -> Self {
         Self { disk: disk.clone(), directory: directory.to_owned() }
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.join(".cdrlog").join("begun")
+        self.directory.join(STATE_DIR_NAME).join("begun")
     }
 
     /// The file at `path` will be made.
@@ -76,18 +78,11 @@ impl Begun {
     /// The same, to be synced by the caller, who must not try a failed sync again.
     pub(crate) fn write(&self, path: &Path) -> DiskResult<UnsyncedName> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let list = match self.disk.open_appending(&self.path())? {
-            Some(list) => list,
-            None => self.disk.create_appending(&self.path())?,
-        };
+        let list = self.disk.open_or_create_appending(&self.path())?;
         let is_new_list = list.bytes()? == 0;
         // A part of a name is no name, and the next try adds it whole.
-        let line = format!("\n{name}\n");
-        let mut rest = line.as_bytes();
-        while !rest.is_empty() {
-            rest = rest.get(list.append(rest)?..).unwrap_or_default();
-        }
-        Ok(UnsyncedName { list, is_new_list })
+        list.append_all(format!("\n{name}\n").as_bytes())?;
+        Ok(UnsyncedName { disk: self.disk.clone(), list, is_new_list })
     }
 
     /// Lists the directory, and lets names by `calendar` follow all that are there or ever were.
@@ -162,19 +157,19 @@ mod tests {
 
     struct Place {
         directory: tempfile::TempDir,
-        begun: Begun,
+        created_files: CreatedFiles,
     }
 
     impl Place {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            fs::create_dir(directory.path().join(".cdrlog")).unwrap();
-            let begun = Begun::new(&Disk::default(), directory.path());
-            Self { directory, begun }
+            fs::create_dir(directory.path().join(STATE_DIR_NAME)).unwrap();
+            let created_files = CreatedFiles::new(&Disk::default(), directory.path());
+            Self { directory, created_files }
         }
 
         fn add(&self, name: &str) {
-            self.begun.add(&self.directory.path().join(name)).unwrap();
+            self.created_files.add(&self.directory.path().join(name)).unwrap();
         }
 
         fn make(&self, name: &str) {
@@ -186,7 +181,7 @@ mod tests {
             let clock = crate::file::Clock::telling(|| jiff::Timestamp::UNIX_EPOCH);
             let calendar =
                 Calendar::new(&Disk::default(), self.directory.path(), TimeZone::UTC, clock);
-            let inventory = self.begun.look(&calendar).unwrap();
+            let inventory = self.created_files.look(&calendar).unwrap();
             (inventory, calendar.take_stamp().cdr_name())
         }
     }
@@ -207,8 +202,9 @@ mod tests {
         assert!(empty.ours.is_empty() && empty.is_first_opening);
         assert_eq!(next, "CDR.1970-01-01_00-00-00.log");
         place.add(&name(1));
-        let torn = [&fs::read(place.begun.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
-        fs::write(place.begun.path(), torn.concat()).unwrap();
+        let torn =
+            [&fs::read(place.created_files.path()).unwrap()[..], b"CDR.2026-\xff\0", &[0; 9999]];
+        fs::write(place.created_files.path(), torn.concat()).unwrap();
         place.add(&name(2));
         (1..4).for_each(|number| place.make(&name(number)));
         let (inventory, _) = place.look();
@@ -220,15 +216,15 @@ mod tests {
     fn a_file_that_is_there_is_ours_for_ever_compressed_or_not_however_long_the_list_is() {
         let place = Place::new();
         let list: String = (0..40_000).map(|number| name(number % 20_000) + "\n").collect();
-        fs::write(place.begun.path(), list).unwrap();
+        fs::write(place.created_files.path(), list).unwrap();
         place.make(&name(1));
         place.make(&(name(2) + ".zst"));
         for _ in 0..2 {
             let (inventory, next) = place.look();
             assert_eq!(inventory.ours, HashSet::from([name(1), name(2)]));
             assert_eq!(next, "CDR.2026-01-01_05-33-20.0001.log");
-            place.begun.shorten(&inventory).unwrap();
-            assert!(fs::metadata(place.begun.path()).unwrap().len() < 100);
+            place.created_files.shorten(&inventory).unwrap();
+            assert!(fs::metadata(place.created_files.path()).unwrap().len() < 100);
         }
     }
 

@@ -105,8 +105,8 @@ mod tests {
         SystemTime::UNIX_EPOCH + DAY * day
     }
 
-    /// Of an appender that was begun at `watched.0`, and has run until `watched.1` by a clock that
-    /// never jumps.
+    /// Of an appender that was started at `watched.0`, and has run until `watched.1` by a clock
+    /// that never jumps.
     fn seen(written: &[u32], now: SystemTime, watched: (SystemTime, SystemTime)) -> AgeTime {
         let written = written.iter().map(|&number| day(number));
         age_time(written, now, watched.0..watched.1, AGE_MAX)

@@ -1,25 +1,24 @@
-//! Compresses finished files.
+//! Compresses sealed files.
 //!
-//! The compressed file is made in the folder of the journal, where nobody looks for CDR files. It
+//! The compressed file is made in the state directory, where nobody looks for CDR files. It
 //! is synced and then gets its name beside the plain one, which is removed last, and only after
 //! what can be read from the compressed one was found to be the same. Interrupted before the
-//! renaming, everything is begun anew; interrupted behind it, both files are there and only the
+//! renaming, everything starts again; interrupted after it, both files are there and only the
 //! comparison is made.
 
 use std::collections::HashMap;
-use std::fs::FileTimes;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::content::{BLOCK_BYTES, Content};
 use super::directory::Found;
 use super::inbox::Inbox;
-use super::keeper::{Halt, Step};
+use super::step::{Halt, Step};
 use crate::error::UpkeepError;
-use crate::file::disk::{Disk, DiskError, DiskResult};
-use crate::file::{DiskFile, Encoding};
+use crate::file::{Encoding, STATE_DIR_NAME};
+use crate::storage::{Disk, DiskError, DiskFile, DiskReader, DiskResult};
 
-/// How finished files are compressed.
+/// How sealed files are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
@@ -56,14 +55,14 @@ pub(super) struct Compressor {
     /// The file that is being made.
     unfinished: PathBuf,
     compression: Compression,
-    /// Compressed files of which a sync failed, with the failure: it is not tried again, because the
-    /// second try would succeed with the content gone, and the plain file would be removed.
+    /// Compressed files of which a sync failed, with the failure: it is not tried again, because
+    /// the second try would succeed with the content gone, and the plain file would be removed.
     unsafe_files: HashMap<PathBuf, UpkeepError>,
 }
 
 impl Compressor {
     pub(super) fn new(disk: &Disk, directory: &Path, compression: Compression) -> Self {
-        let unfinished = directory.join(".cdrlog").join("compressing");
+        let unfinished = directory.join(STATE_DIR_NAME).join("compressing");
         Self { disk: disk.clone(), unfinished, compression, unsafe_files: HashMap::new() }
     }
 
@@ -72,7 +71,7 @@ impl Compressor {
         self.disk.remove(&self.unfinished)
     }
 
-    /// Leaves of a finished file only its compressed form; gives whether there was something to do.
+    /// Leaves of a sealed file only its compressed form; gives whether there was something to do.
     /// `all` is everything that is in the directory: nothing there is overwritten.
     pub(super) fn compress(&mut self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {
@@ -112,17 +111,18 @@ impl Compressor {
         self.clean_up()?;
         let Some(source) = self.disk.open_reading(plain)? else { return Ok(false) };
         let before = source.metadata()?;
+        let mut source = DiskReader::new(source);
         let target = self.disk.create_appending(&self.unfinished)?;
-        self.encode(&source, &target, inbox)?;
-        let after = source.metadata()?;
-        if before.len() != after.len() || before.modified().ok() != after.modified().ok() {
+        self.encode(&mut source, &target, inbox)?;
+        let after = source.file().metadata()?;
+        if (before.bytes, before.modified) != (after.bytes, after.modified) {
             return Err(Halt::Failed(UpkeepError::Changed { path: plain.to_owned() }));
         }
-        target.call("set the mode of", |file| file.set_permissions(after.permissions()))?;
-        // Its age is that of its last line.
-        target.call("set the time of", |file| {
-            file.set_times(FileTimes::new().set_modified(after.modified()?))
-        })?;
+        target.set_mode(after.mode)?;
+        if let Some(modified) = after.modified {
+            // Its age is that of its last line.
+            target.set_modified(modified)?;
+        }
         target.sync_all()?;
         // Whatever has the name is no regular file, or came in this moment: it is not ours.
         if self.disk.examine(compressed)?.is_some() {
@@ -133,7 +133,7 @@ impl Compressor {
         Ok(true)
     }
 
-    fn encode(&self, source: &DiskFile, target: &DiskFile, inbox: &Inbox) -> Step<()> {
+    fn encode(&self, source: &mut DiskReader, target: &DiskFile, inbox: &Inbox) -> Step<()> {
         let failed = |error| DiskError::new("write", &self.unfinished, error);
         let writer = Writer { file: target, unsynced: 0 };
         let mut encoder = Encoder::new(self.compression, writer).map_err(failed)?;
@@ -142,7 +142,7 @@ impl Compressor {
             if inbox.is_stopping() {
                 return Err(Halt::Stopped);
             }
-            let read = source.read(&mut block)?;
+            let read = source.read_some(&mut block)?;
             if read == 0 {
                 return Ok(encoder.finish().map_err(failed)?);
             }

@@ -1,10 +1,10 @@
-//! The keeper thread: sees to finished files when there is one more, and every hour.
+//! The maintenance thread: sees to sealed files when there is one more, and every hour.
 //!
-//! A file that an appender began is ours. It is finished unless it is one of the two that are
+//! A file that an appender began is ours. It is sealed unless it is one of the two that are
 //! written to now: the lock says that there is no other appender. Any other file may still be open
-//! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is finished,
+//! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is sealed,
 //! and gets its line in the manifest, once nobody wrote to it for longer than a day. It is
-//! compressed and removed only if we are told to manage the files of others, too.
+//! compressed and removed only if we are told to manage files that we did not create, too.
 //!
 //! What fails is told and tried again, later and later. No file is given up for another one.
 
@@ -18,17 +18,18 @@ use super::age::{Jump, Watch};
 use super::compression::{Compression, Compressor};
 use super::directory::{self, Found};
 use super::retention::Retention;
+use super::step::{Halt, Step};
 #[cfg(feature = "manifest")]
 use super::{
     content::{BLOCK_BYTES, Content, can_decode},
-    ledger::{Ledger, Listed},
     manifest::{FinishedFile, ManifestEntry, Measure},
+    manifest_writer::{Listed, ManifestWriter},
 };
 use crate::error::UpkeepError;
 use crate::file::Calendar;
-use crate::file::disk::DiskError;
 use crate::flush::Trouble;
 use crate::pipeline::Pipeline;
+use crate::sync::EndGuard;
 
 /// How often the age of files is looked at.
 const ROUND_INTERVAL: Duration = Duration::from_secs(3600);
@@ -44,7 +45,7 @@ const FOREIGN_AGE_MIN: Duration = Duration::from_secs(25 * 3600);
 /// Everything else that wants the processor goes first.
 const NICENESS: i32 = 10;
 
-/// What is done with finished files.
+/// What is done with sealed files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     #[cfg(feature = "compress")]
@@ -54,23 +55,7 @@ pub(crate) struct Rules {
     pub(crate) manage_foreign: bool,
 }
 
-/// Why a step was not done.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// The appender is being closed.
-    Stopped,
-    Failed(UpkeepError),
-}
-
-pub(super) type Step<T> = Result<T, Halt>;
-
-impl From<DiskError> for Halt {
-    fn from(error: DiskError) -> Self {
-        Self::Failed(error.into())
-    }
-}
-
-pub(crate) struct Keeper {
+pub(crate) struct Maintenance {
     directory: PathBuf,
     calendar: Calendar,
     retention: Retention,
@@ -81,32 +66,23 @@ pub(crate) struct Keeper {
     #[cfg(feature = "compress")]
     compressor: Compressor,
     #[cfg(feature = "manifest")]
-    ledger: Ledger,
+    manifest: ManifestWriter,
     /// Removals that could not be listed, on a full disk for example.
     #[cfg(feature = "manifest")]
     unlisted: Vec<ManifestEntry>,
     pipeline: Arc<Pipeline>,
-    /// Plain names of files that are finished because we know who wrote them.
+    /// Plain names of files that are sealed because we know who wrote them.
     known: HashSet<String>,
     /// Files of which a failure was told since the last round without any.
     told: HashSet<PathBuf>,
     retry_interval: Duration,
 }
 
-/// Whoever waits is told of the end, however it comes.
-struct EndGuard(Arc<Pipeline>);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        self.0.keeper.end();
-    }
-}
-
 /// The failures of a round.
 type Failures = Vec<(PathBuf, UpkeepError)>;
 
-impl Keeper {
-    /// A keeper of `directory`. `known` are the names of the files that appenders began.
+impl Maintenance {
+    /// The maintenance of `directory`. `known` are the names of the files that appenders began.
     pub(crate) fn new(
         directory: &Path,
         calendar: Calendar,
@@ -124,7 +100,7 @@ impl Keeper {
             #[cfg(feature = "compress")]
             compressor: Compressor::new(&calendar.disk, directory, rules.compression),
             #[cfg(feature = "manifest")]
-            ledger: Ledger::new(&calendar.disk, directory),
+            manifest: ManifestWriter::new(&calendar.disk, directory),
             #[cfg(feature = "manifest")]
             unlisted: Vec::new(),
             calendar,
@@ -139,12 +115,14 @@ impl Keeper {
     pub(crate) fn run(mut self) {
         // Being nicer is always allowed; where it is not, nothing but the priority is lost.
         let _ = rustix::process::setpriority_process(None, NICENESS);
-        self.pipeline.keeper.attach();
-        let guard = EndGuard(self.pipeline.clone());
-        let inbox = &guard.0.keeper;
+        let pipeline = self.pipeline.clone();
+        let inbox = &pipeline.keeper;
+        inbox.attach();
+        // Whoever waits is told of the end, however it comes.
+        let _guard = EndGuard::new(|| inbox.end());
         while !inbox.is_stopping() {
             let waiting = inbox.take_waiting();
-            self.known.extend(inbox.take_finished());
+            self.known.extend(inbox.take_sealed());
             let timeout = match self.round() {
                 Ok(()) => {
                     waiting.iter().for_each(|waiting| drop(waiting.send(Ok(()))));
@@ -186,10 +164,10 @@ impl Keeper {
         let Some(all) = self.find(failures)? else { return Ok(()) };
         let names: HashSet<_> = all.iter().map(|file| file.plain_name.clone()).collect();
         self.known.retain(|name| names.contains(name));
-        // Looked up behind the files: one that was begun since is not among them.
+        // Looked up after the files: one that was created since is not among them.
         let open = self.pipeline.open_paths();
-        // And this behind those: a file of ours that is not open any more is known by now.
-        self.known.extend(self.pipeline.keeper.take_finished());
+        // And this after those: a file of ours that is not open any more is known by now.
+        self.known.extend(self.pipeline.keeper.take_sealed());
         let is_settled = |file: &&Found| !open.contains(&file.path);
         let settled: Vec<Found> = all.iter().filter(is_settled).cloned().collect();
         #[cfg(feature = "manifest")]
@@ -198,11 +176,11 @@ impl Keeper {
         let is_readable = true;
         #[cfg(any(feature = "compress", feature = "manifest"))]
         if is_readable {
-            let finished = self.finished_of(&settled);
+            let sealed = self.sealed_of(&settled);
             #[cfg(feature = "manifest")]
-            self.list(&finished, failures)?;
+            self.list(&sealed, failures)?;
             #[cfg(feature = "compress")]
-            self.compress(&finished, &all, failures)?;
+            self.compress(&sealed, &all, failures)?;
         }
         let Some(files) = self.find(failures)? else { return Ok(()) };
         let files = self.retained(files);
@@ -249,8 +227,8 @@ impl Keeper {
         self.manage_foreign || self.known.contains(&file.plain_name)
     }
 
-    /// Those of `files` that retention holds for: not those of others, which it is no help to count
-    /// where none of them may go. The open ones are ours too.
+    /// Those of `files` that retention holds for: not the files of other programs, which it is no
+    /// help to count where none of them may go. The open ones are ours too.
     fn retained(&self, files: Vec<Found>) -> Vec<Found> {
         let open = self.pipeline.open_paths();
         let mut files = files;
@@ -273,7 +251,7 @@ impl Keeper {
         time.now
     }
 
-    /// Removes what is too old or too much of `files`. One that was finished in the meantime, and is
+    /// Removes what is too old or too much of `files`. One that was sealed in the meantime, and is
     /// not among `settled`, has its turn in the next round, once it has its line in the manifest.
     fn remove_surplus(
         &mut self,
@@ -314,16 +292,16 @@ fn time_of(calendar: &Calendar) -> SystemTime {
 }
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
-impl Keeper {
+impl Maintenance {
     /// Those of `settled` that nothing is written to any more.
-    fn finished_of(&self, settled: &[Found]) -> Vec<Found> {
+    fn sealed_of(&self, settled: &[Found]) -> Vec<Found> {
         let now = self.now();
-        settled.iter().filter(|file| self.is_finished(file, now)).cloned().collect()
+        settled.iter().filter(|file| self.is_sealed(file, now)).cloned().collect()
     }
 
-    fn is_finished(&self, file: &Found, now: SystemTime) -> bool {
+    fn is_sealed(&self, file: &Found, now: SystemTime) -> bool {
         #[cfg(feature = "manifest")]
-        if self.ledger.listed(&file.plain_name).is_some() {
+        if self.manifest.listed(&file.plain_name).is_some() {
             return true;
         }
         self.known.contains(&file.plain_name)
@@ -332,12 +310,12 @@ impl Keeper {
 }
 
 #[cfg(feature = "compress")]
-impl Keeper {
-    fn compress(&mut self, finished: &[Found], all: &[Found], failures: &mut Failures) -> Step<()> {
+impl Maintenance {
+    fn compress(&mut self, sealed: &[Found], all: &[Found], failures: &mut Failures) -> Step<()> {
         let cleaned = self.compressor.clean_up();
         let directory = self.directory.clone();
         self.note(&directory, cleaned.map_err(Halt::from), failures)?;
-        for file in finished {
+        for file in sealed {
             if !self.is_managed(file) {
                 continue;
             }
@@ -351,19 +329,19 @@ impl Keeper {
 }
 
 #[cfg(feature = "manifest")]
-impl Keeper {
+impl Maintenance {
     /// Reads the manifest, and of it keeps what it says of files called `names`; `false` where it
     /// cannot be read.
     fn read_manifest(&mut self, names: &HashSet<String>, failures: &mut Failures) -> Step<bool> {
-        let read = self.ledger.retain(names).map_err(Halt::from);
-        let path = self.ledger.path().to_owned();
+        let read = self.manifest.retain(names).map_err(Halt::from);
+        let path = self.manifest.path().to_owned();
         Ok(self.note(&path, read, failures)?.is_some())
     }
 
     /// A sync of the manifest that failed fails every round from then on.
     fn note_sync_failure(&mut self, failures: &mut Failures) -> Step<()> {
-        let Some(failure) = self.ledger.sync_failure().cloned() else { return Ok(()) };
-        let path = self.ledger.path().to_owned();
+        let Some(failure) = self.manifest.sync_failure().cloned() else { return Ok(()) };
+        let path = self.manifest.path().to_owned();
         self.note(&path, Err::<(), _>(Halt::Failed(UpkeepError::sync(failure))), failures)?;
         Ok(())
     }
@@ -371,8 +349,8 @@ impl Keeper {
     /// Lists the removals that could not be listed before; `false` where they still cannot.
     fn list_removals(&mut self, failures: &mut Failures) -> Step<bool> {
         while let Some(removal) = self.unlisted.pop() {
-            let listed = self.ledger.append(&removal).map_err(Halt::from);
-            let path = self.ledger.path().to_owned();
+            let listed = self.manifest.append(&removal).map_err(Halt::from);
+            let path = self.manifest.path().to_owned();
             if self.note(&path, listed, failures)?.is_none() {
                 self.unlisted.push(removal);
                 return Ok(false);
@@ -394,9 +372,9 @@ impl Keeper {
     }
 
     fn list_file(&mut self, file: &Found) -> Step<()> {
-        let is_to_be_listed = match self.ledger.look_up(&file.plain_name)? {
+        let is_to_be_listed = match self.manifest.look_up(&file.plain_name)? {
             None => true,
-            Some(Listed::Finished) => false,
+            Some(Listed::Sealed) => false,
             // A new file got the name of one that retention had removed.
             Some(Listed::Removed) => self.known.contains(&file.plain_name),
         };
@@ -404,7 +382,7 @@ impl Keeper {
             && can_decode(file.name.encoding)
             && let Some(finished) = self.measure(file)?
         {
-            self.ledger.append(&ManifestEntry::Finished(finished))?;
+            self.manifest.append(&ManifestEntry::Finished(finished))?;
             self.pipeline.counters.keeper.files_listed.add_alone(1);
         }
         Ok(())
@@ -438,12 +416,12 @@ impl Keeper {
         let since_1970 = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let removed_at = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
         let removal = ManifestEntry::Removed { name, removed_at };
-        let listed = match self.ledger.look_up(&file.plain_name) {
-            Ok(Some(Listed::Finished)) => self.ledger.append(&removal),
+        let listed = match self.manifest.look_up(&file.plain_name) {
+            Ok(Some(Listed::Sealed)) => self.manifest.append(&removal),
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
-        let path = self.ledger.path().to_owned();
+        let path = self.manifest.path().to_owned();
         if self.note(&path, listed.map_err(Halt::from), failures)?.is_none() {
             self.unlisted.push(removal);
         }

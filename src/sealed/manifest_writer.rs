@@ -6,43 +6,39 @@ use std::path::{Path, PathBuf};
 
 use super::hash::Hash;
 use super::manifest::{Entries, ManifestEntry, ManifestError, path_in};
-use crate::file::DiskFile;
-use crate::file::disk::{Disk, DiskError, DiskResult};
-
-/// How much is copied at once.
-const COPY_BYTES: usize = 64 << 10;
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult};
 
 /// What the manifest says last of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listed {
-    Finished,
+    Sealed,
     Removed,
 }
 
 /// The manifest, open to be appended to.
 ///
-/// Each line is synced before the next is written, so that the last one at most can be torn. After a
-/// sync that failed nothing is synced any more, and the failure stays: a second sync would succeed
-/// with the lines gone. Lines are written all the same. The chain goes on after whatever stands
-/// there: a link that others broke stays visible for ever.
+/// Each line is synced before the next is written, so that the last one at most can be torn. After
+/// a sync that failed nothing is synced any more, and the failure stays: a second sync would
+/// succeed with the lines gone. Lines are written all the same. The chain goes on after whatever
+/// stands there: a link that others broke stays visible for ever.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct ManifestWriter {
     disk: Disk,
     path: PathBuf,
-    /// `None` before the first use, and after an error: what is there then is looked up anew.
-    open: Option<OpenLedger>,
+    /// `None` before the first use, and after an error: what is there then is looked up again.
+    open: Option<OpenManifest>,
     sync_failure: Option<DiskError>,
 }
 
 #[derive(Debug)]
-struct OpenLedger {
+struct OpenManifest {
     /// `None` where there is no manifest yet.
     file: Option<DiskFile>,
     last: Hash,
     listed: HashMap<String, Listed>,
 }
 
-impl Ledger {
+impl ManifestWriter {
     pub(crate) fn new(disk: &Disk, directory: &Path) -> Self {
         Self { disk: disk.clone(), path: path_in(directory), open: None, sync_failure: None }
     }
@@ -81,11 +77,11 @@ impl Ledger {
         }
     }
 
-    /// Appends a line. Where this fails, the line is there as a whole or made good later. Whether it
-    /// may not survive a power loss is told by [`sync_failure`](Self::sync_failure).
+    /// Appends a line. Where this fails, the line is there as a whole or made good later. Whether
+    /// it may not survive a power loss is told by [`sync_failure`](Self::sync_failure).
     pub(crate) fn append(&mut self, entry: &ManifestEntry) -> DiskResult<()> {
         self.open()?;
-        // Taken out, so that after an error everything is looked up anew.
+        // Taken out, so that after an error everything is looked up again.
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let mut line = entry
             .line(open.last)
@@ -96,11 +92,11 @@ impl Ledger {
             Some(file) => file,
             None => self.create()?,
         };
-        append_all(&file, line.as_bytes())?;
+        file.append_all(line.as_bytes())?;
         self.sync(|| file.sync_data());
         open.file = Some(file);
         let listed = match entry {
-            ManifestEntry::Finished(_) => Listed::Finished,
+            ManifestEntry::Finished(_) => Listed::Sealed,
             ManifestEntry::Removed { .. } => Listed::Removed,
         };
         open.listed.insert(entry.name().to_owned(), listed);
@@ -110,14 +106,14 @@ impl Ledger {
 
     fn create(&mut self) -> DiskResult<DiskFile> {
         let file = self.disk.create_appending(&self.path)?;
-        if let Some(folder) = self.path.parent() {
-            let (disk, folder) = (self.disk.clone(), folder.to_owned());
-            self.sync(|| disk.sync_directory(&folder));
+        if let Some(directory) = self.path.parent() {
+            let (disk, directory) = (self.disk.clone(), directory.to_owned());
+            self.sync(|| disk.sync_directory(&directory));
         }
         Ok(file)
     }
 
-    fn open(&mut self) -> DiskResult<&mut OpenLedger> {
+    fn open(&mut self) -> DiskResult<&mut OpenManifest> {
         let open = match self.open.take() {
             Some(open) => open,
             None => self.read()?,
@@ -127,13 +123,13 @@ impl Ledger {
 
     /// Reads through what is there. Who wants to know whether the chain is intact asks
     /// [`Manifest::read`](super::manifest::Manifest::read).
-    fn read(&mut self) -> DiskResult<OpenLedger> {
+    fn read(&mut self) -> DiskResult<OpenManifest> {
         let mut listed = HashMap::new();
         let mut entries = Entries::open_on(&self.disk, &self.path)?;
         for entry in &mut entries {
             match entry {
                 Ok(ManifestEntry::Finished(file)) => {
-                    listed.insert(file.name, Listed::Finished);
+                    listed.insert(file.name, Listed::Sealed);
                 }
                 Ok(ManifestEntry::Removed { name, .. }) => {
                     listed.insert(name, Listed::Removed);
@@ -149,7 +145,7 @@ impl Ledger {
             self.set_aside(file, entries.torn_range())?;
         }
         let file = if file.is_some() { self.disk.open_appending(&self.path)? } else { None };
-        Ok(OpenLedger { file, last: entries.last_hash(), listed })
+        Ok(OpenManifest { file, last: entries.last_hash(), listed })
     }
 
     /// Moves what is torn to a file beside. Killed in between, it is done again.
@@ -158,33 +154,13 @@ impl Ledger {
             return Ok(());
         }
         let beside = self.path.with_extension("torn");
-        let beside = match self.disk.open_appending(&beside)? {
-            Some(beside) => beside,
-            None => self.disk.create_appending(&beside)?,
-        };
-        let mut block = vec![0; COPY_BYTES];
-        let mut offset = torn.start;
-        while offset < torn.end {
-            let step = (torn.end - offset).min(COPY_BYTES as u64);
-            let bytes = block.get_mut(..step as usize).unwrap_or_default();
-            file.read_exact_at(bytes, offset)?;
-            append_all(&beside, bytes)?;
-            offset += step;
-        }
+        let beside = self.disk.open_or_create_appending(&beside)?;
+        file.for_each_block(torn.clone(), |bytes| beside.append_all(bytes))?;
         self.sync(|| beside.sync_all());
         file.set_len(torn.start)?;
         self.sync(|| file.sync_data());
         Ok(())
     }
-}
-
-/// Appends all of it, in as many writes as it takes.
-fn append_all(file: &DiskFile, mut bytes: &[u8]) -> DiskResult<()> {
-    while !bytes.is_empty() {
-        let written = file.append(bytes)?;
-        bytes = bytes.get(written..).unwrap_or_default();
-    }
-    Ok(())
 }
 
 fn hash_of(line: &str) -> Hash {
@@ -196,7 +172,7 @@ fn hash_of(line: &str) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finished::manifest::{FinishedFile, Manifest, ManifestFault, Measure};
+    use crate::sealed::manifest::{FinishedFile, Manifest, ManifestFault, Measure};
     use std::fs;
 
     fn entry(number: u64) -> ManifestEntry {
@@ -205,11 +181,11 @@ mod tests {
         ManifestEntry::Finished(measure.finish(&format!("file {number}")))
     }
 
-    fn ledger() -> (tempfile::TempDir, Ledger) {
+    fn writer() -> (tempfile::TempDir, ManifestWriter) {
         let directory = tempfile::tempdir().unwrap();
-        fs::create_dir(directory.path().join(".cdrlog")).unwrap();
-        let ledger = Ledger::new(&Disk::default(), directory.path());
-        (directory, ledger)
+        fs::create_dir(directory.path().join(crate::file::STATE_DIR_NAME)).unwrap();
+        let writer = ManifestWriter::new(&Disk::default(), directory.path());
+        (directory, writer)
     }
 
     fn names(directory: &Path) -> Vec<String> {
@@ -219,10 +195,10 @@ mod tests {
 
     #[test]
     fn the_lines_are_spelled_as_documented() {
-        let (directory, mut ledger) = ledger();
-        ledger.append(&entry(1)).unwrap();
+        let (directory, mut writer) = writer();
+        writer.append(&entry(1)).unwrap();
         let name = "file 1".to_owned();
-        ledger.append(&ManifestEntry::Removed { name, removed_at: 5 }).unwrap();
+        writer.append(&ManifestEntry::Removed { name, removed_at: 5 }).unwrap();
         let text = fs::read_to_string(path_in(&directory)).unwrap();
         let lines: Vec<_> = text.lines().collect();
         let content = blake3::hash(b"{\"e\":{\"timestamp\":1}}\n");
@@ -238,26 +214,26 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_goes_on_where_the_last_one_ended() {
-        let (directory, mut ledger) = ledger();
+    fn a_writer_goes_on_where_the_last_one_ended() {
+        let (directory, mut writer) = writer();
         for number in 0..3 {
-            ledger.append(&entry(number)).unwrap();
-            ledger = Ledger::new(&Disk::default(), directory.path());
+            writer.append(&entry(number)).unwrap();
+            writer = ManifestWriter::new(&Disk::default(), directory.path());
         }
         assert_eq!(names(directory.path()), ["file 0", "file 1", "file 2"]);
-        assert_eq!(ledger.listed("file 1"), None);
-        ledger.retain(&["file 1", "file 3"].map(str::to_owned).into()).unwrap();
-        let listed = [0, 1, 3].map(|number| ledger.listed(&format!("file {number}")));
-        assert_eq!(listed, [None, Some(Listed::Finished), None]);
+        assert_eq!(writer.listed("file 1"), None);
+        writer.retain(&["file 1", "file 3"].map(str::to_owned).into()).unwrap();
+        let listed = [0, 1, 3].map(|number| writer.listed(&format!("file {number}")));
+        assert_eq!(listed, [None, Some(Listed::Sealed), None]);
     }
 
     #[test]
     fn a_line_torn_anywhere_is_set_aside_before_the_next_is_written() {
-        let (directory, mut ledger) = ledger();
-        ledger.append(&entry(0)).unwrap();
+        let (directory, mut writer) = writer();
+        writer.append(&entry(0)).unwrap();
         let path = path_in(&directory);
         let whole = fs::read(&path).unwrap();
-        ledger.append(&entry(1)).unwrap();
+        writer.append(&entry(1)).unwrap();
         let both = fs::read(&path).unwrap();
         for end in whole.len() + 1..both.len() {
             let mut torn = both[..end].to_vec();
@@ -274,9 +250,9 @@ mod tests {
                 torn[both.len() - 1] = b'\n';
                 fs::write(&path, &torn).unwrap();
             }
-            let mut ledger = Ledger::new(&Disk::default(), directory.path());
-            assert_eq!(ledger.listed("file 1"), None);
-            ledger.append(&entry(2)).unwrap();
+            let mut writer = ManifestWriter::new(&Disk::default(), directory.path());
+            assert_eq!(writer.listed("file 1"), None);
+            writer.append(&entry(2)).unwrap();
             assert_eq!(names(directory.path()), ["file 0", "file 2"]);
             let aside = path.with_extension("torn");
             assert!(fs::read(&aside).unwrap() == torn[whole.len()..], "{end}");
@@ -286,8 +262,8 @@ mod tests {
 
     #[test]
     fn a_broken_link_is_found_and_stays_found_after_more_was_appended() {
-        let (directory, mut ledger) = ledger();
-        (0..4).for_each(|number| ledger.append(&entry(number)).unwrap());
+        let (directory, mut writer) = writer();
+        (0..4).for_each(|number| writer.append(&entry(number)).unwrap());
         let path = path_in(&directory);
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<_> = text.split_inclusive('\n').collect();
@@ -307,18 +283,18 @@ mod tests {
                     Err(ManifestError::Broken { line, .. }) => assert_eq!(line, broken, "{text}"),
                     other => panic!("{text}: {other:?}"),
                 }
-                Ledger::new(&Disk::default(), directory.path()).append(&entry(9)).unwrap();
+                ManifestWriter::new(&Disk::default(), directory.path()).append(&entry(9)).unwrap();
             }
         }
     }
 
     #[test]
     fn a_file_that_is_no_manifest_is_read_without_harm() {
-        let (directory, mut ledger) = ledger();
+        let (directory, mut writer) = writer();
         let path = path_in(&directory);
         fs::write(&path, [&[b'x'; 100_000][..], b"\n", &[b'y'; 100_000], b"\n"].concat()).unwrap();
         assert_eq!(Entries::open(&directory).unwrap().count(), 2);
-        ledger.append(&entry(0)).unwrap();
+        writer.append(&entry(0)).unwrap();
         let last = Entries::open(&directory).unwrap().last().unwrap().unwrap();
         assert!(matches!(last, ManifestEntry::Finished(FinishedFile { lines: 1, .. })));
     }

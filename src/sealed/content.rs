@@ -3,26 +3,16 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::file::disk::{Disk, DiskError, DiskResult};
-use crate::file::{Decoder, DiskFile, Encoding};
+use crate::file::{Decoder, Encoding};
+use crate::storage::{Disk, DiskError, DiskReader, DiskResult};
 
 /// How much is read at once: a close waits for one such block at most.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
-/// A file, read from its beginning on.
-#[derive(Debug)]
-pub(super) struct ReadOn(pub(super) DiskFile);
-
-impl Read for ReadOn {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        Ok(self.0.read(bytes)?)
-    }
-}
-
 /// The content of a file, block by block.
 pub(super) struct Content<'a> {
     path: &'a Path,
-    decoder: Decoder<ReadOn>,
+    decoder: Decoder<DiskReader>,
 }
 
 impl<'a> Content<'a> {
@@ -33,7 +23,7 @@ impl<'a> Content<'a> {
         encoding: Encoding,
     ) -> DiskResult<Option<Self>> {
         let Some(file) = disk.open_reading(path)? else { return Ok(None) };
-        let decoder = Decoder::new(ReadOn(file), encoding)
+        let decoder = Decoder::new(DiskReader::new(file), encoding)
             .map_err(|error| DiskError::new("read", path, error))?;
         Ok(Some(Self { path, decoder }))
     }

@@ -1,10 +1,11 @@
 //! The CDR and rejects files of a directory, whoever wrote them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::file::disk::{Disk, DiskError, DiskResult};
 use crate::file::{Encoding, FileName};
+use crate::storage::{Disk, DiskError, DiskResult};
 
 /// A regular file whose name is that of a CDR or rejects file.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ impl Found {
 }
 
 /// Everything of ours in `directory`, the oldest first. A link is nothing of ours, nor is what is
-/// behind it.
+/// after it.
 pub(super) fn find(disk: &Disk, directory: &Path) -> DiskResult<Vec<Found>> {
     let mut all = Vec::new();
     for text in disk.names(directory)? {
@@ -36,10 +37,11 @@ pub(super) fn find(disk: &Disk, directory: &Path) -> DiskResult<Vec<Found>> {
         let Some(metadata) = disk.examine(&path)?.filter(|metadata| metadata.is_file()) else {
             continue;
         };
-        let modified =
-            metadata.modified().map_err(|error| DiskError::new("examine", &path, error))?;
+        let modified = metadata.modified.ok_or_else(|| {
+            DiskError::new("find the time of", &path, io::ErrorKind::Unsupported.into())
+        })?;
         let plain_name = plain_name(&text, name.encoding).to_owned();
-        all.push(Found { path, plain_name, name, bytes: metadata.len(), modified });
+        all.push(Found { path, plain_name, name, bytes: metadata.bytes, modified });
     }
     all.sort_by_key(Found::order);
     Ok(all)

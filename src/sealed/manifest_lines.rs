@@ -4,9 +4,8 @@ use std::io::{self, BufRead, BufReader};
 
 use memchr::memchr;
 
-use super::content::ReadOn;
 use super::hash::Hash;
-use crate::file::DiskFile;
+use crate::storage::{DiskFile, DiskReader};
 
 /// No entry is longer: a name has 255 bytes at most.
 const LINE_BYTES_MAX: usize = 16 << 10;
@@ -29,12 +28,12 @@ pub(super) struct RawLine {
 /// Reads lines one after the other.
 #[derive(Debug)]
 pub(super) struct RawLines {
-    reader: BufReader<ReadOn>,
+    reader: BufReader<DiskReader>,
 }
 
 impl RawLines {
     pub(super) fn new(file: DiskFile) -> Self {
-        Self { reader: BufReader::with_capacity(64 << 10, ReadOn(file)) }
+        Self { reader: BufReader::with_capacity(64 << 10, DiskReader::new(file)) }
     }
 
     /// `None` at the end.

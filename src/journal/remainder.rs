@@ -8,15 +8,15 @@
 use std::ops::Range;
 
 use super::control::Anchor;
-use super::folder::JournalError;
 use super::segment::{HEADER_BYTES, SegmentHeader, Segments};
+use super::state_dir::JournalError;
 use super::{Stream, cut_record};
-use crate::file::disk::DiskResult;
-use crate::file::{DiskFile, LogFile};
+use crate::file::LogFile;
 use crate::rewrite;
+use crate::storage::{DiskFile, DiskResult};
 
-/// The bytes of a stream that its segments hold, and what is known of those before and behind them.
-pub(super) struct Left {
+/// The bytes of a stream that its segments hold, and what is known of those before and after them.
+pub(super) struct Remainder {
     stream: Stream,
     /// Without a gap.
     segments: Segments,
@@ -33,14 +33,14 @@ pub(super) struct Left {
 
 /// How far a file holds a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct FileExtent {
     /// What is before this position is in the file, or was.
     pub(super) position: u64,
-    /// Others changed the file: the line at the position begins anew.
+    /// Somebody else changed the file: the line at the position starts again.
     pub(super) changed: bool,
 }
 
-impl Left {
+impl Remainder {
     /// What `segments` hold of `stream`.
     pub(super) fn new(stream: Stream, segments: Segments) -> Result<Self, JournalError> {
         for pair in segments.windows(2) {
@@ -51,7 +51,7 @@ impl Left {
                 return Err(JournalError::Damaged { path: file.path().to_owned(), fault });
             }
         }
-        let mut left = Self {
+        let mut remainder = Self {
             stream,
             segments,
             front: Vec::new(),
@@ -59,8 +59,8 @@ impl Left {
             accepted: Vec::new(),
             begins_with_rest: false,
         };
-        left.close()?;
-        Ok(left)
+        remainder.close()?;
+        Ok(remainder)
     }
 
     /// Adds what was accepted and not journaled: lines or records, and before them, perhaps, the
@@ -115,26 +115,26 @@ impl Left {
         self.segments.first().map_or(0, |(_, header)| header.start)
     }
 
-    /// The position behind the last committed byte; 0 where there is no segment.
+    /// The position after the last committed byte; 0 where there is no segment.
     pub(super) fn end(&self) -> u64 {
         self.segments.last().map_or(0, |(_, header)| header.end())
     }
 
-    /// The position behind what closes a cut record.
+    /// The position after what closes a cut record.
     pub(super) fn closed_end(&self) -> u64 {
         self.end() + self.closing.len() as u64
     }
 
     /// How far `file` holds the stream, which was noted to be in it up to `noted`.
     ///
-    /// The length of the file knows best, unless others changed it: where it is less than what was
-    /// noted, or the bytes behind that are not ours, the note is believed.
+    /// The length of the file knows best, unless somebody else changed it: where it is less than
+    /// what was noted, or the bytes after that are not ours, the note is trusted.
     pub(super) fn held_by(
         &mut self,
         file: Option<&LogFile>,
         anchor: Option<&Anchor>,
         noted: u64,
-    ) -> Result<Held, JournalError> {
+    ) -> Result<FileExtent, JournalError> {
         if noted < self.start() {
             let missing = self.start() - noted;
             let fault = format!("the {missing} bytes of the stream before it are missing");
@@ -146,9 +146,9 @@ impl Left {
             let claimed = anchor.position.checked_add(since).filter(|&claimed| claimed >= noted)?;
             Some((file, anchor.position, claimed))
         }) else {
-            return Ok(Held { position: begin, changed: true });
+            return Ok(FileExtent { position: begin, changed: true });
         };
-        // What is before the anchor may be of others.
+        // What is before the anchor may not be ours.
         let from = begin.max(anchored);
         let offset = file.bytes() - (claimed - from);
         self.find_front(file, begin..from, offset)?;
@@ -159,11 +159,11 @@ impl Left {
             return Err(self.damaged_at(noted, fault));
         }
         if agreed >= claimed.min(self.closed_end()) && self.goes_on_in(file, claimed)? {
-            return Ok(Held { position: claimed, changed: false });
+            return Ok(FileExtent { position: claimed, changed: false });
         }
         self.front.clear();
         self.close()?;
-        Ok(Held { position: self.line_start(agreed)?, changed: true })
+        Ok(FileExtent { position: self.line_start(agreed)?, changed: true })
     }
 
     /// Whether what follows `position` can be appended to `file` as it is: a line begins there, or
@@ -179,8 +179,8 @@ impl Left {
             && self.agreed(begin..position, file.disk_file(), last_line + front)? == position)
     }
 
-    /// Looks in `file` for the front of a record that goes on in the first segment. `own` is known to
-    /// be in the file where its bytes are, up to `offset`.
+    /// Looks in `file` for the front of a record that goes on in the first segment. `own` is known
+    /// to be in the file where its bytes are, up to `offset`.
     fn find_front(&mut self, file: &LogFile, own: Range<u64>, offset: u64) -> DiskResult<()> {
         if own.start != self.start() || self.starts_line()? {
             return Ok(());
@@ -199,12 +199,12 @@ impl Left {
     /// Checks that what follows is whole lines, the line that is in the file in part included.
     ///
     /// Gives the rest of a record whose beginning is in no segment and not in the file, because
-    /// others changed that: it can be no line.
-    pub(super) fn check(&self, held: Held) -> Result<Option<Range<u64>>, JournalError> {
-        if held.position >= self.closed_end() {
+    /// somebody else changed that: it can be no line.
+    pub(super) fn check(&self, extent: FileExtent) -> Result<Option<Range<u64>>, JournalError> {
+        if extent.position >= self.closed_end() {
             return Ok(None);
         }
-        let mut broken = self.broken_line(self.line_start(held.position)?)?;
+        let mut broken = self.broken_line(self.line_start(extent.position)?)?;
         let mut rest = None;
         if let Some(line) = broken.clone()
             && line.start == self.start()

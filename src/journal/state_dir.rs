@@ -1,17 +1,16 @@
-//! The folder of the journal: where its files are, and how they are made.
+//! The state directory: where its files are, and how they are made.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Stream;
 use super::control::{self, Control, ControlFault, ControlState};
-use super::ring::{ReadEnd, WriteEnd, ring};
+use super::ring::{RingReader, RingWriter, ring};
 use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader, Segments};
-use crate::file::disk::{self, Disk, DiskError, DiskResult};
-use crate::file::{DiskFile, FOLDER_NAME};
+use crate::file::{STATE_DIR_NAME, boot_id};
 use crate::inbox::{FolderIdentity, InboxName};
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult, Metadata, check_owner};
 
 /// The most segments of a ring: a bound for the search for those of an earlier opening.
 pub(crate) const SEGMENT_COUNT_MAX: usize = 64;
@@ -61,37 +60,39 @@ impl From<DiskError> for JournalError {
 
 /// The open journal, its ends ready to be handed to their threads.
 pub(crate) struct Journal {
-    pub(crate) lines: (WriteEnd, ReadEnd),
-    pub(crate) rejects: (WriteEnd, ReadEnd),
+    pub(crate) lines: (RingWriter, RingReader),
+    pub(crate) rejects: (RingWriter, RingReader),
     pub(crate) control: Control,
 }
 
-/// The private folder in the CDR directory.
+/// The state directory: `.cdrlog` in the CDR directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder {
+pub(crate) struct StateDir {
     path: PathBuf,
     disk: Disk,
 }
 
-impl Folder {
-    /// Creates the folder in `directory` unless it is there.
+impl StateDir {
+    /// Creates the state directory in `directory` unless it is there.
     pub(crate) fn create(disk: &Disk, directory: &Path) -> DiskResult<Self> {
-        let path = directory.join(FOLDER_NAME);
+        let path = directory.join(STATE_DIR_NAME);
         disk.create_directory(&path)?;
         // `create_directory` is content with a link to a directory; we are not.
         Self::find(disk, directory)?.ok_or_else(|| {
             let error = io::ErrorKind::NotADirectory.into();
-            DiskError::new("use as the journal's folder", &path, error)
+            DiskError::new("use as the state directory", &path, error)
         })
     }
 
-    /// The folder in `directory`, if there is one. It has to be ours: its owner can put anything in
-    /// the place of the files in it at any time.
+    /// The state directory of `directory`, if there is one. It has to be ours: its owner can put
+    /// anything in the place of the files in it at any time.
     pub(crate) fn find(disk: &Disk, directory: &Path) -> DiskResult<Option<Self>> {
-        let path = directory.join(FOLDER_NAME);
-        let Some(metadata) = disk.examine(&path)?.filter(Metadata::is_dir) else { return Ok(None) };
-        disk::check_owner(&metadata)
-            .map_err(|error| DiskError::new("use as the journal's folder", &path, error))?;
+        let path = directory.join(STATE_DIR_NAME);
+        let Some(metadata) = disk.examine(&path)?.filter(Metadata::is_directory) else {
+            return Ok(None);
+        };
+        check_owner(&metadata)
+            .map_err(|error| DiskError::new("use as the state directory", &path, error))?;
         Ok(Some(Self { path, disk: disk.clone() }))
     }
 
@@ -165,7 +166,7 @@ impl Folder {
         }
     }
 
-    /// Makes the journal of a new opening. What the folder held must have been recovered.
+    /// Makes the journal of a new opening. What the state directory held must have been recovered.
     ///
     /// A kill or a power loss anywhere in here leaves the old control file, which says that there is
     /// nothing to do, beside segments that hold nothing; or the new one beside all of its segments.
@@ -185,7 +186,7 @@ impl Folder {
         let lines = self.create_ring(Stream::Lines, options, epoch)?;
         let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
         self.disk.sync_directory(&self.path)?;
-        let page = control::fresh_page(epoch, disk::boot_id(), options.segment_counts(), inbox);
+        let page = control::fresh_page(epoch, boot_id(), options.segment_counts(), inbox);
         let control = Control::map(self.disk.replace(&self.control_path(), &page)?)?;
         Ok(Journal { lines, rejects, control })
     }
@@ -195,7 +196,7 @@ impl Folder {
         stream: Stream,
         options: JournalOptions,
         epoch: u64,
-    ) -> Result<(WriteEnd, ReadEnd), JournalError> {
+    ) -> Result<(RingWriter, RingReader), JournalError> {
         let JournalOptions { segment_count, segment_bytes } = options.of(stream);
         let segments = (0..segment_count)
             .map(|slot| self.create_segment(stream, slot, epoch, segment_bytes))
