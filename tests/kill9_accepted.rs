@@ -168,6 +168,9 @@ fn child() {
 
 /// Gives the child, which is dead or dying.
 fn run_child(directory: &Path, round: u64, pause: Duration) -> Child {
+    let noted = directory.with_extension("noted");
+    // Of the round before.
+    let _ = std::fs::remove_file(&noted);
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
@@ -175,7 +178,6 @@ fn run_child(directory: &Path, round: u64, pause: Duration) -> Child {
         .spawn()
         .unwrap();
     if Death::of(round) == Death::KillAtRandom {
-        let noted = directory.with_extension("noted");
         // Not before it sends: then there would be nothing to look at.
         while std::fs::metadata(&noted).map_or(0, |noted| noted.len()) == 0 {
             std::thread::sleep(Duration::from_millis(1));

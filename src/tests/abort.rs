@@ -33,6 +33,8 @@ const EVENTS: u64 = 60;
 
 fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)
+        // Beside the directory, to be gone with it.
+        .inbox_directory(directory.parent().unwrap())
         // A small inbox, which is quickly made.
         .queue_bytes_max(512 << 10)
         .segment_count(2)
