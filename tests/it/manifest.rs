@@ -3,22 +3,15 @@
 //! A CDR is what customers are billed by. Without a chain of hashes, a line that somebody changed a
 //! month later looks like every other one.
 
-#![cfg(feature = "manifest")]
-
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{body, copy_tree, files};
 use cdrlog::Appender;
 use cdrlog::manifest::{
     Entries, FinishedFile, Manifest, ManifestEntry, ManifestError, Measure, path_in,
 };
-use common::{body, files};
-use copy::copy_tree;
 
 /// Makes files of some lines each; gives the directory after a close.
 fn directory() -> tempfile::TempDir {

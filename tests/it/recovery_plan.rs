@@ -4,22 +4,13 @@
 //! the code of the recovery on a disk that forgets every change; were one call missed there, it
 //! would change the only copy of lines while it says that it only looks.
 
-mod boot;
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-#[expect(dead_code, reason = "shared by several test files")]
-mod killed;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use boot::change_boot_id;
+use crate::support::{cdr, change_boot_id, copy_tree, files, killed, lines};
 use cdrlog::{Appender, OpenError, Recovery};
-use common::{cdr, files, lines};
-use copy::copy_tree;
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
 /// the journal, and as many rejects.

@@ -5,19 +5,14 @@
 //! last; one that begins again whenever a file has another inode gives lines twice. A bill is made
 //! from these lines.
 
-#![cfg(feature = "reader")]
-
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::{body, line, lines};
 use cdrlog::reader::{Encoding, FileKind, ReadError, ReaderPosition, cdr_files};
 use cdrlog::{Appender, Reader};
-use common::{body, line, lines};
 
 /// The name of the CDR file that was begun in second `second` of a minute.
 fn name(second: u32) -> String {
@@ -83,7 +78,9 @@ fn a_reader_goes_on_at_every_position_that_one_gave() {
         let (at, after) = (line.position(), reader.position().unwrap());
         let from = |position| Reader::builder(directory.path()).begin_at(position).open().unwrap();
         assert!(given.clone() + &read(&mut from(after)) == expected, "after line {number}");
-        assert!(read(&mut from(at)) == expected[given.len() - common::line(number).len()..]);
+        assert!(
+            read(&mut from(at)) == expected[given.len() - crate::support::line(number).len()..]
+        );
     }
 }
 

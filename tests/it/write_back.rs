@@ -5,21 +5,14 @@
 //! is well, and so would acknowledgements and the close.
 //!
 //! The errors are real: an ext4 whose disk becomes full below it, so that blocks get lost that were
-//! never written before. Takes root; there is no longer form: `cargo test --test write_back`.
-
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-#[expect(dead_code, reason = "shared by several test files")]
-mod mount;
-mod skip;
+//! never written before. Takes root; there is no longer form: `cargo test --test it write_back::`.
 
 use std::fs;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::{Mount, body, cdr, files, lines};
 use cdrlog::{AckError, Appender, Durability, FlushError, SyncPolicy, Trouble};
-use common::{body, cdr, files, lines};
-use mount::Mount;
 
 /// Lines that are synced before the disk fails: about 400 KB.
 const SYNCED: u64 = 2_000;

@@ -4,19 +4,14 @@
 //! moves the directory and makes a new one. Two writers would share the memory of the journal, and
 //! tear and double each other's lines while both report success.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod skip;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc;
 
+use crate::support::{body, cdr, line, lines, skip};
 use cdrlog::{Appender, OpenError, Trouble};
-use common::{body, cdr, line, lines};
-use skip::skip;
 
 const CHILD_DIRECTORY: &str = "CDRLOG_ONE_WRITER_DIRECTORY";
 
@@ -81,7 +76,7 @@ fn child() {
 #[track_caller]
 fn assert_refused_in_another_process(path: &Path, what: &str) {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["child", "--exact", "--ignored", "--nocapture"])
+        .args(["one_writer::child", "--exact", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, path)
         .output()
         .unwrap();

@@ -3,17 +3,12 @@
 //! Without care, the line that crosses the limit would be half in one file and half in the next,
 //! and a kill between the two files would lose or double what was being written.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{body, cdr, copy_tree, files, line, lines, rejects};
 use cdrlog::{Appender, Bytes, Durability, SyncPolicy};
-use common::{body, cdr, files, line, lines, rejects};
-use copy::copy_tree;
 
 #[test]
 fn files_are_as_long_as_whole_lines_allow_and_hold_every_line_once() {

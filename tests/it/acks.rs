@@ -3,15 +3,12 @@
 //! Without it a sender could only wait for everything (`flush`, `sync`), and would not learn which
 //! of its events was rejected and why.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use crate::support::{body, cdr, line};
 use cdrlog::{AckError, Appender, Bytes, Durability, FlushError, Reason, SyncPolicy};
-use common::{body, cdr, line};
 
 fn event(number: u64) -> Bytes {
     Bytes::from(body(number))

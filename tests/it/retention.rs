@@ -4,16 +4,13 @@
 //! is restarted each night fills its disk all the same. One that knows too many files would remove
 //! what others put there.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::body;
 use cdrlog::{Appender, Builder, OpenError, Trouble};
-use common::body;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -236,7 +233,7 @@ fn files_go_by_themselves_as_new_ones_are_begun() {
     // Nobody asks for it: the thread is woken by each rotation.
     let end = Instant::now() + Duration::from_secs(60);
     let held = || {
-        common::files(directory.path(), "CDR.")
+        crate::support::files(directory.path(), "CDR.")
             .iter()
             .map(|path| fs::metadata(path).map_or(0, |metadata| metadata.len()))
             .sum::<u64>()
@@ -248,9 +245,9 @@ fn files_go_by_themselves_as_new_ones_are_begun() {
     let stats = appender.close().unwrap();
     assert!(stats.files_removed > 50 && stats.upkeep_errors == 0, "{stats:?}");
     // The newest lines are there, whole.
-    let text = common::cdr(directory.path());
+    let text = crate::support::cdr(directory.path());
     let lines: Vec<_> = text.split_inclusive('\n').collect();
-    assert!(common::lines(1000).ends_with(&text));
+    assert!(crate::support::lines(1000).ends_with(&text));
     assert!(lines.len() > 10);
 }
 

@@ -1,7 +1,6 @@
 //! Which bytes of the body the line keeps.
 
-mod reference;
-
+use crate::support::reference;
 use cdrlog::Rewriter;
 
 #[track_caller]

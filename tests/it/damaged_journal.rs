@@ -4,19 +4,11 @@
 //! nowhere else. An opening that took "nothing to read" for "nothing was there" would lose them and
 //! report success. So would one that believes the control file of another opening.
 
-mod boot;
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-mod killed;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use boot::change_boot_id;
+use crate::support::{cdr, change_boot_id, killed, lines, reopen};
 use cdrlog::{Appender, OpenError};
-use common::{cdr, lines};
-use killed::reopen;
 
 const HEADER_BYTES: usize = 4096;
 const ANCHOR_OF_LINES: usize = 1024;

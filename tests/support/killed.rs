@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use cdrlog::{Appender, Recovery};
 
-use crate::common::body;
-use crate::copy::copy_tree;
+use super::common::body;
+use super::copy::copy_tree;
 
 /// `written` lines are in the CDR file, `journaled` more only in the journal, and behind each of
 /// these the bodies `between`.

@@ -4,21 +4,14 @@
 //! These tests take such copies, damage them as a kill, a power loss or another program would, and
 //! open them.
 
-mod boot;
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-mod killed;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use boot::change_boot_id;
+use crate::support::{
+    body, cdr, change_boot_id, copy_tree, files, killed, line, lines, rejects, reopen,
+};
 use cdrlog::{Appender, OpenError, SyncPolicy};
-use common::{body, cdr, files, line, lines, rejects};
-use copy::copy_tree;
-use killed::reopen;
 
 /// A directory as a kill leaves it: `written` lines are in the CDR file, `journaled` more only in
 /// the journal.

@@ -5,14 +5,6 @@
 //! as happens to every logger that logrotate forgot. Without the check of what was opened, they
 //! would go into a FIFO that somebody put in the place of the CDR, and be gone.
 
-mod boot;
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-#[expect(dead_code, reason = "shared by several test files")]
-mod mount;
-mod skip;
-mod wait;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -21,11 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::support::{Mount, body, cdr, files, line, lines, skip, wait_for};
 use cdrlog::{Appender, OpenError, Trouble};
-use common::{body, cdr, files, line, lines};
-use mount::Mount;
-use skip::skip;
-use wait::wait_for;
 
 /// Sends numbered events at full speed while `disturb` is called ten times, each time between some
 /// writes; gives how many were sent.
@@ -352,7 +341,7 @@ fn a_file_system_that_goes_read_only_under_us_is_told_and_keeps_what_was_synced(
     assert!(error.to_string().contains("Read-only file system"), "{error}");
     assert_eq!(error.stats().events_journaled, 2000);
     mount.boot_again();
-    boot::change_boot_id(&directory);
+    crate::support::change_boot_id(&directory);
     Appender::builder(&directory).open().unwrap().close().unwrap();
     let text = cdr(&directory);
     let count = text.lines().count() as u64;

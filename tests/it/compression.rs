@@ -4,19 +4,14 @@
 //! A file that is compressed in place, or whose plain form is removed before the other one is on
 //! the disk and known to be readable, is lost with the first crash or bad sector.
 
-#![cfg(feature = "compress")]
-
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{body, files, lines};
 use cdrlog::{Appender, Compression, Trouble, UpkeepError};
-use common::{body, files, lines};
 
 /// What a compressed file holds, by other means than those of cdrlog.
 fn decoded(path: &Path) -> String {
@@ -132,7 +127,7 @@ fn the_file_of_an_earlier_process_is_compressed_by_the_next() {
         appender.producer().send_slice(body(number).as_bytes()).unwrap();
         appender.upkeep().unwrap();
         appender.close().unwrap();
-        expected += &common::line(number);
+        expected += &crate::support::line(number);
         let paths = files(directory.path(), "CDR.");
         assert_eq!(paths.iter().map(|path| decoded(path)).collect::<String>(), expected);
         let compressed = paths.iter().filter(|path| path.extension().unwrap() == "gz").count();

@@ -5,18 +5,9 @@
 //! this line, a control file that says something else would give the end of a line as a line, or
 //! join it with what others left. These tests change what the control file says, checksums and all.
 
-mod boot;
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-mod killed;
-
+use crate::support::{cdr, change_boot_id, files, killed, line, lines, rejects, reopen};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use boot::change_boot_id;
-use common::{cdr, files, line, lines, rejects};
-use killed::reopen;
 
 /// Where the control file notes how much was written of lines and of rejects, and their anchors.
 const WRITTEN: [usize; 2] = [512, 528];

@@ -3,11 +3,10 @@
 //!
 //! A file is tried as the value of a member, and as the whole body.
 
-mod reference;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::reference;
 use cdrlog::Rewriter;
 
 /// The `i_` files that are accepted: numbers of any size and precision. Everything else left open

@@ -6,20 +6,13 @@
 //! that came meanwhile would be lost, or the server would have to be started again.
 //!
 //! `cli/tests/program/faults.rs` looks at the same from the program, where patience ends. This takes
-//! root; there is no longer form: `cargo test --test disk_full`.
-
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-#[expect(dead_code, reason = "shared by several test files")]
-mod mount;
-mod skip;
+//! root; there is no longer form: `cargo test --test it disk_full::`.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use crate::support::{Mount, body, cdr, lines};
 use cdrlog::{Appender, Trouble};
-use common::{body, cdr, lines};
-use mount::Mount;
 
 /// 2 MB of lines.
 const EVENTS_BEFORE: u64 = 10_000;
@@ -128,7 +121,7 @@ fn giving_up_in_the_middle_of_a_large_reject_leaves_what_the_next_opening_can_cl
     let appender = Appender::builder(&directory).open().unwrap();
     assert!(appender.recovery().rejects_bytes > 0 && appender.recovery().torn_files.is_empty());
     appender.close().unwrap();
-    let record = common::rejects(&directory).remove(0);
+    let record = crate::support::rejects(&directory).remove(0);
     assert_eq!(record["cut"], true);
     assert!(record["body"].as_str().unwrap().len() > 512 << 10);
 }
@@ -157,5 +150,5 @@ fn a_disk_without_an_inode_for_the_next_file_is_waited_for_and_loses_nothing() {
     mount.free_inodes();
     appender.close().unwrap();
     assert!(cdr(&directory) == lines(500), "lines are lost, doubled or mixed up");
-    assert!(common::files(&directory, "CDR.").len() > 5);
+    assert!(crate::support::files(&directory, "CDR.").len() > 5);
 }

@@ -1,11 +1,10 @@
 //! Every WebHook body of `tests/data` becomes its CDR line, byte for byte.
 
-mod reference;
-
+use crate::support::reference;
 use cdrlog::Rewriter;
 
-const WEBHOOKS: &str = include_str!("data/webhooks.jsonl");
-const CDR: &str = include_str!("data/cdr.jsonl");
+const WEBHOOKS: &str = include_str!("../data/webhooks.jsonl");
+const CDR: &str = include_str!("../data/cdr.jsonl");
 
 #[test]
 fn every_webhook_of_the_data_becomes_its_cdr_line_byte_for_byte() {

@@ -6,16 +6,11 @@
 //! record would swallow the next one. Where it was cut inside an escape or a character, the usual
 //! end would not do.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod copy;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::{copy_tree, files, rejects};
 use cdrlog::{Appender, Recovery};
-use common::{files, rejects};
-use copy::copy_tree;
 
 /// The data area of a segment of rejects, behind its header page.
 const SEGMENT_BYTES: usize = 256 << 10;

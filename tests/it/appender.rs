@@ -1,11 +1,9 @@
 //! Events go in by producers and come out as lines of a file, each once, in order.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::support::{CDR, WEBHOOKS, body, cdr, files, line, lines, rejects};
 use cdrlog::{Appender, Bytes, FlushError, OpenError, SyncPolicy};
-use common::{CDR, WEBHOOKS, body, cdr, files, line, lines, rejects};
 
 fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()

@@ -5,16 +5,13 @@
 //! them a panic of one ended the rewriter, and with it the appender; a second one, while the first
 //! unwound, ended the process.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
+use crate::support::{body, cdr, lines};
 use cdrlog::{Appender, Bytes, Durability};
-use common::{body, cdr, lines};
 
 struct PanickingOwner(String);
 

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::skip::skip;
+use super::skip::skip;
 
 /// A file system, unmounted at the end of the test however it ends.
 pub struct Mount {

@@ -9,19 +9,14 @@
 //!
 //! The packages are those of Debian; without them the tests say so and pass.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-mod skip;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{body, line, lines, skip};
 use cdrlog::Appender;
-use common::{body, line, lines};
-use skip::skip;
 
 /// Where a program of the system is; says so where it is not.
 fn find(program: &str) -> Option<PathBuf> {
@@ -70,7 +65,7 @@ impl Logrotate {
 
 /// The CDR files and what logrotate made of them, the oldest first: `.log.2`, `.log.1`, `.log`.
 fn texts(directory: &Path) -> Vec<String> {
-    let mut paths = common::files(directory, "CDR.");
+    let mut paths = crate::support::files(directory, "CDR.");
     let age = |path: &PathBuf| {
         let number = path.extension().unwrap().to_str().unwrap().parse::<u32>();
         std::cmp::Reverse(number.unwrap_or(0))
