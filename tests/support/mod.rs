@@ -19,7 +19,7 @@ pub mod reference;
 pub mod skip;
 pub mod wait;
 
-pub use boot::change_boot_id;
+pub use boot::{change_boot_id, rewrite_boot_id};
 pub use common::{CDR, WEBHOOKS, body, cdr, files, line, lines, rejects};
 pub use copy::copy_tree;
 pub use killed::reopen;
