@@ -15,6 +15,10 @@ use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 use crate::file::DiskFile;
 use crate::file::disk::DiskResult;
 
+/// No slice is made over the first page: it has the counters.
+#[cfg(loom)]
+const FIRST_PAGE_BYTES: usize = 4096;
+
 /// A writable shared mapping of a whole file.
 ///
 /// Another process that writes to the file would change the bytes under our references; one that
@@ -23,6 +27,9 @@ use crate::file::disk::DiskResult;
 pub(crate) struct Mapping {
     memory: Memory,
     len: usize,
+    /// Who uses the bytes after the first page, for the models of the ring.
+    #[cfg(loom)]
+    uses: crate::loom::Uses,
 }
 
 enum Memory {
@@ -53,8 +60,7 @@ impl Mapping {
             }
             if is_dry_run {
                 // Memory of nobody: what is stored is forgotten.
-                let map = MmapMut::map_anon(len)?.into();
-                return Ok(Self { memory: Memory::File(map), len });
+                return Ok(Self::of_memory(Memory::File(MmapMut::map_anon(len)?.into()), len));
             }
             let map = MmapOptions::new().len(len).map_raw(file)?;
             match map.advise(Advice::PopulateWrite) {
@@ -63,15 +69,24 @@ impl Mapping {
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
                 other => other?,
             }
-            Ok(Self { memory: Memory::File(map), len })
+            Ok(Self::of_memory(Memory::File(map), len))
         })
+    }
+
+    fn of_memory(memory: Memory, len: usize) -> Self {
+        Self {
+            memory,
+            len,
+            #[cfg(loom)]
+            uses: crate::loom::Uses::new(len.saturating_sub(FIRST_PAGE_BYTES)),
+        }
     }
 
     /// Zeroed plain memory of `len` bytes.
     #[cfg(test)]
     pub(crate) fn plain(len: usize) -> Self {
         let words = vec![0_u64; len.div_ceil(8)].into_boxed_slice();
-        Self { memory: Memory::Plain(Box::into_raw(words).cast::<u64>()), len }
+        Self::of_memory(Memory::Plain(Box::into_raw(words).cast::<u64>()), len)
     }
 
     fn base(&self) -> *mut u8 {
@@ -125,6 +140,8 @@ impl Mapping {
     /// - No byte of `range` may be written while the slice lives.
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[u8] {
         let pointer = self.address(&range);
+        #[cfg(loom)]
+        self.uses.read(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
         // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to it
         // meanwhile.
         unsafe { std::slice::from_raw_parts(pointer, range.len()) }
@@ -142,6 +159,8 @@ impl Mapping {
     #[expect(clippy::mut_from_ref, reason = "the caller promises that the range is its own")]
     pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [u8] {
         let pointer = self.address(&range);
+        #[cfg(loom)]
+        self.uses.write(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
         // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody
         // else.
         unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) }

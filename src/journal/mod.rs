@@ -24,11 +24,11 @@ mod segment;
 
 pub(crate) use control::{Anchor, Control};
 pub(crate) use folder::{Folder, JournalError, JournalOptions, SEGMENT_COUNT_MAX};
-#[cfg(loom)]
-pub(crate) use progress::Progress;
 pub use recovery::Recovery;
 pub(crate) use recovery::recover;
 pub(crate) use ring::{ReadEnd, WriteEnd};
+#[cfg(loom)]
+pub(crate) use {ring::ring, segment::Segment};
 
 /// The two streams of bytes that go through the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
