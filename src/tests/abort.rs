@@ -208,7 +208,7 @@ impl Meanwhile {
             Self::FileTaken => fs::remove_file(&path).unwrap(),
             Self::PowerLoss => {
                 append("{\"e\":{\"n\":10}}\n\0\0\0\0").unwrap();
-                super::change_boot_id(directory);
+                super::boot::change_boot_id(directory);
             }
         }
     }

@@ -253,6 +253,6 @@ pub(super) fn put(files: Files, directory: &Path) {
         fs::write(directory.join(path), content).unwrap();
     }
     if directory.join(".cdrlog/control").exists() {
-        super::change_boot_id(directory);
+        super::boot::change_boot_id(directory);
     }
 }
