@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::ack::{Ack, Durability, acked};
 use crate::chunks::{Arena, Opened, SLICE_BYTES_MAX};
 use crate::error::{SendError, TrySendError};
-use crate::queue::{Message, Packed, Queue, Refused};
+use crate::queue::{KeptRoom, Message, Packed, Queue, Refused};
 
 /// Takes events. One for each thread.
 ///
@@ -139,6 +139,28 @@ impl Producer {
         self.queue.ring();
     }
 
+    /// Hands an event over for which room was kept. `Full` only where it is longer than that.
+    pub(crate) fn send_kept(&self, event: Bytes, room: KeptRoom) -> Result<(), TrySendError> {
+        self.push_kept(Message::Event(event), room)
+    }
+
+    /// As [`send_kept`](Self::send_kept), acknowledged.
+    pub(crate) fn send_acked_kept(
+        &self,
+        event: Bytes,
+        durability: Durability,
+        room: KeptRoom,
+    ) -> Result<Ack, TrySendError> {
+        let (acked, ack) = acked(event, durability);
+        self.push_kept(Message::Acked(acked), room)?;
+        self.queue.ring();
+        Ok(ack)
+    }
+
+    fn push_kept(&self, message: Message, room: KeptRoom) -> Result<(), TrySendError> {
+        self.queue.push_kept(self.arena.store(message), room).map_err(try_send_error)
+    }
+
     #[inline]
     fn copy(&self, event: &[u8]) -> Packed {
         if event.len() > SLICE_BYTES_MAX {
@@ -154,10 +176,15 @@ impl Producer {
 
     #[inline]
     fn try_push(&self, message: Packed) -> Result<(), TrySendError> {
-        self.queue.try_push(message).map_err(|refused| match refused {
-            Refused::Full(message) => TrySendError::Full(event_of(message)),
-            Refused::Closed(message) => TrySendError::Closed(event_of(message)),
-        })
+        self.queue.try_push(message).map_err(try_send_error)
+    }
+}
+
+#[cold]
+fn try_send_error(refused: Refused) -> TrySendError {
+    match refused {
+        Refused::Full(message) => TrySendError::Full(event_of(message)),
+        Refused::Closed(message) => TrySendError::Closed(event_of(message)),
     }
 }
 

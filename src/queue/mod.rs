@@ -8,13 +8,18 @@
 //! Senders that wait for room are woken when half of the queue is free.
 
 mod gate;
+mod late;
+mod tasks;
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
 pub(crate) use self::gate::{Gate, Refusal};
+use self::late::Late;
+pub(crate) use self::tasks::TaskPlace;
 use crate::ack::Acked;
 use crate::chunks::{Arena, Content, Opened, Parcel};
 use crate::contain::contain;
@@ -49,6 +54,10 @@ pub(crate) struct Barrier {
 /// so that of four sends only one needs another line of the cache.
 pub(crate) type Packed = Parcel<Message>;
 
+const fn cost_of(event_bytes: usize) -> u64 {
+    event_bytes as u64 + PLACE_BYTES
+}
+
 fn cost(packed: &Packed) -> u64 {
     let bytes = match packed.content() {
         Content::SliceBytes(bytes) => bytes,
@@ -56,7 +65,7 @@ fn cost(packed: &Packed) -> u64 {
         Content::Other(Message::Acked(acked)) => acked.event_bytes(),
         Content::Other(Message::Barrier(_)) => 0,
     };
-    bytes as u64 + PLACE_BYTES
+    cost_of(bytes)
 }
 
 /// Why a message was not taken; it is given back.
@@ -71,6 +80,7 @@ pub(crate) enum Refused {
 pub(crate) struct Queue {
     sender: Sender<Packed>,
     gate: Arc<Gate>,
+    late: Arc<Late>,
     pipeline: Arc<Pipeline>,
 }
 
@@ -78,6 +88,7 @@ pub(crate) struct Queue {
 pub(crate) struct QueueEnd {
     receiver: Receiver<Packed>,
     gate: Arc<Gate>,
+    late: Arc<Late>,
     events_max: usize,
     /// The cost of messages that were taken out and not reported to the gate yet.
     taken: u64,
@@ -91,8 +102,9 @@ pub(crate) fn queue(
 ) -> (Queue, QueueEnd) {
     let (sender, receiver) = crossbeam_channel::bounded(events_max);
     let gate = Arc::new(Gate::new(bytes_max));
-    let end = QueueEnd { receiver, gate: gate.clone(), events_max, taken: 0 };
-    (Queue { sender, gate, pipeline }, end)
+    let late = Arc::new(Late::default());
+    let end = QueueEnd { receiver, gate: gate.clone(), late: late.clone(), events_max, taken: 0 };
+    (Queue { sender, gate, late, pipeline }, end)
 }
 
 impl Queue {
@@ -101,10 +113,15 @@ impl Queue {
     pub(crate) fn try_push(&self, message: Packed) -> Result<(), Refused> {
         let refused = self.push_or_refuse(message);
         if matches!(refused, Err(Refused::Full(_))) {
-            self.pipeline.counters.producers.queue_full.add(1);
-            self.pipeline.rewriter_bell.ring();
+            self.note_full();
         }
         refused
+    }
+
+    #[cold]
+    fn note_full(&self) {
+        self.pipeline.counters.producers.queue_full.add(1);
+        self.pipeline.rewriter_bell.ring();
     }
 
     #[inline]
@@ -116,7 +133,7 @@ impl Queue {
             Err(Refusal::Full) => return Err(Refused::Full(message)),
         }
         self.sender.try_send(message).map_err(|error| {
-            self.gate.refuse(cost);
+            self.gate.refuse_unless_seen(cost, || self.is_half_taken());
             match error {
                 crossbeam_channel::TrySendError::Full(message) => Refused::Full(message),
                 crossbeam_channel::TrySendError::Disconnected(message) => Refused::Closed(message),
@@ -148,6 +165,67 @@ impl Queue {
         }
     }
 
+    /// Ready when an event of `event_bytes` would get in, or the queue is closed; otherwise `waker` is
+    /// called when that may be so.
+    pub(crate) fn poll_room(
+        &self,
+        event_bytes: usize,
+        place: &mut TaskPlace,
+        waker: &Waker,
+    ) -> Poll<()> {
+        let cost = cost_of(event_bytes);
+        self.gate.poll_wait(place, waker, || self.gate.has_room(cost) && !self.sender.is_full())
+    }
+
+    /// A task that waited by [`poll_room`](Self::poll_room) waits no more.
+    pub(crate) fn stop_waiting(&self, place: &mut TaskPlace) {
+        self.gate.stop_waiting(place);
+    }
+
+    /// Keeps room for an event of `event_bytes`. Where there is none, the receiving thread is told.
+    pub(crate) fn keep_room(&self, event_bytes: usize) -> Result<KeptRoom, Refusal> {
+        let cost = cost_of(event_bytes);
+        let kept = if self.sender.is_full() { Err(Refusal::Full) } else { self.gate.keep(cost) };
+        match kept {
+            Ok(()) => Ok(KeptRoom { queue: self.clone(), cost }),
+            Err(_) if self.gate.is_closed() => Err(Refusal::Closed),
+            Err(refusal) => {
+                self.note_full();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Puts a message into the queue for which room was kept, of that cost at least.
+    ///
+    /// Full only where the message costs more than what was kept for it.
+    pub(crate) fn push_kept(&self, message: Packed, room: KeptRoom) -> Result<(), Refused> {
+        let mut late = self.late.lock();
+        match self.gate.enter_kept(cost(&message), room.cost) {
+            Ok(_ticket) => {}
+            Err(Refusal::Closed) => return Err(Refused::Closed(message)),
+            Err(Refusal::Full) => return Err(Refused::Full(message)),
+        }
+        let late_message = if late.is_empty() {
+            match self.sender.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(crossbeam_channel::TrySendError::Disconnected(message)) => {
+                    self.gate.refuse(cost(&message));
+                    return Err(Refused::Closed(message));
+                }
+                Err(crossbeam_channel::TrySendError::Full(message)) => {
+                    self.gate.shut();
+                    message
+                }
+            }
+        } else {
+            message
+        };
+        late.push(late_message);
+        self.pipeline.rewriter_bell.ring();
+        Ok(())
+    }
+
     /// Wakes the receiving thread, for a message that somebody waits for.
     pub(crate) fn ring(&self) {
         self.pipeline.rewriter_bell.ring();
@@ -163,14 +241,40 @@ impl Queue {
         self.gate.close();
     }
 
+    /// Whether more than half of the places are taken: the receiver looks for waiters after it took
+    /// their messages out.
+    fn is_half_taken(&self) -> bool {
+        self.sender.capacity().is_some_and(|places| self.sender.len() > places / 2)
+    }
+
     /// Messages in the queue now.
     pub(crate) fn events_queued(&self) -> u64 {
-        self.sender.len() as u64
+        (self.sender.len() + self.late.count()) as u64
     }
 
     /// Bytes of events in the queue now, about: places are taken off the load.
     pub(crate) fn bytes_queued(&self) -> u64 {
-        self.gate.load().saturating_sub(self.events_queued() * PLACE_BYTES)
+        self.gate.load_of_events().saturating_sub(self.events_queued() * PLACE_BYTES)
+    }
+}
+
+/// Room that is kept for an event to come, until this is dropped. Those who wait are then woken.
+#[derive(Debug)]
+pub(crate) struct KeptRoom {
+    queue: Queue,
+    cost: u64,
+}
+
+impl KeptRoom {
+    /// The longest event that it is room for, in bytes.
+    pub(crate) fn event_bytes(&self) -> u64 {
+        self.cost - PLACE_BYTES
+    }
+}
+
+impl Drop for KeptRoom {
+    fn drop(&mut self) {
+        self.queue.gate.give_up(self.cost, || self.queue.is_half_taken());
     }
 }
 
@@ -178,9 +282,34 @@ impl QueueEnd {
     /// Takes the next message.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Opened<Message>> {
-        let message = self.receiver.try_recv().ok()?;
+        let message = match self.receiver.try_recv() {
+            Ok(message) => message,
+            Err(_) => self.take_late()?,
+        };
         self.taken += cost(&message);
         Some(message.open())
+    }
+
+    /// Takes the next message of those that are late, once the channel is empty.
+    #[cold]
+    fn take_late(&self) -> Option<Packed> {
+        if self.late.count() == 0 {
+            return None;
+        }
+        let mut late = self.late.lock();
+        // Again, under the lock: an event that was sent after one in the channel may have become late
+        // since it was looked at.
+        if let Ok(message) = self.receiver.try_recv() {
+            return Some(message);
+        }
+        let message = late.pop()?;
+        let was_last = late.is_empty();
+        // Those who are woken by the gate may send at once.
+        drop(late);
+        if was_last {
+            self.gate.reopen();
+        }
+        Some(message)
     }
 
     /// Gives the room of what was taken to the senders. Called once for a batch.
@@ -197,12 +326,12 @@ impl QueueEnd {
 
     /// Whether something is in the queue.
     pub(crate) fn has_messages(&self) -> bool {
-        !self.receiver.is_empty()
+        !self.receiver.is_empty() || self.late.count() > 0
     }
 
     /// Whether the queue is closed and nothing will come out of it any more.
     pub(crate) fn is_finished(&self) -> bool {
-        self.gate.is_closed() && self.gate.load() == 0
+        self.gate.is_closed() && self.gate.load_of_events() == 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {
