@@ -25,7 +25,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     appender.flush()?;
 
     let stats = appender.close()?;
-    for trouble in told {
+    // Nobody tells anything after a close.
+    for trouble in told.try_iter() {
         match trouble {
             Trouble::WritesFail(_) => println!("wake somebody: {trouble}"),
             _ => println!("note: {trouble}"),
