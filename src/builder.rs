@@ -14,6 +14,7 @@ use crate::file::disk::Disk;
 use crate::finished::Compression;
 use crate::finished::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
+use crate::inbox;
 use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
 use crate::recovery;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
@@ -23,9 +24,8 @@ use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
 /// Each setter says its default and its range. They are looked at by [`open`](Self::open): a value
 /// out of its range is [`OpenError::InvalidOption`], and nothing is touched.
 ///
-/// The defaults take about 37 MiB at most: 16 MiB of events in the queue, 0.5 MiB for its places,
-/// 4.5 MiB of journal, and 16 MiB of chunks that slices were copied to and that are kept to be used
-/// again; and a chunk of 64 KiB for each producer.
+/// The defaults take about 39 MiB at most: 18 MiB of inbox, for the events in the queue, 0.5 MiB for
+/// its places, 4.5 MiB of journal, and up to 16 MiB of events that find no room in the inbox.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened before `open`"]
 pub struct Builder {
@@ -44,6 +44,8 @@ pub struct Builder {
     pub(crate) rotate_daily: bool,
     pub(crate) clock: Clock,
     pub(crate) listener: Listener,
+    /// Where the inbox is made; `None` is nowhere.
+    pub(crate) inbox_directory: Option<PathBuf>,
     #[cfg(feature = "compress")]
     pub(crate) compression: Compression,
     pub(crate) retention_age: Option<Duration>,
@@ -76,6 +78,7 @@ impl Builder {
             rotate_daily: true,
             clock: Clock::default(),
             listener: Listener::default(),
+            inbox_directory: Some(PathBuf::from(inbox::DIRECTORY_DEFAULT)),
             #[cfg(feature = "compress")]
             compression: Compression::default(),
             retention_age: Some(RETENTION_AGE_DEFAULT),
@@ -209,6 +212,28 @@ impl Builder {
     /// where one of them could become too large.
     pub fn retention_bytes(mut self, bytes: Option<u64>) -> Self {
         self.retention_bytes = bytes;
+        self
+    }
+
+    /// The directory on a tmpfs in which the inbox is made: one file, in which accepted events
+    /// outlive the process until they are journaled. Default: `/dev/shm`.
+    ///
+    /// It takes the memory of the queue ([`queue_bytes_max`](Self::queue_bytes_max)) and an eighth
+    /// more, but at most a quarter of what is free there; events that find no room are held in the
+    /// memory of the process and counted in
+    /// [`Stats::events_unprotected`](crate::Stats::events_unprotected). Where the directory is
+    /// missing, full, not writable or not on a tmpfs, all are: [`Appender::inbox_path`] is `None`
+    /// then, and [`on_trouble`](Self::on_trouble) hears of it. `docs/operations.md` says what a
+    /// container needs.
+    pub fn inbox_directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.inbox_directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Makes no inbox: what is accepted and not journaled is lost where the process dies. What an
+    /// earlier process left in one is recovered all the same.
+    pub fn no_inbox(mut self) -> Self {
+        self.inbox_directory = None;
         self
     }
 

@@ -6,7 +6,7 @@ use crate::file::Calendar;
 use crate::file::disk::Disk;
 use crate::finished::Begun;
 use crate::journal::Folder;
-use crate::{OpenError, Recovery, journal, rewrite};
+use crate::{OpenError, Recovery, inbox, journal, rewrite};
 
 /// Only the recovery of an opening: threads and fresh segments would take most of the time.
 ///
@@ -31,4 +31,21 @@ pub fn is_whole_line(line: &[u8]) -> bool {
 #[must_use]
 pub fn is_whole_record(line: &[u8]) -> bool {
     rewrite::is_whole_record(line)
+}
+
+/// An inbox file that holds `bodies`, as a killed process leaves it.
+///
+/// # Panics
+///
+/// Where there is no tmpfs at `/dev/shm`.
+#[must_use]
+pub fn inbox_with(bodies: &[&[u8]]) -> Vec<u8> {
+    inbox::sample(bodies).expect("an inbox in /dev/shm")
+}
+
+/// The bodies that a recovery would take from an inbox file, whoever it belongs to; `None` where it
+/// would not take it.
+#[must_use]
+pub fn bodies_in_inbox(path: &Path) -> Option<Vec<Vec<u8>>> {
+    inbox::bodies_in(path).expect("no error of the disk")
 }

@@ -28,7 +28,7 @@ const PRODUCERS_MAX: usize = 64;
 /// their wakers are called as soon as half of it is free again. Each send costs some tens of
 /// nanoseconds more than by a [`Producer`] of one's own, which a thread that sends all the time
 /// better gets ([`producer`](Self::producer)). Up to one producer a processor is kept, with a
-/// chunk of 64 KiB each from its first send on.
+/// chunk of 4 to 64 KiB of the inbox each from its first send on.
 ///
 /// ```no_run
 /// use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
@@ -91,7 +91,7 @@ impl SharedProducer {
         Producer::new(self.0.queue.clone())
     }
 
-    /// Hands an event over without a copy, as soon as there is room in the queue.
+    /// Hands an event over as soon as there is room in the queue: see [`Producer::send`].
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl SharedProducer {
         self.when_there_is_room(event, |event| self.try_send_acked(event, durability)).await
     }
 
-    /// Hands an event over without a copy and without ever waiting.
+    /// Hands an event over without ever waiting.
     ///
     /// # Errors
     ///
@@ -123,8 +123,7 @@ impl SharedProducer {
         self.0.with_producer(|producer| producer.try_send(event))
     }
 
-    /// Copies an event once, into memory that many events share, and hands it over without ever
-    /// waiting.
+    /// Copies an event once, into the inbox, and hands it over without ever waiting.
     ///
     /// # Errors
     ///
@@ -133,8 +132,8 @@ impl SharedProducer {
         self.0.with_producer(|producer| producer.try_send_slice(event))
     }
 
-    /// Hands an event over without a copy and without ever waiting for room, and gives an [`Ack`] to
-    /// learn what becomes of it: see [`Producer::send_acked`].
+    /// Hands an event over without ever waiting for room, and gives an [`Ack`] to learn what becomes of
+    /// it: see [`Producer::send_acked`].
     ///
     /// # Errors
     ///
@@ -192,7 +191,7 @@ impl SharedProducer {
 
     /// Wakes the thread that takes events, where it sleeps, to look into the queue now.
     pub fn wake(&self) {
-        self.0.queue.ring();
+        self.0.queue.wake();
     }
 
     async fn when_there_is_room<T>(
@@ -283,7 +282,7 @@ impl Reservation {
         self.room.event_bytes()
     }
 
-    /// Hands the event over without a copy and without waiting.
+    /// Hands the event over without waiting.
     ///
     /// # Errors
     ///

@@ -135,6 +135,12 @@ impl Disk {
         self.open_checked(path, "open", || private(options.open(path)?))
     }
 
+    /// Creates a file that nobody else may read. An error where anything of that name is there.
+    pub(crate) fn create_private(&self, path: &Path) -> DiskResult<DiskFile> {
+        let mut options = own_file();
+        self.open(path, "create", options.write(true).create_new(true).mode(0o600))
+    }
+
     /// Opens a private file for reading and writing; `None` where it is not there.
     pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         if self.dry_run {

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::bell::{Bell, Sleep};
 use crate::error::UpkeepError;
+use crate::waker::{Sleep, Waker};
 
 /// The one who waits for the end of the upkeep.
 pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    bell: Bell,
+    waker: Waker,
     /// Names of files that the next one was begun for.
     finished: Mutex<Vec<String>>,
     waiting: Mutex<Vec<Waiting>>,
@@ -26,7 +26,7 @@ impl Inbox {
     /// Nothing will be written to the file any more.
     pub(crate) fn add_finished(&self, name: String) {
         lock(&self.finished).push(name);
-        self.bell.ring();
+        self.waker.wake();
     }
 
     /// Asks for an answer once everything is done that is due now. Where the keeper has ended, the
@@ -38,13 +38,13 @@ impl Inbox {
             all.push(waiting);
         }
         drop(all);
-        self.bell.ring();
+        self.waker.wake();
     }
 
     /// Ends the keeper at its next look.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.waker.wake();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -61,7 +61,7 @@ impl Inbox {
 
     /// The calling thread is the keeper.
     pub(super) fn attach(&self) {
-        self.bell.attach();
+        self.waker.attach();
     }
 
     /// Sleeps until there is something, for `timeout` at most.
@@ -71,7 +71,7 @@ impl Inbox {
                 || !lock(&self.finished).is_empty()
                 || !lock(&self.waiting).is_empty()
         };
-        self.bell.sleep(Sleep::Idle, timeout, has_work);
+        self.waker.sleep(Sleep::Idle, timeout, has_work);
     }
 
     /// Nobody looks into it any more.

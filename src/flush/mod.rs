@@ -23,12 +23,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::group::Group;
-use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::file::Lock;
 use crate::file::disk::DiskResult;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
+use crate::waker::Sleep;
 
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
@@ -140,7 +140,7 @@ impl Flusher {
 
     /// Runs until the rewriter has ended and everything is written and synced, or patience ended.
     pub(crate) fn run(mut self, close_queue: Box<dyn Fn() + Send>) -> Result<(), FlushError> {
-        self.pipeline.flusher_bell.attach();
+        self.pipeline.flusher_waker.attach();
         let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
         loop {
             // Looked up before anything is taken or written: what the rewriter did before it ended
@@ -150,7 +150,9 @@ impl Flusher {
             self.lines.take_acks(&self.pipeline);
             let now = Instant::now();
             let group_is_due = self.group_due_at(now).is_some_and(|due| due <= now);
-            let write_is_due = self.write_is_due(now, last_round || group_is_due);
+            let asked_to_write = self.pipeline.take_write_now();
+            let at_once = last_round || group_is_due || asked_to_write;
+            let write_is_due = self.write_is_due(now, at_once);
             let written = !write_is_due || self.write();
             self.sync_if_due(last_round, group_is_due);
             self.answer_requests();
@@ -392,10 +394,10 @@ impl Flusher {
         let timeout = until.saturating_duration_since(now);
         if is_behind {
             let has_work = || pipeline.has_requests() || ended() || self.has_full_segment();
-            pipeline.flusher_bell.sleep(Sleep::Nap, timeout, has_work);
+            pipeline.flusher_waker.sleep(Sleep::Nap, timeout, has_work);
         } else {
             let has_work = || pipeline.has_requests() || ended() || self.is_behind();
-            pipeline.flusher_bell.sleep(Sleep::Idle, timeout, has_work);
+            pipeline.flusher_waker.sleep(Sleep::Idle, timeout, has_work);
         }
     }
 
@@ -409,15 +411,19 @@ impl Flusher {
     /// only.
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
-            None if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
+            _ if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
             None => {
+                self.control.set_inbox_in_use(false);
                 // Without a sync, a power loss may still tear what is written.
                 if !self.lines.is_unsynced() && !self.rejects.is_unsynced() {
                     self.control.set_clean();
                 }
                 Ok(())
             }
-            Some(failure) => Err(failure),
+            Some(failure) => {
+                self.control.set_inbox_in_use(false);
+                Err(failure)
+            }
         }
     }
 

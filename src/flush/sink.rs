@@ -162,7 +162,7 @@ impl Sink {
             // A segment that was read to its end is given back at once: the rewriter may wait for
             // it.
             self.end.pending();
-            pipeline.rewriter_bell.ring_if_idle();
+            pipeline.rewriter_waker.wake_if_blocked();
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::ring::{ReadEnd, WriteEnd, ring};
 use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader, Segments};
 use crate::file::disk::{self, Disk, DiskError, DiskResult};
 use crate::file::{DiskFile, FOLDER_NAME};
+use crate::inbox::{FolderIdentity, InboxName};
 
 /// The most segments of a ring: a bound for the search for those of an earlier opening.
 pub(crate) const SEGMENT_COUNT_MAX: usize = 64;
@@ -98,6 +99,14 @@ impl Folder {
         &self.disk
     }
 
+    /// Which folder it is, whatever it is called.
+    pub(crate) fn identity(&self) -> DiskResult<FolderIdentity> {
+        let metadata = self.disk.examine(&self.path)?;
+        let metadata = metadata
+            .ok_or_else(|| DiskError::new("examine", &self.path, io::ErrorKind::NotFound.into()))?;
+        Ok(FolderIdentity::of(&metadata))
+    }
+
     pub(super) fn control_path(&self) -> PathBuf {
         self.path.join("control")
     }
@@ -160,7 +169,11 @@ impl Folder {
     ///
     /// A kill or a power loss anywhere in here leaves the old control file, which says that there is
     /// nothing to do, beside segments that hold nothing; or the new one beside all of its segments.
-    pub(crate) fn create_journal(&self, options: JournalOptions) -> Result<Journal, JournalError> {
+    pub(crate) fn create_journal(
+        &self,
+        options: JournalOptions,
+        inbox: Option<&InboxName>,
+    ) -> Result<Journal, JournalError> {
         let mut last_epoch = 0;
         if let Some((file, state)) = self.control()? {
             // That there is nothing to do may only be in memory yet.
@@ -172,7 +185,7 @@ impl Folder {
         let lines = self.create_ring(Stream::Lines, options, epoch)?;
         let rejects = self.create_ring(Stream::Rejects, options, epoch)?;
         self.disk.sync_directory(&self.path)?;
-        let page = control::fresh_page(epoch, disk::boot_id(), options.segment_counts());
+        let page = control::fresh_page(epoch, disk::boot_id(), options.segment_counts(), inbox);
         let control = Control::map(self.disk.replace(&self.control_path(), &page)?)?;
         Ok(Journal { lines, rejects, control })
     }
@@ -238,6 +251,7 @@ fn control_fault_text(fault: ControlFault) -> String {
         ControlFault::Checksum => "its checksum does not fit".to_owned(),
         ControlFault::Epoch => "its epoch cannot be true".to_owned(),
         ControlFault::Anchor => "its anchors are damaged".to_owned(),
+        ControlFault::Inbox => "the name of the inbox in it is damaged".to_owned(),
     }
 }
 

@@ -22,9 +22,13 @@ pub(super) struct Left {
     segments: Segments,
     /// The bytes before the first segment of a record that goes on in it; only the file has them.
     front: Vec<u8>,
-    /// What closes a record that was cut behind the last segment. It has positions of the stream,
-    /// as if it had been committed.
+    /// What follows the last segment, and has positions of the stream as if it had been committed:
+    /// what closes a record that was cut there, and what was accepted and not journaled.
     closing: Vec<u8>,
+    /// Lines or records of what was accepted and not journaled.
+    accepted: Vec<u8>,
+    /// They begin with the rest of the record that was cut.
+    begins_with_rest: bool,
 }
 
 /// How far a file holds a stream.
@@ -47,9 +51,64 @@ impl Left {
                 return Err(JournalError::Damaged { path: file.path().to_owned(), fault });
             }
         }
-        let mut left = Self { stream, segments, front: Vec::new(), closing: Vec::new() };
-        left.closing = left.end_of_cut_record()?;
+        let mut left = Self {
+            stream,
+            segments,
+            front: Vec::new(),
+            closing: Vec::new(),
+            accepted: Vec::new(),
+            begins_with_rest: false,
+        };
+        left.close()?;
         Ok(left)
+    }
+
+    /// Adds what was accepted and not journaled: lines or records, and before them, perhaps, the
+    /// rest of a record of which the segments hold the beginning.
+    pub(super) fn add_accepted(
+        &mut self,
+        rest: Option<Vec<u8>>,
+        accepted: &[u8],
+    ) -> DiskResult<()> {
+        self.begins_with_rest = rest.is_some();
+        self.accepted = rest.unwrap_or_default();
+        self.accepted.extend_from_slice(accepted);
+        self.close()
+    }
+
+    /// Makes anew what follows the last segment.
+    fn close(&mut self) -> DiskResult<()> {
+        let cut = if self.begins_with_rest { Vec::new() } else { self.end_of_cut_record()? };
+        self.closing = [cut.as_slice(), &self.accepted].concat();
+        Ok(())
+    }
+
+    /// Whether the last segments hold `bytes` from position `start` on, as far as they hold
+    /// anything from there on.
+    pub(super) fn agrees_with(&self, start: u64, bytes: &[u8]) -> DiskResult<bool> {
+        let mut offset = self.start().max(start).saturating_sub(start) as usize;
+        let mut agrees = true;
+        self.for_each_block(start..self.end(), |ours| {
+            let theirs = bytes.get(offset..offset + ours.len());
+            agrees &= theirs == Some(ours);
+            offset += ours.len();
+            Ok(())
+        })?;
+        Ok(agrees)
+    }
+
+    /// Whether the last segment ends within a record.
+    pub(super) fn ends_in_record(&self) -> DiskResult<bool> {
+        Ok(!self.segments.is_empty() && self.line_start(self.end())? != self.end())
+    }
+
+    /// The position behind what was accepted, a closed record not counted.
+    pub(super) fn accepted_end(&self) -> u64 {
+        self.end() + self.accepted.len() as u64
+    }
+
+    pub(super) fn stream(&self) -> Stream {
+        self.stream
     }
 
     fn start(&self) -> u64 {
@@ -103,7 +162,7 @@ impl Left {
             return Ok(Held { position: claimed, changed: false });
         }
         self.front.clear();
-        self.closing = self.end_of_cut_record()?;
+        self.close()?;
         Ok(Held { position: self.line_start(agreed)?, changed: true })
     }
 
@@ -131,7 +190,7 @@ impl Left {
             let front = file.disk_file().read_range(file.line_start(0, end)?..end)?;
             if cut_record::is_beginning(&front) {
                 self.front = front;
-                self.closing = self.end_of_cut_record()?;
+                self.close()?;
             }
         }
         Ok(())
@@ -203,6 +262,11 @@ impl Left {
     /// before that.
     fn line_start(&self, position: u64) -> DiskResult<u64> {
         const DATA: u64 = HEADER_BYTES as u64;
+        let in_closing = (position.saturating_sub(self.end()) as usize).min(self.closing.len());
+        let before = self.closing.get(..in_closing).unwrap_or_default();
+        if let Some(index) = before.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(self.end() + index as u64 + 1);
+        }
         for (file, header) in self.segments.iter().rev() {
             if header.start < position {
                 let bytes = position.min(header.end()) - header.start;
@@ -212,7 +276,8 @@ impl Left {
                 }
             }
         }
-        Ok(if self.segments.is_empty() { position } else { self.start() })
+        let holds_nothing = self.segments.is_empty() && self.closing.is_empty();
+        Ok(if holds_nothing { position } else { self.start() })
     }
 
     /// The position up to which `file` holds, from `offset` on, the bytes of `range`.

@@ -10,6 +10,7 @@
 //!               rejects-0, rejects-1     the ring of the rejects
 //! ```
 
+mod accepted;
 mod control;
 mod cut_record;
 mod folder;
@@ -23,7 +24,7 @@ mod ring;
 mod segment;
 
 pub(crate) use control::{Anchor, Control};
-pub(crate) use folder::{Folder, JournalError, JournalOptions, SEGMENT_COUNT_MAX};
+pub(crate) use folder::{Folder, Journal, JournalError, JournalOptions, SEGMENT_COUNT_MAX};
 #[cfg(loom)]
 pub(crate) use progress::Progress;
 pub use recovery::Recovery;

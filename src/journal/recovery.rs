@@ -21,10 +21,11 @@ use super::control::{Anchor, Control, ControlState, StreamState};
 use super::folder::{Folder, JournalError};
 use super::left::{Held, Left};
 use super::segment::{SegmentHeader, Segments};
-use super::{Stream, frames};
+use super::{Stream, accepted, frames};
 use crate::file::disk::{self, Disk, DiskResult};
 use crate::file::{DiskFile, LogFile, Stamp};
 use crate::finished::Begun;
+use crate::inbox::{self, Found, LeftInbox};
 use crate::rewrite;
 
 /// What opening a directory had to repair. The default value: nothing.
@@ -35,6 +36,13 @@ pub struct Recovery {
     pub lines_bytes: u64,
     /// The same for records of rejected bodies.
     pub rejects_bytes: u64,
+    /// Events that the last process had accepted and not journaled: they came from its inbox. Their
+    /// lines and records are among the bytes above.
+    pub inbox_events: u64,
+    /// The inbox of the last process, where accepted events may have been, and why nothing was taken
+    /// from it: it is not there any more, damaged, or of another directory, of which this one is a
+    /// copy. It is left as it is.
+    pub unusable_inbox: Option<(PathBuf, &'static str)>,
     /// The files they were appended to.
     pub files: Vec<PathBuf>,
     /// The machine went down since the last process, not only the process.
@@ -57,6 +65,8 @@ impl Recovery {
         self.lines_bytes == 0
             && self.rejects_bytes == 0
             && self.torn_bytes == 0
+            && self.inbox_events == 0
+            && self.unusable_inbox.is_none()
             && self.changed_by_others.is_empty()
     }
 }
@@ -69,6 +79,9 @@ impl fmt::Display for Recovery {
             "the last {cause} without closing: {} bytes of lines and {} bytes of rejects were finished",
             self.lines_bytes, self.rejects_bytes
         )?;
+        if self.inbox_events > 0 {
+            write!(f, " ({} events came from the inbox)", self.inbox_events)?;
+        }
         for path in &self.files {
             write!(f, ", in {}", path.display())?;
         }
@@ -77,6 +90,9 @@ impl fmt::Display for Recovery {
         }
         for path in &self.changed_by_others {
             write!(f, "; {} was changed by others", path.display())?;
+        }
+        if let Some((path, why)) = &self.unusable_inbox {
+            write!(f, "; no events were taken from {}: {why}", path.display())?;
         }
         Ok(())
     }
@@ -94,7 +110,9 @@ pub(crate) fn recover(
         return refuse_orphans(folder).map(|()| recovery);
     };
     if state.clean {
-        return refuse_later_segments(folder, &state).map(|()| recovery);
+        refuse_later_segments(folder, &state)?;
+        remove_empty_inbox(folder, &state)?;
+        return Ok(recovery);
     }
     recovery.power_loss = state.boot_id != disk::boot_id();
     folder.check_segments(&state)?;
@@ -106,14 +124,35 @@ pub(crate) fn recover(
     if session.recovery.power_loss {
         session.finish_after_power_loss(Stream::Lines, &lines)?;
         session.finish_after_power_loss(Stream::Rejects, &rejects)?;
+        session.control.set_clean();
     } else {
-        let lines = session.plan(Stream::Lines, lines)?;
-        let rejects = session.plan(Stream::Rejects, rejects)?;
+        let mut lines = Left::new(Stream::Lines, lines)?;
+        let mut rejects = Left::new(Stream::Rejects, rejects)?;
+        let inbox = session.find_inbox()?;
+        if let Some(inbox) = &inbox {
+            session.recovery.inbox_events = accepted::add(inbox, &mut lines, &mut rejects)?;
+        }
+        let lines = session.plan(lines)?;
+        let rejects = session.plan(rejects)?;
         session.finish(lines)?;
         session.finish(rejects)?;
+        // First this: an inbox beside a clean control file holds nothing that is missing.
+        session.control.set_clean();
+        if let Some(inbox) = inbox.filter(|_| !folder.disk().is_dry_run()) {
+            inbox.remove()?;
+        }
     }
-    session.control.set_clean();
     Ok(session.recovery)
+}
+
+/// Takes away what is left of an inbox whose appender closed, or never used it.
+fn remove_empty_inbox(folder: &Folder, state: &ControlState) -> DiskResult<()> {
+    match &state.inbox {
+        Some(inbox) if !folder.disk().is_dry_run() => {
+            inbox::remove_unread(folder.disk(), &inbox.name, folder.identity()?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Segments that hold something without a control file to say where it belongs: not ours to throw
@@ -182,10 +221,26 @@ impl Session<'_> {
         Ok(segments)
     }
 
+    /// The inbox of the last process, if there may be something in it.
+    fn find_inbox(&mut self) -> Result<Option<LeftInbox>, JournalError> {
+        let Some(inbox) = &self.state.inbox else { return Ok(None) };
+        if !inbox.in_use {
+            remove_empty_inbox(self.folder, self.state)?;
+            return Ok(None);
+        }
+        match inbox::find(self.folder.disk(), &inbox.name, self.folder.identity()?)? {
+            Found::Inbox(left) => Ok(Some(left)),
+            Found::Unusable(why) => {
+                self.recovery.unusable_inbox = Some((inbox.name.path(), why));
+                Ok(None)
+            }
+        }
+    }
+
     /// Looks at what was committed and not written; changes nothing.
-    fn plan(&mut self, stream: Stream, segments: Segments) -> Result<Plan, JournalError> {
+    fn plan(&mut self, mut left: Left) -> Result<Plan, JournalError> {
+        let stream = left.stream();
         let state = self.state.stream(stream);
-        let mut left = Left::new(stream, segments)?;
         let file = self.anchored_file(state)?;
         let held = left.held_by(file.as_ref(), state.anchor.as_ref(), state.written)?;
         let torn = left.check(held)?.unwrap_or_default();
@@ -236,7 +291,7 @@ impl Session<'_> {
         }
         copied?;
         file.sync()?;
-        self.note_finished(stream, left.end().saturating_sub(position), file.path());
+        self.note_finished(stream, left.accepted_end().saturating_sub(position), file.path());
         Ok(())
     }
 

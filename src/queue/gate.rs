@@ -18,10 +18,11 @@
 //! A waiter is a thread, which sleeps, or a task of some runtime, whose waker is kept (`tasks.rs`).
 //! Both count themselves and look for room in the same way.
 //!
-//! Room can be kept for an event that does not exist yet. It is part of the load, and counted in
-//! `kept` on top, so that a closed gate does not wait for it. What is kept is counted after it
-//! is in the load and taken off before it leaves it: whoever looks at the load first and then at
-//! `kept` never sees less in than there is.
+//! Room can be kept for an event that does not exist yet. It is part of the load, and counted once
+//! more on top, so that a closed gate does not wait for it: all that was ever kept, and all that was
+//! given up again. The former is counted after it is in the load, the latter before it leaves it.
+//! Whoever looks at what was kept, then at the load, then at what was given up, therefore never sees
+//! less of events in than there is.
 
 use std::task::{Poll, Waker};
 
@@ -42,6 +43,15 @@ pub(crate) enum Refusal {
     Closed,
 }
 
+/// A sender was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Larger than that of every event whose `send` returned before.
+    pub(crate) ticket: u64,
+    /// This is the event by which the load came to be half of what it may be.
+    pub(crate) is_half_full: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Gate {
     /// Written by senders only, once for each event.
@@ -56,8 +66,10 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 struct Refused {
     cost: AtomicU64,
-    /// The cost of room that is kept for events to come; part of the load.
+    /// The cost of all room that was ever kept for events to come.
     kept: AtomicU64,
+    /// As much of that as was given up.
+    given_up: AtomicU64,
     /// How many senders wait, threads and tasks, or are about to.
     waiting: AtomicUsize,
     tasks: Mutex<Tasks>,
@@ -73,6 +85,7 @@ impl Gate {
             refused: CachePadded::new(Refused {
                 cost: AtomicU64::new(0),
                 kept: AtomicU64::new(0),
+                given_up: AtomicU64::new(0),
                 waiting: AtomicUsize::new(0),
                 tasks: Mutex::new(Tasks::default()),
                 room: Condvar::new(),
@@ -81,17 +94,17 @@ impl Gate {
         }
     }
 
-    /// Lets `cost` in and gives its ticket. What costs more than the gate ever lets in at one time
+    /// Lets `cost` in. What costs more than the gate ever lets in at one time
     /// is let in alone, while nothing else is in.
     ///
     /// A sender that is in pushes its event; a closed gate with a load of zero therefore means an
     /// empty queue for good.
     #[inline]
-    pub(crate) fn enter(&self, cost: u64) -> Result<u64, Refusal> {
+    pub(crate) fn enter(&self, cost: u64) -> Result<Entry, Refusal> {
         // Looked up before: seen afterwards it could be of senders that came later, and one too
         // many would be let in.
         let gone = self.gone();
-        let before = self.entered.fetch_add(cost, Ordering::AcqRel);
+        let before = self.entered.fetch_add(cost, Ordering::SeqCst);
         if before & CLOSED != 0 {
             self.refuse(cost);
             return Err(Refusal::Closed);
@@ -102,7 +115,8 @@ impl Gate {
             self.refuse(cost);
             return Err(Refusal::Full);
         }
-        Ok(before)
+        let half = self.load_max / 2;
+        Ok(Entry { ticket: before, is_half_full: load <= half && load + cost > half })
     }
 
     /// A sender that asked for room of `cost` does not use it.
@@ -125,16 +139,17 @@ impl Gate {
     }
 
     /// Keeps room of `cost` for an event that is to come.
-    pub(crate) fn keep(&self, cost: u64) -> Result<(), Refusal> {
-        self.enter(cost)?;
+    pub(crate) fn keep(&self, cost: u64) -> Result<Entry, Refusal> {
+        let entry = self.enter(cost)?;
         self.refused.kept.fetch_add(cost, Ordering::AcqRel);
-        Ok(())
+        Ok(entry)
     }
 
     /// Gives up room that was kept; `is_seen_to` as for [`refuse_unless_seen`](Self::refuse_unless_seen).
     pub(crate) fn give_up(&self, cost: u64, is_seen_to: impl FnOnce() -> bool) {
-        let before = self.refused.kept.fetch_sub(cost, Ordering::AcqRel);
-        assert!(before >= cost, "more room is given up than was kept");
+        let before = self.refused.given_up.fetch_add(cost, Ordering::AcqRel);
+        let kept = self.refused.kept.load(Ordering::Acquire);
+        assert!(before + cost <= kept, "more room is given up than was kept");
         self.refuse_unless_seen(cost, is_seen_to);
     }
 
@@ -143,7 +158,7 @@ impl Gate {
     /// its event is in; until then both are part of the load.
     pub(crate) fn enter_kept(&self, cost: u64, kept: u64) -> Result<u64, Refusal> {
         let gone = self.gone();
-        let before = self.entered.fetch_add(cost, Ordering::AcqRel);
+        let before = self.entered.fetch_add(cost, Ordering::SeqCst);
         if before & CLOSED != 0 {
             self.refuse(cost);
             return Err(Refusal::Closed);
@@ -181,14 +196,22 @@ impl Gate {
     /// refused, never less.
     pub(crate) fn load(&self) -> u64 {
         let gone = self.gone();
-        (self.entered.load(Ordering::Acquire) & !CLOSED) - gone
+        // SeqCst, as the `fetch_add` of a sender: see `Waker::wake_if_idle`.
+        (self.entered.load(Ordering::SeqCst) & !CLOSED) - gone
     }
 
-    /// The load without the room that is kept for events to come. Exact where nobody begins to keep
-    /// room meanwhile, as once the gate is closed; about otherwise.
+    pub(crate) const fn load_max(&self) -> u64 {
+        self.load_max
+    }
+
+    /// The load without the room that is kept for events to come; more than that while others keep
+    /// room or give it up, never less.
     pub(crate) fn load_of_events(&self) -> u64 {
+        let kept = self.refused.kept.load(Ordering::Acquire);
         let load = self.load();
-        load.saturating_sub(self.refused.kept.load(Ordering::Acquire))
+        let given_up = self.refused.given_up.load(Ordering::Acquire);
+        // Negative where more was kept since, and given up already.
+        load - kept.saturating_sub(given_up)
     }
 
     /// Whether `cost` would be let in now.
@@ -200,9 +223,10 @@ impl Gate {
     /// Whether at least half of the room is free, of that which is not kept: senders are woken then,
     /// and not for each event that is taken out.
     pub(crate) fn is_half_free(&self) -> bool {
-        let (load, kept) = (self.load(), self.refused.kept.load(Ordering::Acquire));
-        // Not read at the same time: where more was kept meanwhile, senders are woken once in vain.
-        load.saturating_sub(kept) <= self.load_max.saturating_sub(kept) / 2
+        let Refused { kept, given_up, .. } = &*self.refused;
+        let kept = kept.load(Ordering::Acquire).saturating_sub(given_up.load(Ordering::Acquire));
+        // More than all is kept while the gate is shut.
+        self.load_of_events() <= self.load_max.saturating_sub(kept) / 2
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -265,7 +289,8 @@ impl Gate {
         }
     }
 
-    fn has_waiting(&self) -> bool {
+    /// Whether somebody waits for room.
+    pub(crate) fn has_waiting(&self) -> bool {
         self.refused.waiting.load(Ordering::Acquire) > 0
     }
 

@@ -13,13 +13,13 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Packed;
+use super::Message;
 
 #[derive(Debug, Default)]
 pub(super) struct Late {
     /// How many there are, to be read without the lock.
     count: AtomicUsize,
-    messages: Mutex<VecDeque<Packed>>,
+    messages: Mutex<VecDeque<Message>>,
 }
 
 impl Late {
@@ -35,7 +35,7 @@ impl Late {
 
 /// The list, locked.
 pub(super) struct LateMessages<'a> {
-    messages: MutexGuard<'a, VecDeque<Packed>>,
+    messages: MutexGuard<'a, VecDeque<Message>>,
     count: &'a AtomicUsize,
 }
 
@@ -44,12 +44,12 @@ impl LateMessages<'_> {
         self.messages.is_empty()
     }
 
-    pub(super) fn push(&mut self, message: Packed) {
+    pub(super) fn push(&mut self, message: Message) {
         self.messages.push_back(message);
         self.count.store(self.messages.len(), Ordering::SeqCst);
     }
 
-    pub(super) fn pop(&mut self) -> Option<Packed> {
+    pub(super) fn pop(&mut self) -> Option<Message> {
         let message = self.messages.pop_front();
         self.count.store(self.messages.len(), Ordering::SeqCst);
         message

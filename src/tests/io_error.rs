@@ -21,6 +21,8 @@ const EVENTS: u64 = 60;
 
 fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)
+        // A small inbox, which is quickly made.
+        .queue_bytes_max(512 << 10)
         .segment_count(2)
         .segment_bytes(4096)
         .event_bytes_max(2048)

@@ -1,6 +1,7 @@
 //! Tests that need to stand between cdrlog and the disk.
 
 mod abort;
+mod accepted;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod account;
 #[path = "../../tests/copy/mod.rs"]
