@@ -163,13 +163,18 @@ impl Collector for Samples {
     }
 }
 
-fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 21] {
+fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 22] {
     [
         ("events_accepted", "Events that left the queue", stats.events_accepted),
         ("bytes_accepted", "Bytes of events that left the queue", stats.bytes_accepted),
         ("events_journaled", "Events whose line is in the journal", stats.events_journaled),
         ("bytes_journaled", "Bytes of lines in the journal", stats.bytes_journaled),
         ("events_rejected", "Bodies that are no event", stats.events_rejected),
+        (
+            "events_unprotected",
+            "Events that had no place in the inbox: a crash would have lost them",
+            stats.events_unprotected,
+        ),
         ("queue_full", "Times that the queue was full", stats.queue_full),
         ("journal_full", "Times that the journal was full", stats.journal_full),
         ("bytes_written", "Bytes of lines in the CDR file", stats.bytes_written),
