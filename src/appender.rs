@@ -18,6 +18,7 @@ use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
 use crate::queue::{Barrier, Message, Other, Queue, Refused, queue};
 use crate::sealed::Maintenance;
+use crate::shared_producer::SharedProducer;
 use crate::stats::Stats;
 use crate::storage::{Disk, DiskError};
 
@@ -165,6 +166,12 @@ impl Appender {
     #[must_use]
     pub fn producer(&self) -> Producer {
         Producer::new(self.queue.clone())
+    }
+
+    /// A new handle for tasks of an async runtime, which all of them share.
+    #[must_use]
+    pub fn shared_producer(&self) -> SharedProducer {
+        SharedProducer::new(self.queue.clone())
     }
 
     /// Waits until everything sent before is *written*: in the files, visible to readers.

@@ -174,6 +174,23 @@ impl fmt::Display for TrySendError {
 
 impl Error for TrySendError {}
 
+/// No room was reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
+    Closed,
+}
+
+impl fmt::Display for ReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the appender is closed")
+    }
+}
+
+impl Error for ReserveError {}
+
 /// What was sent is not where it was asked to be.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -200,3 +200,17 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 21] {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_the_appender_is_shown() {
+        let text = Metrics::new().render(Sample::default()).unwrap();
+        for (name, _) in Stats::default().iter() {
+            let suffix = if Stats::is_gauge(name) { "" } else { "_total" };
+            assert!(text.contains(&format!("\ncdrlog_{name}{suffix} 0\n")), "{name} is missing");
+        }
+    }
+}
