@@ -11,12 +11,12 @@ use cdrlog::{
 use clap::{Args, ValueEnum};
 
 use super::bodies::Bodies;
+use super::cdr_path::DirOption;
 use super::file_options::FileOptions;
-use super::hangup::rotating_on_hangup;
 use super::outcome::{Outcome, say};
-use super::place::DirectoryOption;
 use super::print::print;
 use super::progress::Progress;
+use super::sighup::rotating_on_sighup;
 use super::summary::{FileRange, Summary};
 use super::units::{Seconds, Size, units_help};
 
@@ -46,7 +46,7 @@ Exit codes: 0 all went well; 1 failed, or all bodies are taken and the summary o
 be written: standard error says which; 2 wrong usage; 3 some bodies were rejected"))]
 pub(super) struct Append {
     #[command(flatten)]
-    directory: DirectoryOption,
+    directory: DirOption,
 
     /// Print the summary as one JSON object on standard output
     #[arg(long)]
@@ -144,7 +144,7 @@ impl Append {
         }
         let (first, first_rejects) = (appender.cdr_path(), appender.rejects_path());
         let mut progress = Progress::new(bytes_total);
-        let stop = rotating_on_hangup(&appender, || {
+        let stop = rotating_on_sighup(&appender, || {
             let stop = self.append_files(&appender.producer(), &mut progress).err();
             // A run may be too short for the thread that sees to finished files. Errors of the flush
             // come again with the close, and those of the upkeep are told by the callback.

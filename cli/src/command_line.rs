@@ -84,10 +84,10 @@ fn name_variable(error: &mut Error, command: &Command, line: &[OsString]) {
 /// Why `--dir` and the argument for the directory do not go together, where both were given.
 fn conflict(matches: &ArgMatches) -> Option<impl Display + use<>> {
     let is_known = |id| matches.try_contains_id(id).unwrap_or_default();
-    if !is_known("place") || !is_known("dir") {
+    if !is_known("cdr_path") || !is_known("dir") {
         return None;
     }
-    let places: Vec<&PathBuf> = matches.get_many("place")?.collect();
+    let places: Vec<&PathBuf> = matches.get_many("cdr_path")?.collect();
     let dir = matches.get_one::<PathBuf>("dir")?;
     let is_given = matches.value_source("dir") == Some(ValueSource::CommandLine);
     if !is_given || places.iter().all(|place| *place == dir) {
@@ -111,7 +111,7 @@ mod tests {
     use clap::{Args, Parser, Subcommand};
 
     use super::*;
-    use crate::place::Places;
+    use crate::cdr_path::PathArgs;
 
     #[derive(Debug, Parser)]
     struct Program {
@@ -127,14 +127,14 @@ mod tests {
     #[derive(Debug, Args)]
     struct ReadArguments {
         #[command(flatten)]
-        places: Places,
+        paths: PathArgs,
     }
 
     fn places(line: &[&str]) -> Result<Vec<PathBuf>, ErrorKind> {
         let line: Vec<OsString> = ["program", "read"].iter().chain(line).map(Into::into).collect();
         let Program { command: Read::Read(read) } =
             parse(&line).map_err(|error: Error| error.kind())?;
-        Ok(read.places.into_paths())
+        Ok(read.paths.into_paths())
     }
 
     #[test]

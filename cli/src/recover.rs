@@ -9,9 +9,9 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 
+use super::cdr_path::{self, DirArg};
 use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
-use super::place::{self, Directory};
 use super::print::print;
 
 /// Show what the next opening of a directory would finish, or finish it now
@@ -56,13 +56,13 @@ pub(super) struct Recover {
     utc: Option<bool>,
 
     #[command(flatten)]
-    directory: Directory,
+    directory: DirArg,
 }
 
 impl Recover {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let directory = self.directory.into_path();
-        place::check_directory(&directory)?;
+        cdr_path::check_directory(&directory)?;
         let options = Appender::builder(&directory).utc(self.utc.unwrap_or_default());
         let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
         let report = Report { directory: &directory, recovery: &recovery, applied: self.apply };

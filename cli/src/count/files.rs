@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use cdrlog::reader::{CdrFile, Encoding, FileKind, cdr_files};
 
 use super::Source;
-use crate::place;
+use crate::cdr_path;
 
 /// A file with lines of a CDR.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl InputFiles {
     pub(crate) fn of(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
         let mut found = Self::default();
         for path in paths {
-            let metadata = place::metadata(path)?;
+            let metadata = cdr_path::metadata(path)?;
             if metadata.is_dir() {
                 found.add_directory(path)?;
             } else if !metadata.is_file() {
@@ -51,7 +51,7 @@ impl InputFiles {
                 let path = path.display();
                 return Err(format!("{path} is no directory and no regular file").into());
             } else if found.is_new(path, &metadata) {
-                let bytes = (place::plain_path(path) == *path).then_some(metadata.len());
+                let bytes = (cdr_path::plain_path(path) == *path).then_some(metadata.len());
                 let source = found.source_of(path.parent().unwrap_or(Path::new("")));
                 let (path, is_listed) = (path.clone(), false);
                 found.files.push(InputFile { path, source, bytes, is_listed });

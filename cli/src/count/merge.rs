@@ -19,7 +19,7 @@ use super::event;
 use super::files::InputFile;
 use super::line::Parser;
 use super::tracker::LATENESS_MS;
-use crate::place;
+use crate::cdr_path;
 
 /// Files that are open at one time; each has a block in memory.
 const OPEN_MAX: usize = 128;
@@ -216,7 +216,7 @@ fn reader(file: &InputFile, offset: u64) -> Result<Reader, ReadError> {
     if offset == 0 {
         return builder.open();
     }
-    builder.begin_at(ReaderPosition { file: place::plain_path(&file.path), offset }).open()
+    builder.begin_at(ReaderPosition { file: cdr_path::plain_path(&file.path), offset }).open()
 }
 
 /// All files, each cut where it has to be.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::order::{Control, Order};
+use super::shutdown_phase::{ShutdownControl, ShutdownPhase};
 
 /// What all peers of HTTP/2 that have shown no credentials may take, with the unread answers of all
 /// others.
@@ -36,11 +36,11 @@ struct Held {
 struct Holding {
     bytes: usize,
     has_credentials: bool,
-    control: Arc<Control>,
+    control: Arc<ShutdownControl>,
 }
 
 impl Holding {
-    fn new(control: &Arc<Control>) -> Self {
+    fn new(control: &Arc<ShutdownControl>) -> Self {
         Self { bytes: 0, has_credentials: false, control: control.clone() }
     }
 }
@@ -89,7 +89,7 @@ impl Memory {
     pub(super) fn hold(
         &self,
         number: u64,
-        control: &Arc<Control>,
+        control: &Arc<ShutdownControl>,
         bytes: usize,
         has_credentials: bool,
     ) {
@@ -103,7 +103,7 @@ impl Memory {
         {
             // It is free as soon as the connection has ended, which it is told.
             if let Some(own) = held.remove(victim) {
-                own.control.give(Order::End);
+                own.control.advance(ShutdownPhase::End);
             }
         }
     }
@@ -134,21 +134,21 @@ mod tests {
     #[test]
     fn the_oldest_stranger_that_holds_memory_is_ended_and_then_it_counts_no_more() {
         let memory = Memory::default();
-        let all = [(); 3].map(|()| Arc::new(Control::new(Order::Serve)));
+        let all = [(); 3].map(|()| Arc::new(ShutdownControl::new(ShutdownPhase::Serve)));
         let [sender, old, new] = &all;
-        let orders = || [&all[0], &all[1], &all[2]].map(|control| control.given());
+        let phases = || [&all[0], &all[1], &all[2]].map(|control| control.phase());
         memory.hold(0, sender, HELD_BYTES_MAX - 20, true);
         memory.hold(1, old, 10, false);
         memory.hold(2, new, 10, false);
-        assert_eq!(orders(), [Order::Serve; 3]);
+        assert_eq!(phases(), [ShutdownPhase::Serve; 3]);
         memory.hold(2, new, 10, false);
-        assert_eq!(orders(), [Order::Serve, Order::End, Order::Serve]);
+        assert_eq!(phases(), [ShutdownPhase::Serve, ShutdownPhase::End, ShutdownPhase::Serve]);
         // What it gives back late is not taken from others.
         memory.release(1, 10);
         assert_eq!(memory.bytes(), HELD_BYTES_MAX);
         memory.hold(0, sender, 21, true);
         // Without strangers it is the one that holds the most.
-        assert_eq!(orders(), [Order::End; 3]);
+        assert_eq!(phases(), [ShutdownPhase::End; 3]);
         assert_eq!(memory.bytes(), 0);
     }
 }

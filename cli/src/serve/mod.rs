@@ -1,10 +1,12 @@
 //! `cdrlog serve`: the endpoint that media servers post their events to.
 
 mod allocator;
-mod answer;
 mod auth;
 mod body;
+mod body_budget;
 mod config;
+mod conn_context;
+mod conn_state;
 mod connections;
 mod dedup;
 mod descriptors;
@@ -19,21 +21,21 @@ mod memory;
 mod metrics;
 mod notify;
 mod options;
-mod order;
-mod peer;
 mod permissions;
 mod plain;
 mod refusals;
+mod response;
 mod routes;
 mod server;
+mod server_context;
 mod settings;
+mod shutdown_phase;
 mod signals;
 mod site;
 mod tls;
+mod tracked_stream;
 mod unverified;
 mod waiting;
-mod watch;
-mod watched;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -49,7 +51,7 @@ use self::config::{Config, ConfigError};
 use self::dedup::Dedup;
 use self::gate::Gate;
 use self::options::{AckLevel, Options};
-use self::peer::Shared;
+use self::server_context::ServerContext;
 use self::settings::Settings;
 use self::signals::Signals;
 use self::tls::Tls;
@@ -86,8 +88,8 @@ pub(super) struct Serve {
     config: Option<PathBuf>,
 
     /// The directory of the CDR; the same as --dir
-    #[arg(id = "place", value_name = "DIR")]
-    place: Option<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
     options: Options,
@@ -125,7 +127,7 @@ impl Serve {
         let Some(appender) = opened? else { return Ok(Outcome::Done) };
         let dedup = remember(&settings);
         let _ = bell.set(Mutex::new(appender.producer()));
-        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
+        let shared = Arc::new(ServerContext::new(appender, settings, gate, tls, dedup));
         tracing::info!(
             listen = %listener.local_addr()?,
             cdr = %shared.appender.cdr_path().display(),
@@ -143,7 +145,7 @@ impl Serve {
     /// The options of the command line and the environment, and those of the file behind them. With
     /// the path of the file where it should not be readable for others.
     fn options(mut self) -> Result<(Options, Option<PathBuf>), ConfigError> {
-        self.options.dir = self.place.or(self.options.dir);
+        self.options.dir = self.path.or(self.options.dir);
         let Some(path) = self.config else { return Ok((self.options, None)) };
         let config = Config::read(&path)?;
         Ok((self.options.or(config.options), config.is_exposed.then_some(path)))
@@ -220,7 +222,7 @@ fn tell_trouble(trouble: &Trouble) {
     }
 }
 
-fn close(shared: Arc<Shared>) -> Result<Outcome, Box<dyn Error>> {
+fn close(shared: Arc<ServerContext>) -> Result<Outcome, Box<dyn Error>> {
     let Some(shared) = Arc::into_inner(shared) else {
         return Err("a task did not end; the next start finishes what is in the journal".into());
     };

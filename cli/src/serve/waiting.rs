@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::answer;
 use super::notify;
+use super::response;
 use super::settings::Settings;
 use super::signals::{Request as Signal, Signals};
 use super::tls::Tls;
@@ -106,7 +106,7 @@ async fn answer(stream: TcpStream, acceptor: Option<tokio_rustls::TlsAcceptor>, 
 
 async fn answer_stream<S: AsyncRead + AsyncWrite + Unpin>(stream: S, trouble: Arc<str>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer::unavailable(&trouble);
+        let answer = response::unavailable(&trouble);
         async move {
             super::body::drain(request).await;
             Ok::<_, Infallible>(answer)

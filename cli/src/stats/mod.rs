@@ -28,15 +28,15 @@ use self::period::{By, Divider, Span};
 use self::rejects::Rejects;
 use self::table::Look;
 use self::tally::Tally;
+use super::cdr_path::PathArgs;
 use super::count::Source;
 use super::count::files::InputFiles;
 use super::count::merge::{self, CUTS_MAX, LineListener};
 use super::local_time;
 use super::outcome::{Outcome, say};
-use super::place::Places;
 use super::print::print;
 use super::progress::Progress;
-use super::when::{When, times_help};
+use super::time_arg::{TimeArg, times_help};
 
 /// How many bad lines are named; the rest is counted.
 const BAD_LINES_NAMED: u64 = 10;
@@ -56,11 +56,11 @@ pub(super) struct Stats {
 
     /// Count from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<When>,
+    since: Option<TimeArg>,
 
     /// Count up to this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<When>,
+    until: Option<TimeArg>,
 
     /// Print one JSON object
     #[arg(long, conflicts_with = "csv")]
@@ -87,7 +87,7 @@ pub(super) struct Stats {
     strict: bool,
 
     #[command(flatten)]
-    places: Places,
+    paths: PathArgs,
 }
 
 const AFTER_HELP: &str = concat!(
@@ -129,13 +129,13 @@ impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let is_utc = self.utc.unwrap_or_default();
         let zone = if is_utc { TimeZone::UTC } else { local_time::zone() };
-        let time = |when: &Option<When>, otherwise| {
+        let time = |when: &Option<TimeArg>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
-        let files = InputFiles::of(&self.places.into_paths())?;
+        let files = InputFiles::of(&self.paths.into_paths())?;
         say_what_is_odd(&files);
         let mut reading = read(&files, &divider, &period);
         let rejects = Rejects::read(&files, &period, |error| reading.fail(error));

@@ -15,10 +15,10 @@ use cdrlog::reader::ReadError;
 use clap::Args;
 use jiff::tz::TimeZone;
 
+use super::cdr_path::{self, PathArg};
 use super::outcome::{Outcome, say};
-use super::place::{self, Place};
 use super::print::or_nobody_reads;
-use super::when::{When, times_help};
+use super::time_arg::{TimeArg, times_help};
 use filter::Filter;
 use output::Output;
 use start::Source;
@@ -66,18 +66,18 @@ pub(super) struct Tail {
 
     /// Only events from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<When>,
+    since: Option<TimeArg>,
 
     /// Only events before this time; all is read that is there now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
-    until: Option<When>,
+    until: Option<TimeArg>,
 
     /// Print lines as they are, on a terminal too
     #[arg(long, visible_alias = "raw")]
     json: bool,
 
     #[command(flatten)]
-    place: Place,
+    path: PathArg,
 }
 
 impl Tail {
@@ -85,8 +85,8 @@ impl Tail {
         let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
         let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
         let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
-        let path = self.place.into_path();
-        let source = Source::new(&path, &place::metadata(&path)?)?;
+        let path = self.path.into_path();
+        let source = Source::new(&path, &cdr_path::metadata(&path)?)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
         let begin = source.start(count, &filter, since, until)?;
         let builder = source.reader(until).follow(self.follow);

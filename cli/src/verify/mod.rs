@@ -16,8 +16,8 @@ use std::thread::available_parallelism;
 use cdrlog::manifest::Hash;
 use clap::Args;
 
+use super::cdr_path::{self, PathArgs};
 use super::outcome::{Outcome, WrongUsage, say};
-use super::place::{self, Places};
 use super::print::{or_nobody_reads, print};
 use chain::Chain;
 use plan::{Demands, Plan};
@@ -54,7 +54,7 @@ Exit codes: 0 nothing is wrong in what could be checked; 1 there are findings, o
 not be read or written; 2 wrong usage")]
 pub(super) struct Verify {
     #[command(flatten)]
-    places: Places,
+    paths: PathArgs,
 
     /// Print findings, notes and the summary as JSON objects, one on a line
     #[arg(long)]
@@ -85,8 +85,8 @@ fn hash(text: &str) -> Result<Hash, String> {
 
 impl Verify {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let Self { places, json, threads, expect, require_manifest, print_hash } = self;
-        let paths = places.into_paths();
+        let Self { paths, json, threads, expect, require_manifest, print_hash } = self;
+        let paths = paths.into_paths();
         if print_hash || !expect.is_empty() {
             check_one_directory(&paths)?;
         }
@@ -108,7 +108,7 @@ impl Verify {
 /// A hash is that of the manifest of one directory.
 fn check_one_directory(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     match paths {
-        [directory] => Ok(place::check_directory(directory)?),
+        [directory] => Ok(cdr_path::check_directory(directory)?),
         _ => Err(WrongUsage("--expect and --print-hash need exactly one directory".into()).into()),
     }
 }

@@ -10,7 +10,7 @@ use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 use super::chain::{Chain, has_writer};
 use super::journal;
 use super::remark::{Kind, Remark};
-use crate::place;
+use crate::cdr_path;
 
 /// One file to check.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Plan {
     pub(super) fn new(paths: &[PathBuf], demands: Demands<'_>) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
         for path in paths {
-            let metadata = place::metadata(path)?;
+            let metadata = cdr_path::metadata(path)?;
             if metadata.is_dir() {
                 plan.add_directory(path, demands)?;
             } else {

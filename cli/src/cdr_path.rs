@@ -9,7 +9,7 @@ use clap::Args;
 /// The option `--dir`. Where the command line has an argument for the directory too, the argument
 /// comes before the environment, and `command_line.rs` refuses the two when they differ.
 #[derive(Debug, Args)]
-pub(super) struct DirectoryOption {
+pub(super) struct DirOption {
     /// The directory of the CDR
     #[arg(
         long,
@@ -22,53 +22,53 @@ pub(super) struct DirectoryOption {
 
 /// One directory, as an argument or as `--dir`.
 #[derive(Debug, Args)]
-pub(super) struct Directory {
+pub(super) struct DirArg {
     /// The directory of the CDR; the same as --dir
-    #[arg(id = "place", value_name = "DIR")]
-    place: Option<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
-    option: DirectoryOption,
+    option: DirOption,
 }
 
-impl Directory {
+impl DirArg {
     pub(super) fn into_path(self) -> PathBuf {
-        self.place.unwrap_or(self.option.dir)
+        self.path.unwrap_or(self.option.dir)
     }
 }
 
 /// One directory or file, as an argument or as `--dir`.
 #[derive(Debug, Args)]
-pub(super) struct Place {
+pub(super) struct PathArg {
     /// The directory of the CDR, the same as --dir, or one file
-    #[arg(id = "place", value_name = "DIR|FILE")]
-    place: Option<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR|FILE")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
-    option: DirectoryOption,
+    option: DirOption,
 }
 
-impl Place {
+impl PathArg {
     pub(super) fn into_path(self) -> PathBuf {
-        self.place.unwrap_or(self.option.dir)
+        self.path.unwrap_or(self.option.dir)
     }
 }
 
 /// Any number of directories and files as arguments, or one directory as `--dir`.
 #[derive(Debug, Args)]
-pub(super) struct Places {
+pub(super) struct PathArgs {
     /// Directories of a CDR, with all their files, and single files [default: that of --dir]
-    #[arg(id = "place", value_name = "DIR|FILE")]
-    places: Vec<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR|FILE")]
+    paths: Vec<PathBuf>,
 
     #[command(flatten)]
-    option: DirectoryOption,
+    option: DirOption,
 }
 
-impl Places {
+impl PathArgs {
     /// At least one.
     pub(super) fn into_paths(self) -> Vec<PathBuf> {
-        if self.places.is_empty() { vec![self.option.dir] } else { self.places }
+        if self.paths.is_empty() { vec![self.option.dir] } else { self.paths }
     }
 }
 
