@@ -119,6 +119,11 @@ impl Connections {
         self.is_short.store(false, Ordering::Relaxed);
     }
 
+    /// Waits while a crowd of strangers is being ended.
+    pub(super) async fn wait_for_ending(&self) {
+        self.common.memory.wait_for_ending().await;
+    }
+
     /// Looks at every connection, and ends those whose time is over.
     pub(super) fn sweep(&self) {
         let now = self.common.tick();

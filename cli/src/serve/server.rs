@@ -84,6 +84,7 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<Server
     let http = Arc::new(http(&shared));
     let connections = &shared.connections;
     loop {
+        connections.wait_for_ending().await;
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) if is_of_peer(&error) => continue,
