@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+/// The variable that names the directory, as OpenVidu has it.
+pub(super) const VARIABLE: &str = "OPENVIDU_CDR_PATH";
+
+/// The directory where nothing names one: OpenVidu's own.
+pub(super) const DEFAULT: &str = "/opt/openvidu/cdr";
+
 /// The option `--dir`. Where the command line has an argument for the directory too, the argument
 /// comes before the environment, and `command_line.rs` refuses the two when they differ.
 #[derive(Debug, Args)]
 pub(super) struct DirOption {
     /// The directory of the CDR
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "OPENVIDU_CDR_PATH",
-        default_value = "/opt/openvidu/cdr"
-    )]
+    #[arg(long, value_name = "DIR", env = VARIABLE, default_value = DEFAULT)]
     pub(super) dir: PathBuf,
 }
 
@@ -72,11 +73,20 @@ impl PathArgs {
     }
 }
 
+/// Says which directory is used instead of the one that an empty variable was meant to name: it may
+/// be the wrong one. `None` where the variable is not empty.
+pub(super) fn empty_variable_note(used: &Path) -> Option<String> {
+    let is_empty = std::env::var_os(VARIABLE).is_some_and(|value| value.is_empty());
+    is_empty.then(|| {
+        format!("{VARIABLE} is empty and counts as not set: the directory is {}", used.display())
+    })
+}
+
 /// What is at `path`. The message of an error says how to name another place.
 pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
     fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!(
-            "there is no directory and no file {}: name one, or set OPENVIDU_CDR_PATH",
+            "{} does not exist: name another directory or file, or set {VARIABLE}",
             path.display()
         ),
         _ => format!("cannot read {}: {error}", path.display()),
@@ -87,7 +97,7 @@ pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
 pub(super) fn check_directory(path: &Path) -> Result<(), String> {
     match metadata(path)?.is_dir() {
         true => Ok(()),
-        false => Err(format!("{} is no directory", path.display())),
+        false => Err(format!("{} is not a directory", path.display())),
     }
 }
 

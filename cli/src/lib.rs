@@ -15,6 +15,7 @@ mod file_options;
 mod json_output;
 mod local_time;
 mod man;
+mod opening;
 mod outcome;
 mod print;
 mod progress;

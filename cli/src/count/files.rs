@@ -49,7 +49,7 @@ impl InputFiles {
             } else if !metadata.is_file() {
                 // A pipe could be read only once, and not from two places.
                 let path = path.display();
-                return Err(format!("{path} is no directory and no regular file").into());
+                return Err(format!("{path} is neither a directory nor a regular file").into());
             } else if found.is_new(path, &metadata) {
                 let bytes = (cdr_path::plain_path(path) == *path).then_some(metadata.len());
                 let source = found.source_of(path.parent().unwrap_or(Path::new("")));
@@ -72,7 +72,7 @@ impl InputFiles {
             self.empty.push(directory.to_owned());
         }
         for CdrFile { path, kind, encoding, bytes, .. } in files {
-            // One that was removed since it was listed is no failure.
+            // One that was removed since it was listed is not a failure.
             if fs::metadata(&path).is_ok_and(|metadata| !self.is_new(&path, &metadata)) {
                 continue;
             }

@@ -15,7 +15,7 @@ use std::io;
 use cdrlog::reader::{Line, ReadError, Reader, ReaderPosition};
 
 use super::Source;
-use super::event;
+use super::event_reader;
 use super::files::InputFile;
 use super::line::Parser;
 use super::tracker::LATENESS_MS;
@@ -244,7 +244,7 @@ fn first_time(file: &InputFile) -> Option<i64> {
     let mut parser = Parser::default();
     let times = lines.iter().take(PEEK_LINES).filter_map(|line| {
         let line = parser.parse(line.bytes_with_end()).ok()?;
-        event::read(&line).at
+        event_reader::read(&line).at
     });
     times.min()
 }

@@ -57,8 +57,8 @@ impl ConnContext {
         &self.shared.metrics
     }
 
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.shared.trouble()
+    pub(super) fn failure(&self) -> Option<String> {
+        self.shared.failure()
     }
 
     /// The appender takes nothing any more.

@@ -47,6 +47,10 @@ struct Shared {
 }
 
 /// A key is in flight, or acknowledged, or unknown.
+///
+/// Written by hand: a library's cache with a time to live (`moka` for example) evicts by use and in
+/// the background, while this table must forget the oldest event first, and turn an event in flight
+/// into an acknowledged one under one lock.
 #[derive(Debug, Default)]
 struct Table {
     /// With those who wait for the outcome: whether it was acknowledged.

@@ -30,9 +30,9 @@ const STRANGER_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Failure {
     Rejected(Rejection),
-    /// The queue stayed full for as long as patience lasts.
+    /// The queue stayed full for `--write-retry-timeout`.
     Full,
-    /// The event was taken, and its acknowledgement did not come for as long as patience lasts.
+    /// The event was taken, and its acknowledgement did not come within `--write-retry-timeout`.
     Unacknowledged,
     Failed(FlushError),
 }
@@ -125,11 +125,11 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Hands the event over and waits until it is as safe as the level says. Both take as long as
-/// patience lasts, together. One that was acknowledged before is not written again.
+/// Hands the event over and waits until it is as safe as `--ack` says. Both together take at most
+/// `--write-retry-timeout`. One that was acknowledged before is not written again.
 async fn submit(conn: &ConnContext, event: Bytes, share: Share<'_>) -> Result<(), Failure> {
     let begin = Instant::now();
-    let end = begin + conn.settings().patience;
+    let end = begin + conn.settings().write_retry_timeout;
     let mut guard = None;
     if let Some((dedup, key)) = conn.shared().remembered(&event) {
         match conn.state().within(end, dedup.enter(key)).await {
@@ -221,7 +221,7 @@ fn refuse(conn: &ConnContext, failure: &Failure) -> Response {
 
 /// With what the disk says, where it says something.
 fn not_now(conn: &ConnContext, reason: Reason, message: &'static str) -> Response {
-    unavailable(reason, conn.trouble().map_or(message.into(), Cow::Owned))
+    unavailable(reason, conn.failure().map_or(message.into(), Cow::Owned))
 }
 
 fn unavailable(reason: Reason, message: impl Into<Cow<'static, str>>) -> Response {
@@ -232,7 +232,7 @@ fn unavailable(reason: Reason, message: impl Into<Cow<'static, str>>) -> Respons
 
 fn rejected(rejection: &Rejection) -> Response {
     let text = json!({
-        "error": format!("the body is no event: {}", rejection.reason),
+        "error": format!("the body is not an event: {}", rejection.reason),
         "reason": rejection.reason.as_str(),
         "offset": rejection.offset,
     });

@@ -127,9 +127,9 @@ fn is_below_list(path: &str) -> bool {
 
 /// 200 only while events can be written.
 fn health(shared: &ServerContext) -> Response {
-    match shared.trouble() {
+    match shared.failure() {
         None => response::text(StatusCode::OK, response::JSON, r#"{"status":"ok"}"#.to_owned()),
-        Some(trouble) => response::unavailable(&trouble),
+        Some(failure) => response::unavailable(&failure),
     }
 }
 
@@ -139,7 +139,7 @@ fn render_metrics(shared: &ServerContext) -> Response {
         connections: shared.connections.count() as u64,
         repeated: shared.repeated(),
         bodies_bytes: (shared.budget.bytes() + shared.unverified.bytes()) as u64,
-        is_healthy: shared.trouble().is_none(),
+        is_healthy: shared.failure().is_none(),
     };
     match shared.metrics.render(sample) {
         Ok(text) => response::text(StatusCode::OK, metrics::CONTENT_TYPE, text),

@@ -93,7 +93,7 @@ impl ServerContext {
     }
 
     /// Why events cannot be written now, if they cannot.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.health.trouble(&self.appender)
+    pub(super) fn failure(&self) -> Option<String> {
+        self.health.failure(&self.appender)
     }
 }

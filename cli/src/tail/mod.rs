@@ -33,7 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 ///
 /// On a terminal each line shows its local time, the event, the session and the other members.
 /// Otherwise lines are printed as they are, byte for byte, as JSON Lines. Only whole lines are
-/// printed: one that is just being written comes when it has its end.
+/// printed: a line that is still being written is printed when it is complete.
 #[derive(Debug, Args)]
 #[command(after_help = concat!("\
 Examples:
@@ -46,9 +46,9 @@ Examples:
 ", times_help!(), "
 It is compared with the timestamp of the event.
 
-Exit codes: 0 all went well, 1 something could not be read, 2 wrong usage"))]
+Exit codes: 0 success; 1 something could not be read; 2 wrong usage"))]
 pub(super) struct Tail {
-    /// Go on with lines that are written later, across rotations, until Ctrl-C
+    /// Also print lines that are written later, across rotations, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
 
@@ -68,7 +68,7 @@ pub(super) struct Tail {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<TimeArg>,
 
-    /// Only events before this time; all is read that is there now
+    /// Only events before this time; lines that are written later are not read
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
     until: Option<TimeArg>,
 
@@ -157,7 +157,7 @@ impl Lines {
         Ok(output.flush()?)
     }
 
-    /// A line that is too long, or a file that is damaged, is no reason not to print others.
+    /// A line that is too long, or a file that is damaged, does not keep others from being printed.
     fn go_on_after(&mut self, error: ReadError) -> Result<(), Stop> {
         self.outcome = Outcome::Failed;
         match &error {

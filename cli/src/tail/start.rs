@@ -52,7 +52,9 @@ impl Source {
         } else if metadata.is_file() {
             vec![SourceFile::given(path)]
         } else {
-            return Err(format!("{} is no directory and no regular file", path.display()).into());
+            return Err(
+                format!("{} is neither a directory nor a regular file", path.display()).into()
+            );
         };
         Ok(Self { path: path.to_owned(), is_directory, files })
     }
