@@ -1,4 +1,15 @@
 //! `cdrlog stats`: what a CDR says about sessions, participants and recordings.
+//!
+//! ```text
+//! files ──> count ──> tally ──> rows, figures ──> export (JSON, CSV), table (text)
+//!           └ rejects ────────────────────────────┘
+//! ```
+//!
+//! A new figure begins where it is known: a number that an event tells is read in
+//! `count/event_reader`, told by `count/presence.rs` as a `Count`, and added in `tally.rs`. Its field
+//! is in `Figures` or `Report` (`figures.rs`); `export.rs` and `table.rs` print it.
+//! `docs/json.md` lists every member, which a test demands, and `docs/operations.md` says what is
+//! counted.
 
 mod export;
 mod figures;
