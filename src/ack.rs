@@ -1,7 +1,7 @@
 //! Acknowledged sends: the sender learns what became of its event.
 //!
-//! The event, the level that was asked for and the outcome share one small allocation, an [`Arc`],
-//! which goes through the queue instead of the event and is the only cost of an acknowledgement.
+//! The level that was asked for and the outcome share one small allocation, an [`Arc`], which goes
+//! through the queue beside the event.
 
 use std::error::Error;
 use std::fmt;
@@ -11,8 +11,6 @@ use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-
-use bytes::Bytes;
 
 use crate::contain::contain;
 use crate::error::FlushError;
@@ -77,14 +75,11 @@ type Outcome = Result<Position, AckError>;
 /// What sender and threads share.
 struct Shared {
     durability: Durability,
-    event_bytes: usize,
     state: Mutex<State>,
     done: Condvar,
 }
 
 struct State {
-    /// Until the rewriter takes it.
-    event: Bytes,
     outcome: Option<Outcome>,
     waker: Option<Waker>,
     /// A thread waits for `done`. A condition variable makes a system call for each notification,
@@ -174,16 +169,15 @@ impl fmt::Debug for Ack {
     }
 }
 
-/// The other end of an [`Ack`]: an event with somebody who waits for it. Dropped without an
-/// outcome, it says that the appender ended, so that nobody waits for ever.
+/// The other end of an [`Ack`]: somebody waits for an event. Dropped without an outcome, it says
+/// that the appender ended, so that nobody waits for ever.
 pub(crate) struct Acked(Arc<Shared>);
 
-/// An event to be sent, and the acknowledgement to be waited for.
-pub(crate) fn acked(event: Bytes, durability: Durability) -> (Acked, Ack) {
+/// What goes with an event, and the acknowledgement to be waited for.
+pub(crate) fn acked(durability: Durability) -> (Acked, Ack) {
     let shared = Arc::new(Shared {
         durability,
-        event_bytes: event.len(),
-        state: Mutex::new(State { event, outcome: None, waker: None, has_waiting_thread: false }),
+        state: Mutex::new(State { outcome: None, waker: None, has_waiting_thread: false }),
         done: Condvar::new(),
     });
     (Acked(shared.clone()), Ack(shared))
@@ -192,15 +186,6 @@ pub(crate) fn acked(event: Bytes, durability: Durability) -> (Acked, Ack) {
 impl Acked {
     pub(crate) fn durability(&self) -> Durability {
         self.0.durability
-    }
-
-    pub(crate) fn event_bytes(&self) -> usize {
-        self.0.event_bytes
-    }
-
-    /// Takes the event out.
-    pub(crate) fn take_event(&self) -> Bytes {
-        std::mem::take(&mut self.0.state().event)
     }
 
     /// Says what became of the event. Only the first word counts.
@@ -223,15 +208,13 @@ impl Acked {
 
 impl Drop for Acked {
     fn drop(&mut self) {
-        let event = self.take_event();
-        contain(|| drop(event));
         self.complete(Err(AckError::Failed(FlushError::Closed)));
     }
 }
 
 impl fmt::Debug for Acked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acked").field("event_bytes", &self.0.event_bytes).finish_non_exhaustive()
+        f.debug_struct("Acked").field("durability", &self.0.durability).finish_non_exhaustive()
     }
 }
 
@@ -252,8 +235,7 @@ mod tests {
 
     #[test]
     fn the_outcome_comes_to_the_one_who_waits() {
-        let (acked, ack) = acked(Bytes::from_static(b"event"), Durability::Written);
-        assert_eq!(acked.take_event(), "event");
+        let (acked, ack) = acked(Durability::Written);
         let ack = ack.wait_timeout(Duration::from_millis(1)).unwrap_err();
         let waiter = std::thread::spawn(move || ack.wait());
         acked.complete(Ok(position()));
@@ -263,7 +245,7 @@ mod tests {
 
     #[test]
     fn an_end_without_an_outcome_says_so() {
-        let (acked, ack) = acked(Bytes::new(), Durability::Synced);
+        let (acked, ack) = acked(Durability::Synced);
         drop(acked);
         assert!(matches!(ack.wait(), Err(AckError::Failed(FlushError::Closed))));
     }
@@ -280,7 +262,7 @@ mod tests {
         let counting = Arc::new(Counting::default());
         let waker = Waker::from(counting.clone());
         let mut context = Context::from_waker(&waker);
-        let (acked, mut ack) = acked(Bytes::new(), Durability::Synced);
+        let (acked, mut ack) = acked(Durability::Synced);
         for _ in 0..2 {
             assert!(Pin::new(&mut ack).poll(&mut context).is_pending());
         }

@@ -8,24 +8,24 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::builder::Builder;
+use crate::engine::{Pace, RewriterThread, Undelivered};
 use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
-use crate::file::disk::Disk;
-use crate::file::{Calendar, Identity, Lock, LockError};
-use crate::finished::{Begun, Keeper};
+use crate::file::{Calendar, CreatedFiles, Identity, Lock, LockError, STATE_DIR_NAME};
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
-use crate::journal::{self, Folder, JournalError, JournalOptions, Recovery, Stream};
+use crate::inbox::{self, ChunkPool, Inbox, InboxName};
+use crate::journal::{self, Journal, JournalError, JournalOptions, Recovery, StateDir, Stream};
 use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
-use crate::queue::{Barrier, Message, Queue, Refused, queue};
-use crate::rewrite::Stage;
+use crate::queue::{Barrier, Message, Other, Queue, Refused, queue};
+use crate::sealed::Maintenance;
 use crate::stats::Stats;
+use crate::storage::{Disk, DiskError};
 
 /// How often a waiting `flush` looks whether the disk has failed, or the threads are gone.
 const REPLY_POLL: Duration = Duration::from_millis(10);
 
-/// The longest nap of the rewriter thread: an idle appender costs about a third of a percent of a
-/// core this way.
-const NAP_MAX: Duration = Duration::from_millis(10);
+/// The longest that an event goes unseen by the rewriter thread.
+const SLEEP_MAX: Duration = Duration::from_millis(10);
 
 /// Appends events to the CDR of one directory.
 ///
@@ -41,9 +41,11 @@ pub struct Appender {
     pipeline: Arc<Pipeline>,
     threads: Option<Threads>,
     recovery: Recovery,
+    /// `None` where accepted events are in memory of the process alone.
+    inbox: Option<Inbox>,
     first_rejects_path: PathBuf,
     foreign_files: usize,
-    /// The folder of the journal; `None` where it was gone at once.
+    /// The state directory; `None` where it was gone at once.
     journal_place: Option<Identity>,
     /// The process that opened it. A forked child has a copy, which must not touch anything.
     process_id: u32,
@@ -51,7 +53,7 @@ pub struct Appender {
 
 #[derive(Debug)]
 struct Threads {
-    rewriter: JoinHandle<Vec<Bytes>>,
+    rewriter: JoinHandle<Vec<Undelivered>>,
     flusher: JoinHandle<Result<(), FlushError>>,
     keeper: JoinHandle<()>,
     /// Given back last.
@@ -65,30 +67,31 @@ impl Appender {
         Builder::new(directory.as_ref())
     }
 
-    pub(crate) fn open(options: Builder, disk: &Disk) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: Builder) -> Result<Self, OpenError> {
+        let disk = &options.disk;
         let directory = options.directory.as_path();
         disk.create_directory(directory)?;
         let locked = |error| lock_error(error, directory);
         let lock = Arc::new(Lock::take(disk, directory).map_err(locked)?);
-        let folder = Folder::create(disk, directory)?;
-        lock.take_folder().map_err(locked)?;
+        let state_dir = StateDir::create(disk, directory)?;
+        lock.take_state_dir().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
-        let begun = Begun::new(disk, directory);
-        let mut inventory = begun.look(&calendar)?;
-        let recovery = journal::recover(directory, &folder, calendar.next_stamp())?;
+        let created_files = CreatedFiles::new(disk, directory);
+        let mut inventory = created_files.look(&calendar)?;
+        let recovery = journal::recover(directory, &state_dir, calendar.next_stamp())?;
         if !recovery.is_nothing() {
             // It may have used its stamp for a file that was gone.
-            inventory = begun.look(&calendar)?;
+            inventory = created_files.look(&calendar)?;
         }
-        begun.shorten(&inventory)?;
+        created_files.shorten(&inventory)?;
         let stamp = calendar.take_stamp();
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
-        let mut journal = folder.create_journal(ring)?;
-        let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
+        let (mut journal, inbox) = create_journal(disk, &state_dir, ring, &options)?;
+        let journal_place = Identity::of(disk, &directory.join(STATE_DIR_NAME))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
@@ -99,7 +102,13 @@ impl Appender {
         }
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
-            Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
+            Rotation::new(
+                calendar.clone(),
+                created_files.clone(),
+                stream,
+                rotate_bytes,
+                rotate_daily,
+            )
         };
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
@@ -111,15 +120,16 @@ impl Appender {
         let first_rejects_path = rejects_path.clone();
         let rejects = Sink::new(rejects, journal.rejects.1, rejects_path, rotation(rejects));
 
+        let pool = chunk_pool(inbox.as_ref(), &options);
         let (queue, queue_end) =
-            queue(options.queue_events_max, options.queue_bytes_max as u64, pipeline.clone());
-        let stage = Stage::new(
+            queue(options.queue_events_max, options.queue_bytes_max as u64, pool, pipeline.clone());
+        let rewriter = RewriterThread::new(
             options.event_bytes_max,
             queue_end,
             journal.lines.0,
             journal.rejects.0,
             pipeline.clone(),
-            NAP_MAX.min(options.flush_interval / 2),
+            pace(options.flush_interval),
         );
         let flusher = Flusher::new(
             lines,
@@ -129,20 +139,21 @@ impl Appender {
             pipeline.clone(),
             lock.clone(),
         );
-        let keeper = Keeper::new(
+        let keeper = Maintenance::new(
             directory,
             calendar,
             options.keeper_rules(),
             inventory.ours,
             pipeline.clone(),
         );
-        let threads = start(stage, flusher, keeper, &queue, lock)?;
+        let threads = start(rewriter, flusher, keeper, &queue, lock)?;
         let process_id = std::process::id();
         Ok(Self {
             queue,
             pipeline,
             threads: Some(threads),
             recovery,
+            inbox,
             first_rejects_path,
             foreign_files,
             journal_place,
@@ -210,8 +221,11 @@ impl Appender {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let troubles = self.pipeline.troubles();
         let trouble = || self.pipeline.trouble().filter(|_| self.pipeline.troubles() > troubles);
-        let mut message = self.queue.arena().store(Message::Barrier(Barrier { goal, reply }));
-        while let Err(refused) = self.queue.try_push(message) {
+        if self.process_id != std::process::id() {
+            return Err(FlushError::Closed);
+        }
+        let mut message = Message::other(Other::Barrier(Barrier { goal, reply }));
+        while let Err(refused) = self.queue.try_push(message, |_| ()) {
             message = match refused {
                 Refused::Closed(_) => return Err(FlushError::Closed),
                 Refused::Full(message) => message,
@@ -221,7 +235,7 @@ impl Appender {
             }
             std::thread::sleep(REPLY_POLL);
         }
-        self.pipeline.rewriter_bell.ring();
+        self.pipeline.rewriter_waker.wake();
         loop {
             match answer.recv_timeout(REPLY_POLL) {
                 Ok(answer) => return answer,
@@ -257,6 +271,14 @@ impl Appender {
         &self.recovery
     }
 
+    /// The inbox: the file in which accepted events outlive the process. `None` where there is none,
+    /// because of [`Builder::no_inbox`] or because it could not be made: accepted events are then in
+    /// memory of the process alone.
+    #[must_use]
+    pub fn inbox_path(&self) -> Option<&Path> {
+        self.inbox.as_ref().map(Inbox::path)
+    }
+
     /// How many CDR and rejects files were in the directory at the opening that no appender began
     /// there: those of OpenVidu's own server, for example. They are left alone unless
     /// [`Builder::manage_foreign`] says otherwise.
@@ -287,10 +309,10 @@ impl Appender {
     /// [`CloseError`], with the events that could be neither written nor journaled, where writes
     /// failed until patience ended, or a sync has failed.
     pub fn close(mut self) -> Result<Stats, CloseError> {
-        self.end()
+        self.end(Fate::GivenBack)
     }
 
-    fn end(&mut self) -> Result<Stats, CloseError> {
+    fn end(&mut self, fate: Fate) -> Result<Stats, CloseError> {
         let Some(threads) = self.threads.take() else { return Ok(self.stats()) };
         self.pipeline.keeper.stop();
         self.queue.close();
@@ -301,27 +323,64 @@ impl Appender {
         // No line depends on it, whatever became of it.
         let _ = threads.keeper.join();
         let stats = self.stats();
-        match (written, events) {
-            (Ok(()), Ok(events)) if events.is_empty() => Ok(stats),
-            (written, events) => {
+        let rewriter_panicked = events.is_err();
+        let undelivered = events.unwrap_or_default();
+        let all_written =
+            !rewriter_panicked && matches!(written, Ok(()) | Err(FlushError::Sync { .. }));
+        if all_written && undelivered.is_empty() {
+            self.remove_inbox();
+        }
+        match written {
+            Ok(()) if !rewriter_panicked && undelivered.is_empty() => Ok(stats),
+            written => {
                 let place = self.journal_place.as_ref();
                 Err(CloseError::from(Undone {
                     cause: written.err().unwrap_or(FlushError::Closed),
                     sync_failure: self.pipeline.sync_failure(),
                     journal_is_in_place: place.is_some_and(Identity::is_in_place),
                     stats,
-                    events: events.unwrap_or_default(),
+                    events: self.give_back(undelivered, fate),
                 }))
             }
         }
     }
+
+    /// Everything that was accepted is in the files.
+    fn remove_inbox(&mut self) {
+        if let Some(inbox) = self.inbox.take() {
+            // Where it stays, the next opening removes it: the control file says that it is not used.
+            let _ = inbox.remove();
+        }
+    }
+
+    /// What was accepted and could not be journaled: the caller gets it back, or the next opening has
+    /// it.
+    fn give_back(&self, undelivered: Vec<Undelivered>, fate: Fate) -> Vec<Bytes> {
+        if fate == Fate::Kept {
+            return Vec::new();
+        }
+        if let Some(inbox) = self.inbox.as_ref().filter(|_| !undelivered.is_empty()) {
+            inbox.set_void();
+        }
+        let pool = self.queue.pool();
+        undelivered.into_iter().map(|event| event.into_bytes(pool)).collect()
+    }
+}
+
+/// What becomes of events that could not be journaled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// The caller of `close` gets them.
+    GivenBack,
+    /// They stay in the inbox, for the next opening.
+    Kept,
 }
 
 impl Drop for Appender {
     fn drop(&mut self) {
         if self.process_id == std::process::id() {
             // Whoever wants to know calls `close`.
-            let _ = self.end();
+            let _ = self.end(Fate::Kept);
         } else {
             // The threads are the parent's; joining them here would wait for ever.
             std::mem::forget(self.threads.take());
@@ -329,22 +388,83 @@ impl Drop for Appender {
     }
 }
 
+/// An event that comes alone is in the file within one interval of its being sent: a quarter of it
+/// may pass before the rewriter sees it, half while others gather, and the rest is left for waking
+/// up and for the write itself.
+fn pace(flush_interval: Duration) -> Pace {
+    Pace { sleep_max: SLEEP_MAX.min(flush_interval / 4), gather: flush_interval / 2 }
+}
+
 fn schedule(options: &Builder) -> Schedule {
     Schedule {
-        // Half of the interval may pass before the event is seen (`NAP_MAX`), a quarter is left for
-        // waking up and for the write itself, so that also an event that comes alone is in
-        // the file within one interval of its being sent.
-        gather: options.flush_interval / 4,
+        gather: pace(options.flush_interval).gather,
         sync_policy: options.sync_policy,
         write_patience: options.write_patience,
         close_patience: options.close_patience,
     }
 }
 
+/// Makes the journal, and the inbox that its control file names.
+fn create_journal(
+    disk: &Disk,
+    state_dir: &StateDir,
+    ring: JournalOptions,
+    options: &Builder,
+) -> Result<(Journal, Option<Inbox>), OpenError> {
+    let name = options.inbox_directory.as_deref().map(InboxName::fresh).transpose();
+    let name = name.unwrap_or_else(|error| {
+        tell_no_inbox(options, error);
+        None
+    });
+    // First this: a file that no control file names would stay for ever.
+    let journal = state_dir.create_journal(ring, name.as_ref())?;
+    let inbox = match &name {
+        Some(name) => create_inbox(disk, name, state_dir, options)?,
+        None => None,
+    };
+    if inbox.is_some() {
+        // Nothing is accepted before.
+        journal.control.set_inbox_in_use(true);
+    }
+    Ok((journal, inbox))
+}
+
+/// Where records are stored: in the inbox, or in memory of the process alone.
+fn chunk_pool(inbox: Option<&Inbox>, options: &Builder) -> Arc<ChunkPool> {
+    let unprotected = || ChunkPool::unprotected(inbox::bytes_for_queue(options.queue_bytes_max));
+    inbox.map_or_else(|| Arc::new(unprotected()), |inbox| inbox.pool().clone())
+}
+
+/// Makes the inbox; `None` where it cannot be had, which is told.
+fn create_inbox(
+    disk: &Disk,
+    name: &InboxName,
+    state_dir: &StateDir,
+    options: &Builder,
+) -> Result<Option<Inbox>, OpenError> {
+    let owner = inbox::Owner {
+        directory: &options.directory,
+        folder: state_dir.identity()?,
+        event_bytes_max: options.event_bytes_max,
+    };
+    let bytes = inbox::bytes_for_queue(options.queue_bytes_max);
+    match Inbox::create(disk, name, owner, bytes) {
+        Ok(inbox) => Ok(Some(inbox)),
+        Err(error) => {
+            tell_no_inbox(options, error);
+            Ok(None)
+        }
+    }
+}
+
+fn tell_no_inbox(options: &Builder, error: DiskError) {
+    options.listener.tell(&Trouble::NoInbox { path: error.path, source: error.source });
+}
+
 fn start(
-    stage: Stage,
+    rewriter: RewriterThread,
     flusher: Flusher,
-    keeper: Keeper,
+    keeper: Maintenance,
     queue: &Queue,
     lock: Arc<Lock>,
 ) -> Result<Threads, OpenError> {
@@ -352,7 +472,7 @@ fn start(
         let queue = queue.clone();
         Box::new(move || queue.close())
     };
-    let rewriter = spawn("cdrlog-rewrite", move || stage.run())?;
+    let rewriter = spawn("cdrlog-rewrite", move || rewriter.run())?;
     // Where this fails, the queue is dropped with the flusher and the rewriter ends by itself. So it
     // does where the next one fails, and the flusher with it.
     let flusher =

@@ -9,23 +9,23 @@ use jiff::tz::TimeZone;
 use crate::appender::Appender;
 use crate::error::OpenError;
 use crate::file::Clock;
-use crate::file::disk::Disk;
-#[cfg(feature = "compress")]
-use crate::finished::Compression;
-use crate::finished::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
+use crate::inbox;
 use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
 use crate::recovery;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
+#[cfg(feature = "compress")]
+use crate::sealed::Compression;
+use crate::sealed::Rules;
+use crate::storage::{Disk, Storage};
 
 /// Options of an [`Appender`], made by [`Appender::builder`].
 ///
 /// Each setter says its default and its range. They are looked at by [`open`](Self::open): a value
 /// out of its range is [`OpenError::InvalidOption`], and nothing is touched.
 ///
-/// The defaults take about 37 MiB at most: 16 MiB of events in the queue, 0.5 MiB for its places,
-/// 4.5 MiB of journal, and 16 MiB of chunks that slices were copied to and that are kept to be used
-/// again; and a chunk of 64 KiB for each producer.
+/// The defaults take about 39 MiB at most: 18 MiB of inbox, for the events in the queue, 0.5 MiB for
+/// its places, 4.5 MiB of journal, and up to 16 MiB of events that find no room in the inbox.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened before `open`"]
 pub struct Builder {
@@ -43,7 +43,10 @@ pub struct Builder {
     pub(crate) rotate_bytes: Option<u64>,
     pub(crate) rotate_daily: bool,
     pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
     pub(crate) listener: Listener,
+    /// Where the inbox is made; `None` is nowhere.
+    pub(crate) inbox_directory: Option<PathBuf>,
     #[cfg(feature = "compress")]
     pub(crate) compression: Compression,
     pub(crate) retention_age: Option<Duration>,
@@ -75,7 +78,9 @@ impl Builder {
             rotate_bytes: None,
             rotate_daily: true,
             clock: Clock::default(),
+            disk: Disk::default(),
             listener: Listener::default(),
+            inbox_directory: Some(PathBuf::from(inbox::DIRECTORY_DEFAULT)),
             #[cfg(feature = "compress")]
             compression: Compression::default(),
             retention_age: Some(RETENTION_AGE_DEFAULT),
@@ -212,12 +217,44 @@ impl Builder {
         self
     }
 
+    /// The directory on a tmpfs in which the inbox is made: one file, in which accepted events
+    /// outlive the process until they are journaled. Default: `/dev/shm`.
+    ///
+    /// It takes the memory of the queue ([`queue_bytes_max`](Self::queue_bytes_max)) and an eighth
+    /// more, but at most a quarter of what is free there; events that find no room are held in the
+    /// memory of the process and counted in
+    /// [`Stats::events_unprotected`](crate::Stats::events_unprotected). Where the directory is
+    /// missing, full, not writable or not on a tmpfs, all are: [`Appender::inbox_path`] is `None`
+    /// then, and [`on_trouble`](Self::on_trouble) hears of it. `docs/operations.md` says what a
+    /// container needs.
+    pub fn inbox_directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.inbox_directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Makes no inbox: what is accepted and not journaled is lost where the process dies. What an
+    /// earlier process left in one is recovered all the same.
+    pub fn no_inbox(mut self) -> Self {
+        self.inbox_directory = None;
+        self
+    }
+
     /// Whether compression and retention hold also for CDR and rejects files that no appender began
     /// in the directory, those of OpenVidu's own server for example. Default: no, they are left
     /// alone; [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody
     /// wrote to them for 25 hours, and count and are removed at once.
     pub fn manage_foreign(mut self, manage: bool) -> Self {
         self.manage_foreign = manage;
+        self
+    }
+
+    /// What takes the place of the file system. Default:
+    /// [`FileSystem`](crate::storage::FileSystem). For tests, and for files that are kept
+    /// elsewhere: see [`storage`](crate::storage).
+    ///
+    /// [`plan_recovery`](Self::plan_recovery) and [`recover`](Self::recover) go through it too.
+    pub fn storage(mut self, storage: impl Storage) -> Self {
+        self.disk = Disk::new(storage);
         self
     }
 
@@ -248,12 +285,14 @@ impl Builder {
     /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged
     /// journal.
     pub fn open(self) -> Result<Appender, OpenError> {
-        self.open_on(&Disk::default())
+        self.validate()?;
+        Appender::open(self.with_absolute_directory()?)
     }
 
-    pub(crate) fn open_on(self, disk: &Disk) -> Result<Appender, OpenError> {
-        self.validate()?;
-        Appender::open(self.with_absolute_directory()?, disk)
+    #[cfg(test)]
+    pub(crate) fn open_on(mut self, disk: &Disk) -> Result<Appender, OpenError> {
+        self.disk = disk.clone();
+        self.open()
     }
 
     /// The same with a directory that stays the same wherever the process goes.

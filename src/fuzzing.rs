@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use crate::file::Calendar;
-use crate::file::disk::Disk;
-use crate::finished::Begun;
-use crate::journal::Folder;
-use crate::{OpenError, Recovery, journal, rewrite};
+use crate::file::{Calendar, CreatedFiles};
+use crate::journal::StateDir;
+use crate::storage::Disk;
+use crate::{OpenError, Recovery, inbox, journal, rewrite};
 
 /// Only the recovery of an opening: threads and fresh segments would take most of the time.
 ///
@@ -15,10 +14,10 @@ use crate::{OpenError, Recovery, journal, rewrite};
 /// As [`Builder::open`](crate::Builder::open).
 pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
-    let folder = Folder::create(&disk, directory)?;
+    let state_dir = StateDir::create(&disk, directory)?;
     let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
-    Begun::new(&disk, directory).look(&calendar)?;
-    Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
+    CreatedFiles::new(&disk, directory).look(&calendar)?;
+    Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
 }
 
 /// Whether `line` is a whole line of a CDR.
@@ -31,4 +30,21 @@ pub fn is_whole_line(line: &[u8]) -> bool {
 #[must_use]
 pub fn is_whole_record(line: &[u8]) -> bool {
     rewrite::is_whole_record(line)
+}
+
+/// An inbox file that holds `bodies`, as a killed process leaves it.
+///
+/// # Panics
+///
+/// Where there is no tmpfs at `/dev/shm`.
+#[must_use]
+pub fn inbox_with(bodies: &[&[u8]]) -> Vec<u8> {
+    inbox::sample(bodies).expect("an inbox in /dev/shm")
+}
+
+/// The bodies that a recovery would take from an inbox file, whoever it belongs to; `None` where it
+/// would not take it.
+#[must_use]
+pub fn bodies_in_inbox(path: &Path) -> Option<Vec<Vec<u8>>> {
+    inbox::bodies_in(path).expect("no error of the disk")
 }

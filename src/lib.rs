@@ -49,7 +49,7 @@
 //!
 //! | an event is | when | and survives |
 //! |---|---|---|
-//! | *accepted* | [`Producer::send`] returned `Ok` | nothing: it is in memory |
+//! | *accepted* | [`Producer::send`] returned `Ok` | a kill, crash, panic and abort of the process, where there is an inbox |
 //! | *journaled* | counted in [`Stats::events_journaled`], told by an [`Ack`] | `kill -9`, panic and abort of the process |
 //! | *written* | [`Appender::flush`] returned `Ok` | the same, and readers see it |
 //! | *synced* | [`Appender::sync`] or [`Appender::close`] returned `Ok` | power loss and crash of the kernel |
@@ -57,6 +57,9 @@
 //! A sender learns that its own event is there by [`Producer::send_acked`], at any of the last
 //! three levels.
 //!
+//! - The inbox is a file in `/dev/shm` that accepted events are in until they are journaled;
+//!   [`Appender::inbox_path`] names it, [`Stats::events_unprotected`] counts events that were not in
+//!   it. It lives as long as the machine is up, and the container where that is of a container.
 //! - A journaled line is in the CDR exactly once, whole and in order. After a kill the next
 //!   [`Builder::open`] of the directory finishes what was journaled; [`Appender::recovery`] tells
 //!   what it did.
@@ -80,7 +83,7 @@
 //! # Limits
 //!
 //! Everything has one, and every one is an option of [`Builder`]: the queue in events and bytes,
-//! the largest event, the size of the journal. With the defaults an appender holds 37 MiB at most.
+//! the largest event, the size of the journal. With the defaults an appender holds 39 MiB at most.
 //!
 //! # Features
 //!
@@ -106,14 +109,13 @@
 
 mod ack;
 mod appender;
-mod bell;
 mod builder;
-mod chunks;
 mod contain;
+mod engine;
 mod error;
 mod file;
-mod finished;
 mod flush;
+mod inbox;
 mod journal;
 mod loom;
 mod pipeline;
@@ -123,18 +125,18 @@ mod queue;
 pub mod reader;
 mod recovery;
 mod rewrite;
+mod sealed;
 mod stats;
+pub mod storage;
+mod sync;
 mod vector;
+mod waker;
 
 pub use ack::{Ack, AckError, Durability, Position};
 pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError, UpkeepError};
-#[cfg(feature = "compress")]
-pub use finished::Compression;
-#[cfg(feature = "manifest")]
-pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
@@ -143,6 +145,10 @@ pub use reader::Reader;
 pub use rewrite::{
     EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
 };
+#[cfg(feature = "compress")]
+pub use sealed::Compression;
+#[cfg(feature = "manifest")]
+pub use sealed::manifest;
 pub use stats::Stats;
 
 /// Every implementation of the rewriter on its own, for fuzz targets.

@@ -3,9 +3,9 @@
 
 #[cfg(not(loom))]
 pub(crate) mod sync {
-    pub(crate) use std::sync::{Condvar, Mutex, PoisonError};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
     pub(crate) mod atomic {
-        pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+        pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
     }
 }
 
@@ -13,8 +13,8 @@ pub(crate) mod sync {
 pub(crate) mod sync {
     pub(crate) use std::sync::PoisonError;
 
-    pub(crate) use loom::sync::{Condvar, Mutex};
+    pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
     pub(crate) mod atomic {
-        pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+        pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
     }
 }

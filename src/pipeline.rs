@@ -1,4 +1,4 @@
-//! What the threads of one appender share: bells, counters, and the state of failure.
+//! What the threads of one appender share: wakers, counters, and the state of failure.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::bell::Bell;
-use crate::chunks::Chunks;
 use crate::error::FlushError;
-use crate::finished::Inbox;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
+use crate::sealed::Inbox;
 use crate::stats::Counters;
+use crate::waker::Waker;
 
 /// A place in both streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,12 +44,12 @@ pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
     /// Who wants to hear of trouble. Told by the flusher thread.
     pub(crate) listener: Listener,
-    /// The memory of slices on their way to the rewriter thread.
-    pub(crate) chunks: Arc<Chunks>,
     /// Wakes the rewriter thread.
-    pub(crate) rewriter_bell: Bell,
+    pub(crate) rewriter_waker: Waker,
     /// Wakes the flusher thread.
-    pub(crate) flusher_bell: Bell,
+    pub(crate) flusher_waker: Waker,
+    /// What gathered for the flusher is to be written now.
+    write_now: AtomicBool,
     /// What there is for the keeper thread.
     pub(crate) keeper: Inbox,
     requests: Mutex<Vec<Request>>,
@@ -90,7 +89,18 @@ impl Pipeline {
             requests.push(request);
         }
         drop(requests);
-        self.flusher_bell.ring();
+        self.flusher_waker.wake();
+    }
+
+    /// Lines have gathered for as long as they may: the flusher writes them.
+    pub(crate) fn ask_to_write(&self) {
+        self.write_now.store(true, Ordering::SeqCst);
+        self.flusher_waker.wake();
+    }
+
+    /// Whether that was asked for since the last call.
+    pub(crate) fn take_write_now(&self) -> bool {
+        self.write_now.load(Ordering::Relaxed) && self.write_now.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn take_requests(&self) -> Vec<Request> {
@@ -155,7 +165,7 @@ impl Pipeline {
     pub(crate) fn end_rewriter(&self, in_order: bool) {
         self.rewriter_panicked.store(!in_order, Ordering::SeqCst);
         self.rewriter_ended.store(true, Ordering::SeqCst);
-        self.flusher_bell.ring();
+        self.flusher_waker.wake();
     }
 
     pub(crate) fn rewriter_has_ended(&self) -> bool {
@@ -169,8 +179,8 @@ impl Pipeline {
 
     pub(crate) fn begin_closing(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        self.rewriter_bell.ring();
-        self.flusher_bell.ring();
+        self.rewriter_waker.wake();
+        self.flusher_waker.wake();
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -179,7 +189,7 @@ impl Pipeline {
 
     pub(crate) fn give_up(&self) {
         self.gave_up.store(true, Ordering::SeqCst);
-        self.rewriter_bell.ring();
+        self.rewriter_waker.wake();
     }
 
     pub(crate) fn has_given_up(&self) -> bool {

@@ -1,18 +1,19 @@
 //! Where events come in: the handle that every thread of the media server holds.
 
+use std::cell::Cell;
 use std::fmt;
 
 use bytes::Bytes;
 
 use crate::ack::{Ack, Durability, acked};
-use crate::chunks::{Arena, Opened, SLICE_BYTES_MAX};
 use crate::error::{SendError, TrySendError};
-use crate::queue::{Message, Packed, Queue, Refused};
+use crate::inbox::{Arena, Stored};
+use crate::queue::{Body, Content, Message, Other, Queue, Refused};
 
 /// Takes events. One for each thread.
 ///
-/// Each has a chunk of 64 KiB for what it sends, from its first send on; where there are thousands
-/// of connections, they better share a few.
+/// Each has a chunk of 4 to 64 KiB of the inbox for what it sends, from its first send on; where
+/// there are thousands of connections, they better share a few.
 ///
 /// # Order
 ///
@@ -21,17 +22,21 @@ use crate::queue::{Message, Packed, Queue, Refused};
 ///
 /// # What a return means
 ///
-/// `Ok` means *accepted*: the event is in the queue, in memory. What becomes of it after that is
-/// counted in [`Stats`](crate::Stats); [`Appender::flush`](crate::Appender::flush) and
-/// [`Appender::sync`](crate::Appender::sync) wait for it. A body that is no event is not refused
-/// here: it goes to the rejects file.
+/// `Ok` means *accepted*: the event is in the inbox, which outlives the process. What becomes of it
+/// after that is counted in [`Stats`](crate::Stats);
+/// [`Appender::flush`](crate::Appender::flush) and [`Appender::sync`](crate::Appender::sync) wait
+/// for it. A body that is no event is not refused here: it goes to the rejects file.
+///
+/// An event that was accepted and not acknowledged comes up again after a crash, also where its
+/// sender, which got no answer, sends it again.
 ///
 /// # After the appender is closed
 ///
-/// Every call gives its event back.
+/// Every call gives its event back. So it does in a forked child of the process that opened the
+/// appender.
 pub struct Producer {
     queue: Queue,
-    arena: Arena<Message>,
+    arena: Arena,
 }
 
 impl Producer {
@@ -40,65 +45,94 @@ impl Producer {
         Self { queue, arena }
     }
 
-    /// Hands an event over without a copy; waits while the queue is full.
-    ///
-    /// A `Bytes` that is a part of a larger buffer keeps the whole buffer alive until the event was
-    /// rewritten; the bound of the queue counts only the part.
+    /// Copies an event into the inbox and hands it over; waits while the queue is full. The `Bytes`
+    /// is dropped here, unless there is no room for the event in the inbox.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] with the event.
     #[inline]
     pub fn send(&self, event: Bytes) -> Result<(), SendError> {
-        self.push(self.arena.store(Message::Event(event)))
+        match self.store(&event) {
+            Stores::Record(stored) if self.push(&stored).is_ok() => Ok(()),
+            Stores::Record(_) | Stores::Child => Err(SendError::Closed(event)),
+            Stores::NoRoom => self.push_other(Other::Event(event)).map_err(closed),
+        }
     }
 
-    /// Hands an event over without a copy and without ever waiting.
+    /// As [`send`](Self::send), without ever waiting.
     ///
     /// # Errors
     ///
     /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the event.
     #[inline]
     pub fn try_send(&self, event: Bytes) -> Result<(), TrySendError> {
-        self.try_push(self.arena.store(Message::Event(event)))
+        match self.store(&event) {
+            Stores::Record(stored) => self.try_push(&stored).map_err(|why| why.with(|| event)),
+            Stores::Child => Err(TrySendError::Closed(event)),
+            Stores::NoRoom => self.try_push_other(Other::Event(event)).map_err(refused),
+        }
     }
 
-    /// Copies an event once, into memory that many events share, and hands it over; waits while the
-    /// queue is full.
+    /// Copies an event once, into the inbox, and hands it over; waits while the queue is full.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] with the copy.
+    /// [`SendError::Closed`] with a copy.
     #[inline]
     pub fn send_slice(&self, event: &[u8]) -> Result<(), SendError> {
-        self.push(self.copy(event))
+        match self.store(event) {
+            Stores::Record(stored) if self.push(&stored).is_ok() => Ok(()),
+            Stores::Record(_) | Stores::Child => {
+                Err(SendError::Closed(Bytes::copy_from_slice(event)))
+            }
+            Stores::NoRoom => {
+                let event = Bytes::copy_from_slice(event);
+                self.push_other(Other::Event(event)).map_err(closed)
+            }
+        }
     }
 
-    /// Copies an event once, into memory that many events share, and hands it over without ever
-    /// waiting.
+    /// As [`send_slice`](Self::send_slice), without ever waiting.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the copy.
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with a copy.
     #[inline]
     pub fn try_send_slice(&self, event: &[u8]) -> Result<(), TrySendError> {
-        self.try_push(self.copy(event))
+        let copy = || Bytes::copy_from_slice(event);
+        match self.store(event) {
+            Stores::Record(stored) => self.try_push(&stored).map_err(|why| why.with(copy)),
+            Stores::Child => Err(TrySendError::Closed(copy())),
+            Stores::NoRoom => self.try_push_other(Other::Event(copy())).map_err(refused),
+        }
     }
 
-    /// Hands an event over without a copy and gives an [`Ack`] to learn what becomes of it; waits
-    /// while the queue is full.
+    /// As [`send`](Self::send), and gives an [`Ack`] to learn what becomes of the event.
     ///
     /// Many senders that wait at the same time share one write and one sync (group commit). An
-    /// acknowledgement costs one small allocation, and a call into the kernel where the rewriter
+    /// acknowledgement costs two small allocations, and a call into the kernel where the rewriter
     /// thread has to be woken.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] with the event.
     pub fn send_acked(&self, event: Bytes, durability: Durability) -> Result<Ack, SendError> {
-        let (acked, ack) = acked(event, durability);
-        self.push(self.arena.store(Message::Acked(acked)))?;
-        self.queue.ring();
+        let (acked, ack) = acked(durability);
+        match self.store(&event) {
+            Stores::Record(stored) => {
+                let body = Body::Record(self.arena.record(&stored));
+                let message = Message::other(Other::Acked(acked, body));
+                if self.push_stored(&stored, message).is_err() {
+                    return Err(SendError::Closed(event));
+                }
+            }
+            Stores::Child => return Err(SendError::Closed(event)),
+            Stores::NoRoom => {
+                self.push_other(Other::Acked(acked, Body::Bytes(event))).map_err(closed)?;
+            }
+        }
+        self.queue.wake();
         Ok(ack)
     }
 
@@ -113,12 +147,12 @@ impl Producer {
         durability: Durability,
     ) -> Result<Ack, TrySendError> {
         let ack = self.try_send_acked_later(event, durability)?;
-        self.queue.ring();
+        self.queue.wake();
         Ok(ack)
     }
 
     /// As [`try_send_acked`](Self::try_send_acked), but leaves the rewriter thread asleep where it
-    /// sleeps, for up to 10 ms. For event loops: many sends, then one [`wake`](Self::wake) before
+    /// lets events gather, for up to 10 ms. For event loops: many sends, then one [`wake`](Self::wake) before
     /// the loop waits for what comes.
     ///
     /// # Errors
@@ -129,35 +163,132 @@ impl Producer {
         event: Bytes,
         durability: Durability,
     ) -> Result<Ack, TrySendError> {
-        let (acked, ack) = acked(event, durability);
-        self.try_push(self.arena.store(Message::Acked(acked)))?;
+        let (acked, ack) = acked(durability);
+        match self.store(&event) {
+            Stores::Record(stored) => {
+                let body = Body::Record(self.arena.record(&stored));
+                let message = Message::other(Other::Acked(acked, body));
+                self.try_push_stored(&stored, message).map_err(|why| why.with(|| event))?;
+            }
+            Stores::Child => return Err(TrySendError::Closed(event)),
+            Stores::NoRoom => {
+                self.try_push_other(Other::Acked(acked, Body::Bytes(event))).map_err(refused)?;
+            }
+        }
         Ok(ack)
     }
 
     /// Wakes the rewriter thread, where it sleeps, to look into the queue now.
     pub fn wake(&self) {
-        self.queue.ring();
+        self.queue.wake();
     }
 
+    /// Copies an event into the inbox.
     #[inline]
-    fn copy(&self, event: &[u8]) -> Packed {
-        if event.len() > SLICE_BYTES_MAX {
-            return self.arena.store(Message::Event(Bytes::copy_from_slice(event)));
+    fn store(&self, event: &[u8]) -> Stores {
+        if self.arena.pool().is_in_child() {
+            return Stores::Child;
         }
-        self.arena.store_slice(event)
+        match self.arena.store(event) {
+            Some(stored) => Stores::Record(stored),
+            None => Stores::NoRoom,
+        }
     }
 
     #[inline]
-    fn push(&self, message: Packed) -> Result<(), SendError> {
-        self.queue.push(message).map_err(|message| SendError::Closed(event_of(message)))
+    fn push(&self, stored: &Stored) -> Result<(), Why> {
+        self.push_stored(stored, Message::record(self.arena.record(stored)))
     }
 
     #[inline]
-    fn try_push(&self, message: Packed) -> Result<(), TrySendError> {
-        self.queue.try_push(message).map_err(|refused| match refused {
-            Refused::Full(message) => TrySendError::Full(event_of(message)),
-            Refused::Closed(message) => TrySendError::Closed(event_of(message)),
-        })
+    fn try_push(&self, stored: &Stored) -> Result<(), Why> {
+        self.try_push_stored(stored, Message::record(self.arena.record(stored)))
+    }
+
+    /// Sends a message that refers to the record, and makes the record complete.
+    #[inline]
+    fn push_stored(&self, stored: &Stored, message: Message) -> Result<(), Why> {
+        let ticket = Cell::new(0);
+        let pushed = self.queue.push(message, |number| {
+            ticket.set(number);
+            self.arena.set_ticket(stored, number);
+        });
+        match pushed {
+            Ok(()) => self.arena.complete(stored, ticket.get()),
+            Err(_) => {
+                self.arena.take_back(stored);
+                return Err(Why::Closed);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn try_push_stored(&self, stored: &Stored, message: Message) -> Result<(), Why> {
+        let ticket = Cell::new(0);
+        let pushed = self.queue.try_push(message, |number| {
+            ticket.set(number);
+            self.arena.set_ticket(stored, number);
+        });
+        let why = match pushed {
+            Ok(()) => {
+                self.arena.complete(stored, ticket.get());
+                return Ok(());
+            }
+            Err(Refused::Full(_)) => Why::Full,
+            Err(Refused::Closed(_)) => Why::Closed,
+        };
+        self.arena.take_back(stored);
+        Err(why)
+    }
+
+    /// Sends what has no record: its ticket is of no use.
+    #[cold]
+    fn push_other(&self, other: Other) -> Result<(), Message> {
+        self.queue.push(Message::other(other), |_| ())
+    }
+
+    #[cold]
+    fn try_push_other(&self, other: Other) -> Result<(), Refused> {
+        self.queue.try_push(Message::other(other), |_| ())
+    }
+}
+
+/// What became of a body that was to be stored.
+enum Stores {
+    Record(Stored),
+    /// There is no room for it in the inbox.
+    NoRoom,
+    /// This process is a child of the one that the inbox is of.
+    Child,
+}
+
+/// Why a record was not taken.
+enum Why {
+    Full,
+    Closed,
+}
+
+impl Why {
+    #[cold]
+    fn with(self, event: impl FnOnce() -> Bytes) -> TrySendError {
+        match self {
+            Self::Full => TrySendError::Full(event()),
+            Self::Closed => TrySendError::Closed(event()),
+        }
+    }
+}
+
+#[cold]
+fn closed(message: Message) -> SendError {
+    SendError::Closed(event_of(message))
+}
+
+#[cold]
+fn refused(refused: Refused) -> TrySendError {
+    match refused {
+        Refused::Full(message) => TrySendError::Full(event_of(message)),
+        Refused::Closed(message) => TrySendError::Closed(event_of(message)),
     }
 }
 
@@ -176,20 +307,22 @@ impl Clone for Producer {
     }
 }
 
-/// The event that was not taken.
+/// The event of a message that was not taken, which has no record.
 #[cold]
-fn event_of(message: Packed) -> Bytes {
-    match message.open() {
-        Opened::Slice(slice) => Bytes::copy_from_slice(&slice),
-        Opened::Other(Message::Event(event)) => event,
-        Opened::Other(Message::Acked(acked)) => acked.take_event(),
-        Opened::Other(Message::Barrier(_)) => Bytes::new(),
+fn event_of(message: Message) -> Bytes {
+    match message.into_content() {
+        Content::Other(other) => match *other {
+            Other::Event(event) | Other::Acked(_, Body::Bytes(event)) => event,
+            Other::Acked(_, Body::Record(_)) | Other::Barrier(_) => Bytes::new(),
+        },
+        Content::Record(_) => Bytes::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inbox::ChunkPool;
     use crate::queue::queue;
     use std::sync::Arc;
 
@@ -198,9 +331,14 @@ mod tests {
         is_send::<Producer>();
     };
 
+    /// Smaller than what some tests send: the rest has no records.
+    fn pool() -> Arc<ChunkPool> {
+        Arc::new(ChunkPool::unprotected(1 << 20))
+    }
+
     #[test]
     fn slices_of_every_length_come_out_as_they_went_in() {
-        let (queue, mut end) = queue(2000, 1 << 30, Arc::default());
+        let (queue, mut end) = queue(2000, 1 << 30, pool(), Arc::default());
         let producer = Producer::new(queue);
         let long = if cfg!(miri) { [8194, 9000] } else { [65_536, 200_000] };
         let lengths = [0, 1, 275, 8192, 8193, long[0], long[1]];
@@ -212,16 +350,21 @@ mod tests {
         }
         for body in &bodies {
             match end.take() {
-                Some(Opened::Slice(event)) => assert!(*event == **body, "an event was changed"),
-                Some(Opened::Other(Message::Event(event))) => assert!(event == body),
-                _ => panic!("an event is missing"),
+                Some(Content::Record(record)) => {
+                    assert!(*end.pool().open(record) == **body, "an event was changed");
+                }
+                Some(Content::Other(other)) => match *other {
+                    Other::Event(event) => assert!(event == body),
+                    other => panic!("{other:?}"),
+                },
+                None => panic!("an event is missing"),
             }
         }
     }
 
     #[test]
     fn a_refused_event_comes_back_whole() {
-        let (queue, end) = queue(1, 1 << 20, Arc::default());
+        let (queue, end) = queue(1, 1 << 20, pool(), Arc::default());
         let producer = Producer::new(queue);
         producer.try_send_slice(b"first").unwrap();
         let refused = producer.try_send(Bytes::from_static(b"second")).unwrap_err();

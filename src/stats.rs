@@ -22,6 +22,10 @@ pub struct Stats {
     pub bytes_journaled: u64,
     /// Events that are no event: their bodies go to the rejects file.
     pub events_rejected: u64,
+    /// Events that left the queue and had no place in the inbox: a crash before they were journaled
+    /// would have lost them. 0 as long as the promise of *accepted* holds; all of them where there
+    /// is no inbox.
+    pub events_unprotected: u64,
     /// Events in the queue now.
     pub events_queued: u64,
     /// Bytes in the queue now.
@@ -106,6 +110,7 @@ pub(crate) struct RewriterCounters {
     pub(crate) bytes_journaled: Counter,
     pub(crate) events_rejected: Counter,
     pub(crate) journal_full: Counter,
+    pub(crate) events_unprotected: Counter,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +144,7 @@ impl Counters {
             events_journaled: rewriter.events_journaled.get(),
             bytes_journaled: rewriter.bytes_journaled.get(),
             events_rejected: rewriter.events_rejected.get(),
+            events_unprotected: rewriter.events_unprotected.get(),
             events_queued,
             bytes_queued,
             queue_full: self.producers.queue_full.get(),

@@ -73,3 +73,36 @@ fn a_child_that_drops_the_appender_touches_nothing_and_the_parent_goes_on() {
     assert!(cdr(directory.path()) == lines(200));
     Appender::builder(&directory).open().unwrap().close().unwrap();
 }
+
+#[test]
+fn a_child_sends_nothing_and_stores_nothing_among_the_events_of_its_parent() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).open().unwrap();
+    let producer = appender.producer();
+    let send = |number| producer.send_slice(body(number).as_bytes()).unwrap();
+    (0..100).for_each(send);
+    for round in 0..5 {
+        // In the middle of what the rewriter has not seen yet.
+        let begin = 100 + round * 100;
+        (begin..begin + 50).for_each(send);
+        let code = in_a_forked_child(|| {
+            let clone = producer.clone();
+            let refused = producer.send_slice(b"of the child").is_err()
+                && producer.try_send_slice(b"of the child").is_err_and(|error| !error.is_full())
+                && producer.send(b"of the child".as_slice().into()).is_err()
+                && clone.try_send(b"of the child".as_slice().into()).is_err()
+                && clone.send_acked(body(1).into(), Durability::Written).is_err()
+                && appender.flush().is_err();
+            drop(clone);
+            if !refused {
+                // SAFETY: ends the process; nothing of the test harness runs in it.
+                unsafe { libc::_exit(3) };
+            }
+        });
+        assert_eq!(code, Some(0), "the child sent something, died or hangs");
+        (begin + 50..begin + 100).for_each(send);
+    }
+    let stats = appender.close().unwrap();
+    assert_eq!((stats.events_journaled, stats.events_unprotected), (600, 0));
+    assert!(cdr(directory.path()) == lines(600));
+}

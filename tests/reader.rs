@@ -377,6 +377,33 @@ fn files_may_be_compressed_and_removed_while_they_are_read() {
     follow(&mut reader, "a5\n");
 }
 
+/// What a directory holds is read in several steps: a file whose plain name is removed before they
+/// come to it, and whose compressed name is put where they have been, is in none of them. A reader
+/// that goes on with the next file never comes back to it.
+#[test]
+fn a_file_that_is_compressed_while_the_directory_is_listed_is_in_the_list() {
+    const FILES: usize = 3_000;
+    let directory = tempfile::tempdir().unwrap();
+    let name = |n: usize| {
+        format!("CDR.2026-11-{:02}_13-{:02}-{:02}.log", n / 3600 + 1, n / 60 % 60, n % 60)
+    };
+    let paths: Vec<_> = (0..FILES).map(|n| directory.path().join(name(n))).collect();
+    for path in &paths {
+        fs::write(path, "").unwrap();
+    }
+    std::thread::scope(|scope| {
+        let compressing = scope.spawn(|| {
+            for path in &paths {
+                fs::write(path.with_extension("log.zst"), "").unwrap();
+                fs::remove_file(path).unwrap();
+            }
+        });
+        while !compressing.is_finished() {
+            assert_eq!(cdr_files(directory.path()).unwrap().len(), FILES);
+        }
+    });
+}
+
 #[test]
 fn every_line_of_a_live_appender_is_given_once_across_rotations_and_compression() {
     let directory = tempfile::tempdir().unwrap();

@@ -91,6 +91,8 @@ impl Report<'_> {
             "power_loss": recovery.power_loss,
             "lines_bytes": recovery.lines_bytes,
             "rejects_bytes": recovery.rejects_bytes,
+            "inbox_events": recovery.inbox_events,
+            "unusable_inbox": recovery.unusable_inbox.as_ref().map(|(path, _)| path.to_string_lossy()),
             "files": paths(&recovery.files),
             "torn_bytes": recovery.torn_bytes,
             "torn_files": paths(&recovery.torn_files),
@@ -113,6 +115,13 @@ impl Report<'_> {
                 (HumanCount(recovery.lines_bytes), HumanCount(recovery.rejects_bytes));
             write!(f, "\n{append} {lines} bytes of lines and {rejects} bytes of rejects, to")?;
             write_paths(f, &recovery.files)?;
+        }
+        if recovery.inbox_events > 0 {
+            let events = HumanCount(recovery.inbox_events);
+            write!(f, "\n{events} events of these had been accepted and not journaled")?;
+        }
+        if let Some((path, why)) = &recovery.unusable_inbox {
+            write!(f, "\nno accepted events are taken from {}: {why}", path.display())?;
         }
         if !recovery.changed_by_others.is_empty() {
             f.write_str("\nmoved, removed, truncated or appended to by other programs:")?;

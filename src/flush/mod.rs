@@ -1,9 +1,9 @@
 //! The flusher thread: writes what the journal holds to the files, and syncs them.
 //!
 //! It is idle until there is something to write, then lets it gather until a segment is full or the
-//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A write
-//! that fails is tried again, later and later; nothing is lost, because the segments are not given
-//! back until they are written. A sync that fails is never tried again.
+//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A
+//! write that fails is tried again, later and later; nothing is lost, because the segments are not
+//! given back until they are written. A sync that fails is never tried again.
 
 mod acks;
 mod group;
@@ -23,12 +23,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::group::Group;
-use crate::bell::Sleep;
 use crate::error::FlushError;
 use crate::file::Lock;
-use crate::file::disk::DiskResult;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
+use crate::storage::DiskResult;
+use crate::sync::EndGuard;
+use crate::waker::Sleep;
 
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
@@ -68,7 +69,7 @@ impl Request {
         lines.written() >= self.positions.lines && rejects.written() >= self.positions.rejects
     }
 
-    /// Whether what was asked for can be done as far as writes go: a new file is not begun in the
+    /// Whether what was asked for can be done as far as writes go: a new file is not created in the
     /// middle of a line, though what is asked for is written.
     fn is_ready(&self, lines: &Sink, rejects: &Sink) -> bool {
         let splits = self.goal == Goal::Rotated && (lines.is_in_line() || rejects.is_in_line());
@@ -94,22 +95,6 @@ struct Failing {
     /// Whether the appender was being closed at the last try, and since when, or since when nothing
     /// was written.
     closing_since: Option<Instant>,
-}
-
-/// Ends the appender where the thread ends before its time, so that nobody waits for it.
-struct EndGuard {
-    pipeline: Arc<Pipeline>,
-    close_queue: Box<dyn Fn() + Send>,
-}
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        // First of all, so that whoever hears of the end finds the queue closed.
-        (self.close_queue)();
-        self.pipeline.give_up();
-        drop(self.pipeline.take_requests());
-        drop(self.pipeline.take_acks());
-    }
 }
 
 impl Flusher {
@@ -140,8 +125,16 @@ impl Flusher {
 
     /// Runs until the rewriter has ended and everything is written and synced, or patience ended.
     pub(crate) fn run(mut self, close_queue: Box<dyn Fn() + Send>) -> Result<(), FlushError> {
-        self.pipeline.flusher_bell.attach();
-        let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
+        self.pipeline.flusher_waker.attach();
+        let pipeline = self.pipeline.clone();
+        // Ends the appender where the thread ends before its time, so that nobody waits for it.
+        let _guard = EndGuard::new(|| {
+            // First of all, so that whoever hears of the end finds the queue closed.
+            close_queue();
+            pipeline.give_up();
+            drop(pipeline.take_requests());
+            drop(pipeline.take_acks());
+        });
         loop {
             // Looked up before anything is taken or written: what the rewriter did before it ended
             // is then done below.
@@ -150,22 +143,24 @@ impl Flusher {
             self.lines.take_acks(&self.pipeline);
             let now = Instant::now();
             let group_is_due = self.group_due_at(now).is_some_and(|due| due <= now);
-            let write_is_due = self.write_is_due(now, last_round || group_is_due);
+            let asked_to_write = self.pipeline.take_write_now();
+            let at_once = last_round || group_is_due || asked_to_write;
+            let write_is_due = self.write_is_due(now, at_once);
             let written = !write_is_due || self.write();
             self.sync_if_due(last_round, group_is_due);
             self.answer_requests();
             if !written && self.patience_has_ended() {
                 return self.give_up();
             }
-            if last_round && !self.is_behind() {
+            if last_round && !self.has_pending() {
                 return self.finish();
             }
             self.rest();
         }
     }
 
-    fn is_behind(&self) -> bool {
-        self.lines.is_behind() || self.rejects.is_behind()
+    fn has_pending(&self) -> bool {
+        self.lines.has_pending() || self.rejects.has_pending()
     }
 
     fn group_due_at(&mut self, now: Instant) -> Option<Instant> {
@@ -174,7 +169,7 @@ impl Flusher {
 
     /// `at_once`: whatever there is shall be written now.
     fn write_is_due(&mut self, now: Instant, at_once: bool) -> bool {
-        if !self.is_behind() {
+        if !self.has_pending() {
             self.gathering_since = None;
             return false;
         }
@@ -228,7 +223,7 @@ impl Flusher {
         Ok(())
     }
 
-    /// `has_progressed`: something was written before the write that failed. Patience begins anew
+    /// `has_progressed`: something was written before the write that failed. Patience starts again
     /// then: a disk that is slow to be freed is not one that stays full.
     fn note_failure(&mut self, error: FlushError, has_progressed: bool) {
         // Not when the try began: one that took long would end the patience by itself.
@@ -290,8 +285,8 @@ impl Flusher {
         self.latch_sync_failure();
     }
 
-    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list of
-    /// our files, where everybody finds it.
+    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list
+    /// of our files, where everybody finds it.
     fn latch_sync_failure(&mut self) {
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
@@ -360,16 +355,16 @@ impl Flusher {
     fn rest(&mut self) {
         let now = Instant::now();
         let mut until = now + IDLE_MAX;
-        let is_behind = self.is_behind();
+        let has_pending = self.has_pending();
         if let Some(failing) = &self.failing {
             until = until.min(failing.retry_at);
-        } else if is_behind {
+        } else if has_pending {
             // Also what was journaled since the last look, during a sync or a rotation.
             let since = *self.gathering_since.get_or_insert(now);
             until = until.min(since + self.schedule.gather);
         }
         // An acknowledgement may be here before its line is: the rewriter rings when that is, too.
-        let has_waiters = is_behind || self.lines.acks().written_sync_waiters() > 0;
+        let has_waiters = has_pending || self.lines.acks().written_sync_waiters() > 0;
         if self.failing.is_none()
             && has_waiters
             && let Some(due) = self.group_due_at(now)
@@ -390,12 +385,12 @@ impl Flusher {
         let pipeline = &self.pipeline;
         let ended = || pipeline.rewriter_has_ended() && self.failing.is_none();
         let timeout = until.saturating_duration_since(now);
-        if is_behind {
+        if has_pending {
             let has_work = || pipeline.has_requests() || ended() || self.has_full_segment();
-            pipeline.flusher_bell.sleep(Sleep::Nap, timeout, has_work);
+            pipeline.flusher_waker.sleep(Sleep::Nap, timeout, has_work);
         } else {
-            let has_work = || pipeline.has_requests() || ended() || self.is_behind();
-            pipeline.flusher_bell.sleep(Sleep::Idle, timeout, has_work);
+            let has_work = || pipeline.has_requests() || ended() || self.has_pending();
+            pipeline.flusher_waker.sleep(Sleep::Idle, timeout, has_work);
         }
     }
 
@@ -409,15 +404,19 @@ impl Flusher {
     /// only.
     fn finish(self) -> Result<(), FlushError> {
         match self.pipeline.sync_failure() {
-            None if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
+            _ if self.pipeline.rewriter_has_panicked() => Err(FlushError::Closed),
             None => {
+                self.control.set_inbox_in_use(false);
                 // Without a sync, a power loss may still tear what is written.
                 if !self.lines.is_unsynced() && !self.rejects.is_unsynced() {
                     self.control.set_clean();
                 }
                 Ok(())
             }
-            Some(failure) => Err(failure),
+            Some(failure) => {
+                self.control.set_inbox_in_use(false);
+                Err(failure)
+            }
         }
     }
 

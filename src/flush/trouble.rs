@@ -32,6 +32,14 @@ pub enum Trouble {
     LockReplaced(PathBuf),
     /// Writes failed for longer than the patience of the appender, which has ended.
     GaveUp(FlushError),
+    /// There is no inbox: until the next opening, events that are accepted and not journaled are lost
+    /// where the process dies.
+    NoInbox {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<std::io::Error>,
+    },
     /// A finished file could not be listed in the manifest, compressed or removed. It is tried
     /// again, but for a sync, and told once until a time when all goes well. Lines go on.
     UpkeepFails(UpkeepError),
@@ -79,6 +87,13 @@ impl fmt::Display for Trouble {
                 path.display()
             ),
             Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
+            Self::NoInbox { path, source } => {
+                write!(
+                    f,
+                    "no inbox, {}: {source}; a crash loses what is not journaled",
+                    path.display()
+                )
+            }
             Self::UpkeepFails(failure @ UpkeepError::Sync { .. }) => {
                 write!(f, "{failure}; it is not synced any more before the next opening")
             }

@@ -11,6 +11,10 @@
 //!     44      4  segments of the ring of lines       (not in version 1: bytes 44..56 are zeros)
 //!     48      4  segments of the ring of rejects
 //!     52      4  CRC32C of bytes 16..24 and 44..52
+//!     64     16  inbox: its id; zeros where there is none
+//!     80      8         bytes of its directory's path, CRC32C of id, that number and path
+//!     88      8         1 while accepted events may be in it
+//!     96    416         the path
 //!    512     16  lines:   position written, position synced
 //!    528     16  rejects: position written, position synced
 //!   1024    512  lines:   anchor, slot 0
@@ -26,17 +30,21 @@
 //! old one or the new one.
 //!
 //! All segments that the file counts were made and synced before it: one that is missing or of
-//! another epoch was taken away since. Version 1 does not count them; it is read, and never written.
+//! another epoch was taken away since. Version 1 does not count them; it is read, and never
+//! written.
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::Stream;
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
-use crate::file::DiskFile;
-use crate::file::disk::{DiskError, DiskResult};
+use crate::inbox::{self, InboxName};
+use crate::storage::{DiskError, DiskFile, DiskResult};
 
 pub(crate) const CONTROL_BYTES: usize = 4096;
 
@@ -47,10 +55,14 @@ const VERSION_FIRST: u32 = 1;
 const OFFSET_CLEAN: usize = 12;
 const OFFSET_EPOCH: usize = 16;
 const OFFSET_CHECKSUM: usize = 40;
+const OFFSET_INBOX: usize = 64;
+const OFFSET_INBOX_IN_USE: usize = 88;
+const OFFSET_INBOX_PATH: usize = 96;
 const OFFSET_SEGMENTS: usize = 44;
 const OFFSET_SEGMENTS_CHECKSUM: usize = 52;
 const OFFSET_COUNTERS: usize = 512;
 const OFFSET_ANCHORS: usize = 1024;
+const _: () = assert!(OFFSET_INBOX_PATH + inbox::DIRECTORY_BYTES_MAX == OFFSET_COUNTERS);
 /// A slot is a disk sector, so that a power cut tears none but the one being written.
 const SLOT_BYTES: usize = 512;
 const SLOT_CHECKED_BYTES: usize = 256;
@@ -78,10 +90,20 @@ pub(crate) struct ControlState {
     pub(crate) boot_id: [u8; 16],
     /// Everything was written and synced, and the appender closed.
     pub(crate) clean: bool,
+    /// The inbox of that opening.
+    pub(crate) inbox: Option<InboxState>,
     version: u32,
     /// How many segments each stream has; `None` where version 1 does not say.
     segment_counts: Option<[u32; 2]>,
     streams: [StreamState; 2],
+}
+
+/// What the control file says of the inbox.
+#[derive(Clone, Debug)]
+pub(crate) struct InboxState {
+    pub(crate) name: InboxName,
+    /// Accepted events may be in it.
+    pub(crate) in_use: bool,
 }
 
 /// What the control file says of one stream.
@@ -89,7 +111,7 @@ pub(crate) struct ControlState {
 pub(crate) struct StreamState {
     pub(crate) written: u64,
     pub(crate) synced: u64,
-    /// `None` where no file was ever begun, as for rejects of which there were none.
+    /// `None` where no file was ever created, as for rejects of which there were none.
     pub(crate) anchor: Option<Anchor>,
     generation: u64,
 }
@@ -105,6 +127,8 @@ pub(crate) enum ControlFault {
     Epoch,
     /// Both anchors of a stream are damaged, or one is such as no appender writes.
     Anchor,
+    /// The name of the inbox is damaged.
+    Inbox,
 }
 
 impl ControlState {
@@ -152,9 +176,40 @@ impl ControlState {
             clean: u32_at(page, OFFSET_CLEAN) == 1,
             version,
             segment_counts,
+            inbox: decode_inbox(page)?,
             streams: [decode_stream(page, Stream::Lines)?, decode_stream(page, Stream::Rejects)?],
         })
     }
+}
+
+fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, ControlFault> {
+    let mut id = [0; 16];
+    id.copy_from_slice(&page[OFFSET_INBOX..OFFSET_INBOX + 16]);
+    if id == [0; 16] {
+        return Ok(None);
+    }
+    let path_bytes = u32_at(page, OFFSET_INBOX + 16) as usize;
+    let path = page[OFFSET_INBOX_PATH..OFFSET_COUNTERS].get(..path_bytes);
+    let path = path.ok_or(ControlFault::Inbox)?;
+    if inbox_checksum(page, path) != u32_at(page, OFFSET_INBOX + 20) {
+        return Err(ControlFault::Inbox);
+    }
+    let name = InboxName { id, directory: PathBuf::from(OsStr::from_bytes(path)) };
+    Ok(Some(InboxState { name, in_use: u64_at(page, OFFSET_INBOX_IN_USE) == 1 }))
+}
+
+fn inbox_checksum(page: &[u8; CONTROL_BYTES], path: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&page[OFFSET_INBOX..OFFSET_INBOX + 20]), path)
+}
+
+fn encode_inbox(page: &mut [u8; CONTROL_BYTES], name: &InboxName) {
+    let path = name.directory.as_os_str().as_bytes();
+    page[OFFSET_INBOX..OFFSET_INBOX + 16].copy_from_slice(&name.id);
+    let path_bytes = (path.len() as u32).to_le_bytes();
+    page[OFFSET_INBOX + 16..OFFSET_INBOX + 20].copy_from_slice(&path_bytes);
+    page[OFFSET_INBOX_PATH..OFFSET_INBOX_PATH + path.len()].copy_from_slice(path);
+    let checksum = inbox_checksum(page, path);
+    page[OFFSET_INBOX + 20..OFFSET_INBOX + 24].copy_from_slice(&checksum.to_le_bytes());
 }
 
 fn decode_segment_counts(page: &[u8; CONTROL_BYTES]) -> Result<[u32; 2], ControlFault> {
@@ -186,8 +241,8 @@ fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamSta
             state.anchor = Some(anchor);
         }
     }
-    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to that
-    // one yet.
+    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to
+    // that one yet.
     if used_slots == 2 && state.anchor.is_none() { Err(ControlFault::Anchor) } else { Ok(state) }
 }
 
@@ -228,17 +283,21 @@ pub(super) fn next_epoch(now_ns: u128, last: u64) -> u64 {
     now.max(last + 1)
 }
 
-/// The page of a new opening, whose rings have so many segments.
+/// The page of a new opening, whose rings have so many segments, and whose inbox is to be `inbox`.
 pub(crate) fn fresh_page(
     epoch: u64,
     boot_id: [u8; 16],
     segment_counts: [u32; 2],
+    inbox: Option<&InboxName>,
 ) -> [u8; CONTROL_BYTES] {
     let mut page = [0; CONTROL_BYTES];
     page[..8].copy_from_slice(&MAGIC);
     page[8..12].copy_from_slice(&VERSION.to_le_bytes());
     page[OFFSET_EPOCH..OFFSET_EPOCH + 8].copy_from_slice(&epoch.to_le_bytes());
     page[24..40].copy_from_slice(&boot_id);
+    if let Some(name) = inbox {
+        encode_inbox(&mut page, name);
+    }
     let checksum = fixed_checksum(&page);
     page[OFFSET_CHECKSUM..OFFSET_CHECKSUM + 4].copy_from_slice(&checksum.to_le_bytes());
     for (stream, count) in segment_counts.into_iter().enumerate() {
@@ -306,6 +365,11 @@ impl Control {
         self.mapping.store_u64(counters_offset(stream) + 8, position);
     }
 
+    /// Whether accepted events may be in the inbox.
+    pub(crate) fn set_inbox_in_use(&self, in_use: bool) {
+        self.mapping.store_u64(OFFSET_INBOX_IN_USE, u64::from(in_use));
+    }
+
     /// The appender closed and left nothing to do.
     pub(crate) fn set_clean(&self) {
         self.mapping.store_u64(8, u64::from(self.version) | 1 << 32);
@@ -353,12 +417,12 @@ fn segments_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     fn control_file() -> (DiskFile, Control) {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
         let file = Disk::default().open_or_create(&path).unwrap();
-        file.write_all_at(&fresh_page(9, [3; 16], [4, 2]), 0).unwrap();
+        file.write_all_at(&fresh_page(9, [3; 16], [4, 2], None), 0).unwrap();
         let control = Control::map(Disk::default().open_existing(&path).unwrap().unwrap()).unwrap();
         (file, control)
     }

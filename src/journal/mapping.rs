@@ -6,19 +6,15 @@
 
 #![expect(unsafe_code, reason = "slices over memory that a file shares")]
 
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
-
-use crate::file::DiskFile;
-use crate::file::disk::DiskResult;
+use crate::storage::{DiskFile, DiskResult, FileMap};
 
 /// A writable shared mapping of a whole file.
 ///
 /// Another process that writes to the file would change the bytes under our references; one that
-/// shortens it would end us by SIGBUS. Every opening therefore makes its files anew: it shares no
+/// shortens it would end us by SIGBUS. Every opening therefore makes new files: it shares no
 /// memory with another one, whatever became of the lock. We never shorten a file that is mapped.
 pub(crate) struct Mapping {
     memory: Memory,
@@ -26,7 +22,7 @@ pub(crate) struct Mapping {
 }
 
 enum Memory {
-    File(MmapRaw),
+    File(FileMap),
     /// Plain memory, for what cannot map files: Miri, and tests of the byte code alone.
     #[cfg(test)]
     Plain(*mut u64),
@@ -40,31 +36,10 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `len` bytes of `file`, which must already be allocated, and faults every page
-    /// in for writing.
-    ///
-    /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and
-    /// not a SIGBUS later.
+    /// Maps the first `len` bytes of `file`, which must already be allocated.
     pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
-        let is_dry_run = file.disk().is_dry_run();
-        file.call("map", |file| {
-            if file.metadata()?.len() < len as u64 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            if is_dry_run {
-                // Memory of nobody: what is stored is forgotten.
-                let map = MmapMut::map_anon(len)?.into();
-                return Ok(Self { memory: Memory::File(map), len });
-            }
-            let map = MmapOptions::new().len(len).map_raw(file)?;
-            match map.advise(Advice::PopulateWrite) {
-                // Kernels before 5.14 do not know the advice: their pages are faulted in by their
-                // first use.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                other => other?,
-            }
-            Ok(Self { memory: Memory::File(map), len })
-        })
+        // At least so long: see `DiskFile::map`.
+        Ok(Self { memory: Memory::File(file.map(len)?), len })
     }
 
     /// Zeroed plain memory of `len` bytes.

@@ -30,6 +30,15 @@ pub(crate) enum Refusal {
     Closed,
 }
 
+/// A sender was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Larger than that of every event whose `send` returned before.
+    pub(crate) ticket: u64,
+    /// This is the event by which the load came to be half of what it may be.
+    pub(crate) is_half_full: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Gate {
     /// Written by senders only, once for each event.
@@ -66,17 +75,17 @@ impl Gate {
         }
     }
 
-    /// Lets `cost` in and gives its ticket. What costs more than the gate ever lets in at one time
+    /// Lets `cost` in. What costs more than the gate ever lets in at one time
     /// is let in alone, while nothing else is in.
     ///
     /// A sender that is in pushes its event; a closed gate with a load of zero therefore means an
     /// empty queue for good.
     #[inline]
-    pub(crate) fn enter(&self, cost: u64) -> Result<u64, Refusal> {
+    pub(crate) fn enter(&self, cost: u64) -> Result<Entry, Refusal> {
         // Looked up before: seen afterwards it could be of senders that came later, and one too
         // many would be let in.
         let gone = self.gone();
-        let before = self.entered.fetch_add(cost, Ordering::AcqRel);
+        let before = self.entered.fetch_add(cost, Ordering::SeqCst);
         if before & CLOSED != 0 {
             self.refuse(cost);
             return Err(Refusal::Closed);
@@ -87,7 +96,8 @@ impl Gate {
             self.refuse(cost);
             return Err(Refusal::Full);
         }
-        Ok(before)
+        let half = self.load_max / 2;
+        Ok(Entry { ticket: before, is_half_full: load <= half && load + cost > half })
     }
 
     /// A sender that asked for room of `cost` does not use it: it was not let in, or the queue had
@@ -117,7 +127,12 @@ impl Gate {
     /// The cost of what is in now; more than that while a sender is being refused, never less.
     pub(crate) fn load(&self) -> u64 {
         let gone = self.gone();
-        (self.entered.load(Ordering::Acquire) & !CLOSED) - gone
+        // SeqCst, as the `fetch_add` of a sender: see `Waker::wake_if_idle`.
+        (self.entered.load(Ordering::SeqCst) & !CLOSED) - gone
+    }
+
+    pub(crate) const fn load_max(&self) -> u64 {
+        self.load_max
     }
 
     /// Whether `cost` would be let in now.
@@ -151,7 +166,8 @@ impl Gate {
         waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn has_waiting(&self) -> bool {
+    /// Whether somebody waits for room.
+    pub(crate) fn has_waiting(&self) -> bool {
         self.refused.waiting.load(Ordering::Acquire) > 0
     }
 

@@ -1,24 +1,26 @@
 //! The bounded queue between the producers and the rewriter thread.
 //!
 //! One channel for all producers: an event whose `send` returned before another's began comes out
-//! before it. A bound on events (the channel's) and one on bytes, which the [`Gate`] keeps (`gate.rs`).
+//! before it. A bound on events (the channel's) and one on bytes, which the [`Gate`] keeps
+//! (`gate.rs`). What goes through it is mostly the address of a record in the inbox (`message.rs`).
 //!
 //! The receiving thread is not woken by a send, which would cost the sender a system call each
-//! time; it looks by itself (`rewrite/stage.rs`). Only a sender that finds the queue full wakes it.
-//! Senders that wait for room are woken when half of the queue is free.
+//! time; it looks by itself (`engine/rewriter.rs`). It is woken by a sender that finds the queue half
+//! full or full, by one that finds it idle, and by whoever waits for an answer. Senders that wait for
+//! room are woken when half of the queue is free.
 
 mod gate;
+mod message;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 
 pub(crate) use self::gate::{Gate, Refusal};
-use crate::ack::Acked;
-use crate::chunks::{Arena, Content, Opened, Parcel};
+pub(crate) use self::message::{Barrier, Body, Content, Message, Other};
 use crate::contain::contain;
-use crate::pipeline::{Goal, Pipeline};
+use crate::inbox::{Arena, ChunkPool};
+use crate::pipeline::Pipeline;
 
 /// What a place in the queue costs beside the bytes of the event, so that empty events are bounded
 /// too.
@@ -28,119 +30,110 @@ const PLACE_BYTES: u64 = 64;
 /// They need a few instructions more, unless the system has taken the processor from them.
 const LATE_SENDERS_YIELDS_MAX: usize = 10_000;
 
-/// What goes through the queue beside slices.
-#[derive(Debug)]
-pub(crate) enum Message {
-    Event(Bytes),
-    /// An event whose sender waits to hear of it.
-    Acked(Acked),
-    /// Everything sent before is to be reported to the flusher.
-    Barrier(Barrier),
-}
-
-/// Asks the flusher for everything sent before.
-#[derive(Debug)]
-pub(crate) struct Barrier {
-    pub(crate) goal: Goal,
-    pub(crate) reply: Sender<Result<(), crate::error::FlushError>>,
-}
-
-/// The address of a slice or a [`Message`], for short: a place in the channel takes 16 bytes with it,
-/// so that of four sends only one needs another line of the cache.
-pub(crate) type Packed = Parcel<Message>;
-
-fn cost(packed: &Packed) -> u64 {
-    let bytes = match packed.content() {
-        Content::SliceBytes(bytes) => bytes,
-        Content::Other(Message::Event(body)) => body.len(),
-        Content::Other(Message::Acked(acked)) => acked.event_bytes(),
-        Content::Other(Message::Barrier(_)) => 0,
-    };
-    bytes as u64 + PLACE_BYTES
+#[inline]
+fn cost(message: &Message) -> u64 {
+    message.event_bytes() as u64 + PLACE_BYTES
 }
 
 /// Why a message was not taken; it is given back.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    Full(Packed),
-    Closed(Packed),
+    Full(Message),
+    Closed(Message),
 }
 
 /// The sending side, shared by all producers.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
-    sender: Sender<Packed>,
+    sender: Sender<Message>,
     gate: Arc<Gate>,
     pipeline: Arc<Pipeline>,
+    pool: Arc<ChunkPool>,
 }
 
 /// The receiving side.
 pub(crate) struct QueueEnd {
-    receiver: Receiver<Packed>,
+    receiver: Receiver<Message>,
     gate: Arc<Gate>,
+    pool: Arc<ChunkPool>,
     events_max: usize,
     /// The cost of messages that were taken out and not reported to the gate yet.
     taken: u64,
 }
 
-/// A queue of at most `events_max` events of at most `bytes_max` bytes in all.
+/// A queue of at most `events_max` events of at most `bytes_max` bytes in all, whose records are in
+/// `pool`.
 pub(crate) fn queue(
     events_max: usize,
     bytes_max: u64,
+    pool: Arc<ChunkPool>,
     pipeline: Arc<Pipeline>,
 ) -> (Queue, QueueEnd) {
     let (sender, receiver) = crossbeam_channel::bounded(events_max);
     let gate = Arc::new(Gate::new(bytes_max));
-    let end = QueueEnd { receiver, gate: gate.clone(), events_max, taken: 0 };
-    (Queue { sender, gate, pipeline }, end)
+    let end = QueueEnd { receiver, gate: gate.clone(), pool: pool.clone(), events_max, taken: 0 };
+    (Queue { sender, gate, pipeline, pool }, end)
 }
 
 impl Queue {
-    /// Puts a message into the queue, or gives it back.
+    /// Puts a message into the queue, or gives it back. `let_in` gets the ticket, before the receiver
+    /// can see the message.
     #[inline]
-    pub(crate) fn try_push(&self, message: Packed) -> Result<(), Refused> {
-        let refused = self.push_or_refuse(message);
+    pub(crate) fn try_push(&self, message: Message, let_in: impl Fn(u64)) -> Result<(), Refused> {
+        let refused = self.push_or_refuse(message, &let_in);
         if matches!(refused, Err(Refused::Full(_))) {
-            self.pipeline.counters.producers.queue_full.add(1);
-            self.pipeline.rewriter_bell.ring();
+            self.note_full();
         }
         refused
     }
 
+    #[cold]
+    fn note_full(&self) {
+        self.pipeline.counters.producers.queue_full.add(1);
+        self.pipeline.rewriter_waker.wake();
+    }
+
     #[inline]
-    fn push_or_refuse(&self, message: Packed) -> Result<(), Refused> {
+    fn push_or_refuse(&self, message: Message, let_in: &impl Fn(u64)) -> Result<(), Refused> {
         let cost = cost(&message);
-        match self.gate.enter(cost) {
-            Ok(_ticket) => {}
+        let entry = match self.gate.enter(cost) {
+            Ok(entry) => entry,
             Err(Refusal::Closed) => return Err(Refused::Closed(message)),
             Err(Refusal::Full) => return Err(Refused::Full(message)),
-        }
-        self.sender.try_send(message).map_err(|error| {
+        };
+        let_in(entry.ticket);
+        if let Err(error) = self.sender.try_send(message) {
             self.gate.refuse(cost);
-            match error {
+            return Err(match error {
                 crossbeam_channel::TrySendError::Full(message) => Refused::Full(message),
                 crossbeam_channel::TrySendError::Disconnected(message) => Refused::Closed(message),
-            }
-        })
+            });
+        }
+        if entry.is_half_full {
+            self.pipeline.rewriter_waker.wake();
+        }
+        // After the message is in: the receiver announces that it is idle, then looks at the gate.
+        self.pipeline.rewriter_waker.wake_if_idle();
+        Ok(())
     }
 
     /// Puts a message into the queue, waiting while it is full. Gives it back only where the queue
     /// is closed.
     #[inline]
-    pub(crate) fn push(&self, message: Packed) -> Result<(), Packed> {
-        match self.try_push(message) {
+    pub(crate) fn push(&self, message: Message, let_in: impl Fn(u64)) -> Result<(), Message> {
+        match self.try_push(message, &let_in) {
             Ok(()) => Ok(()),
             Err(Refused::Closed(message)) => Err(message),
-            Err(Refused::Full(message)) => self.push_waiting(message),
+            Err(Refused::Full(message)) => self.push_waiting(message, &let_in),
         }
     }
 
     #[cold]
-    fn push_waiting(&self, mut message: Packed) -> Result<(), Packed> {
+    fn push_waiting(&self, mut message: Message, let_in: &impl Fn(u64)) -> Result<(), Message> {
         loop {
             let cost = cost(&message);
             self.gate.wait(|| self.gate.has_room(cost) && !self.sender.is_full());
-            message = match self.push_or_refuse(message) {
+            message = match self.push_or_refuse(message, let_in) {
                 Ok(()) => return Ok(()),
                 Err(Refused::Closed(message)) => return Err(message),
                 Err(Refused::Full(message)) => message,
@@ -149,13 +142,18 @@ impl Queue {
     }
 
     /// Wakes the receiving thread, for a message that somebody waits for.
-    pub(crate) fn ring(&self) {
-        self.pipeline.rewriter_bell.ring();
+    pub(crate) fn wake(&self) {
+        self.pipeline.rewriter_waker.wake();
     }
 
     /// Where one sender stores what it sends.
-    pub(crate) fn arena(&self) -> Arena<Message> {
-        Arena::new(self.pipeline.chunks.clone())
+    pub(crate) fn arena(&self) -> Arena {
+        Arena::new(self.pool.clone())
+    }
+
+    /// The memory of the records.
+    pub(crate) fn pool(&self) -> &ChunkPool {
+        &self.pool
     }
 
     /// Lets no message in from now on. Those that are in, or are just being pushed, still come out.
@@ -177,10 +175,10 @@ impl Queue {
 impl QueueEnd {
     /// Takes the next message.
     #[inline]
-    pub(crate) fn take(&mut self) -> Option<Opened<Message>> {
+    pub(crate) fn take(&mut self) -> Option<Content> {
         let message = self.receiver.try_recv().ok()?;
         self.taken += cost(&message);
-        Some(message.open())
+        Some(message.into_content())
     }
 
     /// Gives the room of what was taken to the senders. Called once for a batch.
@@ -195,9 +193,24 @@ impl QueueEnd {
         }
     }
 
-    /// Whether something is in the queue.
-    pub(crate) fn has_messages(&self) -> bool {
-        !self.receiver.is_empty()
+    /// The memory of the records.
+    pub(crate) fn pool(&self) -> &Arc<ChunkPool> {
+        &self.pool
+    }
+
+    /// How many events the queue holds at most, and how many bytes.
+    pub(crate) fn bounds(&self) -> (usize, u64) {
+        (self.events_max, self.gate.load_max())
+    }
+
+    /// Whether something is in the queue, or on its way there.
+    pub(crate) fn has_load(&self) -> bool {
+        self.gate.load() > 0
+    }
+
+    /// Whether so much is in the queue that it should be taken out now.
+    pub(crate) fn is_half_full(&self) -> bool {
+        !self.gate.is_half_free() || self.gate.has_waiting()
     }
 
     /// Whether the queue is closed and nothing will come out of it any more.
@@ -212,6 +225,23 @@ impl QueueEnd {
     pub(crate) fn close(&self) {
         self.gate.close();
     }
+
+    /// Lets go of a message that nobody will see to. Events stay in the inbox for the next opening,
+    /// but for those whose senders are told that they are lost and may send them again.
+    fn give_up(&self, content: Content) {
+        if let Content::Other(other) = content {
+            match *other {
+                Other::Acked(acked, Body::Record(record)) => {
+                    self.pool.open(record).cancel();
+                    drop(acked);
+                }
+                // Its owner may be of a type of the embedder.
+                Other::Event(event) => contain(|| drop(event)),
+                Other::Acked(_, Body::Bytes(event)) => contain(|| drop(event)),
+                Other::Barrier(_) => {}
+            }
+        }
+    }
 }
 
 impl Drop for QueueEnd {
@@ -223,7 +253,7 @@ impl Drop for QueueEnd {
         self.make_room();
         for _ in 0..LATE_SENDERS_YIELDS_MAX {
             while let Some(message) = self.take() {
-                contain(|| drop(message));
+                self.give_up(message);
             }
             self.make_room();
             if self.is_finished() {
@@ -239,57 +269,60 @@ impl Drop for QueueEnd {
 mod tests {
     use super::*;
 
-    fn event(bytes: usize) -> Packed {
-        Arena::new(Arc::default()).store(Message::Event(Bytes::from(vec![b'x'; bytes])))
+    use bytes::Bytes;
+
+    fn event(bytes: usize) -> Message {
+        Message::other(Other::Event(Bytes::from(vec![b'x'; bytes])))
     }
 
     fn small_queue(events_max: usize, bytes_max: u64) -> (Queue, QueueEnd) {
-        queue(events_max, bytes_max, Arc::default())
+        let pool = Arc::new(ChunkPool::unprotected(1 << 20));
+        queue(events_max, bytes_max, pool, Arc::default())
     }
 
     #[test]
     fn the_bound_on_events_holds() {
         let (queue, mut end) = small_queue(2, 1 << 20);
-        assert!(queue.try_push(event(1)).is_ok());
-        assert!(queue.try_push(event(1)).is_ok());
-        let Err(Refused::Full(refused)) = queue.try_push(event(1)) else { panic!("no room") };
-        assert!(
-            matches!(refused.content(), Content::Other(Message::Event(body)) if body.len() == 1)
-        );
+        assert!(queue.try_push(event(1), |_| ()).is_ok());
+        assert!(queue.try_push(event(1), |_| ()).is_ok());
+        let Err(Refused::Full(refused)) = queue.try_push(event(1), |_| ()) else {
+            panic!("no room")
+        };
+        assert_eq!(refused.event_bytes(), 1);
         assert!(end.take().is_some());
         end.make_room();
-        assert!(queue.try_push(event(1)).is_ok());
+        assert!(queue.try_push(event(1), |_| ()).is_ok());
         assert_eq!((queue.events_queued(), queue.bytes_queued()), (2, 2));
     }
 
     #[test]
     fn the_bound_on_bytes_holds_and_empty_events_count_too() {
         let (queue, mut end) = small_queue(1000, 1000);
-        assert!(queue.try_push(event(900)).is_ok());
-        assert!(matches!(queue.try_push(event(0)), Err(Refused::Full(_))));
+        assert!(queue.try_push(event(900), |_| ()).is_ok());
+        assert!(matches!(queue.try_push(event(0), |_| ()), Err(Refused::Full(_))));
         assert!(end.take().is_some());
-        assert!(matches!(queue.try_push(event(900)), Err(Refused::Full(_))));
+        assert!(matches!(queue.try_push(event(900), |_| ()), Err(Refused::Full(_))));
         end.make_room();
-        assert!(queue.try_push(event(900)).is_ok());
+        assert!(queue.try_push(event(900), |_| ()).is_ok());
     }
 
     #[test]
     fn an_event_larger_than_the_queue_passes_alone() {
         let (queue, mut end) = small_queue(10, 100);
-        assert!(queue.try_push(event(5000)).is_ok());
-        assert!(matches!(queue.try_push(event(5000)), Err(Refused::Full(_))));
+        assert!(queue.try_push(event(5000), |_| ()).is_ok());
+        assert!(matches!(queue.try_push(event(5000), |_| ()), Err(Refused::Full(_))));
         assert!(end.take().is_some());
         end.make_room();
-        assert!(queue.try_push(event(5000)).is_ok());
+        assert!(queue.try_push(event(5000), |_| ()).is_ok());
     }
 
     #[test]
     fn after_the_close_what_is_in_comes_out_and_nothing_gets_in() {
         let (queue, mut end) = small_queue(10, 1000);
-        assert!(queue.try_push(event(1)).is_ok());
+        assert!(queue.try_push(event(1), |_| ()).is_ok());
         queue.close();
-        assert!(matches!(queue.try_push(event(1)), Err(Refused::Closed(_))));
-        assert!(queue.push(event(1)).is_err());
+        assert!(matches!(queue.try_push(event(1), |_| ()), Err(Refused::Closed(_))));
+        assert!(queue.push(event(1), |_| ()).is_err());
         assert!(!end.is_finished());
         assert!(end.take().is_some());
         end.make_room();
@@ -299,15 +332,15 @@ mod tests {
     #[test]
     fn a_sender_that_waits_goes_on_when_there_is_room_and_ends_when_the_receiver_is_gone() {
         let (queue, mut end) = small_queue(1, 1000);
-        assert!(queue.push(event(1)).is_ok());
+        assert!(queue.push(event(1), |_| ()).is_ok());
         let waiter = std::thread::spawn(move || {
-            (queue.push(event(2)).is_ok(), queue.push(event(3)).is_err())
+            (queue.push(event(2), |_| ()).is_ok(), queue.push(event(3), |_| ()).is_err())
         });
-        while !end.has_messages() || end.take().is_none() {
+        while !end.has_load() || end.take().is_none() {
             std::thread::yield_now();
         }
         end.make_room();
-        while !end.has_messages() {
+        while !end.has_load() {
             std::thread::yield_now();
         }
         drop(end);
@@ -321,7 +354,7 @@ mod tests {
             .map(|_| {
                 let queue = queue.clone();
                 std::thread::spawn(move || {
-                    (0..u64::MAX).take_while(|_| queue.push(event(3)).is_ok()).count()
+                    (0..u64::MAX).take_while(|_| queue.push(event(3), |_| ()).is_ok()).count()
                 })
             })
             .collect();

@@ -1,5 +1,6 @@
 //! Which files a directory has.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,37 +61,53 @@ pub(super) fn list(
         io::ErrorKind::NotFound => ReadError::NoDirectory { path: directory.to_owned() },
         _ => ReadError::io("list", directory, error),
     };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(failed)? {
-        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
-        let Some(key) = key_of_name(&name).filter(|key| is_wanted(*key)) else { continue };
-        let path = directory.join(&name);
+    // Twice: a file that is compressed meanwhile may have its plain name removed before it is come
+    // to, and its compressed name put where the first look has been. The second look finds that.
+    let mut found = BTreeMap::new();
+    for _ in 0..2 {
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+            let Some(key) = key_of_name(&name).filter(|key| is_wanted(*key)) else { continue };
+            let (plain_name, encoding) = Encoding::of_name(&name);
+            let (_, seen) = found.entry(key).or_insert_with(|| (plain_name.to_owned(), encoding));
+            *seen = encoding.min(*seen);
+        }
+    }
+    let examined = found
+        .into_iter()
+        .map(|(key, (plain_name, encoding))| examine(directory, plain_name, encoding, key));
+    examined.filter_map(Result::transpose).collect()
+}
+
+/// The file that is called `name` when it is not compressed, and was just seen with `encoding`.
+/// `None` where it was removed since, or is no regular file.
+fn examine(
+    directory: &Path,
+    name: String,
+    encoding: Encoding,
+    key: FileName,
+) -> Result<Option<CdrFile>, ReadError> {
+    let plain_path = directory.join(&name);
+    let [plain, zstd, gzip] = Encoding::ALL;
+    // It may have been compressed since.
+    for encoding in [encoding, plain, zstd, gzip] {
+        let path = with_encoding(&plain_path, encoding);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => {
-                files.push(CdrFile::new(path, &name, key, metadata.len()));
+                let (kind, created, bytes) = (key.kind, key.stamp.begun(), metadata.len());
+                return Ok(Some(CdrFile { path, kind, name, created, encoding, bytes, key }));
             }
             Ok(_) => {}
-            // Removed or renamed since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(ReadError::io("examine", &path, error)),
         }
     }
-    files.sort_by_key(|file| (file.key, file.encoding));
-    files.dedup_by_key(|file| file.key);
-    Ok(files)
+    Ok(None)
 }
 
 /// What sorts the file of this name, however it is compressed.
 pub(super) fn key_of_name(name: &str) -> Option<FileName> {
     FileName::parse(name).map(|key| FileName { encoding: Encoding::Plain, ..key })
-}
-
-impl CdrFile {
-    fn new(path: PathBuf, name: &str, key: FileName, bytes: u64) -> Self {
-        let (name, encoding) = Encoding::of_name(name);
-        let (kind, created) = (key.kind, key.stamp.begun());
-        Self { path, kind, name: name.to_owned(), created, encoding, bytes, key }
-    }
 }
 
 /// `path` without `.zst` or `.gz`, and how it is compressed by its name.

@@ -25,7 +25,6 @@ mod reason;
 mod record;
 mod rewriter;
 mod scan;
-mod stage;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -33,6 +32,6 @@ mod whole_line;
 
 pub use line_check::{LineCheck, LineFault, LineReason};
 pub use reason::{Reason, Rejection};
+pub(crate) use record::RejectRecord;
 pub use rewriter::{EVENT_BYTES_MAX_DEFAULT, Rewriter};
-pub(crate) use stage::Stage;
 pub(crate) use whole_line::{is_whole_line, is_whole_record};

@@ -33,6 +33,8 @@ const EVENTS: u64 = 60;
 
 fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)
+        // A small inbox, which is quickly made.
+        .queue_bytes_max(512 << 10)
         .segment_count(2)
         .segment_bytes(4096)
         .event_bytes_max(2048)
@@ -122,8 +124,13 @@ fn run_child(role: &str, directory: &Path, step: u64) -> bool {
 
 /// Calls `at` with every step to die at, until it says that the child came to its end; gives how
 /// many those were.
-fn for_each_step(mut at: impl FnMut(u64) -> bool) -> u64 {
-    let stride: u64 = std::env::var(STRIDE).map_or(11, |stride| stride.parse().unwrap());
+fn for_each_step(at: impl FnMut(u64) -> bool) -> u64 {
+    for_each_step_by(11, at)
+}
+
+/// The same with another stride of the quick form.
+pub(super) fn for_each_step_by(quick: u64, mut at: impl FnMut(u64) -> bool) -> u64 {
+    let stride: u64 = std::env::var(STRIDE).map_or(quick, |stride| stride.parse().unwrap());
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let mut step = u64::from(now.subsec_nanos()) % stride;
     let mut count = 0;
@@ -135,7 +142,7 @@ fn for_each_step(mut at: impl FnMut(u64) -> bool) -> u64 {
 }
 
 /// The numbers in the CDR and those in the rejects.
-fn numbers(directory: &Path) -> (Vec<u64>, Vec<u64>) {
+pub(super) fn numbers(directory: &Path) -> (Vec<u64>, Vec<u64>) {
     let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
     let lines = super::text_of(directory, "CDR.");
     let rejects = super::text_of(directory, "rejected.");
@@ -187,7 +194,7 @@ enum Meanwhile {
 
 impl Meanwhile {
     fn happen(self, directory: &Path) {
-        let names = crate::file::disk::Disk::default().names(directory).unwrap();
+        let names = crate::storage::Disk::default().names(directory).unwrap();
         let name = names.iter().find(|name| name.starts_with("CDR.")).unwrap();
         let path = directory.join(name);
         let append = |text: &str| {

@@ -25,6 +25,8 @@ const HANG: Duration = Duration::from_secs(60);
 fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)
         .queue_events_max(8)
+        // A small inbox, which is quickly made.
+        .queue_bytes_max(512 << 10)
         .segment_count(2)
         .segment_bytes(4096)
         .event_bytes_max(2048)

@@ -39,7 +39,7 @@ impl Ring {
     }
 }
 
-/// Stores the lines `0..lines`, `per_segment` in each segment, publishing after each; as `WriteEnd`
+/// Stores the lines `0..lines`, `per_segment` in each segment, publishing after each; as `RingWriter`
 /// does.
 fn write(ring: &Ring, lines: u64, per_segment: u64) {
     let (mut sequence, mut used) = (0, 0);
@@ -59,7 +59,7 @@ fn write(ring: &Ring, lines: u64, per_segment: u64) {
     }
 }
 
-/// Takes the lines `0..lines`; as `ReadEnd` does.
+/// Takes the lines `0..lines`; as `RingReader` does.
 fn read(ring: &Ring, lines: u64) {
     let (mut sequence, mut start, mut position) = (0, 0, 0);
     while position < lines {

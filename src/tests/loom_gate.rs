@@ -34,7 +34,7 @@ impl Queue {
 
     /// As `Queue::push_or_refuse`.
     fn try_push(&self, cost: u64) -> Result<u64, Refusal> {
-        let ticket = self.gate.enter(cost)?;
+        let ticket = self.gate.enter(cost)?.ticket;
         if self.events.fetch_add(1, Ordering::SeqCst) >= self.events_max {
             self.events.fetch_sub(1, Ordering::SeqCst);
             self.gate.refuse(cost);

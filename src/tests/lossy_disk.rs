@@ -14,7 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::file::disk::Watcher;
+use crate::file::STATE_DIR_NAME;
+use crate::storage::FaultHook;
 
 const PAGE_BYTES: usize = 4096;
 const SECTOR_BYTES: usize = 512;
@@ -107,7 +108,7 @@ pub(super) struct LossyDisk {
 impl LossyDisk {
     /// A disk on which the directory `root` is empty but for the folder of the journal.
     pub(super) fn new(root: &Path) -> Self {
-        fs::create_dir(root.join(".cdrlog")).unwrap();
+        fs::create_dir(root.join(STATE_DIR_NAME)).unwrap();
         Self { root: root.to_owned(), state: Mutex::default() }
     }
 
@@ -167,7 +168,7 @@ impl LossyDisk {
     }
 }
 
-impl Watcher for LossyDisk {
+impl FaultHook for LossyDisk {
     fn before(&self, action: &'static str, path: &Path) -> std::io::Result<()> {
         let path = path.strip_prefix(&self.root).unwrap();
         let mut state = self.lock();
@@ -194,8 +195,12 @@ impl Watcher for LossyDisk {
                 let gone = Some(path.to_owned());
                 state.change(Change { directory: parent(path), gone, made: None });
             }
-            "move the new file to" => state.moved(&path.with_extension("new"), path),
-            "move a file to" => state.moved(Path::new(".cdrlog/compressing"), path),
+            "move a file to" => {
+                let beside = path.with_extension("new");
+                let compressing = PathBuf::from(".cdrlog/compressing");
+                let from = if state.names.contains_key(&beside) { beside } else { compressing };
+                state.moved(&from, path);
+            }
             "sync" => {
                 if let Some(file) = state.file(path) {
                     file.states.drain(..file.syncing);
@@ -242,7 +247,7 @@ fn survivor(states: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 
 /// Puts files into a directory as they are after another boot.
 pub(super) fn put(files: Files, directory: &Path) {
-    fs::create_dir_all(directory.join(".cdrlog")).unwrap();
+    fs::create_dir_all(directory.join(STATE_DIR_NAME)).unwrap();
     for (path, content) in files {
         fs::write(directory.join(path), content).unwrap();
     }

@@ -1,6 +1,7 @@
 //! Tests that need to stand between cdrlog and the disk.
 
 mod abort;
+mod accepted;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod account;
 #[path = "../../tests/copy/mod.rs"]
@@ -49,7 +50,7 @@ fn change_boot_id(directory: &std::path::Path) {
 
 /// All files of a directory whose names begin with `prefix`, one after the other.
 fn text_of(directory: &std::path::Path, prefix: &str) -> String {
-    let mut names = crate::file::disk::Disk::default().names(directory).unwrap();
+    let mut names = crate::storage::Disk::default().names(directory).unwrap();
     names.retain(|name| name.starts_with(prefix) && !name.contains(".torn"));
     names.sort();
     names.iter().map(|name| std::fs::read_to_string(directory.join(name)).unwrap()).collect()

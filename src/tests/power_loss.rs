@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::copy::copy_tree;
 use super::lossy_disk::{LossyDisk, Random, outcomes, put};
-use crate::file::disk::Disk;
+use crate::storage::Disk;
 use crate::{Appender, SyncPolicy};
 
 /// Outcomes that are made of one life of an appender.
@@ -60,7 +60,7 @@ fn live(
         .rotate_bytes(2000 + random.below(20_000))
         .flush_interval(Duration::from_millis(1))
         .sync_policy(SyncPolicy::Never)
-        .open_on(&Disk::watched(disk.clone()))
+        .open_on(&Disk::with_hook(disk.clone()))
         .unwrap();
     let producer = appender.producer();
     for _ in 0..2 + random.below(8) {

@@ -1,5 +1,5 @@
 //! The steps that leave a trace: calls to the disk, and stores into the mapped headers of the
-//! journal.
+//! journal and into the words of the inbox.
 //!
 //! A process that dies before its N-th step, for every N there is, has died between any two things
 //! that the next opening can see. Stores into lines are no steps: nobody looks at them before a
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 
 const NEVER: u64 = u64::MAX;
 
@@ -27,6 +27,8 @@ pub(crate) enum End {
     Kill,
     /// The thread panics.
     Panic,
+    /// The thread stands still for good.
+    Hold,
 }
 
 /// Lets this process, or a thread of it whose name begins with `threads`, end before step number
@@ -63,6 +65,9 @@ pub(crate) fn take() {
         let end = *END.lock().unwrap();
         match end {
             End::Panic => panic!("injected"),
+            End::Hold => loop {
+                std::thread::park();
+            },
             End::Kill => {
                 let this = rustix::process::getpid();
                 rustix::process::kill_process(this, rustix::process::Signal::KILL).unwrap();
@@ -74,7 +79,7 @@ pub(crate) fn take() {
 
 struct Steps;
 
-impl Watcher for Steps {
+impl FaultHook for Steps {
     fn before(&self, _action: &'static str, _path: &Path) -> io::Result<()> {
         take();
         Ok(())
@@ -83,5 +88,5 @@ impl Watcher for Steps {
 
 /// A disk whose calls are steps.
 pub(crate) fn disk() -> Disk {
-    Disk::watched(Arc::new(Steps))
+    Disk::with_hook(Arc::new(Steps))
 }

@@ -6,10 +6,10 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use cdrlog::reader::{FileKind, Reader, ReaderPosition};
+use cdrlog::reader::{CdrFile, FileKind, Reader, ReaderPosition, cdr_files};
 
 use super::{Dedup, Key};
 
@@ -32,12 +32,29 @@ impl Dedup {
         directory: &Path,
         is_synced: bool,
     ) -> io::Result<u64> {
-        let files = files_since(directory, self.0.window + ACK_DELAY)?;
         let mut lines = 0;
-        for path in files {
-            lines += self.remember_file(&path, is_synced)?;
+        for file in files_since(directory, self.0.window + ACK_DELAY)? {
+            lines += self.remember_listed(directory, &file, is_synced)?;
         }
         Ok(lines)
+    }
+
+    /// A sealed file may have been compressed since it was listed, and then has another name; or
+    /// retention has removed it.
+    pub(super) fn remember_listed(
+        &self,
+        directory: &Path,
+        file: &CdrFile,
+        is_synced: bool,
+    ) -> io::Result<u64> {
+        match self.remember_file(&file.path, is_synced) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let files = cdr_files(directory).map_err(io::Error::other)?;
+                let now = files.into_iter().find(|now| now.name == file.name);
+                now.map_or(Ok(0), |now| self.remember_file(&now.path, is_synced))
+            }
+            remembered => remembered,
+        }
     }
 
     fn remember_file(&self, path: &Path, is_synced: bool) -> io::Result<u64> {
@@ -84,21 +101,21 @@ pub(super) fn tail_start(path: &Path) -> io::Result<Option<u64>> {
 }
 
 /// The files of the CDR that were written within `time`, in the order of their last writes.
-fn files_since(directory: &Path, time: Duration) -> io::Result<Vec<PathBuf>> {
+fn files_since(directory: &Path, time: Duration) -> io::Result<Vec<CdrFile>> {
     let now = SystemTime::now();
     let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let metadata = entry.metadata()?;
-        if metadata.is_file() && name.to_str().and_then(FileKind::of_name) == Some(FileKind::Cdr) {
-            let modified = metadata.modified()?;
-            // A time in the future is a clock that was set back: nobody knows, so it counts.
-            if now.duration_since(modified).unwrap_or_default() <= time {
-                files.push((modified, entry.path()));
-            }
+    for file in cdr_files(directory).map_err(io::Error::other)? {
+        let modified = match fs::metadata(&file.path) {
+            Ok(metadata) => metadata.modified()?,
+            // Compressed or removed since it was listed; it is looked for once more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => now,
+            Err(error) => return Err(error),
+        };
+        // A time in the future is a clock that was set back: nobody knows, so it counts.
+        if file.kind == FileKind::Cdr && now.duration_since(modified).unwrap_or_default() <= time {
+            files.push((modified, file));
         }
     }
-    files.sort();
-    Ok(files.into_iter().map(|(_, path)| path).collect())
+    files.sort_by(|one, other| (one.0, &one.1.path).cmp(&(other.0, &other.1.path)));
+    Ok(files.into_iter().map(|(_, file)| file).collect())
 }

@@ -272,3 +272,21 @@ fn a_file_that_cannot_be_read_is_named() {
     let error = dedup().remember_cdr(directory.path(), true).unwrap_err();
     assert!(error.to_string().contains("CDR.2026-11-23_13-07-28.log.zst"), "{error}");
 }
+
+/// Without a second look, an acknowledged event that comes again after a restart would be doubled,
+/// or the start would fail.
+#[test]
+fn a_file_that_is_compressed_after_it_was_listed_is_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let plain = directory.path().join("CDR.2026-11-23_13-07-28.log");
+    let line = "{\"compressed\":{}}\n";
+    fs::write(&plain, line).unwrap();
+    let listed = cdrlog::reader::cdr_files(directory.path()).unwrap().remove(0);
+    let packed = zstd::encode_all(line.as_bytes(), 1).unwrap();
+    fs::write(plain.with_extension("log.zst"), packed).unwrap();
+    fs::remove_file(&plain).unwrap();
+    let dedup = dedup();
+    assert_eq!(dedup.remember_listed(directory.path(), &listed, true).unwrap(), 1);
+    fs::remove_file(plain.with_extension("log.zst")).unwrap();
+    assert_eq!(dedup.remember_listed(directory.path(), &listed, true).unwrap(), 0);
+}

@@ -1,0 +1,210 @@
+//! Making an inbox file, and taking it away.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::process::{Resource, getrlimit};
+use rustix::rand::GetRandomFlags;
+
+use super::layout::{
+    FolderIdentity, HEADER_BYTES, Header, OFFSET_VOID, RECORD_HEADER_BYTES, UNIT_BYTES, Units,
+};
+use super::memory::Memory;
+use super::pool::ChunkPool;
+use crate::file::boot_id;
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind};
+
+/// Where inboxes are, if nothing else is said.
+pub(crate) const DIRECTORY_DEFAULT: &str = "/dev/shm";
+
+/// `f_type` of tmpfs: `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// Less than this is no inbox.
+const FILE_BYTES_MIN: usize = 64 << 10;
+
+/// More than an eighth of a small queue: a few chunks for each of a few senders.
+const SLACK_BYTES: usize = 256 << 10;
+
+/// What a [`RecordRef`](super::RecordRef) can tell of.
+const FILE_BYTES_MAX: usize = 32 << 30;
+
+/// Memory is taken in steps of this size, so that a signal is not kept waiting for all of it.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// What the control file has room for.
+pub(crate) const DIRECTORY_BYTES_MAX: usize = 416;
+
+/// Names one inbox: what the control file says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InboxName {
+    pub(crate) id: [u8; 16],
+    pub(crate) directory: PathBuf,
+}
+
+impl InboxName {
+    /// A name that no inbox had before.
+    pub(crate) fn fresh(directory: &Path) -> DiskResult<Self> {
+        let named = std::path::absolute(directory).and_then(|directory| {
+            if directory.as_os_str().len() > DIRECTORY_BYTES_MAX {
+                let fault = format!("its path has more than {DIRECTORY_BYTES_MAX} bytes");
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
+            }
+            Ok(Self { id: random()?, directory })
+        });
+        named.map_err(|error| DiskError::new("name an inbox in", directory, error))
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        let digits: String = self.id.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.directory.join(format!("cdrlog-{digits}.inbox"))
+    }
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match rustix::rand::getrandom(rest, GetRandomFlags::empty()) {
+            Ok(count) => filled += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Whose inbox it is, and what its events are to become.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    /// The CDR directory, for people.
+    pub(crate) directory: &'a Path,
+    pub(crate) folder: FolderIdentity,
+    pub(crate) event_bytes_max: usize,
+}
+
+/// How much memory of chunks a queue of so many bytes gets: some more, for chunks that are filled or
+/// consumed in part.
+pub(crate) fn bytes_for_queue(queue_bytes_max: usize) -> usize {
+    let bytes = queue_bytes_max.saturating_add(queue_bytes_max / 8).saturating_add(SLACK_BYTES);
+    bytes.clamp(FILE_BYTES_MIN, FILE_BYTES_MAX).next_multiple_of(UNIT_BYTES)
+}
+
+/// The inbox of an open appender. Dropped it stays where it is, for the next opening. Its producers
+/// may still have the memory, and do not complete a record there: the gate is closed.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    /// Holds a lock, so that nobody who opens a copy of the directory takes the events of this one.
+    file: DiskFile,
+    disk: Disk,
+    pool: Arc<ChunkPool>,
+}
+
+impl Inbox {
+    /// Makes the file, with all of its memory: `bytes`, but no more than a quarter of what is free.
+    /// Where that fails, nothing is left behind.
+    pub(crate) fn create(
+        disk: &Disk,
+        name: &InboxName,
+        owner: Owner<'_>,
+        bytes: usize,
+    ) -> DiskResult<Self> {
+        let bytes = affordable(&name.directory, bytes)?;
+        let file = disk.create_private(&name.path())?;
+        let made = fill(&file, name, owner, bytes);
+        if made.is_err() {
+            // The first error is the one to report.
+            let _ = disk.remove(file.path());
+        }
+        let pool = Arc::new(made?);
+        Ok(Self { file, disk: disk.clone(), pool })
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<ChunkPool> {
+        &self.pool
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// All of the file.
+    #[cfg(any(fuzzing, test))]
+    pub(super) fn bytes(&self) -> DiskResult<Vec<u8>> {
+        self.file.read_range(0..self.file.bytes()?)
+    }
+
+    /// What is in it was given back to the caller: the next opening takes nothing.
+    pub(crate) fn set_void(&self) {
+        self.pool.memory.store(OFFSET_VOID, 1);
+    }
+
+    /// Takes it away, empty.
+    pub(crate) fn remove(&self) -> DiskResult<()> {
+        self.disk.remove(self.file.path())
+    }
+}
+
+impl Drop for Inbox {
+    /// Gives the lock back by name: closing the file would not do while producers that outlive the
+    /// appender keep its mapping. A forked child has a copy of the lock, which is its parent's.
+    fn drop(&mut self) {
+        if !self.pool.is_in_child() {
+            // What fails here is made good by the end of the mapping.
+            let _ = self.file.unlock();
+        }
+    }
+}
+
+/// How many bytes of `wanted` the tmpfs at `directory` can give.
+fn affordable(directory: &Path, wanted: usize) -> DiskResult<usize> {
+    let affordable = affordable_bytes(directory, wanted);
+    affordable.map_err(|error| DiskError::new("use for inboxes", directory, error))
+}
+
+fn affordable_bytes(directory: &Path, wanted: usize) -> io::Result<usize> {
+    let info = rustix::fs::statfs(directory)?;
+    if info.f_type as u64 != TMPFS_MAGIC {
+        let fault = "it is not a tmpfs: a store to it could wait for a disk";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
+    }
+    let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
+    // Beyond this limit, `fallocate` would end the process by SIGXFSZ.
+    let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+    let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
+    if bytes < FILE_BYTES_MIN {
+        let fault = "less than 256 KiB are free there, or files are limited to less than 64 KiB";
+        return Err(io::Error::new(io::ErrorKind::StorageFull, fault));
+    }
+    Ok(bytes / UNIT_BYTES * UNIT_BYTES)
+}
+
+fn fill(
+    file: &DiskFile,
+    name: &InboxName,
+    owner: Owner<'_>,
+    bytes: usize,
+) -> DiskResult<ChunkPool> {
+    if !file.try_lock(LockKind::Exclusive)? {
+        return Err(DiskError::new("lock", file.path(), io::ErrorKind::WouldBlock.into()));
+    }
+    for begin in (0..bytes as u64).step_by(STEP_BYTES as usize) {
+        file.allocate_range(begin..(begin + STEP_BYTES).min(bytes as u64))?;
+    }
+    let map = file.map(bytes)?;
+    let key = random().map_err(|error| DiskError::new("make a key for", file.path(), error))?;
+    let header = Header {
+        id: name.id,
+        boot_id: boot_id(),
+        key: u64::from_le_bytes(key),
+        event_bytes_max: owner.event_bytes_max as u64,
+        folder: owner.folder,
+        units: Units::in_file(bytes),
+    };
+    let path = owner.directory.as_os_str().as_encoded_bytes();
+    file.write_all_at(&header.encode(path), 0)?;
+    Ok(ChunkPool::new(Memory::of_file(map), header.units, header.key, true))
+}
+
+const _: () = assert!(FILE_BYTES_MIN > HEADER_BYTES + UNIT_BYTES * 4 + RECORD_HEADER_BYTES);

@@ -1,0 +1,254 @@
+//! What a killed process left in its inbox, read back by the next opening.
+//!
+//! Everything is read by `pread` and believed as far as its check words go, no further: bodies may
+//! be anything. The file is taken only where it is what the control file named, of our own user, of
+//! this directory and of this boot of the kernel, and where nobody holds it.
+
+use std::io;
+use std::time::Duration;
+
+use super::file::InboxName;
+use super::layout::{
+    CheckSeed, ChunkWord, FolderIdentity, HEADER_BYTES, Header, OFFSET_RECOVERED_AT, OFFSET_SLOT,
+    OFFSET_VOID, Place, RECORD_CHECK, RECORD_HEADER_BYTES, RECORD_LENGTH, RECORD_TICKET,
+    UNIT_BYTES, Units, record_bytes, u64_at,
+};
+use crate::file::boot_id;
+use crate::storage::{Disk, DiskFile, DiskResult, LockKind};
+
+/// How long the last process may take to let go of its files after it let go of the directory.
+const LOCK_TRIES: u32 = 200;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// The inbox that a control file names.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Inbox(LeftInbox),
+    /// It is not there, or not what it should be: nothing is taken from it, and nothing removed.
+    Unusable(&'static str),
+}
+
+/// A file that was claimed: nobody else takes it as long as this value lives.
+#[derive(Debug)]
+pub(crate) struct LeftInbox {
+    disk: Disk,
+    file: DiskFile,
+    header: Header,
+    is_void: bool,
+    recovered_at_ms: u64,
+    slot: Option<Slot>,
+}
+
+/// The event that was being journaled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    pub(crate) ticket: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) place: Place,
+}
+
+/// An event that was accepted and is not consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LeftEvent {
+    /// First: events are sorted by it.
+    pub(crate) ticket: u64,
+    offset: u64,
+    body_bytes: usize,
+}
+
+/// Finds the inbox of that name which belongs to `folder`, and claims it.
+pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> DiskResult<Found> {
+    let file = match open_own(disk, name)? {
+        Ok(file) => file,
+        Err(why) => return Ok(Found::Unusable(why)),
+    };
+    Ok(match read(disk, file)? {
+        Some(left) if is_of(&left.header, name, folder) => Found::Inbox(left),
+        Some(_) => Found::Unusable("it is of another directory"),
+        None => Found::Unusable("it is damaged"),
+    })
+}
+
+/// What the file says, whoever it belongs to; `None` where it is no inbox.
+pub(super) fn read(disk: &Disk, file: DiskFile) -> DiskResult<Option<LeftInbox>> {
+    let Some((page, header)) = read_header(&file)? else { return Ok(None) };
+    let number = |offset: usize| u64_at(&page, offset);
+    let place = Place::of_word(number(OFFSET_SLOT + 16));
+    Ok(Some(LeftInbox {
+        disk: disk.clone(),
+        file,
+        header,
+        is_void: number(OFFSET_VOID) != 0,
+        recovered_at_ms: number(OFFSET_RECOVERED_AT),
+        slot: place.map(|place| Slot {
+            ticket: number(OFFSET_SLOT),
+            at_ms: number(OFFSET_SLOT + 8),
+            place,
+        }),
+    }))
+}
+
+/// Takes away an inbox that holds nothing which is not in the files, or that was never finished.
+pub(crate) fn remove_unread(
+    disk: &Disk,
+    name: &InboxName,
+    folder: FolderIdentity,
+) -> DiskResult<()> {
+    let Ok(file) = open_own(disk, name)? else { return Ok(()) };
+    let is_ours = match read_header(&file)? {
+        Some((_, header)) => is_of(&header, name, folder),
+        None => is_unfinished(&file)?,
+    };
+    if is_ours { disk.remove(file.path()) } else { Ok(()) }
+}
+
+/// Opens and claims the file of that name; or says why it is not one to be opened.
+fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'static str>> {
+    let file = match disk.open_existing(&name.path()) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(Err("it is not there any more")),
+        // A link, a directory or a FIFO, or a file of others.
+        Err(error) if is_of_others(&error.source) => return Ok(Err("it is not a file of ours")),
+        Err(error) => return Err(error),
+    };
+    let metadata = file.metadata()?;
+    let own = metadata.owner == rustix::process::geteuid().as_raw();
+    if !own || metadata.mode & 0o077 != 0 || metadata.names != 1 {
+        return Ok(Err("others may have written to it"));
+    }
+    if !claim(&file)? {
+        return Ok(Err("another process holds it"));
+    }
+    Ok(Ok(file))
+}
+
+fn is_of(header: &Header, name: &InboxName, folder: FolderIdentity) -> bool {
+    header.id == name.id && header.folder == folder && header.boot_id == boot_id()
+}
+
+/// Whether the process died before it wrote the header: nothing was accepted then.
+fn is_unfinished(file: &DiskFile) -> DiskResult<bool> {
+    let begin = file.read_range(0..file.bytes()?.min(8))?;
+    Ok(begin.iter().all(|&byte| byte == 0))
+}
+
+fn is_of_others(error: &io::Error) -> bool {
+    let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let kinds = [
+        io::ErrorKind::InvalidInput,
+        io::ErrorKind::IsADirectory,
+        io::ErrorKind::NotADirectory,
+        io::ErrorKind::PermissionDenied,
+    ];
+    is_link || kinds.contains(&error.kind())
+}
+
+/// Locks the file. A process that is being killed lets go of its files one after the other, so the
+/// directory may be free a moment before its inbox is.
+fn claim(file: &DiskFile) -> DiskResult<bool> {
+    for _ in 0..LOCK_TRIES {
+        if file.try_lock(LockKind::Exclusive)? {
+            return Ok(true);
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Ok(false)
+}
+
+fn read_header(file: &DiskFile) -> DiskResult<Option<([u8; HEADER_BYTES], Header)>> {
+    let mut page = [0; HEADER_BYTES];
+    let file_bytes = file.bytes()?;
+    if file_bytes < HEADER_BYTES as u64 {
+        return Ok(None);
+    }
+    file.read_exact_at(&mut page, 0)?;
+    Ok(Header::decode(&page, file_bytes).map(|header| (page, header)))
+}
+
+impl LeftInbox {
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.slot
+    }
+
+    /// What its appender took for the largest event.
+    pub(crate) fn event_bytes_max(&self) -> usize {
+        usize::try_from(self.header.event_bytes_max).unwrap_or(usize::MAX)
+    }
+
+    /// When the recovery of this inbox began first: `now_ms`, unless an earlier one was killed. It is
+    /// the time of the rejects that come from it, which must be the same at every try.
+    pub(crate) fn recovery_time_ms(&self, now_ms: u64) -> DiskResult<u64> {
+        if self.recovered_at_ms != 0 {
+            return Ok(self.recovered_at_ms);
+        }
+        self.file.write_all_at(&now_ms.to_le_bytes(), OFFSET_RECOVERED_AT as u64)?;
+        Ok(now_ms)
+    }
+
+    /// What is complete, not consumed and not given back, in the order in which it was accepted.
+    pub(crate) fn events(&self) -> DiskResult<Vec<LeftEvent>> {
+        let mut events = Vec::new();
+        if self.is_void {
+            return Ok(events);
+        }
+        let units = self.header.units;
+        let table = Units::word_offset(0)..Units::word_offset(units.count);
+        let words = self.file.read_range(table.start as u64..table.end as u64)?;
+        // Records do not overlap, so there cannot be more bytes of them than there are.
+        let mut bytes_left = units.bytes();
+        for (unit, word) in words.chunks_exact(8).enumerate() {
+            let word = ChunkWord(u64_at(word, 0));
+            if word.generation() != 0 && !self.walk(unit, word, &mut bytes_left, &mut events)? {
+                break;
+            }
+        }
+        events.sort_unstable();
+        Ok(events)
+    }
+
+    /// Goes along a chunk from its first record that is not consumed; `false` where there are more
+    /// records than there can be.
+    fn walk(
+        &self,
+        unit: usize,
+        word: ChunkWord,
+        bytes_left: &mut usize,
+        events: &mut Vec<LeftEvent>,
+    ) -> DiskResult<bool> {
+        let checks = CheckSeed::new(self.header.key, unit, word.generation());
+        let begin = self.header.units.offset(unit);
+        let bytes = self.header.units.end() - begin;
+        let mut offset = word.consumed_bytes();
+        let mut header = [0; RECORD_HEADER_BYTES];
+        while offset + RECORD_HEADER_BYTES <= bytes {
+            self.file.read_exact_at(&mut header, (begin + offset) as u64)?;
+            let (ticket, length) = (u64_at(&header, RECORD_TICKET), u64_at(&header, RECORD_LENGTH));
+            let body_bytes = (length & u64::from(u32::MAX)) as usize;
+            let record = record_bytes(body_bytes);
+            if record > bytes - offset
+                || checks.of(offset, body_bytes, ticket) != u64_at(&header, RECORD_CHECK)
+            {
+                break;
+            }
+            let Some(left) = bytes_left.checked_sub(record) else { return Ok(false) };
+            *bytes_left = left;
+            if length >> 32 == 0 {
+                let offset = (begin + offset + RECORD_HEADER_BYTES) as u64;
+                events.push(LeftEvent { ticket, offset, body_bytes });
+            }
+            offset += record;
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn body(&self, event: &LeftEvent) -> DiskResult<Vec<u8>> {
+        self.file.read_range(event.offset..event.offset + event.body_bytes as u64)
+    }
+
+    /// Takes the file away: what was in it is safe elsewhere.
+    pub(crate) fn remove(&self) -> DiskResult<()> {
+        self.disk.remove(self.file.path())
+    }
+}
+
+const _: () = assert!(UNIT_BYTES >= RECORD_HEADER_BYTES);

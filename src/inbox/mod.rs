@@ -1,0 +1,33 @@
+//! The inbox: where accepted events are until they are journaled, in memory that outlives the
+//! process.
+//!
+//! It is a file on a *tmpfs*, mapped. A store to a page of a file on a disk waits while the page is
+//! written back, for ever where the file system is frozen, and a send must not.
+//!
+//! A sender copies the body of an event into a chunk of its own (`arena.rs`, `pool.rs`); the rewriter
+//! reads it there and notes when it is journaled (`record.rs`). A kill may come between any two
+//! stores. The next opening reads what was accepted and not journaled (`left.rs`).
+//!
+//! Where there is no tmpfs, or no room, the same chunks are in memory of the process alone.
+
+mod arena;
+mod file;
+mod fork_guard;
+mod layout;
+mod left;
+mod memory;
+mod pool;
+mod record;
+#[cfg(any(test, fuzzing))]
+mod sample;
+
+pub(crate) use arena::{Arena, Stored};
+pub(crate) use file::{
+    DIRECTORY_BYTES_MAX, DIRECTORY_DEFAULT, Inbox, InboxName, Owner, bytes_for_queue,
+};
+pub(crate) use layout::{FolderIdentity, Place};
+pub(crate) use left::{Found, LeftInbox, find, remove_unread};
+pub(crate) use pool::ChunkPool;
+pub(crate) use record::{RecordGuard, RecordRef, Released};
+#[cfg(fuzzing)]
+pub(crate) use sample::{bodies_in, sample};
