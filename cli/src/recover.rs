@@ -118,10 +118,10 @@ impl Report<'_> {
         }
         if recovery.inbox_events > 0 {
             let events = HumanCount(recovery.inbox_events);
-            write!(f, "\n{events} events of these had been accepted and not journaled")?;
+            write!(f, "\n{events} of these events had been accepted and were not journaled yet")?;
         }
         if let Some((path, why)) = &recovery.unusable_inbox {
-            write!(f, "\nno accepted events are taken from {}: {why}", path.display())?;
+            write!(f, "\naccepted events in {} cannot be used: {why}", path.display())?;
         }
         if !recovery.changed_by_others.is_empty() {
             f.write_str("\nmoved, removed, truncated or appended to by other programs:")?;

@@ -197,7 +197,7 @@ pub(super) struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AckLevel {
-    /// It is in the queue: lost if the process is killed
+    /// It is in the queue: it survives kill -9 if there is an inbox (a file on /dev/shm)
     Accepted,
     /// Its line is in the journal: it survives kill -9, but not a power loss
     #[default]
