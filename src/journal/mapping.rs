@@ -11,6 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::storage::{DiskFile, DiskResult, FileMap};
 
+/// No slice is made over the first page: it has the counters.
+#[cfg(loom)]
+const FIRST_PAGE_BYTES: usize = 4096;
+
 /// A writable shared mapping of a whole file.
 ///
 /// Another process that writes to the file would change the bytes under our references; one that
@@ -19,6 +23,9 @@ use crate::storage::{DiskFile, DiskResult, FileMap};
 pub(crate) struct Mapping {
     memory: Memory,
     len: usize,
+    /// Who uses the bytes after the first page, for the models of the ring.
+    #[cfg(loom)]
+    uses: crate::loom::Uses,
 }
 
 enum Memory {
@@ -39,14 +46,23 @@ impl Mapping {
     /// Maps the first `len` bytes of `file`, which must already be allocated.
     pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
         // At least so long: see `DiskFile::map`.
-        Ok(Self { memory: Memory::File(file.map(len)?), len })
+        Ok(Self::of_memory(Memory::File(file.map(len)?), len))
+    }
+
+    fn of_memory(memory: Memory, len: usize) -> Self {
+        Self {
+            memory,
+            len,
+            #[cfg(loom)]
+            uses: crate::loom::Uses::new(len.saturating_sub(FIRST_PAGE_BYTES)),
+        }
     }
 
     /// Zeroed plain memory of `len` bytes.
     #[cfg(test)]
     pub(crate) fn plain(len: usize) -> Self {
         let words = vec![0_u64; len.div_ceil(8)].into_boxed_slice();
-        Self { memory: Memory::Plain(Box::into_raw(words).cast::<u64>()), len }
+        Self::of_memory(Memory::Plain(Box::into_raw(words).cast::<u64>()), len)
     }
 
     fn base(&self) -> *mut u8 {
@@ -100,6 +116,8 @@ impl Mapping {
     /// - No byte of `range` may be written while the slice lives.
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[u8] {
         let pointer = self.address(&range);
+        #[cfg(loom)]
+        self.uses.read(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
         // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to it
         // meanwhile.
         unsafe { std::slice::from_raw_parts(pointer, range.len()) }
@@ -117,6 +135,8 @@ impl Mapping {
     #[expect(clippy::mut_from_ref, reason = "the caller promises that the range is its own")]
     pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [u8] {
         let pointer = self.address(&range);
+        #[cfg(loom)]
+        self.uses.write(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
         // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody
         // else.
         unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) }

@@ -24,12 +24,12 @@ mod segment;
 mod state_dir;
 
 pub(crate) use control::{Anchor, Control};
-#[cfg(loom)]
-pub(crate) use progress::Progress;
 pub use recovery::Recovery;
 pub(crate) use recovery::recover;
 pub(crate) use ring::{RingReader, RingWriter};
 pub(crate) use state_dir::{Journal, JournalError, JournalOptions, SEGMENT_COUNT_MAX, StateDir};
+#[cfg(loom)]
+pub(crate) use {ring::ring, segment::Segment};
 
 /// The two streams of bytes that go through the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -186,8 +186,8 @@ mod tests {
         let before = content(directory.path());
         let disk = Disk::default().dry_run();
         disk.create_directory(&at("directory")).unwrap();
-        disk.replace(&at("a"), b"new").unwrap();
-        disk.create_anew(&at("b")).unwrap();
+        disk.replace(&at("e"), b"new").unwrap();
+        disk.create_anew(&at("f")).unwrap();
         disk.create_appending(&at("c")).unwrap().append_all(b"line\n").unwrap();
         disk.open_or_create(&at("d")).unwrap().allocate(4096).unwrap();
         disk.remove(&at("b")).unwrap();

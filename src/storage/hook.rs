@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::SystemTime;
 
 use super::contract::{LockKind, OpenMode, Storage, StorageFile};
 use super::file_map::FileMap;
 use super::metadata::Metadata;
+use crate::sync::lock;
 
 /// Sees every call to the storage before it is made.
 pub(crate) trait FaultHook: Send + Sync {
@@ -26,6 +27,8 @@ pub(crate) trait FaultHook: Send + Sync {
 pub(super) struct Hooked {
     below: Arc<dyn Storage>,
     hook: Arc<dyn FaultHook>,
+    /// The paths of the open files, which follow them when they are renamed.
+    open: Arc<Mutex<Vec<Weak<Mutex<PathBuf>>>>>,
 }
 
 impl std::fmt::Debug for Hooked {
@@ -36,7 +39,7 @@ impl std::fmt::Debug for Hooked {
 
 impl Hooked {
     pub(super) fn over(below: Arc<dyn Storage>, hook: Arc<dyn FaultHook>) -> Self {
-        Self { below, hook }
+        Self { below, hook, open: Arc::default() }
     }
 
     fn call<T>(
@@ -52,7 +55,11 @@ impl Hooked {
     }
 
     fn wrap(&self, file: Box<dyn StorageFile>, path: &Path) -> Box<dyn StorageFile> {
-        Box::new(HookedFile { below: file, path: path.to_owned(), hook: self.hook.clone() })
+        let path = Arc::new(Mutex::new(path.to_owned()));
+        let mut open = lock(&self.open);
+        open.retain(|path| path.strong_count() > 0);
+        open.push(Arc::downgrade(&path));
+        Box::new(HookedFile { below: file, path, hook: self.hook.clone() })
     }
 }
 
@@ -95,7 +102,16 @@ impl Storage for Hooked {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call("move a file to", to, |below| below.rename(from, to))
+        self.call("move a file to", to, |below| {
+            below.rename(from, to)?;
+            for path in lock(&self.open).iter().filter_map(Weak::upgrade) {
+                let mut path = lock(&path);
+                if *path == from {
+                    to.clone_into(&mut path);
+                }
+            }
+            Ok(())
+        })
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
@@ -105,13 +121,13 @@ impl Storage for Hooked {
 
 struct HookedFile {
     below: Box<dyn StorageFile>,
-    path: PathBuf,
+    path: Arc<Mutex<PathBuf>>,
     hook: Arc<dyn FaultHook>,
 }
 
 impl std::fmt::Debug for HookedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "HookedFile({})", self.path.display())
+        write!(f, "HookedFile({})", lock(&self.path).display())
     }
 }
 
@@ -121,9 +137,10 @@ impl HookedFile {
         action: &'static str,
         call: impl FnOnce(&dyn StorageFile) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.hook.before(action, &self.path)?;
+        let path = lock(&self.path).clone();
+        self.hook.before(action, &path)?;
         let value = call(self.below.as_ref())?;
-        self.hook.after(action, &self.path);
+        self.hook.after(action, &path);
         Ok(value)
     }
 }

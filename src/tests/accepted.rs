@@ -85,6 +85,9 @@ fn send_and_die(directory: &Path, at: u64, thread: &'static str, end: End) {
         while !step::is_over() && appender.stats().events_queued > 0 {
             std::thread::yield_now();
         }
+    } else {
+        // The rewriter takes its steps.
+        appender.flush().unwrap();
     }
     // Steps that were not taken are no deaths of theirs: the process ends by itself.
     if step::is_over() {

@@ -170,10 +170,11 @@ impl LossyDisk {
 
 impl FaultHook for LossyDisk {
     fn before(&self, action: &'static str, path: &Path) -> std::io::Result<()> {
-        let path = path.strip_prefix(&self.root).unwrap();
+        // The directory above is examined, and nothing else outside of this one.
+        let Ok(path) = path.strip_prefix(&self.root) else { return Ok(()) };
         let mut state = self.lock();
         if !state.is_off && ["write", "shorten", "sync"].contains(&action) {
-            // Read under the lock: what is read before a sync must not be noted behind it.
+            // Read under the lock: what is read before a sync must not be noted after it.
             self.note(&mut state, path);
         }
         // What is stored while a sync is under way is not covered by it.
@@ -184,7 +185,7 @@ impl FaultHook for LossyDisk {
     }
 
     fn after(&self, action: &'static str, path: &Path) {
-        let path = path.strip_prefix(&self.root).unwrap();
+        let Ok(path) = path.strip_prefix(&self.root) else { return };
         let mut state = self.lock();
         if state.is_off {
             return;
@@ -252,6 +253,6 @@ pub(super) fn put(files: Files, directory: &Path) {
         fs::write(directory.join(path), content).unwrap();
     }
     if directory.join(".cdrlog/control").exists() {
-        super::change_boot_id(directory);
+        super::boot::change_boot_id(directory);
     }
 }

@@ -4,7 +4,9 @@ mod abort;
 mod accepted;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod account;
-#[path = "../../tests/copy/mod.rs"]
+#[path = "../../tests/support/boot.rs"]
+mod boot;
+#[path = "../../tests/support/copy.rs"]
 mod copy;
 mod dead_thread;
 mod failed_sync;
@@ -36,16 +38,6 @@ fn memory_directory() -> tempfile::TempDir {
         .is_ok_and(|room| room.f_bavail.saturating_mul(room.f_frsize) >= MEMORY_BYTES_MIN);
     let in_memory = has_room.then(|| tempfile::tempdir_in("/dev/shm").ok()).flatten();
     in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
-}
-
-/// Makes the control file in `directory` one of another boot of the kernel: the machine went down.
-fn change_boot_id(directory: &std::path::Path) {
-    let path = directory.join(".cdrlog/control");
-    let mut page = std::fs::read(&path).unwrap();
-    page[24] ^= 1;
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..40]);
-    page[40..44].copy_from_slice(&checksum.to_le_bytes());
-    std::fs::write(path, page).unwrap();
 }
 
 /// All files of a directory whose names begin with `prefix`, one after the other.

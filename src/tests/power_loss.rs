@@ -54,6 +54,8 @@ fn live(
 ) -> (tempfile::TempDir, LossyDisk) {
     let disk = Arc::new(disk);
     let appender = Appender::builder(directory)
+        // It would be gone with the power.
+        .no_inbox()
         .segment_count(2 + random.below(3) as usize)
         .segment_bytes(8192)
         .event_bytes_max(1024)
@@ -93,7 +95,7 @@ fn lose_power(disk: &LossyDisk, life: Life, random: &mut Random, what: &str) {
     let directory = super::memory_directory();
     put(disk.survivors(random), directory.path());
     for _ in 0..2 {
-        let options = Appender::builder(directory.path()).event_bytes_max(1024);
+        let options = Appender::builder(directory.path()).no_inbox().event_bytes_max(1024);
         let appender = options.segment_bytes(8192).open();
         appender.unwrap_or_else(|error| panic!("{what}: {error}")).close().unwrap();
         check(life, directory.path(), what);

@@ -40,6 +40,8 @@ pub(super) const RETENTION_BYTES: u64 = 1500;
 
 pub(super) fn builder(directory: &Path, retention_bytes: Option<u64>) -> Builder {
     Appender::builder(directory)
+        // A process that is killed here may never be followed by an opening.
+        .no_inbox()
         .segment_count(2)
         .segment_bytes(4096)
         .event_bytes_max(2048)
