@@ -10,17 +10,17 @@ use bytes::Bytes;
 use crate::builder::Builder;
 use crate::engine::{Pace, RewriterThread, Undelivered};
 use crate::error::{CloseError, FlushError, OpenError, Undone, UpkeepError};
-use crate::file::disk::{Disk, DiskError};
-use crate::file::{Calendar, Identity, Lock, LockError};
-use crate::finished::{Begun, Keeper};
+use crate::file::{Calendar, CreatedFiles, Identity, Lock, LockError, STATE_DIR_NAME};
 use crate::flush::{Flusher, Rotation, Schedule, Sink, Trouble};
 use crate::inbox::{self, ChunkPool, Inbox, InboxName};
-use crate::journal::{self, Folder, Journal, JournalError, JournalOptions, Recovery, Stream};
+use crate::journal::{self, Journal, JournalError, JournalOptions, Recovery, StateDir, Stream};
 use crate::pipeline::{Goal, Pipeline};
 use crate::producer::Producer;
 use crate::queue::{Barrier, Message, Other, Queue, Refused, queue};
+use crate::sealed::Maintenance;
 use crate::shared_producer::SharedProducer;
 use crate::stats::Stats;
+use crate::storage::{Disk, DiskError};
 
 /// How often a waiting `flush` looks whether the disk has failed, or the threads are gone.
 const REPLY_POLL: Duration = Duration::from_millis(10);
@@ -46,7 +46,7 @@ pub struct Appender {
     inbox: Option<Inbox>,
     first_rejects_path: PathBuf,
     foreign_files: usize,
-    /// The folder of the journal; `None` where it was gone at once.
+    /// The state directory; `None` where it was gone at once.
     journal_place: Option<Identity>,
     /// The process that opened it. A forked child has a copy, which must not touch anything.
     process_id: u32,
@@ -68,30 +68,31 @@ impl Appender {
         Builder::new(directory.as_ref())
     }
 
-    pub(crate) fn open(options: Builder, disk: &Disk) -> Result<Self, OpenError> {
+    pub(crate) fn open(options: Builder) -> Result<Self, OpenError> {
+        let disk = &options.disk;
         let directory = options.directory.as_path();
         disk.create_directory(directory)?;
         let locked = |error| lock_error(error, directory);
         let lock = Arc::new(Lock::take(disk, directory).map_err(locked)?);
-        let folder = Folder::create(disk, directory)?;
-        lock.take_folder().map_err(locked)?;
+        let state_dir = StateDir::create(disk, directory)?;
+        lock.take_state_dir().map_err(locked)?;
         let zone = options.time_zone();
         let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
-        let begun = Begun::new(disk, directory);
-        let mut inventory = begun.look(&calendar)?;
-        let recovery = journal::recover(directory, &folder, calendar.next_stamp())?;
+        let created_files = CreatedFiles::new(disk, directory);
+        let mut inventory = created_files.look(&calendar)?;
+        let recovery = journal::recover(directory, &state_dir, calendar.next_stamp())?;
         if !recovery.is_nothing() {
             // It may have used its stamp for a file that was gone.
-            inventory = begun.look(&calendar)?;
+            inventory = created_files.look(&calendar)?;
         }
-        begun.shorten(&inventory)?;
+        created_files.shorten(&inventory)?;
         let stamp = calendar.take_stamp();
         let ring = JournalOptions {
             segment_count: options.segment_count,
             segment_bytes: options.segment_bytes_rounded(),
         };
-        let (mut journal, inbox) = create_journal(disk, &folder, ring, &options)?;
-        let journal_place = Identity::of(disk, &directory.join(".cdrlog"))?;
+        let (mut journal, inbox) = create_journal(disk, &state_dir, ring, &options)?;
+        let journal_place = Identity::of(disk, &directory.join(STATE_DIR_NAME))?;
         let cdr_path = directory.join(stamp.cdr_name());
         let rejects_path = directory.join(stamp.rejects_name());
         let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
@@ -102,7 +103,13 @@ impl Appender {
         }
         let rotation = |stream| {
             let Builder { rotate_bytes, rotate_daily, .. } = options;
-            Rotation::new(calendar.clone(), begun.clone(), stream, rotate_bytes, rotate_daily)
+            Rotation::new(
+                calendar.clone(),
+                created_files.clone(),
+                stream,
+                rotate_bytes,
+                rotate_daily,
+            )
         };
         let (lines, rejects) = (Stream::Lines, Stream::Rejects);
         let mut lines = Sink::new(lines, journal.lines.1, cdr_path, rotation(lines));
@@ -133,7 +140,7 @@ impl Appender {
             pipeline.clone(),
             lock.clone(),
         );
-        let keeper = Keeper::new(
+        let keeper = Maintenance::new(
             directory,
             calendar,
             options.keeper_rules(),
@@ -407,7 +414,7 @@ fn schedule(options: &Builder) -> Schedule {
 /// Makes the journal, and the inbox that its control file names.
 fn create_journal(
     disk: &Disk,
-    folder: &Folder,
+    state_dir: &StateDir,
     ring: JournalOptions,
     options: &Builder,
 ) -> Result<(Journal, Option<Inbox>), OpenError> {
@@ -417,9 +424,9 @@ fn create_journal(
         None
     });
     // First this: a file that no control file names would stay for ever.
-    let journal = folder.create_journal(ring, name.as_ref())?;
+    let journal = state_dir.create_journal(ring, name.as_ref())?;
     let inbox = match &name {
-        Some(name) => create_inbox(disk, name, folder, options)?,
+        Some(name) => create_inbox(disk, name, state_dir, options)?,
         None => None,
     };
     if inbox.is_some() {
@@ -439,12 +446,12 @@ fn chunk_pool(inbox: Option<&Inbox>, options: &Builder) -> Arc<ChunkPool> {
 fn create_inbox(
     disk: &Disk,
     name: &InboxName,
-    folder: &Folder,
+    state_dir: &StateDir,
     options: &Builder,
 ) -> Result<Option<Inbox>, OpenError> {
     let owner = inbox::Owner {
         directory: &options.directory,
-        folder: folder.identity()?,
+        folder: state_dir.identity()?,
         event_bytes_max: options.event_bytes_max,
     };
     let bytes = inbox::bytes_for_queue(options.queue_bytes_max);
@@ -464,7 +471,7 @@ fn tell_no_inbox(options: &Builder, error: DiskError) {
 fn start(
     rewriter: RewriterThread,
     flusher: Flusher,
-    keeper: Keeper,
+    keeper: Maintenance,
     queue: &Queue,
     lock: Arc<Lock>,
 ) -> Result<Threads, OpenError> {

@@ -9,15 +9,15 @@ use jiff::tz::TimeZone;
 use crate::appender::Appender;
 use crate::error::OpenError;
 use crate::file::Clock;
-use crate::file::disk::Disk;
-#[cfg(feature = "compress")]
-use crate::finished::Compression;
-use crate::finished::Rules;
 use crate::flush::{Listener, SyncPolicy, Trouble};
 use crate::inbox;
 use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
 use crate::recovery;
 use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
+#[cfg(feature = "compress")]
+use crate::sealed::Compression;
+use crate::sealed::Rules;
+use crate::storage::{Disk, Storage};
 
 /// Options of an [`Appender`], made by [`Appender::builder`].
 ///
@@ -43,6 +43,7 @@ pub struct Builder {
     pub(crate) rotate_bytes: Option<u64>,
     pub(crate) rotate_daily: bool,
     pub(crate) clock: Clock,
+    pub(crate) disk: Disk,
     pub(crate) listener: Listener,
     /// Where the inbox is made; `None` is nowhere.
     pub(crate) inbox_directory: Option<PathBuf>,
@@ -77,6 +78,7 @@ impl Builder {
             rotate_bytes: None,
             rotate_daily: true,
             clock: Clock::default(),
+            disk: Disk::default(),
             listener: Listener::default(),
             inbox_directory: Some(PathBuf::from(inbox::DIRECTORY_DEFAULT)),
             #[cfg(feature = "compress")]
@@ -246,6 +248,16 @@ impl Builder {
         self
     }
 
+    /// What takes the place of the file system. Default:
+    /// [`FileSystem`](crate::storage::FileSystem). For tests, and for files that are kept
+    /// elsewhere: see [`storage`](crate::storage).
+    ///
+    /// [`plan_recovery`](Self::plan_recovery) and [`recover`](Self::recover) go through it too.
+    pub fn storage(mut self, storage: impl Storage) -> Self {
+        self.disk = Disk::new(storage);
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -273,12 +285,14 @@ impl Builder {
     /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged
     /// journal.
     pub fn open(self) -> Result<Appender, OpenError> {
-        self.open_on(&Disk::default())
+        self.validate()?;
+        Appender::open(self.with_absolute_directory()?)
     }
 
-    pub(crate) fn open_on(self, disk: &Disk) -> Result<Appender, OpenError> {
-        self.validate()?;
-        Appender::open(self.with_absolute_directory()?, disk)
+    #[cfg(test)]
+    pub(crate) fn open_on(mut self, disk: &Disk) -> Result<Appender, OpenError> {
+        self.disk = disk.clone();
+        self.open()
     }
 
     /// The same with a directory that stays the same wherever the process goes.

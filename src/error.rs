@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::file::disk::DiskError;
 use crate::stats::Stats;
+use crate::storage::DiskError;
 
 /// A directory cannot be opened for appending. Nothing was changed in it, but for folders that were
 /// created.

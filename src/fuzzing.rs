@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use crate::file::Calendar;
-use crate::file::disk::Disk;
-use crate::finished::Begun;
-use crate::journal::Folder;
+use crate::file::{Calendar, CreatedFiles};
+use crate::journal::StateDir;
+use crate::storage::Disk;
 use crate::{OpenError, Recovery, inbox, journal, rewrite};
 
 /// Only the recovery of an opening: threads and fresh segments would take most of the time.
@@ -15,10 +14,10 @@ use crate::{OpenError, Recovery, inbox, journal, rewrite};
 /// As [`Builder::open`](crate::Builder::open).
 pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
-    let folder = Folder::create(&disk, directory)?;
+    let state_dir = StateDir::create(&disk, directory)?;
     let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
-    Begun::new(&disk, directory).look(&calendar)?;
-    Ok(journal::recover(directory, &folder, calendar.next_stamp())?)
+    CreatedFiles::new(&disk, directory).look(&calendar)?;
+    Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
 }
 
 /// Whether `line` is a whole line of a CDR.

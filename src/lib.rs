@@ -116,7 +116,6 @@ mod contain;
 mod engine;
 mod error;
 mod file;
-mod finished;
 mod flush;
 mod inbox;
 mod journal;
@@ -128,8 +127,11 @@ mod queue;
 pub mod reader;
 mod recovery;
 mod rewrite;
+mod sealed;
 mod shared_producer;
 mod stats;
+pub mod storage;
+mod sync;
 mod vector;
 mod waker;
 
@@ -140,10 +142,6 @@ pub use bytes::Bytes;
 pub use error::{
     CloseError, FlushError, OpenError, ReserveError, SendError, TrySendError, UpkeepError,
 };
-#[cfg(feature = "compress")]
-pub use finished::Compression;
-#[cfg(feature = "manifest")]
-pub use finished::manifest;
 pub use flush::{SyncPolicy, Trouble};
 pub use journal::Recovery;
 pub use producer::Producer;
@@ -152,6 +150,10 @@ pub use reader::Reader;
 pub use rewrite::{
     EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
 };
+#[cfg(feature = "compress")]
+pub use sealed::Compression;
+#[cfg(feature = "manifest")]
+pub use sealed::manifest;
 pub use shared_producer::{Reservation, SharedProducer};
 pub use stats::Stats;
 

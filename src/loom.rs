@@ -18,3 +18,27 @@ pub(crate) mod sync {
         pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
     }
 }
+
+/// Who uses each byte of a piece of memory: a model fails where two threads do, one of them to
+/// write, without an order between them.
+///
+/// A use is noted when a slice is made. That is enough: the slice ends before its thread stores the
+/// counter that gives the bytes away, because the calls that store it borrow what lent the slice.
+#[cfg(loom)]
+pub(crate) struct Uses(Box<[loom::cell::UnsafeCell<()>]>);
+
+#[cfg(loom)]
+#[expect(clippy::indexing_slicing, reason = "only models use it")]
+impl Uses {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self((0..bytes).map(|_| loom::cell::UnsafeCell::new(())).collect())
+    }
+
+    pub(crate) fn read(&self, range: std::ops::Range<usize>) {
+        self.0[range].iter().for_each(|byte| byte.with(|_| ()));
+    }
+
+    pub(crate) fn write(&self, range: std::ops::Range<usize>) {
+        self.0[range].iter().for_each(|byte| byte.with_mut(|_| ()));
+    }
+}

@@ -8,9 +8,9 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use crate::error::FlushError;
-use crate::finished::Inbox;
 use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
+use crate::sealed::Inbox;
 use crate::stats::Counters;
 use crate::waker::Waker;
 

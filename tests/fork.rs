@@ -3,16 +3,17 @@
 //! After a fork the child has the memory, the mapping and the lock of its parent, but none of its
 //! threads. Without a look at the process id its `Drop` would wait for ever for threads that it
 //! does not have, or tell the journal that all is written.
+//!
+//! A program of its own: a fork copies the whole process, whatever other tests are doing in it.
 
 #![expect(unsafe_code, reason = "fork has no safe name")]
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
+mod support;
 
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Durability};
-use common::{body, cdr, lines};
+use support::{body, cdr, lines};
 
 /// Forks; the child calls `run` and ends. Gives its exit code, 128 and its signal, or `None` where
 /// it hangs.

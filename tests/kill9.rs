@@ -12,10 +12,11 @@
 //! acknowledgements, half of them at `Journaled` and half at `Written`, and says each number that
 //! came back: all of those must be there.
 //!
+//! A program of its own, because a child that is this program must hold nothing else.
+//!
 //! The long form: `CDRLOG_KILL9_ROUNDS=300 cargo test --release --test kill9`.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
+mod support;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
@@ -24,7 +25,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use cdrlog::{Appender, Durability, Producer, SyncPolicy};
-use common::{cdr, files, rejects};
+use support::{cdr, files, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_CHILD_DIRECTORY";
 const CHILD_ROUND: &str = "CDRLOG_KILL9_CHILD_ROUND";

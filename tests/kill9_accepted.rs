@@ -12,12 +12,13 @@
 //!
 //! The next opening does not wait for the end of a child that is being killed.
 //!
+//! A program of its own, because a child that is this program must hold nothing else.
+//!
 //! The long form: `CDRLOG_KILL9_ROUNDS=300 cargo test --release --test kill9_accepted`.
 
 #![expect(unsafe_code, reason = "a fault of memory, on purpose")]
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use cdrlog::{Appender, Bytes, Durability, OpenError, Producer, SyncPolicy};
-use common::{cdr, files, rejects};
+use support::{cdr, files, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_ACCEPTED_DIRECTORY";
 const CHILD_ROUND: &str = "CDRLOG_KILL9_ACCEPTED_ROUND";
@@ -168,6 +169,9 @@ fn child() {
 
 /// Gives the child, which is dead or dying.
 fn run_child(directory: &Path, round: u64, pause: Duration) -> Child {
+    let noted = directory.with_extension("noted");
+    // Of the round before.
+    let _ = std::fs::remove_file(&noted);
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
@@ -175,7 +179,6 @@ fn run_child(directory: &Path, round: u64, pause: Duration) -> Child {
         .spawn()
         .unwrap();
     if Death::of(round) == Death::KillAtRandom {
-        let noted = directory.with_extension("noted");
         // Not before it sends: then there would be nothing to look at.
         while std::fs::metadata(&noted).map_or(0, |noted| noted.len()) == 0 {
             std::thread::sleep(Duration::from_millis(1));

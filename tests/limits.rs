@@ -8,9 +8,11 @@
 //! no handler, since signals are the server's own; where the server ignores the signal, it is an
 //! error like a full disk. Memory that cannot be had is an abort, as for any allocation in Rust.
 //! Either way nothing that was acknowledged is lost.
+//!
+//! A program of its own: what the child of a limited process may hold must not grow with the tests
+//! of others.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
+mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Bytes, Durability, Producer};
-use common::{body, cdr, lines};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
+use support::{body, cdr, lines};
 
 const ROLE: &str = "CDRLOG_LIMITS_CHILD";
 const DIRECTORY: &str = "CDRLOG_LIMITS_DIRECTORY";

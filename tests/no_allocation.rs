@@ -1,4 +1,6 @@
 //! The rewriter allocates nothing for an event, accepted or rejected.
+//!
+//! A program of its own: the allocator that counts is the one of the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -8,15 +8,12 @@
 //! the CDR must hold the numbers from 0 to some last one, not below the last that was said. Takes
 //! root.
 //!
+//! A program of its own: its children write at full speed to disks that vanish below them.
+//!
 //! The long form: `CDRLOG_POWER_CUT_ROUNDS=50 cargo test --release --test power_cut --
 //! --nocapture`.
 
-mod boot;
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-#[expect(dead_code, reason = "shared by several test files")]
-mod mount;
-mod skip;
+mod support;
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -26,10 +23,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use boot::change_boot_id;
 use cdrlog::{Appender, Bytes, Durability, SyncPolicy};
-use common::{body, cdr, lines};
-use mount::Mount;
+use support::{Mount, body, cdr, change_boot_id, lines};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_POWER_CUT_CHILD_DIRECTORY";
 const ACKS_WAITING: usize = 200;

@@ -1,17 +1,16 @@
 //! A directory that was given by a relative path stays the one that it was at the opening, wherever
 //! the process goes. A daemon that goes to `/` after the opening would write its next file there.
 //!
-//! The current directory is one of the whole process: these tests have a program of their own, and
-//! take turns.
+//! The current directory is one of the whole process: these tests have a program of their own,
+//! and take turns.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
+mod support;
 
 use std::path::Path;
 use std::sync::Mutex;
 
 use cdrlog::Appender;
-use common::{body, cdr, files, lines};
+use support::{body, cdr, files, lines};
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -56,7 +55,7 @@ fn a_reader_that_was_opened_by_a_relative_path_reads_on_in_its_directory() {
         appender.producer().send_slice(body(number).as_bytes()).unwrap();
         appender.flush().unwrap();
         let line = reader.next_line().unwrap().expect("the line is not found");
-        assert_eq!(line.bytes(), common::line(number).trim_end().as_bytes());
+        assert_eq!(line.bytes(), support::line(number).trim_end().as_bytes());
         appender.rotate().unwrap();
     }
     assert!(of_files.next_line().unwrap().is_some() && of_files.next_line().unwrap().is_some());

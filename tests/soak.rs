@@ -7,10 +7,11 @@
 //! The file is rotated by its size and every second on demand; finished files are counted and
 //! removed.
 //!
+//! A program of its own: it measures what the whole process holds.
+//!
 //! The long form: `CDRLOG_SOAK_SECONDS=600 cargo test --release --test soak -- --nocapture`.
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
+mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cdrlog::Appender;
-use common::{body, files};
+use support::{body, files};
 
 const SENDERS: usize = 2;
 /// At full speed about a second.

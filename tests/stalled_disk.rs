@@ -10,22 +10,19 @@
 //! only where its thread slept in it: on a loaded machine others may have had the processor. Takes
 //! root.
 //!
+//! A program of its own: it measures the memory of the whole process.
+//!
 //! The long form: `CDRLOG_STALL_SECONDS=30 cargo test --release --test stalled_disk --
 //! --nocapture`.
 
 #![expect(unsafe_code, reason = "the sleeps of a thread have no safe name")]
 
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-#[expect(dead_code, reason = "shared by several test files")]
-mod mount;
-mod skip;
+mod support;
 
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Producer};
-use common::{body, cdr, line};
-use mount::Mount;
+use support::{Mount, body, cdr, line};
 
 /// What the whole process may hold with the defaults: a small node has it to spare.
 const RESIDENT_BYTES_MAX: usize = 64 << 20;

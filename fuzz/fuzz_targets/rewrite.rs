@@ -3,7 +3,7 @@
 
 #![no_main]
 
-#[path = "../../tests/reference/mod.rs"]
+#[path = "../../tests/support/reference/mod.rs"]
 mod reference;
 
 libfuzzer_sys::fuzz_target!(|body: &[u8]| {

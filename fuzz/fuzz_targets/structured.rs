@@ -6,7 +6,7 @@
 
 #![no_main]
 
-#[path = "../../tests/reference/mod.rs"]
+#[path = "../../tests/support/reference/mod.rs"]
 mod reference;
 
 use libfuzzer_sys::arbitrary::{Arbitrary, Result, Unstructured};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::inbox::{ChunkPool, Place};
-use crate::journal::WriteEnd;
+use crate::journal::RingWriter;
 use crate::pipeline::{Pipeline, Positions};
 use crate::rewrite::{Reason, RejectRecord, Rejection, Rewriter};
 use crate::waker::Sleep;
@@ -30,8 +30,8 @@ pub(super) enum Put {
 pub(super) struct EventWriter {
     rewriter: Rewriter,
     event_bytes_max: usize,
-    lines: WriteEnd,
-    rejects: WriteEnd,
+    lines: RingWriter,
+    rejects: RingWriter,
     pipeline: Arc<Pipeline>,
     pool: Arc<ChunkPool>,
     /// An event was left: nothing may pass it.
@@ -41,8 +41,8 @@ pub(super) struct EventWriter {
 impl EventWriter {
     pub(super) fn new(
         event_bytes_max: usize,
-        lines: WriteEnd,
-        rejects: WriteEnd,
+        lines: RingWriter,
+        rejects: RingWriter,
         pipeline: Arc<Pipeline>,
         pool: Arc<ChunkPool>,
     ) -> Self {
@@ -82,14 +82,14 @@ impl EventWriter {
             Rejection::new(Reason::TooLarge, self.event_bytes_max)
         } else {
             make_room(&mut self.lines, event.len(), &self.pipeline)?;
-            match self.rewriter.rewrite_into(event, self.lines.tail()) {
+            match self.rewriter.rewrite_into(event, self.lines.spare()) {
                 Ok(line_bytes) => {
                     let start = self.lines.position();
                     if let Some(ticket) = ticket {
                         self.pool.note_place(ticket, Place { is_reject: false, start }, 0);
                     }
-                    self.lines.commit(line_bytes);
-                    self.lines.mark();
+                    self.lines.advance(line_bytes);
+                    self.lines.commit();
                     self.pipeline.counters.rewriter.events_journaled.add_alone(1);
                     return Ok(Put::Line { start, line_bytes: line_bytes as u64 });
                 }
@@ -129,7 +129,7 @@ impl EventWriter {
                 self.put_reject_bytes(&part)?;
             }
         }
-        self.rejects.mark();
+        self.rejects.commit();
         self.pipeline.counters.rewriter.events_rejected.add_alone(1);
         Ok(())
     }
@@ -138,12 +138,11 @@ impl EventWriter {
     fn put_reject_bytes(&mut self, mut bytes: &[u8]) -> Result<(), GaveUp> {
         while !bytes.is_empty() {
             make_room(&mut self.rejects, 1, &self.pipeline)?;
-            let tail = self.rejects.tail();
-            let (now, later) = bytes.split_at(bytes.len().min(tail.len()));
-            if let Some(room) = tail.get_mut(..now.len()) {
-                room.copy_from_slice(now);
-            }
-            self.rejects.commit(now.len());
+            let spare = self.rejects.spare();
+            let (now, later) = bytes.split_at(bytes.len().min(spare.len()));
+            let (room, _) = spare.split_at_mut(now.len());
+            room.copy_from_slice(now);
+            self.rejects.advance(now.len());
             bytes = later;
         }
         Ok(())
@@ -153,7 +152,7 @@ impl EventWriter {
 /// Waits until `bytes` fit into the journal. Back-pressure begins here: while this waits, the queue
 /// fills.
 #[inline]
-fn make_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
+fn make_room(end: &mut RingWriter, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
     let segments_ended = end.segments_ended();
     if end.ensure_room(bytes) {
         if end.segments_ended() != segments_ended {
@@ -165,7 +164,7 @@ fn make_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<()
 }
 
 #[cold]
-fn wait_for_room(end: &mut WriteEnd, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
+fn wait_for_room(end: &mut RingWriter, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
     pipeline.counters.rewriter.journal_full.add_alone(1);
     pipeline.flusher_waker.wake();
     loop {

@@ -15,9 +15,10 @@ use crate::contain::contain;
 use crate::error::FlushError;
 use crate::flush::PendingAck;
 use crate::inbox::{ChunkPool, RecordGuard, RecordRef, Released};
-use crate::journal::{Stream, WriteEnd};
+use crate::journal::{RingWriter, Stream};
 use crate::pipeline::{Pipeline, Request};
 use crate::queue::{Barrier, Body, Content, Other, QueueEnd};
+use crate::sync::EndGuard;
 use crate::waker::Sleep;
 
 /// Events taken before the journal and the queue are told. More would make senders of a full queue
@@ -72,15 +73,6 @@ impl Undelivered {
     }
 }
 
-/// Says that the thread has ended, also when it panics, so that nobody waits for it.
-struct EndGuard(Arc<Pipeline>);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        self.0.end_rewriter(!std::thread::panicking());
-    }
-}
-
 /// An event whose sender waits, until it is known what became of it. Where a panic comes between,
 /// the sender is told that the event failed, and may send it again: the next opening does not take
 /// it.
@@ -101,8 +93,8 @@ impl RewriterThread {
     pub(crate) fn new(
         event_bytes_max: usize,
         queue: QueueEnd,
-        lines: WriteEnd,
-        rejects: WriteEnd,
+        lines: RingWriter,
+        rejects: RingWriter,
         pipeline: Arc<Pipeline>,
         pace: Pace,
     ) -> Self {
@@ -132,7 +124,9 @@ impl RewriterThread {
     /// unless the disk failed until patience ended.
     pub(crate) fn run(mut self) -> Vec<Undelivered> {
         self.pipeline.rewriter_waker.attach();
-        let _guard = EndGuard(self.pipeline.clone());
+        let pipeline = self.pipeline.clone();
+        // Says that the thread has ended, also when it panics, so that nobody waits for it.
+        let _guard = EndGuard::new(|| pipeline.end_rewriter(!std::thread::panicking()));
         loop {
             if self.take_batch() > 0 {
                 continue;

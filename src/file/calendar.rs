@@ -3,14 +3,15 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::disk::Disk;
 use super::name::Stamp;
+use crate::storage::Disk;
+use crate::sync::lock;
 
 /// Tells the time. The one of the system, but for tests.
 #[derive(Clone, Default)]
@@ -36,10 +37,10 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// Names files by the local time at which they are begun.
+/// Names files by the local time at which they are created.
 ///
-/// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred thousand
-/// files takes longer than a rotation may.
+/// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred
+/// thousand files takes longer than a rotation may.
 #[derive(Clone, Debug)]
 pub(crate) struct Calendar {
     pub(crate) disk: Disk,
@@ -63,19 +64,19 @@ impl Calendar {
     /// Every later stamp comes after the one in `name`, if it has one.
     pub(crate) fn follow(&self, name: &str) {
         let Some(stamp) = Stamp::of_name(name) else { return };
-        let mut last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last_stamp);
         *last = Some(last.map_or(stamp, |last| last.latest(stamp)));
     }
 
-    /// The stamp that a file would have that is begun now.
+    /// The stamp that a file would have that is created now.
     pub(crate) fn next_stamp(&self) -> Stamp {
-        let last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock(&self.last_stamp);
         Stamp::after(*last, self.now().datetime())
     }
 
-    /// A stamp for files that are begun now, and for no others.
+    /// A stamp for files that are created now, and for no others.
     pub(crate) fn take_stamp(&self) -> Stamp {
-        let mut last = self.last_stamp.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last_stamp);
         let stamp = Stamp::after(*last, self.now().datetime());
         *last = Some(stamp);
         stamp

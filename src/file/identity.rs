@@ -1,17 +1,15 @@
 //! Whether what is at a path is still what was there.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::{Disk, DiskResult};
+use crate::storage::{Disk, DiskResult, Metadata};
 
 /// What was at a path at one time.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     disk: Disk,
     path: PathBuf,
-    numbers: (u64, u64),
+    metadata: Metadata,
 }
 
 impl Identity {
@@ -19,24 +17,15 @@ impl Identity {
     pub(crate) fn of(disk: &Disk, path: &Path) -> DiskResult<Option<Self>> {
         let Some(metadata) = disk.examine(path)? else { return Ok(None) };
         let (disk, path) = (disk.clone(), path.to_owned());
-        Ok(Some(Self { disk, path, numbers: numbers(&metadata) }))
+        Ok(Some(Self { disk, path, metadata }))
     }
 
-    /// Whether it is there still. `false` also where that cannot be found out: nobody should rely on
-    /// it then.
+    /// Whether it is there still. `false` also where that cannot be found out: nobody should rely
+    /// on it then.
     pub(crate) fn is_in_place(&self) -> bool {
         let now = self.disk.examine(&self.path);
-        now.is_ok_and(|now| now.is_some_and(|now| numbers(&now) == self.numbers))
+        now.is_ok_and(|now| now.is_some_and(|now| now.is_same_file(&self.metadata)))
     }
-}
-
-/// Whether both are of one file.
-pub(super) fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
-    numbers(one) == numbers(other)
-}
-
-fn numbers(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(test)]

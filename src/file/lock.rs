@@ -1,24 +1,23 @@
 //! The lock of a directory: one writer at a time.
 //!
-//! A lock file alone can be removed, and the next one of that name is another file. So everything is
-//! locked that leads to the journal: the directory itself, the folder in it, the lock file (which is
-//! all that cdrlog 0.1 looks at), and the name of the directory (`name_lock.rs`). Whoever opens the
-//! same directory meets at least one of them, by whatever path and whatever was removed.
+//! A lock file alone can be removed, and the next one of that name is another file. So everything
+//! is locked that leads to the journal: the directory itself, the state directory in it, the lock
+//! file (which is all that cdrlog 0.1 looks at), and the name of the directory (`name_lock.rs`).
+//! Whoever opens the same directory meets at least one of them, by whatever path and whatever was
+//! removed.
 //!
 //! All are given back by a kill too. None is ever waited for.
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use super::FOLDER_NAME;
-use super::disk::{self, Disk, DiskError, DiskResult};
-use super::disk_file::DiskFile;
-use super::identity::is_same_file;
+use super::name::STATE_DIR_NAME;
 use super::name_lock::{NameHeld, NameLock};
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind, Metadata, check_owner};
+use crate::sync::lock;
 
-/// The lock file in the folder.
+/// The lock file in the state directory.
 const FILE_NAME: &str = "lock";
 
 /// Held from the opening to the end of the appender, or of its process.
@@ -45,7 +44,7 @@ enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Directory,
-    Folder,
+    StateDir,
     File,
 }
 
@@ -87,8 +86,8 @@ impl LockError {
 }
 
 impl Lock {
-    /// Takes `directory` for one who writes, at once or not at all. Its folder, where it is made
-    /// later, is to be added by [`take_folder`](Self::take_folder).
+    /// Takes `directory` for one who writes, at once or not at all. Its state directory, where it
+    /// is made later, is to be added by [`take_state_dir`](Self::take_state_dir).
     pub(crate) fn take(disk: &Disk, directory: &Path) -> Result<Self, LockError> {
         let mut lock = Self::of_directory(disk, directory, Access::Exclusive)?;
         match NameLock::take_all(disk, directory)? {
@@ -120,20 +119,20 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes the folder in the directory too, and the lock file in that.
-    pub(crate) fn take_folder(&self) -> Result<(), LockError> {
-        self.add(Kind::Folder)?;
+    /// Takes the state directory too, and the lock file in that.
+    pub(crate) fn take_state_dir(&self) -> Result<(), LockError> {
+        self.add(Kind::StateDir)?;
         self.add(Kind::File)
     }
 
     fn add(&self, kind: Kind) -> Result<(), LockError> {
         let part = self.lock_part(kind)?;
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).extend(part);
+        lock(&self.parts).extend(part);
         Ok(())
     }
 
-    /// Looks whether the paths still lead to what is locked. What is there instead is made, where it
-    /// is missing, and locked: lines go there from now on. Gives the outermost path that had
+    /// Looks whether the paths still lead to what is locked. What is there instead is made, where
+    /// it is missing, and locked: lines go there from now on. Gives the outermost path that had
     /// changed.
     ///
     /// Called before each write. An error where the directory is missing, or another appender has
@@ -143,8 +142,8 @@ impl Lock {
     }
 
     fn check_parts(&self) -> Result<Option<PathBuf>, LockError> {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        // The path of the lock file goes through the folder.
+        let mut parts = lock(&self.parts);
+        // The path of the lock file goes through the state directory.
         let outer_and_inner = [parts.first(), parts.last()];
         let mut all_named = true;
         for part in outer_and_inner.into_iter().flatten() {
@@ -158,8 +157,8 @@ impl Lock {
             if self.is_named(part)? {
                 continue;
             }
-            if part.kind == Kind::Folder {
-                self.disk.create_directory(&self.path(Kind::Folder))?;
+            if part.kind == Kind::StateDir {
+                self.disk.create_directory(&self.path(Kind::StateDir))?;
             }
             if let Some(now) = self.lock_part(part.kind)? {
                 changed.get_or_insert(self.path(part.kind));
@@ -175,26 +174,26 @@ impl Lock {
         let now = match part.kind {
             // It may have been given as a link.
             Kind::Directory => Some(self.disk.examine_target(&path)?),
-            Kind::Folder | Kind::File => self.disk.examine(&path)?,
+            Kind::StateDir | Kind::File => self.disk.examine(&path)?,
         };
-        Ok(now.is_some_and(|now| is_same_file(&now, &part.metadata)))
+        Ok(now.is_some_and(|now| now.is_same_file(&part.metadata)))
     }
 
     fn path(&self, kind: Kind) -> PathBuf {
         match kind {
             Kind::Directory => self.directory.clone(),
-            Kind::Folder => self.directory.join(FOLDER_NAME),
-            Kind::File => self.directory.join(FOLDER_NAME).join(FILE_NAME),
+            Kind::StateDir => self.directory.join(STATE_DIR_NAME),
+            Kind::File => self.directory.join(STATE_DIR_NAME).join(FILE_NAME),
         }
     }
 
-    /// Opens and locks what is at the path of `kind`. None where there is no lock file and this only
-    /// looks.
+    /// Opens and locks what is at the path of `kind`. None where there is no lock file and this
+    /// only looks.
     fn lock_part(&self, kind: Kind) -> Result<Option<Part>, LockError> {
         let path = self.path(kind);
         let file = match (kind, self.access) {
             (Kind::Directory, _) => self.disk.open_directory(&path, true)?,
-            (Kind::Folder, _) => self.disk.open_directory(&path, false)?,
+            (Kind::StateDir, _) => self.disk.open_directory(&path, false)?,
             (Kind::File, Access::Exclusive) => self.disk.open_or_create(&path)?,
             (Kind::File, Access::Shared) => match self.disk.open_existing(&path)? {
                 Some(file) => file,
@@ -202,8 +201,8 @@ impl Lock {
             },
         };
         let metadata = file.metadata()?;
-        if kind == Kind::Folder {
-            disk::check_owner(&metadata).map_err(|source| DiskError::new("use", &path, source))?;
+        if kind == Kind::StateDir {
+            check_owner(&metadata).map_err(|source| DiskError::new("use", &path, source))?;
         }
         if !self.try_lock(kind, &file)? {
             return Err(LockError::Held(self.holder()));
@@ -216,8 +215,8 @@ impl Lock {
 
     fn try_lock(&self, kind: Kind, file: &DiskFile) -> DiskResult<bool> {
         let taken = match self.access {
-            Access::Exclusive => file.try_lock(),
-            Access::Shared => file.try_lock_shared(),
+            Access::Exclusive => file.try_lock(LockKind::Exclusive),
+            Access::Shared => file.try_lock(LockKind::Shared),
         };
         match taken {
             // NFS has no locks of directories: there, the lock file has to do.
@@ -234,15 +233,15 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Gives the locks back by name. Closing the files would not do while a child that the server is
-    /// just starting has copies of their descriptors: until its `exec`, the child would hold them.
+    /// Gives the locks back by name. Closing the files would not do while a child that the server
+    /// is just starting has copies of their descriptors: until its `exec`, the child would hold
+    /// them.
     fn drop(&mut self) {
         if self.process_id != std::process::id() {
             return;
         }
         self.names.iter().for_each(NameLock::give_back);
-        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for part in parts.iter().rev() {
+        for part in lock(&self.parts).iter().rev() {
             // What fails here is made good by the closing that follows.
             let _ = part.file.unlock();
         }
@@ -267,13 +266,13 @@ mod tests {
 
     fn directory() -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::create_dir(directory.path().join(FOLDER_NAME)).unwrap();
+        std::fs::create_dir(directory.path().join(STATE_DIR_NAME)).unwrap();
         directory
     }
 
     fn take(directory: &Path) -> Result<Lock, LockError> {
         let lock = Lock::take(&Disk::default(), directory)?;
-        lock.take_folder()?;
+        lock.take_state_dir()?;
         Ok(lock)
     }
 
@@ -285,7 +284,7 @@ mod tests {
     fn a_lock_that_was_given_back_is_free_though_a_child_has_a_copy_of_it() {
         let directory = directory();
         let lock = take(directory.path()).unwrap();
-        let copy = |part: &Part| part.file.call("copy", std::fs::File::try_clone).unwrap();
+        let copy = |part: &Part| part.file.descriptor_copy();
         let copies: Vec<_> = lock.parts.lock().unwrap().iter().map(copy).collect();
         let names: Vec<_> = lock.names.iter().map(NameLock::copy).collect();
         assert!(!names.is_empty(), "the name is not locked");
@@ -337,14 +336,14 @@ mod tests {
     fn what_was_moved_away_is_noticed_once_and_locked_where_it_is_now() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("cdr");
-        let folder = directory.join(FOLDER_NAME);
-        std::fs::create_dir_all(&folder).unwrap();
+        let state_dir = directory.join(STATE_DIR_NAME);
+        std::fs::create_dir_all(&state_dir).unwrap();
         let lock = take(&directory).unwrap();
         assert_eq!(lock.check().unwrap(), None);
-        std::fs::remove_file(folder.join(FILE_NAME)).unwrap();
-        assert_eq!(lock.check().unwrap(), Some(folder.join(FILE_NAME)));
-        std::fs::remove_dir_all(&folder).unwrap();
-        assert_eq!(lock.check().unwrap(), Some(folder.clone()));
+        std::fs::remove_file(state_dir.join(FILE_NAME)).unwrap();
+        assert_eq!(lock.check().unwrap(), Some(state_dir.join(FILE_NAME)));
+        std::fs::remove_dir_all(&state_dir).unwrap();
+        assert_eq!(lock.check().unwrap(), Some(state_dir.clone()));
         std::fs::rename(&directory, parent.path().join("moved")).unwrap();
         assert!(lock.check().is_err());
         std::fs::create_dir(&directory).unwrap();
@@ -357,11 +356,11 @@ mod tests {
     fn a_directory_that_another_one_has_by_now_is_an_error() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("cdr");
-        std::fs::create_dir_all(directory.join(FOLDER_NAME)).unwrap();
+        std::fs::create_dir_all(directory.join(STATE_DIR_NAME)).unwrap();
         let mut lock = take(&directory).unwrap();
         lock.names.clear();
         std::fs::rename(&directory, parent.path().join("moved")).unwrap();
-        std::fs::create_dir_all(directory.join(FOLDER_NAME)).unwrap();
+        std::fs::create_dir_all(directory.join(STATE_DIR_NAME)).unwrap();
         let other = take(&directory).unwrap();
         let error = lock.check().unwrap_err().source.to_string();
         assert!(error.contains("another appender"), "{error}");

@@ -3,13 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use super::disk::{Disk, DiskResult};
-use super::disk_file::DiskFile;
-use super::identity::is_same_file;
+use crate::storage::{Disk, DiskFile, DiskResult, write_all};
 
 /// An open CDR or rejects file, plain JSON Lines at any moment.
 #[derive(Debug)]
 pub(crate) struct LogFile {
+    disk: Disk,
     file: DiskFile,
     /// The length that the file has if nobody but us wrote to it.
     bytes: u64,
@@ -36,19 +35,19 @@ impl LogFile {
     /// The same, but for the name, which the caller syncs: a failed sync must not be tried again.
     pub(crate) fn create_unsynced(disk: &Disk, path: &Path) -> DiskResult<Self> {
         let file = match disk.create_appending(path) {
-            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let empty = disk.open_appending(path)?.filter(is_empty_file);
                 empty.ok_or(error)?
             }
             other => other?,
         };
-        Ok(Self { file, bytes: 0 })
+        Ok(Self { disk: disk.clone(), file, bytes: 0 })
     }
 
     /// Makes the name of the file survive a power loss.
     pub(crate) fn sync_name(&self) -> DiskResult<()> {
         match self.path().parent() {
-            Some(directory) => self.file.disk().sync_directory(directory),
+            Some(directory) => self.disk.sync_directory(directory),
             None => Ok(()),
         }
     }
@@ -57,7 +56,7 @@ impl LogFile {
     pub(crate) fn open(disk: &Disk, path: &Path) -> DiskResult<Option<Self>> {
         let Some(file) = disk.open_appending(path)? else { return Ok(None) };
         let bytes = file.bytes()?;
-        Ok(Some(Self { file, bytes }))
+        Ok(Some(Self { disk: disk.clone(), file, bytes }))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -86,19 +85,24 @@ impl LogFile {
         Ok(written)
     }
 
+    /// Appends all of it, in as many writes as it takes.
+    pub(crate) fn append_all(&mut self, bytes: &[u8]) -> DiskResult<()> {
+        write_all(bytes, |rest| self.append(rest))
+    }
+
     /// Makes what was written survive a power loss.
     pub(crate) fn sync(&self) -> DiskResult<()> {
         self.file.sync_data()
     }
 
-    /// Looks whether others changed the file. After [`Interference::Resized`] the length is the one
-    /// that is there.
+    /// Looks whether somebody else changed the file. After [`Interference::Resized`] the length is
+    /// the one that is there.
     pub(crate) fn check(&mut self) -> DiskResult<Option<Interference>> {
         let ours = self.file.metadata()?;
-        match self.file.disk().examine(self.path())? {
-            Some(named) if is_same_file(&ours, &named) => {
-                let resized = ours.len() != self.bytes;
-                self.bytes = ours.len();
+        match self.disk.examine(self.path())? {
+            Some(named) if ours.is_same_file(&named) => {
+                let resized = ours.bytes != self.bytes;
+                self.bytes = ours.bytes;
                 Ok(resized.then_some(Interference::Resized))
             }
             _ => Ok(Some(Interference::Replaced)),
@@ -108,10 +112,9 @@ impl LogFile {
     /// The file that has the name now; a new one where there is none. Either way nobody synced its
     /// name yet, as far as we know.
     pub(crate) fn reopen(&self) -> DiskResult<Self> {
-        let disk = self.file.disk();
-        match Self::open(disk, self.path())? {
+        match Self::open(&self.disk, self.path())? {
             Some(file) => Ok(file),
-            None => Self::create_unsynced(disk, self.path()),
+            None => Self::create_unsynced(&self.disk, self.path()),
         }
     }
 
@@ -125,7 +128,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Cuts what follows the last line feed behind offset `from`; gives how many bytes that were.
+    /// Cuts what follows the last line feed after offset `from`; gives how many bytes that were.
     ///
     /// For a disk that is full in the middle of a line, when writing is given up: the journal still
     /// has the line.
@@ -135,7 +138,7 @@ impl LogFile {
         Ok(cut)
     }
 
-    /// Where the line begins that offset `to` is in: behind the last line feed between `from` and
+    /// Where the line begins that offset `to` is in: after the last line feed between `from` and
     /// `to`; at `from` where there is none.
     pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
         self.file.line_start(from, to)
@@ -153,7 +156,7 @@ impl LogFile {
 }
 
 fn is_empty_file(file: &DiskFile) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0)
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.bytes == 0)
 }
 
 #[cfg(test)]

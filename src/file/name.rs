@@ -1,5 +1,5 @@
 //! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own
-//! pattern; `.zst` or `.gz` behind it where the file is compressed.
+//! pattern; `.zst` or `.gz` after it where the file is compressed.
 
 use std::fmt;
 
@@ -15,8 +15,11 @@ const STAMP_BYTES: usize = "2026-11-23_13-07-28".len();
 const ZSTD_SUFFIX: &str = ".zst";
 const GZIP_SUFFIX: &str = ".gz";
 
-/// Files that are begun in the same second as one before get a number of so many digits, filled up
-/// with zeros so that names sort as numbers do.
+/// The state directory in a CDR directory: the lock, the journal, what is known of sealed files.
+pub(crate) const STATE_DIR_NAME: &str = ".cdrlog";
+
+/// Files that are created in the same second as one before get a number of so many digits, filled
+/// up with zeros so that names sort as numbers do.
 const NUMBER_DIGITS: usize = 4;
 const NUMBER_MAX: u32 = 9999;
 
@@ -26,7 +29,7 @@ const YEAR_MAX: i16 = 9999;
 
 /// The date and time in the name of a file, to the second, and its number, if it has one.
 ///
-/// Names sort in the order in which the files were begun: see [`after`](Self::after).
+/// Names sort in the order in which the files were created: see [`after`](Self::after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp {
     time: DateTime,
@@ -35,14 +38,14 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a file that is begun at the local time `now`, after all files whose last stamp
-    /// is `last`.
+    /// The stamp of a file that is created at the local time `now`, after all files whose last
+    /// stamp is `last`.
     ///
     /// It is the time, without a number, where that is later than the last stamp. Where it is not,
     /// after a quick rotation or a clock that was set back, it is the last stamp with the next
     /// number. A last stamp without a number is followed by number 1 of the next second, because
     /// `.0001.log` sorts before `.log`. So a stamp is a second ahead of the clock at most, and one
-    /// more for each 9999 files that are begun before the clock gets there.
+    /// more for each 9999 files that are created before the clock gets there.
     pub(crate) fn after(last: Option<Self>, now: DateTime) -> Self {
         let now =
             Self { time: now.with().subsec_nanosecond(0).build().unwrap_or(now), number: None };
@@ -79,7 +82,7 @@ impl Stamp {
         if order(&other) > order(&self) { other } else { self }
     }
 
-    /// The local time at which the file was begun.
+    /// The local time at which the file was created.
     #[cfg(feature = "reader")]
     pub(crate) fn begun(self) -> DateTime {
         self.time
@@ -138,7 +141,7 @@ impl Encoding {
     #[cfg(feature = "reader")]
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Gzip];
 
-    /// What it puts behind the name of the plain file.
+    /// What it puts after the name of the plain file.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -194,7 +197,7 @@ mod tests {
     use super::*;
     use jiff::civil::date;
 
-    /// Names of files that are begun one after the other, the first after `last`.
+    /// Names of files that are created one after the other, the first after `last`.
     fn names_after(last: Option<&str>, times: &[DateTime]) -> Vec<String> {
         let mut last = last.and_then(Stamp::of_name);
         let mut next = |now: &DateTime| {

@@ -13,9 +13,7 @@
 #![expect(unsafe_code, reason = "std and rustix have no sound name for SO_PEERCRED")]
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -24,7 +22,7 @@ use rustix::net::{
     shutdown, socket_with,
 };
 
-use super::disk::{Disk, DiskResult};
+use crate::storage::{Disk, DiskResult, Metadata};
 
 /// How many who were refused the kernel remembers: a day of restarts every 20 seconds.
 const BACKLOG: i32 = 4096;
@@ -47,7 +45,7 @@ impl NameLock {
         disk: &Disk,
         directory: &Path,
     ) -> DiskResult<Result<Vec<Self>, NameHeld>> {
-        let owner = disk.examine_target(directory)?.uid();
+        let owner = disk.examine_target(directory)?.owner;
         let mut locks = Vec::new();
         for address in addresses(disk, directory)? {
             match take(&address, owner) {
@@ -60,7 +58,7 @@ impl NameLock {
 
     /// Whether somebody holds one of the names of `directory`; takes none.
     pub(super) fn holder(disk: &Disk, directory: &Path) -> DiskResult<Option<NameHeld>> {
-        let owner = disk.examine_target(directory)?.uid();
+        let owner = disk.examine_target(directory)?.owner;
         let addresses = addresses(disk, directory)?;
         Ok(addresses.iter().find_map(|address| holder(address, owner)))
     }
@@ -88,8 +86,8 @@ fn holder(address: &SocketAddrUnix, owner: u32) -> Option<NameHeld> {
     let socket = unix_socket().ok()?;
     match connect(&socket, address) {
         Ok(()) => {}
-        // Nobody; or one who gave it back, and whose forked child still has a copy; or one who cannot
-        // be known, because the kernel remembers no more who connect.
+        // Nobody; or one who gave it back, and whose forked child still has a copy; or one who
+        // cannot be known, because the kernel remembers no more who connect.
         Err(_) => return None,
     }
     let peer = peer_of(&socket)?;
@@ -125,12 +123,12 @@ fn unix_socket() -> rustix::io::Result<OwnedFd> {
 
 /// The addresses of the names that `directory` has, each once.
 fn addresses(disk: &Disk, directory: &Path) -> DiskResult<Vec<SocketAddrUnix>> {
-    let target = disk.call("resolve", directory, || std::fs::canonicalize(directory))?;
+    let target = disk.resolve(directory)?;
     let mut texts = Vec::new();
     for name in [directory, target.as_path()] {
         // None of `/`, which cannot be moved.
         let (Some(parent), Some(last)) = (name.parent(), name.file_name()) else { continue };
-        let parent = disk.call("examine the parent of", directory, || std::fs::metadata(parent))?;
+        let parent = disk.examine_target(parent)?;
         texts.push(address_text(&parent, last));
     }
     // The same name in two spellings.
@@ -143,7 +141,7 @@ fn addresses(disk: &Disk, directory: &Path) -> DiskResult<Vec<SocketAddrUnix>> {
 /// that it is the same through every mount of it.
 fn address_text(parent: &Metadata, name: &OsStr) -> String {
     let name = crc32c::crc32c(name.as_encoded_bytes());
-    format!("cdrlog/{:x}/{:x}/{name:08x}", parent.dev(), parent.ino())
+    format!("cdrlog/{:x}/{:x}/{name:08x}", parent.device, parent.inode)
 }
 
 #[cfg(test)]

@@ -19,14 +19,14 @@ const LOOK_MAX: Duration = Duration::from_micros(500);
 pub(crate) struct Group {
     expected: usize,
     look: Duration,
-    /// When somebody was first seen to wait, how many did at the last look that found more, and when
-    /// the next look is.
+    /// When somebody was first seen to wait, how many did at the last look that found more, and
+    /// when the next look is.
     gathering: Option<(Instant, usize, Instant)>,
 }
 
 impl Group {
-    /// When the sync for the `waiting` ones is due, or is to be looked at again; `None` where nobody
-    /// waits.
+    /// When the sync for the `waiting` ones is due, or is to be looked at again; `None` where
+    /// nobody waits.
     pub(crate) fn due_at(&mut self, waiting: usize, now: Instant) -> Option<Instant> {
         if waiting == 0 {
             self.gathering = None;

@@ -1,9 +1,9 @@
 //! The flusher thread: writes what the journal holds to the files, and syncs them.
 //!
 //! It is idle until there is something to write, then lets it gather until a segment is full or the
-//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A write
-//! that fails is tried again, later and later; nothing is lost, because the segments are not given
-//! back until they are written. A sync that fails is never tried again.
+//! time is up, and writes whole lines. Those who wait for a sync gather too: see `group.rs`. A
+//! write that fails is tried again, later and later; nothing is lost, because the segments are not
+//! given back until they are written. A sync that fails is never tried again.
 
 mod acks;
 mod group;
@@ -25,9 +25,10 @@ use std::time::{Duration, Instant};
 use self::group::Group;
 use crate::error::FlushError;
 use crate::file::Lock;
-use crate::file::disk::DiskResult;
 use crate::journal::Control;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
+use crate::storage::DiskResult;
+use crate::sync::EndGuard;
 use crate::waker::Sleep;
 
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
@@ -68,7 +69,7 @@ impl Request {
         lines.written() >= self.positions.lines && rejects.written() >= self.positions.rejects
     }
 
-    /// Whether what was asked for can be done as far as writes go: a new file is not begun in the
+    /// Whether what was asked for can be done as far as writes go: a new file is not created in the
     /// middle of a line, though what is asked for is written.
     fn is_ready(&self, lines: &Sink, rejects: &Sink) -> bool {
         let splits = self.goal == Goal::Rotated && (lines.is_in_line() || rejects.is_in_line());
@@ -94,22 +95,6 @@ struct Failing {
     /// Whether the appender was being closed at the last try, and since when, or since when nothing
     /// was written.
     closing_since: Option<Instant>,
-}
-
-/// Ends the appender where the thread ends before its time, so that nobody waits for it.
-struct EndGuard {
-    pipeline: Arc<Pipeline>,
-    close_queue: Box<dyn Fn() + Send>,
-}
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        // First of all, so that whoever hears of the end finds the queue closed.
-        (self.close_queue)();
-        self.pipeline.give_up();
-        drop(self.pipeline.take_requests());
-        drop(self.pipeline.take_acks());
-    }
 }
 
 impl Flusher {
@@ -141,7 +126,15 @@ impl Flusher {
     /// Runs until the rewriter has ended and everything is written and synced, or patience ended.
     pub(crate) fn run(mut self, close_queue: Box<dyn Fn() + Send>) -> Result<(), FlushError> {
         self.pipeline.flusher_waker.attach();
-        let _guard = EndGuard { pipeline: self.pipeline.clone(), close_queue };
+        let pipeline = self.pipeline.clone();
+        // Ends the appender where the thread ends before its time, so that nobody waits for it.
+        let _guard = EndGuard::new(|| {
+            // First of all, so that whoever hears of the end finds the queue closed.
+            close_queue();
+            pipeline.give_up();
+            drop(pipeline.take_requests());
+            drop(pipeline.take_acks());
+        });
         loop {
             // Looked up before anything is taken or written: what the rewriter did before it ended
             // is then done below.
@@ -159,15 +152,15 @@ impl Flusher {
             if !written && self.patience_has_ended() {
                 return self.give_up();
             }
-            if last_round && !self.is_behind() {
+            if last_round && !self.has_pending() {
                 return self.finish();
             }
             self.rest();
         }
     }
 
-    fn is_behind(&self) -> bool {
-        self.lines.is_behind() || self.rejects.is_behind()
+    fn has_pending(&self) -> bool {
+        self.lines.has_pending() || self.rejects.has_pending()
     }
 
     fn group_due_at(&mut self, now: Instant) -> Option<Instant> {
@@ -176,7 +169,7 @@ impl Flusher {
 
     /// `at_once`: whatever there is shall be written now.
     fn write_is_due(&mut self, now: Instant, at_once: bool) -> bool {
-        if !self.is_behind() {
+        if !self.has_pending() {
             self.gathering_since = None;
             return false;
         }
@@ -230,7 +223,7 @@ impl Flusher {
         Ok(())
     }
 
-    /// `has_progressed`: something was written before the write that failed. Patience begins anew
+    /// `has_progressed`: something was written before the write that failed. Patience starts again
     /// then: a disk that is slow to be freed is not one that stays full.
     fn note_failure(&mut self, error: FlushError, has_progressed: bool) {
         // Not when the try began: one that took long would end the patience by itself.
@@ -292,8 +285,8 @@ impl Flusher {
         self.latch_sync_failure();
     }
 
-    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list of
-    /// our files, where everybody finds it.
+    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list
+    /// of our files, where everybody finds it.
     fn latch_sync_failure(&mut self) {
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
@@ -362,16 +355,16 @@ impl Flusher {
     fn rest(&mut self) {
         let now = Instant::now();
         let mut until = now + IDLE_MAX;
-        let is_behind = self.is_behind();
+        let has_pending = self.has_pending();
         if let Some(failing) = &self.failing {
             until = until.min(failing.retry_at);
-        } else if is_behind {
+        } else if has_pending {
             // Also what was journaled since the last look, during a sync or a rotation.
             let since = *self.gathering_since.get_or_insert(now);
             until = until.min(since + self.schedule.gather);
         }
         // An acknowledgement may be here before its line is: the rewriter rings when that is, too.
-        let has_waiters = is_behind || self.lines.acks().written_sync_waiters() > 0;
+        let has_waiters = has_pending || self.lines.acks().written_sync_waiters() > 0;
         if self.failing.is_none()
             && has_waiters
             && let Some(due) = self.group_due_at(now)
@@ -392,11 +385,11 @@ impl Flusher {
         let pipeline = &self.pipeline;
         let ended = || pipeline.rewriter_has_ended() && self.failing.is_none();
         let timeout = until.saturating_duration_since(now);
-        if is_behind {
+        if has_pending {
             let has_work = || pipeline.has_requests() || ended() || self.has_full_segment();
             pipeline.flusher_waker.sleep(Sleep::Nap, timeout, has_work);
         } else {
-            let has_work = || pipeline.has_requests() || ended() || self.is_behind();
+            let has_work = || pipeline.has_requests() || ended() || self.has_pending();
             pipeline.flusher_waker.sleep(Sleep::Idle, timeout, has_work);
         }
     }

@@ -1,25 +1,24 @@
-//! When a new file is begun, and how much of what is pending still goes to the old one.
+//! When a new file is created, and how much of what is pending still goes to the old one.
 
 use std::ops::Range;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::file::Calendar;
-use crate::finished::Begun;
+use crate::file::{Calendar, CreatedFiles};
 use crate::journal::Stream;
 
 /// The rules of one stream, and the day of its file.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     pub(crate) calendar: Calendar,
-    pub(crate) begun: Begun,
+    pub(crate) created_files: CreatedFiles,
     stream: Stream,
     /// The length that a file does not exceed.
     bytes_max: Option<u64>,
     /// Whether each day has a file of its own.
     daily: bool,
-    /// From when to when the day lasts on which the file was begun.
+    /// From when to when the day lasts on which the file was created.
     day: Range<Timestamp>,
     /// The same of the file whose path was given last.
     next_day: Option<Range<Timestamp>>,
@@ -28,13 +27,13 @@ pub(crate) struct Rotation {
 impl Rotation {
     pub(crate) fn new(
         calendar: Calendar,
-        begun: Begun,
+        created_files: CreatedFiles,
         stream: Stream,
         bytes_max: Option<u64>,
         daily: bool,
     ) -> Self {
         let day = calendar.today();
-        Self { calendar, begun, stream, bytes_max, daily, day, next_day: None }
+        Self { calendar, created_files, stream, bytes_max, daily, day, next_day: None }
     }
 
     /// Where the next file is to be.
@@ -62,7 +61,7 @@ impl Rotation {
 
     /// How much of `pending` goes to a file of `file_bytes` bytes: whole lines, as many as fit; all
     /// of it where there is no limit. The first line alone where the file is empty. 0 says that
-    /// a new file is to be begun.
+    /// a new file is to be created.
     pub(crate) fn share(&self, file_bytes: u64, pending: &[u8]) -> usize {
         let Some(bytes_max) = self.bytes_max else { return pending.len() };
         let room = bytes_max.saturating_sub(file_bytes);
@@ -88,15 +87,15 @@ pub(crate) fn first_line_bytes(pending: &[u8]) -> usize {
 mod tests {
     use super::*;
     use crate::file::Clock;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
     use jiff::tz::TimeZone;
     use std::path::Path;
 
     fn rotation(bytes_max: u64) -> Rotation {
         let calendar =
             Calendar::new(&Disk::default(), Path::new("/"), TimeZone::UTC, Clock::default());
-        let begun = Begun::new(&calendar.disk, Path::new("/"));
-        Rotation::new(calendar, begun, Stream::Lines, Some(bytes_max), true)
+        let created_files = CreatedFiles::new(&calendar.disk, Path::new("/"));
+        Rotation::new(calendar, created_files, Stream::Lines, Some(bytes_max), true)
     }
 
     #[test]

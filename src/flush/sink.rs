@@ -7,24 +7,24 @@ use super::Trouble;
 use super::acks::{Acks, FilePlace};
 use super::rotation::{Rotation, first_line_bytes};
 use crate::error::FlushError;
-use crate::file::disk::DiskResult;
 use crate::file::{Interference, LogFile};
-use crate::journal::{Anchor, Control, ReadEnd, Stream};
+use crate::journal::{Anchor, Control, RingReader, Stream};
 use crate::pipeline::Pipeline;
 use crate::stats::FlusherCounters;
+use crate::storage::DiskResult;
 
 /// Moves whole lines from the read end of a ring to a file, and keeps the anchor.
 pub(crate) struct Sink {
     stream: Stream,
-    end: ReadEnd,
+    end: RingReader,
     /// Where the next file is to be; `None` where that is settled only when it is made. A try that
-    /// failed is made again with the same name, so that it leaves no empty files behind.
+    /// failed is made again with the same name, so that it leaves no empty files.
     path: Option<PathBuf>,
-    /// The name of the file before, which is finished once the next one is there.
-    finishing: Option<String>,
+    /// The name of the file before, which is sealed once the next one is there.
+    sealing: Option<String>,
     rotation: Rotation,
     file: Option<LogFile>,
-    /// Others changed the file: it may end in half a line of theirs, and has no anchor yet.
+    /// Somebody else changed the file: it may end in half a line of theirs, and has no anchor yet.
     is_unsettled: bool,
     /// The position up to which a sync said that the stream is on the disk.
     synced: u64,
@@ -38,12 +38,12 @@ pub(crate) struct Sink {
 
 impl Sink {
     /// A sink of `stream`, whose first file is at `path`.
-    pub(crate) fn new(stream: Stream, end: ReadEnd, path: PathBuf, rotation: Rotation) -> Self {
+    pub(crate) fn new(stream: Stream, end: RingReader, path: PathBuf, rotation: Rotation) -> Self {
         Self {
             stream,
             end,
             path: Some(path),
-            finishing: None,
+            sealing: None,
             rotation,
             file: None,
             is_unsettled: false,
@@ -75,23 +75,23 @@ impl Sink {
             }
             Ok(file) => file,
         };
-        // Twice: the keeper has to know that the old file is ours before it sees that it is not open
-        // any more, and to look again behind that.
-        if let Some(finished) = &self.finishing {
-            pipeline.keeper.add_finished(finished.clone());
+        // Twice: the maintenance thread has to know that the old file is ours before it sees that
+        // it is not open any more, and to look again after that.
+        if let Some(sealed) = &self.sealing {
+            pipeline.keeper.add_sealed(sealed.clone());
         }
         self.anchor_to(file, control, pipeline)?;
         self.rotation.begin_day();
-        if let Some(finished) = self.finishing.take() {
-            pipeline.keeper.add_finished(finished);
+        if let Some(sealed) = self.sealing.take() {
+            pipeline.keeper.add_sealed(sealed);
         }
         Ok(())
     }
 
-    /// Notes the name in the list of our files, and makes the file. Both are to survive a power loss
-    /// before the first line does.
+    /// Notes the name in the list of our files, and makes the file. Both are to survive a power
+    /// loss before the first line does.
     fn make_file(&mut self, path: &Path, counters: &FlusherCounters) -> DiskResult<LogFile> {
-        let name = self.rotation.begun.write(path)?;
+        let name = self.rotation.created_files.write(path)?;
         self.keep_failure(name.sync(), counters);
         let file = LogFile::create_unsynced(&self.rotation.calendar.disk, path)?;
         self.keep_failure(file.sync_name(), counters);
@@ -136,9 +136,9 @@ impl Sink {
     pub(crate) fn write(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         let counters = &pipeline.counters.flusher;
         let mut begun_anew = false;
-        while self.end.is_behind() {
+        while self.end.has_pending() {
             self.settle_file(control, pipeline)?;
-            self.end.seal_pending();
+            self.end.write_frame();
             let share = self.share_of_file();
             if share == 0 && !begun_anew {
                 begun_anew = true;
@@ -189,7 +189,7 @@ impl Sink {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
         let old = self.file.as_ref().map(|file| (file.path().to_owned(), file.bytes()));
-        self.finishing = self.file.as_ref().filter(|file| file.bytes() > 0).map(LogFile::name);
+        self.sealing = self.file.as_ref().filter(|file| file.bytes() > 0).map(LogFile::name);
         match self.stream {
             Stream::Lines => self.create_file(control, pipeline)?,
             Stream::Rejects => self.file = None,
@@ -242,8 +242,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Goes on with the file as others left it. A line that was written in part is begun anew: half a
-    /// line in each of two files would be none.
+    /// Goes on with the file as others left it. A line that was written in part is started again:
+    /// half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
         interference: Interference,
@@ -262,12 +262,12 @@ impl Sink {
             },
         };
         let part = self.end.unfinished_line_bytes();
-        self.end.step_back(part);
+        self.end.rewind(part);
         control.set_written(self.stream, self.end.position());
         if let Some(reopened) = reopened {
             // The lines in the file that was moved are to be as whole and as safe as those in one
-            // that we close ourselves. Where shortening fails, half a line stays there and the whole one
-            // follows in the next file; a failure of the sync is kept in `sync_failure`.
+            // that we close ourselves. Where shortening fails, half a line stays there and the
+            // whole one follows in the next file; a failure of the sync is kept in `sync_failure`.
             let _ = file.shorten_by(part as u64);
             self.file = Some(file);
             let _ = self.sync(control, &pipeline.counters.flusher);
@@ -338,8 +338,8 @@ impl Sink {
     }
 
     /// Whether something waits to be written.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.end.is_behind()
+    pub(crate) fn has_pending(&self) -> bool {
+        self.end.has_pending()
     }
 
     /// Whether what waits to be written has filled a segment: it need not wait for more.

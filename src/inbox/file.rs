@@ -4,8 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
-use rustix::fs::FallocateFlags;
 use rustix::process::{Resource, getrlimit};
 use rustix::rand::GetRandomFlags;
 
@@ -14,8 +12,8 @@ use super::layout::{
 };
 use super::memory::Memory;
 use super::pool::ChunkPool;
-use crate::file::DiskFile;
-use crate::file::disk::{self, Disk, DiskError, DiskResult};
+use crate::file::boot_id;
+use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind};
 
 /// Where inboxes are, if nothing else is said.
 pub(crate) const DIRECTORY_DEFAULT: &str = "/dev/shm";
@@ -99,6 +97,7 @@ pub(crate) fn bytes_for_queue(queue_bytes_max: usize) -> usize {
 pub(crate) struct Inbox {
     /// Holds a lock, so that nobody who opens a copy of the directory takes the events of this one.
     file: DiskFile,
+    disk: Disk,
     pool: Arc<ChunkPool>,
 }
 
@@ -111,7 +110,7 @@ impl Inbox {
         owner: Owner<'_>,
         bytes: usize,
     ) -> DiskResult<Self> {
-        let bytes = affordable(disk, &name.directory, bytes)?;
+        let bytes = affordable(&name.directory, bytes)?;
         let file = disk.create_private(&name.path())?;
         let made = fill(&file, name, owner, bytes);
         if made.is_err() {
@@ -119,7 +118,7 @@ impl Inbox {
             let _ = disk.remove(file.path());
         }
         let pool = Arc::new(made?);
-        Ok(Self { file, pool })
+        Ok(Self { file, disk: disk.clone(), pool })
     }
 
     pub(crate) fn pool(&self) -> &Arc<ChunkPool> {
@@ -130,6 +129,12 @@ impl Inbox {
         self.file.path()
     }
 
+    /// All of the file.
+    #[cfg(any(fuzzing, test))]
+    pub(super) fn bytes(&self) -> DiskResult<Vec<u8>> {
+        self.file.read_range(0..self.file.bytes()?)
+    }
+
     /// What is in it was given back to the caller: the next opening takes nothing.
     pub(crate) fn set_void(&self) {
         self.pool.memory.store(OFFSET_VOID, 1);
@@ -137,7 +142,7 @@ impl Inbox {
 
     /// Takes it away, empty.
     pub(crate) fn remove(&self) -> DiskResult<()> {
-        self.file.disk().remove(self.file.path())
+        self.disk.remove(self.file.path())
     }
 }
 
@@ -153,24 +158,26 @@ impl Drop for Inbox {
 }
 
 /// How many bytes of `wanted` the tmpfs at `directory` can give.
-fn affordable(disk: &Disk, directory: &Path, wanted: usize) -> DiskResult<usize> {
-    disk.call("use for inboxes", directory, || {
-        let info = rustix::fs::statfs(directory)?;
-        if info.f_type as u64 != TMPFS_MAGIC {
-            let fault = "it is not a tmpfs: a store to it could wait for a disk";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
-        }
-        let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
-        // Beyond this limit, `fallocate` would end the process by SIGXFSZ.
-        let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
-        let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
-        if bytes < FILE_BYTES_MIN {
-            let fault =
-                "less than 256 KiB are free there, or files are limited to less than 64 KiB";
-            return Err(io::Error::new(io::ErrorKind::StorageFull, fault));
-        }
-        Ok(bytes / UNIT_BYTES * UNIT_BYTES)
-    })
+fn affordable(directory: &Path, wanted: usize) -> DiskResult<usize> {
+    let affordable = affordable_bytes(directory, wanted);
+    affordable.map_err(|error| DiskError::new("use for inboxes", directory, error))
+}
+
+fn affordable_bytes(directory: &Path, wanted: usize) -> io::Result<usize> {
+    let info = rustix::fs::statfs(directory)?;
+    if info.f_type as u64 != TMPFS_MAGIC {
+        let fault = "it is not a tmpfs: a store to it could wait for a disk";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
+    }
+    let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
+    // Beyond this limit, `fallocate` would end the process by SIGXFSZ.
+    let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+    let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
+    if bytes < FILE_BYTES_MIN {
+        let fault = "less than 256 KiB are free there, or files are limited to less than 64 KiB";
+        return Err(io::Error::new(io::ErrorKind::StorageFull, fault));
+    }
+    Ok(bytes / UNIT_BYTES * UNIT_BYTES)
 }
 
 fn fill(
@@ -179,26 +186,17 @@ fn fill(
     owner: Owner<'_>,
     bytes: usize,
 ) -> DiskResult<ChunkPool> {
-    if !file.try_lock()? {
+    if !file.try_lock(LockKind::Exclusive)? {
         return Err(DiskError::new("lock", file.path(), io::ErrorKind::WouldBlock.into()));
     }
-    file.call("allocate memory for", |file| {
-        let mut begin = 0;
-        while begin < bytes as u64 {
-            let step = STEP_BYTES.min(bytes as u64 - begin);
-            match rustix::fs::fallocate(file, FallocateFlags::empty(), begin, step) {
-                Ok(()) => begin += step,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    })?;
-    let map = file.call("map", |file| map_all(file, bytes))?;
+    for begin in (0..bytes as u64).step_by(STEP_BYTES as usize) {
+        file.allocate_range(begin..(begin + STEP_BYTES).min(bytes as u64))?;
+    }
+    let map = file.map(bytes)?;
     let key = random().map_err(|error| DiskError::new("make a key for", file.path(), error))?;
     let header = Header {
         id: name.id,
-        boot_id: disk::boot_id(),
+        boot_id: boot_id(),
         key: u64::from_le_bytes(key),
         event_bytes_max: owner.event_bytes_max as u64,
         folder: owner.folder,
@@ -207,16 +205,6 @@ fn fill(
     let path = owner.directory.as_os_str().as_encoded_bytes();
     file.write_all_at(&header.encode(path), 0)?;
     Ok(ChunkPool::new(Memory::of_file(map), header.units, header.key, true))
-}
-
-fn map_all(file: &std::fs::File, bytes: usize) -> io::Result<MmapRaw> {
-    let map = MmapOptions::new().len(bytes).map_raw(file)?;
-    match map.advise(Advice::PopulateWrite) {
-        // Kernels before 5.14 do not know the advice: their pages are faulted in by their first use.
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-        other => other?,
-    }
-    Ok(map)
 }
 
 const _: () = assert!(FILE_BYTES_MIN > HEADER_BYTES + UNIT_BYTES * 4 + RECORD_HEADER_BYTES);

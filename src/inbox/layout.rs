@@ -33,9 +33,9 @@
 //! first record that was not sent; bytes of an earlier use do not fit, nor does a body that looks
 //! like records.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::time::UNIX_EPOCH;
+
+use crate::storage::Metadata;
 
 /// The name of this file format and its version.
 const MAGIC: [u8; 8] = *b"cdrlogI1";
@@ -92,8 +92,8 @@ pub(crate) struct FolderIdentity {
 
 impl FolderIdentity {
     pub(crate) fn of(folder: &Metadata) -> Self {
-        let born = folder.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
-        Self { inode: folder.ino(), born_ns: born.map_or(0, |born| born.as_nanos() as u64) }
+        let born = folder.created.and_then(|born| born.duration_since(UNIX_EPOCH).ok());
+        Self { inode: folder.inode, born_ns: born.map_or(0, |born| born.as_nanos() as u64) }
     }
 }
 

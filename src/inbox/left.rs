@@ -5,7 +5,6 @@
 //! this directory and of this boot of the kernel, and where nobody holds it.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use super::file::InboxName;
@@ -14,8 +13,8 @@ use super::layout::{
     OFFSET_VOID, Place, RECORD_CHECK, RECORD_HEADER_BYTES, RECORD_LENGTH, RECORD_TICKET,
     UNIT_BYTES, Units, record_bytes, u64_at,
 };
-use crate::file::DiskFile;
-use crate::file::disk::{self, Disk, DiskResult};
+use crate::file::boot_id;
+use crate::storage::{Disk, DiskFile, DiskResult, LockKind};
 
 /// How long the last process may take to let go of its files after it let go of the directory.
 const LOCK_TRIES: u32 = 200;
@@ -32,6 +31,7 @@ pub(crate) enum Found {
 /// A file that was claimed: nobody else takes it as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct LeftInbox {
+    disk: Disk,
     file: DiskFile,
     header: Header,
     is_void: bool,
@@ -62,7 +62,7 @@ pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> Dis
         Ok(file) => file,
         Err(why) => return Ok(Found::Unusable(why)),
     };
-    Ok(match read(file)? {
+    Ok(match read(disk, file)? {
         Some(left) if is_of(&left.header, name, folder) => Found::Inbox(left),
         Some(_) => Found::Unusable("it is of another directory"),
         None => Found::Unusable("it is damaged"),
@@ -70,11 +70,12 @@ pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> Dis
 }
 
 /// What the file says, whoever it belongs to; `None` where it is no inbox.
-pub(super) fn read(file: DiskFile) -> DiskResult<Option<LeftInbox>> {
+pub(super) fn read(disk: &Disk, file: DiskFile) -> DiskResult<Option<LeftInbox>> {
     let Some((page, header)) = read_header(&file)? else { return Ok(None) };
     let number = |offset: usize| u64_at(&page, offset);
     let place = Place::of_word(number(OFFSET_SLOT + 16));
     Ok(Some(LeftInbox {
+        disk: disk.clone(),
         file,
         header,
         is_void: number(OFFSET_VOID) != 0,
@@ -111,8 +112,8 @@ fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'stat
         Err(error) => return Err(error),
     };
     let metadata = file.metadata()?;
-    let own = metadata.uid() == rustix::process::geteuid().as_raw();
-    if !own || metadata.mode() & 0o077 != 0 || metadata.nlink() != 1 {
+    let own = metadata.owner == rustix::process::geteuid().as_raw();
+    if !own || metadata.mode & 0o077 != 0 || metadata.names != 1 {
         return Ok(Err("others may have written to it"));
     }
     if !claim(&file)? {
@@ -122,7 +123,7 @@ fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'stat
 }
 
 fn is_of(header: &Header, name: &InboxName, folder: FolderIdentity) -> bool {
-    header.id == name.id && header.folder == folder && header.boot_id == disk::boot_id()
+    header.id == name.id && header.folder == folder && header.boot_id == boot_id()
 }
 
 /// Whether the process died before it wrote the header: nothing was accepted then.
@@ -146,7 +147,7 @@ fn is_of_others(error: &io::Error) -> bool {
 /// directory may be free a moment before its inbox is.
 fn claim(file: &DiskFile) -> DiskResult<bool> {
     for _ in 0..LOCK_TRIES {
-        if file.try_lock()? {
+        if file.try_lock(LockKind::Exclusive)? {
             return Ok(true);
         }
         std::thread::sleep(LOCK_PAUSE);
@@ -180,9 +181,7 @@ impl LeftInbox {
         if self.recovered_at_ms != 0 {
             return Ok(self.recovered_at_ms);
         }
-        if !self.file.disk().is_dry_run() {
-            self.file.write_all_at(&now_ms.to_le_bytes(), OFFSET_RECOVERED_AT as u64)?;
-        }
+        self.file.write_all_at(&now_ms.to_le_bytes(), OFFSET_RECOVERED_AT as u64)?;
         Ok(now_ms)
     }
 
@@ -248,7 +247,7 @@ impl LeftInbox {
 
     /// Takes the file away: what was in it is safe elsewhere.
     pub(crate) fn remove(&self) -> DiskResult<()> {
-        self.file.disk().remove(self.file.path())
+        self.disk.remove(self.file.path())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::MmapRaw;
+use crate::storage::FileMap;
 
 pub(super) struct Memory {
     owner: Owner,
@@ -14,7 +14,7 @@ pub(super) struct Memory {
 }
 
 enum Owner {
-    File(MmapRaw),
+    File(FileMap),
     /// Zeroed by the system when it is touched first.
     Process(*mut u64),
 }
@@ -26,8 +26,8 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    pub(super) fn of_file(map: MmapRaw) -> Self {
-        let bytes = map.len();
+    pub(super) fn of_file(map: FileMap) -> Self {
+        let bytes = map.bytes();
         Self { owner: Owner::File(map), bytes }
     }
 

@@ -6,14 +6,14 @@ use super::arena::Arena;
 use super::file::{Inbox, InboxName, Owner};
 use super::layout::FolderIdentity;
 use super::left;
-use crate::file::disk::{Disk, DiskResult};
+use crate::storage::{Disk, DiskResult};
 
 /// The bytes of an inbox that holds `bodies`, with the tickets 0, 1, and so on.
 pub(crate) fn sample(bodies: &[&[u8]]) -> DiskResult<Vec<u8>> {
     let disk = Disk::default();
     let directory = Path::new("/dev/shm");
     let name = InboxName::fresh(directory)?;
-    let folder = disk.call("examine", directory, || std::fs::metadata(directory))?;
+    let folder = disk.examine_target(directory)?;
     let folder = FolderIdentity::of(&folder);
     let owner = Owner { directory, folder, event_bytes_max: 1 << 20 };
     let inbox = Inbox::create(&disk, &name, owner, 64 << 10)?;
@@ -24,15 +24,16 @@ pub(crate) fn sample(bodies: &[&[u8]]) -> DiskResult<Vec<u8>> {
             arena.complete(&stored, ticket as u64);
         }
     }
-    let bytes = disk.call("read", inbox.path(), || std::fs::read(inbox.path()));
+    let bytes = inbox.bytes();
     inbox.remove()?;
     bytes
 }
 
 /// The bodies of the events in the inbox at `path`, whoever it belongs to.
 pub(crate) fn bodies_in(path: &Path) -> DiskResult<Option<Vec<Vec<u8>>>> {
-    let Some(file) = Disk::default().open_existing(path)? else { return Ok(None) };
-    let Some(inbox) = left::read(file)? else { return Ok(None) };
+    let disk = Disk::default();
+    let Some(file) = disk.open_existing(path)? else { return Ok(None) };
+    let Some(inbox) = left::read(&disk, file)? else { return Ok(None) };
     let bodies =
         inbox.events()?.iter().map(|event| inbox.body(event)).collect::<DiskResult<_>>()?;
     Ok(Some(bodies))

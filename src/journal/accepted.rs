@@ -6,10 +6,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::left::Left;
-use crate::file::disk::DiskResult;
+use super::remainder::Remainder;
 use crate::inbox::{LeftInbox, Place};
 use crate::rewrite::{RejectRecord, Rejection, Rewriter};
+use crate::storage::DiskResult;
 
 /// How much of the event that was being journaled is in the journal.
 enum Journaled {
@@ -20,7 +20,11 @@ enum Journaled {
 }
 
 /// Adds the events of `inbox` to the ends of both streams; gives how many those are.
-pub(super) fn add(inbox: &LeftInbox, lines: &mut Left, rejects: &mut Left) -> DiskResult<u64> {
+pub(super) fn add(
+    inbox: &LeftInbox,
+    lines: &mut Remainder,
+    rejects: &mut Remainder,
+) -> DiskResult<u64> {
     let events = inbox.events()?;
     if events.is_empty() {
         return Ok(0);
@@ -73,7 +77,7 @@ fn record(body: &[u8], rejection: Rejection, at_ms: u128) -> Vec<u8> {
 
 /// `record` is the record that was being journaled, if the body is still no event.
 fn journaled_reject(
-    rejects: &Left,
+    rejects: &Remainder,
     place: Place,
     record: Option<Vec<u8>>,
 ) -> DiskResult<Journaled> {

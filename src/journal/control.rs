@@ -30,7 +30,8 @@
 //! old one or the new one.
 //!
 //! All segments that the file counts were made and synced before it: one that is missing or of
-//! another epoch was taken away since. Version 1 does not count them; it is read, and never written.
+//! another epoch was taken away since. Version 1 does not count them; it is read, and never
+//! written.
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
@@ -42,9 +43,8 @@ use std::path::PathBuf;
 use super::Stream;
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
-use crate::file::DiskFile;
-use crate::file::disk::{DiskError, DiskResult};
 use crate::inbox::{self, InboxName};
+use crate::storage::{DiskError, DiskFile, DiskResult};
 
 pub(crate) const CONTROL_BYTES: usize = 4096;
 
@@ -111,7 +111,7 @@ pub(crate) struct InboxState {
 pub(crate) struct StreamState {
     pub(crate) written: u64,
     pub(crate) synced: u64,
-    /// `None` where no file was ever begun, as for rejects of which there were none.
+    /// `None` where no file was ever created, as for rejects of which there were none.
     pub(crate) anchor: Option<Anchor>,
     generation: u64,
 }
@@ -241,8 +241,8 @@ fn decode_stream(page: &[u8; CONTROL_BYTES], stream: Stream) -> Result<StreamSta
             state.anchor = Some(anchor);
         }
     }
-    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to that
-    // one yet.
+    // One torn slot is a process killed while it moved its first anchor: nothing is anchored to
+    // that one yet.
     if used_slots == 2 && state.anchor.is_none() { Err(ControlFault::Anchor) } else { Ok(state) }
 }
 
@@ -417,7 +417,7 @@ fn segments_checksum(page: &[u8; CONTROL_BYTES]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     fn control_file() -> (DiskFile, Control) {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();

@@ -10,7 +10,7 @@ use crate::rewrite::is_whole_record;
 /// How every record begins.
 pub(super) const BEGIN: &[u8] = b"{\"reason\":";
 
-/// Whether `bytes` can be the beginning of a record; those behind a first segment of it cannot.
+/// Whether `bytes` can be the beginning of a record; those after a first segment of it cannot.
 pub(super) fn is_beginning(bytes: &[u8]) -> bool {
     bytes.starts_with(BEGIN) || BEGIN.starts_with(bytes)
 }

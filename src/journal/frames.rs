@@ -1,4 +1,4 @@
-//! Frames: which bytes of a segment can be believed after a power loss.
+//! Frames: which bytes of a segment can be trusted after a power loss.
 //!
 //! The pages of a segment reach the disk in any order, each in whatever state it had when the
 //! kernel wrote it, next to bytes of an earlier use of the segment. A *frame* is a range of the
@@ -13,41 +13,40 @@ use std::ops::Range;
 
 use super::page::u64_at;
 use super::segment::{HEADER_BYTES, Segment, SegmentHeader};
-use crate::file::DiskFile;
-use crate::file::disk::DiskResult;
+use crate::storage::{DiskFile, DiskResult};
 
 /// Where the table is in the header page.
 pub(super) const FRAMES_OFFSET: usize = 128;
 const FRAME_BYTES: usize = 8;
 const FRAMES_MAX: usize = (HEADER_BYTES - FRAMES_OFFSET) / FRAME_BYTES;
 
-/// Seals the bytes of one segment, in order.
+/// Writes the frames of one segment, in order.
 #[derive(Debug, Default)]
-pub(super) struct Sealer {
+pub(super) struct FrameWriter {
     frames: usize,
-    /// The data area is sealed up to here.
-    sealed_bytes: usize,
+    /// Frames cover the data area up to here.
+    covered_bytes: usize,
     /// The checksum of the last frame.
     checksum: u32,
 }
 
-impl Sealer {
-    /// The part of `0..end` that is not sealed yet.
-    pub(super) fn unsealed(&self, end: usize) -> Range<usize> {
-        self.sealed_bytes.min(end)..end
+impl FrameWriter {
+    /// The part of `0..end` that no frame covers yet.
+    pub(super) fn uncovered(&self, end: usize) -> Range<usize> {
+        self.covered_bytes.min(end)..end
     }
 
-    /// Seals `bytes`, which follow the sealed ones.
-    pub(super) fn seal(&mut self, segment: &Segment, seed: u32, bytes: &[u8]) {
+    /// Covers `bytes`, which follow the covered ones.
+    pub(super) fn write(&mut self, segment: &Segment, seed: u32, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
         let begin = if self.frames < FRAMES_MAX { seed } else { self.checksum };
         self.frames = (self.frames + 1).min(FRAMES_MAX);
         self.checksum = crc32c::crc32c_append(begin, bytes);
-        self.sealed_bytes += bytes.len();
+        self.covered_bytes += bytes.len();
         // One store: the end in the lower half, the checksum in the upper.
-        let frame = self.sealed_bytes as u64 | u64::from(self.checksum) << 32;
+        let frame = self.covered_bytes as u64 | u64::from(self.checksum) << 32;
         segment.set_frame(FRAMES_OFFSET + (self.frames - 1) * FRAME_BYTES, frame);
     }
 }
@@ -59,7 +58,7 @@ pub(super) fn seed(epoch: u64, sequence: u64, start: u64) -> u32 {
 }
 
 /// The bytes of a segment that its frames vouch for, in ranges of positions of the stream.
-pub(super) fn believable(
+pub(super) fn verified_ranges(
     file: &DiskFile,
     header: &SegmentHeader,
 ) -> DiskResult<Vec<(Range<u64>, Vec<u8>)>> {
@@ -95,7 +94,7 @@ pub(super) fn believable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     const DATA_BYTES: usize = 8192;
 
@@ -107,15 +106,15 @@ mod tests {
         (file, segment)
     }
 
-    fn seal_all(file: &DiskFile, segment: &Segment, sequence: u64, start: u64, steps: &[usize]) {
+    fn cover_all(file: &DiskFile, segment: &Segment, sequence: u64, start: u64, steps: &[usize]) {
         segment.begin(sequence, start);
-        let mut sealer = Sealer::default();
+        let mut frames = FrameWriter::default();
         let mut end = 0;
         for &step in steps {
             let bytes = vec![b'a' + (end % 26) as u8; step];
             file.write_all_at(&bytes, (HEADER_BYTES + end) as u64).unwrap();
-            assert_eq!(sealer.unsealed(end + step), end..end + step);
-            sealer.seal(segment, seed(7, sequence, start), &bytes);
+            assert_eq!(frames.uncovered(end + step), end..end + step);
+            frames.write(segment, seed(7, sequence, start), &bytes);
             end += step;
             segment.commit(end);
         }
@@ -123,31 +122,31 @@ mod tests {
 
     fn ranges(file: &DiskFile) -> Vec<(u64, u64)> {
         let header = SegmentHeader::read(file).unwrap().unwrap().unwrap();
-        let ranges = believable(file, &header).unwrap();
+        let ranges = verified_ranges(file, &header).unwrap();
         ranges.into_iter().map(|(range, _)| (range.start, range.end)).collect()
     }
 
     #[test]
-    fn sealed_bytes_are_believed_and_bytes_that_differ_are_not() {
+    fn covered_bytes_are_trusted_and_bytes_that_differ_are_not() {
         let (file, segment) = segment();
-        seal_all(&file, &segment, 1, 1000, &[100, 50, 70]);
+        cover_all(&file, &segment, 1, 1000, &[100, 50, 70]);
         assert_eq!(ranges(&file), [(1000, 1220)]);
         file.write_all_at(b"?", HEADER_BYTES as u64 + 120).unwrap();
         assert_eq!(ranges(&file), [(1000, 1100), (1150, 1220)]);
     }
 
     #[test]
-    fn frames_of_an_earlier_use_are_not_believed() {
+    fn frames_of_an_earlier_use_are_not_trusted() {
         let (file, segment) = segment();
-        seal_all(&file, &segment, 1, 0, &[100, 100, 100, 100]);
-        seal_all(&file, &segment, 5, 400, &[50, 100]);
+        cover_all(&file, &segment, 1, 0, &[100, 100, 100, 100]);
+        cover_all(&file, &segment, 5, 400, &[50, 100]);
         assert_eq!(ranges(&file), [(400, 550)]);
     }
 
     #[test]
-    fn more_flushes_than_the_table_has_room_for_are_believed_too() {
+    fn more_flushes_than_the_table_has_room_for_are_trusted_too() {
         let (file, segment) = segment();
-        seal_all(&file, &segment, 1, 0, &[3; FRAMES_MAX + 100]);
+        cover_all(&file, &segment, 1, 0, &[3; FRAMES_MAX + 100]);
         assert_eq!(ranges(&file), [(0, 3 * (FRAMES_MAX as u64 + 100))]);
     }
 }

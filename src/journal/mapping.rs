@@ -6,27 +6,30 @@
 
 #![expect(unsafe_code, reason = "slices over memory that a file shares")]
 
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use crate::storage::{DiskFile, DiskResult, FileMap};
 
-use crate::file::DiskFile;
-use crate::file::disk::DiskResult;
+/// No slice is made over the first page: it has the counters.
+#[cfg(loom)]
+const FIRST_PAGE_BYTES: usize = 4096;
 
 /// A writable shared mapping of a whole file.
 ///
 /// Another process that writes to the file would change the bytes under our references; one that
-/// shortens it would end us by SIGBUS. Every opening therefore makes its files anew: it shares no
+/// shortens it would end us by SIGBUS. Every opening therefore makes new files: it shares no
 /// memory with another one, whatever became of the lock. We never shorten a file that is mapped.
 pub(crate) struct Mapping {
     memory: Memory,
     len: usize,
+    /// Who uses the bytes after the first page, for the models of the ring.
+    #[cfg(loom)]
+    uses: crate::loom::Uses,
 }
 
 enum Memory {
-    File(MmapRaw),
+    File(FileMap),
     /// Plain memory, for what cannot map files: Miri, and tests of the byte code alone.
     #[cfg(test)]
     Plain(*mut u64),
@@ -40,38 +43,26 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `len` bytes of `file`, which must already be allocated, and faults every page
-    /// in for writing.
-    ///
-    /// A page that cannot be had (copy-on-write file system with a full disk) is an error here and
-    /// not a SIGBUS later.
+    /// Maps the first `len` bytes of `file`, which must already be allocated.
     pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
-        let is_dry_run = file.disk().is_dry_run();
-        file.call("map", |file| {
-            if file.metadata()?.len() < len as u64 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            if is_dry_run {
-                // Memory of nobody: what is stored is forgotten.
-                let map = MmapMut::map_anon(len)?.into();
-                return Ok(Self { memory: Memory::File(map), len });
-            }
-            let map = MmapOptions::new().len(len).map_raw(file)?;
-            match map.advise(Advice::PopulateWrite) {
-                // Kernels before 5.14 do not know the advice: their pages are faulted in by their
-                // first use.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                other => other?,
-            }
-            Ok(Self { memory: Memory::File(map), len })
-        })
+        // At least so long: see `DiskFile::map`.
+        Ok(Self::of_memory(Memory::File(file.map(len)?), len))
+    }
+
+    fn of_memory(memory: Memory, len: usize) -> Self {
+        Self {
+            memory,
+            len,
+            #[cfg(loom)]
+            uses: crate::loom::Uses::new(len.saturating_sub(FIRST_PAGE_BYTES)),
+        }
     }
 
     /// Zeroed plain memory of `len` bytes.
     #[cfg(test)]
     pub(crate) fn plain(len: usize) -> Self {
         let words = vec![0_u64; len.div_ceil(8)].into_boxed_slice();
-        Self { memory: Memory::Plain(Box::into_raw(words).cast::<u64>()), len }
+        Self::of_memory(Memory::Plain(Box::into_raw(words).cast::<u64>()), len)
     }
 
     fn base(&self) -> *mut u8 {
@@ -125,6 +116,8 @@ impl Mapping {
     /// - No byte of `range` may be written while the slice lives.
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[u8] {
         let pointer = self.address(&range);
+        #[cfg(loom)]
+        self.uses.read(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
         // SAFETY: the range lies inside the mapping; the caller promises that nobody writes to it
         // meanwhile.
         unsafe { std::slice::from_raw_parts(pointer, range.len()) }
@@ -142,6 +135,8 @@ impl Mapping {
     #[expect(clippy::mut_from_ref, reason = "the caller promises that the range is its own")]
     pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [u8] {
         let pointer = self.address(&range);
+        #[cfg(loom)]
+        self.uses.write(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
         // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody
         // else.
         unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) }

@@ -13,23 +13,23 @@
 mod accepted;
 mod control;
 mod cut_record;
-mod folder;
 mod frames;
-mod left;
 mod mapping;
 mod page;
 mod progress;
 mod recovery;
+mod remainder;
 mod ring;
 mod segment;
+mod state_dir;
 
 pub(crate) use control::{Anchor, Control};
-pub(crate) use folder::{Folder, Journal, JournalError, JournalOptions, SEGMENT_COUNT_MAX};
-#[cfg(loom)]
-pub(crate) use progress::Progress;
 pub use recovery::Recovery;
 pub(crate) use recovery::recover;
-pub(crate) use ring::{ReadEnd, WriteEnd};
+pub(crate) use ring::{RingReader, RingWriter};
+pub(crate) use state_dir::{Journal, JournalError, JournalOptions, SEGMENT_COUNT_MAX, StateDir};
+#[cfg(loom)]
+pub(crate) use {ring::ring, segment::Segment};
 
 /// The two streams of bytes that go through the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

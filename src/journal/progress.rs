@@ -3,14 +3,14 @@
 //! Positions are bytes of the stream, counted from the first one ever journaled; they only grow.
 //! Sequence numbers count segments; segment `s` uses slot `s % segment_count`.
 //!
-//! - The write end fills segment `s` and *publishes* the position up to which its bytes are final.
+//! - The writer fills segment `s` and *publishes* the position up to which its bytes are final.
 //! - When the next line does not fit, it *ends* `s` at its position, waits until slot `(s + 1) %
 //!   segment_count` is free, *begins* `s + 1` there and goes on.
-//! - The read end takes published bytes, never beyond the end of its segment, and *releases* a
+//! - The reader takes published bytes, never beyond the end of its segment, and *releases* a
 //!   segment when it stands at its end.
 //!
-//! A byte has therefore one owner at any time: the write end until it is published, the read end
-//! until its segment is released, then the write end again.
+//! A byte has therefore one owner at any time: the writer until it is published, the reader
+//! until its segment is released, then the writer again.
 
 use crossbeam_utils::CachePadded;
 
@@ -21,11 +21,11 @@ use crate::loom::sync::atomic::{AtomicU64, Ordering};
 const OPEN: u64 = u64::MAX;
 
 pub(crate) struct Progress {
-    /// The position up to which bytes are final. Stored by the write end.
+    /// The position up to which bytes are final. Stored by the writer.
     published: CachePadded<AtomicU64>,
-    /// The sequence number up to which segments are free again. Stored by the read end.
+    /// The sequence number up to which segments are free again. Stored by the reader.
     released: CachePadded<AtomicU64>,
-    /// By slot: the position at which its segment ended. Stored by the write end.
+    /// By slot: the position at which its segment ended. Stored by the writer.
     ends: Box<[AtomicU64]>,
 }
 
@@ -50,7 +50,7 @@ impl Progress {
         &self.ends[self.slot(sequence)]
     }
 
-    // ===== the write end =====
+    // ===== the writer =====
 
     /// Everything before `position` is final. Pairs with the load in
     /// [`published`](Self::published).
@@ -65,18 +65,18 @@ impl Progress {
 
     /// Takes the slot of segment `sequence` if it is free: its last segment was released.
     pub(crate) fn begin_segment(&self, sequence: u64) -> bool {
-        // Acquire: what the read end did with the slot's bytes is over before the write end stores
+        // Acquire: what the reader did with the slot's bytes is over before the writer stores
         // into them.
         let free = self.released.load(Ordering::Acquire).saturating_add(self.ends.len() as u64);
         if sequence >= free {
             return false;
         }
-        // Seen by the read end before any byte of the segment is: both are ordered by `publish`.
+        // Seen by the reader before any byte of the segment is: both are ordered by `publish`.
         self.end(sequence).store(OPEN, Ordering::Relaxed);
         true
     }
 
-    // ===== the read end =====
+    // ===== the reader =====
 
     /// The position up to which bytes may be read.
     pub(crate) fn published(&self) -> u64 {
@@ -85,14 +85,14 @@ impl Progress {
 
     /// Where segment `sequence`, begun at `start`, ended; `None` while it is being filled.
     ///
-    /// A segment is never empty when it ends. An end that is not behind `start` is the one of the
-    /// slot's last segment, and says that the write end has not begun this one.
+    /// A segment is never empty when it ends. An end that is not after `start` is the one of the
+    /// slot's last segment, and says that the writer has not begun this one.
     pub(crate) fn segment_end(&self, sequence: u64, start: u64) -> Option<u64> {
         let end = self.end(sequence).load(Ordering::Acquire);
         (end != OPEN && end > start).then_some(end)
     }
 
-    /// Gives the slots of all segments before `sequence` back to the write end.
+    /// Gives the slots of all segments before `sequence` back to the writer.
     pub(crate) fn release(&self, sequence: u64) {
         self.released.store(sequence, Ordering::Release);
     }

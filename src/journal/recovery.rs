@@ -2,15 +2,16 @@
 //!
 //! The process was killed, the kernel lives on: every store of the process is in the page cache, so
 //! the segments hold exactly what was committed, and the length of the file says how much of it was
-//! written. The rest is appended, once both streams were found to be what they should be (`left.rs`).
+//! written. The rest is appended, once both streams were found to be what they should be
+//! (`remainder.rs`).
 //!
 //! The kernel died too (another boot id): pages may be missing or stale. What the last sync covered
-//! is whole; behind it, the file is kept up to the first line that is not whole, and what follows
+//! is whole; after it, the file is kept up to the first line that is not whole, and what follows
 //! goes to a `.torn` file. Of the journal, only what its frames vouch for is appended.
 //!
 //! Everything is read by `pread`: a bad sector is then an error and not a SIGBUS. Recovery may be
-//! killed at any point and begun again: before the file grows by anything that its length does not
-//! explain, the anchor is moved.
+//! killed at any point and started again: before the file grows by anything that its length does
+//! not explain, the anchor is moved.
 
 use std::fmt;
 use std::io;
@@ -18,15 +19,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::control::{Anchor, Control, ControlState, StreamState};
-use super::folder::{Folder, JournalError};
-use super::left::{Held, Left};
+use super::remainder::{FileExtent, Remainder};
 use super::segment::{SegmentHeader, Segments};
+use super::state_dir::{JournalError, StateDir};
 use super::{Stream, accepted, frames};
-use crate::file::disk::{self, Disk, DiskResult};
-use crate::file::{DiskFile, LogFile, Stamp};
-use crate::finished::Begun;
+use crate::file::{CreatedFiles, LogFile, Stamp, boot_id};
 use crate::inbox::{self, Found, LeftInbox};
 use crate::rewrite;
+use crate::storage::{Disk, DiskFile, DiskResult};
 
 /// What opening a directory had to repair. The default value: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Recovery {
     /// The machine went down since the last process, not only the process.
     pub power_loss: bool,
     /// Bytes that are no whole lines: cut from the end of a file after a power loss, or the rest of
-    /// a record whose beginning others took away.
+    /// a record whose beginning somebody else took away.
     pub torn_bytes: u64,
     /// Where those bytes are kept.
     pub torn_files: Vec<PathBuf>,
@@ -99,25 +99,25 @@ impl fmt::Display for Recovery {
 }
 
 /// Finishes what the last process left in the journal of `directory`. A file that is missing is
-/// made anew with the names of `stamp`.
+/// made again with the names of `stamp`.
 pub(crate) fn recover(
     directory: &Path,
-    folder: &Folder,
+    state_dir: &StateDir,
     stamp: Stamp,
 ) -> Result<Recovery, JournalError> {
     let mut recovery = Recovery::default();
-    let Some((file, state)) = folder.control()? else {
-        return refuse_orphans(folder).map(|()| recovery);
+    let Some((file, state)) = state_dir.control()? else {
+        return refuse_orphans(state_dir).map(|()| recovery);
     };
     if state.clean {
-        refuse_later_segments(folder, &state)?;
-        remove_empty_inbox(folder, &state)?;
+        refuse_later_segments(state_dir, &state)?;
+        remove_empty_inbox(state_dir, &state)?;
         return Ok(recovery);
     }
-    recovery.power_loss = state.boot_id != disk::boot_id();
-    folder.check_segments(&state)?;
+    recovery.power_loss = state.boot_id != boot_id();
+    state_dir.check_segments(&state)?;
     let control = Control::map_again(file, &state)?;
-    let mut session = Session { directory, folder, stamp, state: &state, control, recovery };
+    let mut session = Session { directory, state_dir, stamp, state: &state, control, recovery };
     // All is looked at before anything is changed.
     let [lines, rejects] = Stream::ALL.map(|stream| session.segments(stream));
     let (lines, rejects) = (lines?, rejects?);
@@ -126,8 +126,8 @@ pub(crate) fn recover(
         session.finish_after_power_loss(Stream::Rejects, &rejects)?;
         session.control.set_clean();
     } else {
-        let mut lines = Left::new(Stream::Lines, lines)?;
-        let mut rejects = Left::new(Stream::Rejects, rejects)?;
+        let mut lines = Remainder::new(Stream::Lines, lines)?;
+        let mut rejects = Remainder::new(Stream::Rejects, rejects)?;
         let inbox = session.find_inbox()?;
         if let Some(inbox) = &inbox {
             session.recovery.inbox_events = accepted::add(inbox, &mut lines, &mut rejects)?;
@@ -138,7 +138,7 @@ pub(crate) fn recover(
         session.finish(rejects)?;
         // First this: an inbox beside a clean control file holds nothing that is missing.
         session.control.set_clean();
-        if let Some(inbox) = inbox.filter(|_| !folder.disk().is_dry_run()) {
+        if let Some(inbox) = inbox {
             inbox.remove()?;
         }
     }
@@ -146,20 +146,16 @@ pub(crate) fn recover(
 }
 
 /// Takes away what is left of an inbox whose appender closed, or never used it.
-fn remove_empty_inbox(folder: &Folder, state: &ControlState) -> DiskResult<()> {
-    match &state.inbox {
-        Some(inbox) if !folder.disk().is_dry_run() => {
-            inbox::remove_unread(folder.disk(), &inbox.name, folder.identity()?)
-        }
-        _ => Ok(()),
-    }
+fn remove_empty_inbox(state_dir: &StateDir, state: &ControlState) -> DiskResult<()> {
+    let Some(inbox) = &state.inbox else { return Ok(()) };
+    inbox::remove_unread(state_dir.disk(), &inbox.name, state_dir.identity()?)
 }
 
 /// Segments that hold something without a control file to say where it belongs: not ours to throw
 /// away.
-fn refuse_orphans(folder: &Folder) -> Result<(), JournalError> {
+fn refuse_orphans(state_dir: &StateDir) -> Result<(), JournalError> {
     for stream in Stream::ALL {
-        if let Some((file, _)) = folder.segments(stream)?.into_iter().next() {
+        if let Some((file, _)) = state_dir.segments(stream)?.into_iter().next() {
             let path = file.path().to_owned();
             let fault = "it holds lines, but the control file beside it is missing".to_owned();
             return Err(JournalError::Damaged { path, fault });
@@ -170,9 +166,9 @@ fn refuse_orphans(folder: &Folder) -> Result<(), JournalError> {
 
 /// Segments of a later opening than the control file, which says that nothing is left to do: it is
 /// an earlier one that was put in the place of theirs.
-fn refuse_later_segments(folder: &Folder, state: &ControlState) -> Result<(), JournalError> {
+fn refuse_later_segments(state_dir: &StateDir, state: &ControlState) -> Result<(), JournalError> {
     for stream in Stream::ALL {
-        let segments = folder.segments(stream)?;
+        let segments = state_dir.segments(stream)?;
         if let Some((file, _)) = segments.iter().find(|(_, header)| header.epoch > state.epoch) {
             return Err(other_opening(file));
         }
@@ -187,7 +183,7 @@ fn other_opening(segment: &DiskFile) -> JournalError {
 
 struct Session<'a> {
     directory: &'a Path,
-    folder: &'a Folder,
+    state_dir: &'a StateDir,
     stamp: Stamp,
     state: &'a ControlState,
     control: Control,
@@ -197,10 +193,10 @@ struct Session<'a> {
 /// What is to be done about a stream of a killed process.
 struct Plan {
     stream: Stream,
-    left: Left,
+    remainder: Remainder,
     /// The file that the stream is anchored to; `None` where there is none.
     file: Option<LogFile>,
-    held: Held,
+    extent: FileExtent,
     /// The positions of bytes that can be no line.
     torn: Range<u64>,
 }
@@ -208,7 +204,7 @@ struct Plan {
 impl Session<'_> {
     /// The segments of the last opening, in the order of their positions.
     fn segments(&self, stream: Stream) -> Result<Segments, JournalError> {
-        let mut segments = self.folder.segments(stream)?;
+        let mut segments = self.state_dir.segments(stream)?;
         let is_of_other =
             |(_, header): &&(DiskFile, SegmentHeader)| header.epoch != self.state.epoch;
         // Segments of the first format were not synced: a power loss may leave earlier ones.
@@ -225,10 +221,10 @@ impl Session<'_> {
     fn find_inbox(&mut self) -> Result<Option<LeftInbox>, JournalError> {
         let Some(inbox) = &self.state.inbox else { return Ok(None) };
         if !inbox.in_use {
-            remove_empty_inbox(self.folder, self.state)?;
+            remove_empty_inbox(self.state_dir, self.state)?;
             return Ok(None);
         }
-        match inbox::find(self.folder.disk(), &inbox.name, self.folder.identity()?)? {
+        match inbox::find(self.state_dir.disk(), &inbox.name, self.state_dir.identity()?)? {
             Found::Inbox(left) => Ok(Some(left)),
             Found::Unusable(why) => {
                 self.recovery.unusable_inbox = Some((inbox.name.path(), why));
@@ -238,51 +234,52 @@ impl Session<'_> {
     }
 
     /// Looks at what was committed and not written; changes nothing.
-    fn plan(&mut self, mut left: Left) -> Result<Plan, JournalError> {
-        let stream = left.stream();
+    fn plan(&mut self, mut remainder: Remainder) -> Result<Plan, JournalError> {
+        let stream = remainder.stream();
         let state = self.state.stream(stream);
         let file = self.anchored_file(state)?;
-        let held = left.held_by(file.as_ref(), state.anchor.as_ref(), state.written)?;
-        let torn = left.check(held)?.unwrap_or_default();
-        if let Some(anchor) = state.anchor.as_ref().filter(|_| held.changed) {
+        let extent = remainder.held_by(file.as_ref(), state.anchor.as_ref(), state.written)?;
+        let torn = remainder.check(extent)?.unwrap_or_default();
+        if let Some(anchor) = state.anchor.as_ref().filter(|_| extent.changed) {
             self.recovery.changed_by_others.push(self.directory.join(&anchor.file_name));
         }
-        Ok(Plan { stream, left, file, held, torn })
+        Ok(Plan { stream, remainder, file, extent, torn })
     }
 
     /// The process was killed: appends what was committed and not written.
     fn finish(&mut self, plan: Plan) -> Result<(), JournalError> {
-        let Plan { stream, left, file, held, torn } = plan;
+        let Plan { stream, remainder, file, extent, torn } = plan;
         let state = self.state.stream(stream);
-        let mut position = held.position;
+        let mut position = extent.position;
         if !torn.is_empty() {
             position = torn.end;
             let beside = match &state.anchor {
                 Some(anchor) => self.directory.join(&anchor.file_name),
                 None => self.fresh_path(stream),
             };
-            let mut kept = create_torn(self.folder.disk(), &beside)?;
-            left.for_each_block(torn.clone(), |bytes| append_all(&mut kept, bytes))?;
+            let mut kept = create_torn(self.state_dir.disk(), &beside)?;
+            remainder.for_each_block(torn.clone(), |bytes| kept.append_all(bytes))?;
             self.note_torn(&kept, torn.end - torn.start)?;
         }
-        if position >= left.closed_end() {
-            // After a power loss nobody would look at this file again: the anchor is in the next one.
+        if position >= remainder.closed_end() {
+            // After a power loss nobody would look at this file again: the anchor is in the next
+            // one.
             return file.map_or(Ok(()), |file| Ok(file.sync()?));
         }
         let mut file = match file {
             Some(file) => file,
             None => self.create_file(stream)?,
         };
-        if left.begins_line(position)? {
+        if remainder.begins_line(position)? {
             file.end_line()?;
         }
-        if held.changed {
+        if extent.changed {
             self.control.set_written(stream, position);
         }
         let anchor = Anchor { file_name: file.name(), file_bytes: file.bytes(), position };
         self.control.set_anchor(stream, &anchor)?;
-        let all = position..left.closed_end();
-        let copied = left.for_each_block(all, |bytes| append_all(&mut file, bytes));
+        let all = position..remainder.closed_end();
+        let copied = remainder.for_each_block(all, |bytes| file.append_all(bytes));
         if copied.is_err() {
             // A full disk, most of the time: readers are left whole lines. What is cut is copied
             // again by the next opening; where shortening fails too, that one completes
@@ -291,14 +288,14 @@ impl Session<'_> {
         }
         copied?;
         file.sync()?;
-        self.note_finished(stream, left.accepted_end().saturating_sub(position), file.path());
+        self.note_finished(stream, remainder.accepted_end().saturating_sub(position), file.path());
         Ok(())
     }
 
     fn anchored_file(&self, state: &StreamState) -> DiskResult<Option<LogFile>> {
         match &state.anchor {
             Some(anchor) => {
-                LogFile::open(self.folder.disk(), &self.directory.join(&anchor.file_name))
+                LogFile::open(self.state_dir.disk(), &self.directory.join(&anchor.file_name))
             }
             None => Ok(None),
         }
@@ -308,8 +305,8 @@ impl Session<'_> {
     /// other: else it would be finished a day later only.
     fn create_file(&self, stream: Stream) -> DiskResult<LogFile> {
         let path = self.fresh_path(stream);
-        Begun::new(self.folder.disk(), self.directory).add(&path)?;
-        LogFile::create(self.folder.disk(), &path)
+        CreatedFiles::new(self.state_dir.disk(), self.directory).add(&path)?;
+        LogFile::create(self.state_dir.disk(), &path)
     }
 
     fn fresh_path(&self, stream: Stream) -> PathBuf {
@@ -336,7 +333,7 @@ impl Session<'_> {
     ) -> Result<(), JournalError> {
         let Some(anchor) = self.state.stream(stream).anchor.clone() else { return Ok(()) };
         let path = self.directory.join(&anchor.file_name);
-        let Some(mut file) = LogFile::open(self.folder.disk(), &path)? else { return Ok(()) };
+        let Some(mut file) = LogFile::open(self.state_dir.disk(), &path)? else { return Ok(()) };
         let is_whole = match stream {
             Stream::Lines => rewrite::is_whole_line,
             Stream::Rejects => rewrite::is_whole_record,
@@ -344,11 +341,11 @@ impl Session<'_> {
         self.cut_torn_tail(stream, &anchor, &mut file, is_whole)?;
         let Some(written) = file.bytes().checked_sub(anchor.file_bytes) else { return Ok(()) };
         let position = anchor.position.saturating_add(written);
-        let lines = believable_lines(segments, position, is_whole)?;
+        let lines = verified_lines(segments, position, is_whole)?;
         if !lines.is_empty() {
             let anchor = Anchor { file_name: anchor.file_name, file_bytes: file.bytes(), position };
             self.control.set_anchor(stream, &anchor)?;
-            append_all(&mut file, &lines)?;
+            file.append_all(&lines)?;
             self.note_finished(stream, lines.len() as u64, &path);
         }
         file.sync()?;
@@ -368,8 +365,8 @@ impl Session<'_> {
         let from = file.line_start(0, synced_bytes.min(file_bytes))?;
         let whole = whole_lines_end(file.disk_file(), from, file_bytes, is_whole)?;
         if whole < file_bytes {
-            let mut torn = create_torn(self.folder.disk(), file.path())?;
-            let copy = |bytes: &[u8]| append_all(&mut torn, bytes);
+            let mut torn = create_torn(self.state_dir.disk(), file.path())?;
+            let copy = |bytes: &[u8]| torn.append_all(bytes);
             file.disk_file().for_each_block(whole..file_bytes, copy)?;
             self.note_torn(&torn, file_bytes - whole)?;
             file.shorten_by(file_bytes - whole)?;
@@ -387,17 +384,17 @@ impl Session<'_> {
 }
 
 /// The whole lines from `position` on, as far as frames without a gap vouch for them.
-fn believable_lines(
+fn verified_lines(
     segments: &Segments,
     mut position: u64,
     is_whole: fn(&[u8]) -> bool,
 ) -> DiskResult<Vec<u8>> {
     let mut bytes = Vec::new();
     for (file, header) in segments {
-        for (range, held) in frames::believable(file, header)? {
+        for (range, bytes_of_range) in frames::verified_ranges(file, header)? {
             if range.contains(&position) {
                 let known = (position - range.start) as usize;
-                bytes.extend_from_slice(held.get(known..).unwrap_or_default());
+                bytes.extend_from_slice(bytes_of_range.get(known..).unwrap_or_default());
                 position = range.end;
             }
         }
@@ -408,15 +405,7 @@ fn believable_lines(
     Ok(bytes)
 }
 
-fn append_all(file: &mut LogFile, mut bytes: &[u8]) -> DiskResult<()> {
-    while !bytes.is_empty() {
-        let written = file.append(bytes)?;
-        bytes = bytes.get(written..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-/// The offset behind the last whole line, looking from `from` on, which is behind a whole line.
+/// The offset after the last whole line, looking from `from` on, which is after a whole line.
 fn whole_lines_end(
     file: &DiskFile,
     from: u64,
@@ -449,7 +438,7 @@ fn create_torn(disk: &Disk, path: &Path) -> DiskResult<LogFile> {
         let mut name = path.as_os_str().to_owned();
         name.push(if number == 0 { ".torn".to_owned() } else { format!(".torn.{number}") });
         match LogFile::create(disk, Path::new(&name)) {
-            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
             other => return other,
         }
     }

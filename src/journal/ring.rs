@@ -1,14 +1,14 @@
-//! A ring of segments with one write end and one read end.
+//! A ring of segments with one writer and one reader.
 //!
-//! The write end belongs to the rewriter thread, the read end to the flusher thread. Neither ever
-//! waits for the other: [`WriteEnd::ensure_room`] says no where the ring is full,
-//! [`ReadEnd::pending`] is empty where nothing is new.
+//! The writer belongs to the rewriter thread, the reader to the flusher thread. Neither ever
+//! waits for the other: [`RingWriter::ensure_room`] says no where the ring is full,
+//! [`RingReader::pending`] is empty where nothing is new.
 
 #![expect(unsafe_code, reason = "the two ends slice the same mapping")]
 
 use std::sync::Arc;
 
-use super::frames::{self, Sealer};
+use super::frames::{self, FrameWriter};
 use super::mapping::Mapping;
 use super::progress::Progress;
 use super::segment::{HEADER_BYTES, Segment};
@@ -37,19 +37,26 @@ pub(crate) fn ring(
     segment_bytes: usize,
     sequence: u64,
     position: u64,
-) -> (WriteEnd, ReadEnd) {
+) -> (RingWriter, RingReader) {
     let progress = Progress::new(segments.len(), sequence, position);
     let ring = Arc::new(Ring { segments, progress, segment_bytes });
     ring.segment(sequence).begin(sequence, position);
-    let write = WriteEnd { ring: ring.clone(), sequence, used: 0, position, ended: false };
-    let sealer = Sealer::default();
-    let read = ReadEnd { ring, sequence, start: position, begins_in_line: false, position, sealer };
+    let write = RingWriter { ring: ring.clone(), sequence, used: 0, position, ended: false };
+    let frame_writer = FrameWriter::default();
+    let read = RingReader {
+        ring,
+        sequence,
+        start: position,
+        begins_in_line: false,
+        position,
+        frame_writer,
+    };
     (write, read)
 }
 
-/// Where lines are made: bytes are stored into [`tail`](Self::tail), kept by
-/// [`commit`](Self::commit) and shown to the read end by [`publish`](Self::publish).
-pub(crate) struct WriteEnd {
+/// Where lines are made: bytes are stored into [`spare`](Self::spare), kept by
+/// [`advance`](Self::advance) and shown to the reader by [`publish`](Self::publish).
+pub(crate) struct RingWriter {
     ring: Arc<Ring>,
     /// The segment being filled.
     sequence: u64,
@@ -61,21 +68,21 @@ pub(crate) struct WriteEnd {
     ended: bool,
 }
 
-impl WriteEnd {
-    /// Makes `tail` at least `bytes` long, in the next segment where this one has no room. `false`
+impl RingWriter {
+    /// Makes `spare` at least `bytes` long, in the next segment where this one has no room. `false`
     /// where the next segment is still to be flushed, or `bytes` is more than a segment.
     pub(crate) fn ensure_room(&mut self, bytes: usize) -> bool {
         let room = self.ring.segment_bytes - self.used;
         if room >= bytes && !self.ended {
             return true;
         }
-        bytes <= self.ring.segment_bytes && self.advance()
+        bytes <= self.ring.segment_bytes && self.begin_next_segment()
     }
 
     #[cold]
-    fn advance(&mut self) -> bool {
+    fn begin_next_segment(&mut self) -> bool {
         if !self.ended {
-            self.mark();
+            self.commit();
             self.publish();
             self.ring.progress.end_segment(self.sequence, self.position);
             self.ended = true;
@@ -91,39 +98,39 @@ impl WriteEnd {
         true
     }
 
-    /// The free bytes of the segment. Empty after the segment was ended.
-    pub(crate) fn tail(&mut self) -> &mut [u8] {
+    /// The free bytes of the segment. None after the segment was ended.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
         let end = if self.ended { self.used } else { self.ring.segment_bytes };
         let range = HEADER_BYTES + self.used..HEADER_BYTES + end;
-        // SAFETY: bytes from `used` on were never published, so the read end does not touch them,
-        // and the only write end is borrowed for as long as the slice lives.
+        // SAFETY: bytes from `used` on were never published, so the reader does not touch them,
+        // and the only writer is borrowed for as long as the slice lives.
         unsafe { self.ring.mapping(self.sequence).slice_mut(range) }
     }
 
-    /// Keeps the first `bytes` of the tail.
+    /// Keeps the first `bytes` of the spare bytes: the next line follows them.
     ///
     /// # Panics
     ///
-    /// Where the tail has fewer.
-    pub(crate) fn commit(&mut self, bytes: usize) {
+    /// Where there are fewer.
+    pub(crate) fn advance(&mut self, bytes: usize) {
         let end = if self.ended { self.used } else { self.ring.segment_bytes };
-        assert!(bytes <= end - self.used, "commit of more than the tail");
+        assert!(bytes <= end - self.used, "advance over more than the spare bytes");
         self.used += bytes;
         self.position += bytes as u64;
     }
 
-    /// What was committed survives this process from now on: one store into the header of the
+    /// What was advanced over survives this process from now on: one store into the header of the
     /// segment.
-    pub(crate) fn mark(&self) {
+    pub(crate) fn commit(&self) {
         self.ring.segment(self.sequence).commit(self.used);
     }
 
-    /// Shows the read end what was committed.
+    /// Shows the reader what was advanced over.
     pub(crate) fn publish(&self) {
         self.ring.progress.publish(self.position);
     }
 
-    /// The position behind the last committed byte.
+    /// The position after the last committed byte.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
@@ -133,14 +140,14 @@ impl WriteEnd {
         self.ring.segment_bytes
     }
 
-    /// The number of segments that were ended: the read end has something to do when it grows.
+    /// The number of segments that were ended: the reader has something to do when it grows.
     pub(crate) fn segments_ended(&self) -> u64 {
         self.sequence + u64::from(self.ended)
     }
 }
 
 /// Where committed bytes are taken out, in order.
-pub(crate) struct ReadEnd {
+pub(crate) struct RingReader {
     ring: Arc<Ring>,
     /// The segment being read, and the position of its first byte.
     sequence: u64,
@@ -150,10 +157,10 @@ pub(crate) struct ReadEnd {
     begins_in_line: bool,
     /// The position of the next byte to read.
     position: u64,
-    sealer: Sealer,
+    frame_writer: FrameWriter,
 }
 
-impl ReadEnd {
+impl RingReader {
     /// Published bytes that were not consumed, as far as they lie in one segment. Releases segments
     /// that are done.
     pub(crate) fn pending(&mut self) -> &[u8] {
@@ -161,10 +168,10 @@ impl ReadEnd {
             self.begins_in_line = self.is_in_line();
             self.sequence += 1;
             self.start = self.position;
-            self.sealer = Sealer::default();
+            self.frame_writer = FrameWriter::default();
             self.ring.progress.release(self.sequence);
         }
-        // Published before the end of the segment is looked up: a stale end is then never behind
+        // Published before the end of the segment is looked up: a stale end is then never after
         // `start`.
         let published = self.ring.progress.published();
         if published <= self.position {
@@ -173,23 +180,23 @@ impl ReadEnd {
         let end = self.ring.progress.segment_end(self.sequence, self.start).unwrap_or(published);
         let from = HEADER_BYTES + (self.position - self.start) as usize;
         let to = HEADER_BYTES + (end.min(published) - self.start) as usize;
-        // SAFETY: the range is published and its segment not released: the write end does not touch
+        // SAFETY: the range is published and its segment not released: the writer does not touch
         // it until `release` is called, which needs `&mut self` and so the end of the slice.
         unsafe { self.ring.mapping(self.sequence).slice(from..to) }
     }
 
-    /// Seals what is pending, so that it can be believed after a power loss. Called before it is
-    /// written.
-    pub(crate) fn seal_pending(&mut self) {
+    /// Writes a frame over what is pending, so that it can be trusted after a power loss. Called
+    /// before it is written.
+    pub(crate) fn write_frame(&mut self) {
         let pending = self.pending().len();
         let end = (self.position - self.start) as usize + pending;
-        let unsealed = self.sealer.unsealed(end);
+        let uncovered = self.frame_writer.uncovered(end);
         let segment = self.ring.segment(self.sequence);
-        let range = HEADER_BYTES + unsealed.start..HEADER_BYTES + unsealed.end;
+        let range = HEADER_BYTES + uncovered.start..HEADER_BYTES + uncovered.end;
         // SAFETY: the range is published and its segment not released, as in `pending`.
         let bytes = unsafe { segment.mapping().slice(range) };
         let seed = frames::seed(segment.epoch(), self.sequence, self.start);
-        self.sealer.seal(segment, seed, bytes);
+        self.frame_writer.write(segment, seed, bytes);
     }
 
     /// Whether the segment being read was ended: its pending bytes will not become more.
@@ -213,7 +220,7 @@ impl ReadEnd {
     /// The consumed bytes of the segment being read.
     fn consumed(&self) -> &[u8] {
         let to = (self.position - self.start) as usize;
-        // SAFETY: consumed bytes of a segment that is not released are published, and the write end
+        // SAFETY: consumed bytes of a segment that is not released are published, and the writer
         // does not touch them.
         unsafe { self.ring.mapping(self.sequence).slice(HEADER_BYTES..HEADER_BYTES + to) }
     }
@@ -224,7 +231,7 @@ impl ReadEnd {
     }
 
     /// The bytes that were consumed of a line whose end was not, as far as they are in the segment:
-    /// those that [`step_back`](Self::step_back) can make pending again.
+    /// those that [`rewind`](Self::rewind) can make pending again.
     pub(crate) fn unfinished_line_bytes(&self) -> usize {
         self.consumed().iter().rev().take_while(|&&byte| byte != b'\n').count()
     }
@@ -234,8 +241,8 @@ impl ReadEnd {
     /// # Panics
     ///
     /// Where fewer were consumed of the segment.
-    pub(crate) fn step_back(&mut self, bytes: usize) {
-        assert!(bytes <= self.consumed().len(), "a step back out of the segment");
+    pub(crate) fn rewind(&mut self, bytes: usize) {
+        assert!(bytes <= self.consumed().len(), "a rewind out of the segment");
         self.position -= bytes as u64;
     }
 
@@ -245,7 +252,7 @@ impl ReadEnd {
     }
 
     /// Whether there is anything to read.
-    pub(crate) fn is_behind(&self) -> bool {
+    pub(crate) fn has_pending(&self) -> bool {
         self.ring.progress.published() > self.position
     }
 }
@@ -254,18 +261,18 @@ impl ReadEnd {
 mod tests {
     use super::*;
 
-    fn plain_ring(segment_count: usize, segment_bytes: usize) -> (WriteEnd, ReadEnd) {
+    fn plain_ring(segment_count: usize, segment_bytes: usize) -> (RingWriter, RingReader) {
         let segments = (0..segment_count).map(|_| Segment::plain(segment_bytes)).collect();
         ring(segments, segment_bytes, 3, 100)
     }
 
-    fn put(write: &mut WriteEnd, line: &[u8]) -> bool {
+    fn put(write: &mut RingWriter, line: &[u8]) -> bool {
         if !write.ensure_room(line.len()) {
             return false;
         }
-        write.tail()[..line.len()].copy_from_slice(line);
-        write.commit(line.len());
-        write.mark();
+        write.spare()[..line.len()].copy_from_slice(line);
+        write.advance(line.len());
+        write.commit();
         true
     }
 
@@ -300,7 +307,7 @@ mod tests {
         assert!(put(&mut write, b"1234567\n"));
         assert!(put(&mut write, b"abcdefg\n"));
         assert!(!put(&mut write, b"x\n"));
-        assert!(write.tail().is_empty());
+        assert!(write.spare().is_empty());
         read.consume(8);
         assert_eq!(read.pending(), b"abcdefg\n");
         assert!(put(&mut write, b"x\n"));
@@ -316,7 +323,7 @@ mod tests {
         write.publish();
         read.consume(7);
         assert_eq!(read.unfinished_line_bytes(), 3);
-        read.step_back(3);
+        read.rewind(3);
         assert_eq!(read.unfinished_line_bytes(), 0);
         assert_eq!(read.pending(), b"three\n");
     }
@@ -336,16 +343,16 @@ mod tests {
         assert!(read.is_in_line());
         assert_eq!(read.unfinished_line_bytes(), 0);
         read.consume(2);
-        read.step_back(2);
+        read.rewind(2);
         assert!(read.is_in_line());
         read.consume(6);
         assert!(!read.is_in_line());
     }
 
     #[test]
-    #[should_panic(expected = "commit of more than the tail")]
-    fn what_the_tail_has_no_room_for_is_not_committed() {
-        plain_ring(2, 8).0.commit(9);
+    #[should_panic(expected = "advance over more than the spare bytes")]
+    fn what_there_is_no_room_for_is_not_advanced_over() {
+        plain_ring(2, 8).0.advance(9);
     }
 
     #[test]
@@ -355,9 +362,9 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a step back out of the segment")]
+    #[should_panic(expected = "a rewind out of the segment")]
     fn what_was_not_consumed_does_not_become_pending_again() {
-        plain_ring(2, 8).1.step_back(1);
+        plain_ring(2, 8).1.rewind(1);
     }
 
     #[test]

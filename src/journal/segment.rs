@@ -11,7 +11,7 @@
 //!     64      8  sequence number of the segment
 //!     72      8  position of its first byte in the stream
 //!     80      8  committed: bytes of the data area in use, whole lines
-//!    128   3968  frames: what can be believed after a power loss (frames.rs)
+//!    128   3968  frames: what can be trusted after a power loss (frames.rs)
 //!   4096      -  data area
 //! ```
 //!
@@ -20,8 +20,7 @@
 
 use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
-use crate::file::DiskFile;
-use crate::file::disk::DiskResult;
+use crate::storage::{DiskFile, DiskResult};
 
 /// The header takes a page, so that the data area begins on one.
 pub(crate) const HEADER_BYTES: usize = 4096;
@@ -176,7 +175,7 @@ impl SegmentHeader {
         Ok(Some(header))
     }
 
-    /// The position behind the last committed byte.
+    /// The position after the last committed byte.
     pub(crate) fn end(&self) -> u64 {
         self.start + self.committed
     }
@@ -185,7 +184,7 @@ impl SegmentHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::disk::Disk;
+    use crate::storage::Disk;
 
     fn header_of(file: &DiskFile) -> Option<SegmentHeader> {
         SegmentHeader::read(file).unwrap().unwrap()

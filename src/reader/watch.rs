@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::ModifyKind};
 
+use crate::sync::lock;
+
 /// How often the directory is looked at though nothing was heard of it: events may be missed, and
 /// file systems of a network have none.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -35,7 +37,7 @@ struct News {
 
 impl Heard {
     fn news(&self) -> MutexGuard<'_, News> {
-        self.news.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.news)
     }
 
     fn tell(&self, kind: EventKind) {

@@ -6,9 +6,9 @@ use proptest::test_runner::TestRunner;
 use super::dispatch::Implementation;
 use super::each::Made;
 
-#[path = "../../tests/generate/mod.rs"]
+#[path = "../../tests/support/generate.rs"]
 mod generate;
-#[path = "../../tests/reference/mod.rs"]
+#[path = "../../tests/support/reference/mod.rs"]
 mod reference;
 
 const WEBHOOKS: &str = include_str!("../../tests/data/webhooks.jsonl");

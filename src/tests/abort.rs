@@ -33,6 +33,8 @@ const EVENTS: u64 = 60;
 
 fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)
+        // Beside the directory, to be gone with it.
+        .inbox_directory(directory.parent().unwrap())
         // A small inbox, which is quickly made.
         .queue_bytes_max(512 << 10)
         .segment_count(2)
@@ -194,7 +196,7 @@ enum Meanwhile {
 
 impl Meanwhile {
     fn happen(self, directory: &Path) {
-        let names = crate::file::disk::Disk::default().names(directory).unwrap();
+        let names = crate::storage::Disk::default().names(directory).unwrap();
         let name = names.iter().find(|name| name.starts_with("CDR.")).unwrap();
         let path = directory.join(name);
         let append = |text: &str| {
@@ -206,7 +208,7 @@ impl Meanwhile {
             Self::FileTaken => fs::remove_file(&path).unwrap(),
             Self::PowerLoss => {
                 append("{\"e\":{\"n\":10}}\n\0\0\0\0").unwrap();
-                super::change_boot_id(directory);
+                super::boot::change_boot_id(directory);
             }
         }
     }

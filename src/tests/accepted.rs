@@ -18,7 +18,7 @@ use std::time::Duration;
 use super::abort::{for_each_step_by, numbers};
 use super::failing::Failing;
 use super::step::{self, End};
-use crate::file::disk::Disk;
+use crate::storage::Disk;
 use crate::{Appender, Builder, Bytes, Recovery, SyncPolicy};
 
 const CHILD: &str = "CDRLOG_ACCEPTED_CHILD";
@@ -85,6 +85,9 @@ fn send_and_die(directory: &Path, at: u64, thread: &'static str, end: End) {
         while !step::is_over() && appender.stats().events_queued > 0 {
             std::thread::yield_now();
         }
+    } else {
+        // The rewriter takes its steps.
+        appender.flush().unwrap();
     }
     // Steps that were not taken are no deaths of theirs: the process ends by itself.
     if step::is_over() {
@@ -339,7 +342,7 @@ const MANY: u64 = 100;
 /// events that came back.
 fn end_on_a_failing_disk(directory: &Path, end: fn(Appender) -> Vec<Bytes>) -> Vec<Bytes> {
     let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
-    let disk = Disk::watched(Failing::of(is_flusher, 0, u64::MAX));
+    let disk = Disk::with_hook(Failing::of(is_flusher, 0, u64::MAX));
     let options = builder(directory).close_patience(Duration::ZERO);
     let appender = options.open_on(&disk).unwrap();
     let producer = appender.producer();
@@ -381,7 +384,7 @@ fn an_inbox_is_free_for_the_next_opening_though_a_producer_outlives_its_appender
     let directory = parent.path().join("cdr");
     let mut producers = Vec::new();
     let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
-    let disk = Disk::watched(Failing::of(is_flusher, 0, u64::MAX));
+    let disk = Disk::with_hook(Failing::of(is_flusher, 0, u64::MAX));
     let appender = builder(&directory).close_patience(Duration::ZERO).open_on(&disk).unwrap();
     for number in 0..MANY {
         let producer = appender.producer();

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::upkeep::{EVENTS, body};
 use crate::Rewriter;
-use crate::file::disk::Disk;
 use crate::manifest::{FinishedFile, Manifest, Measure};
+use crate::storage::Disk;
 
 /// The contents of the CDR and rejects files by their plain names. None may be there twice.
 pub(super) fn contents(directory: &Path) -> BTreeMap<String, Vec<u8>> {

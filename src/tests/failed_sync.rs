@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, Builder, CloseError, FlushError, OpenError, Stats, SyncPolicy};
 
 /// Counts the syncs that one thread makes, and lets one of them fail.
@@ -37,7 +37,7 @@ impl FailingSync {
     }
 }
 
-impl Watcher for FailingSync {
+impl FaultHook for FailingSync {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         let is_ours = std::thread::current().name().unwrap_or_default().starts_with(self.thread);
         if is_ours
@@ -82,7 +82,7 @@ fn every_failed_sync_of_the_flusher_is_told_by_close_for_good() {
     for failing in 0.. {
         let directory = super::memory_directory();
         let watcher = FailingSync::of("cdrlog-flush", failing);
-        let (closed, told) = live(&Disk::watched(watcher.clone()), directory.path()).unwrap();
+        let (closed, told) = live(&Disk::with_hook(watcher.clone()), directory.path()).unwrap();
         assert_eq!(super::text_of(directory.path(), "CDR.").lines().count(), 3);
         let Some(failed) = watcher.failed() else {
             assert!(closed.is_ok() && !told);
@@ -108,7 +108,7 @@ fn an_opening_whose_sync_fails_is_an_error() {
     for failing in 0.. {
         let directory = super::memory_directory();
         let watcher = FailingSync::of("tests::failed_sync", failing);
-        let opened = builder(directory.path()).open_on(&Disk::watched(watcher.clone()));
+        let opened = builder(directory.path()).open_on(&Disk::with_hook(watcher.clone()));
         let Some(failed) = watcher.failed() else {
             opened.unwrap().close().unwrap();
             break;
@@ -126,7 +126,7 @@ fn a_rotation_says_that_the_file_before_could_not_be_synced() {
     let directory = super::memory_directory();
     let watcher = FailingSync::of("cdrlog-flush", 0);
     let builder = Appender::builder(directory.path()).sync_policy(SyncPolicy::Never);
-    let appender = builder.open_on(&Disk::watched(watcher)).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(watcher)).unwrap();
     appender.producer().send_slice(br#"{"event":"e"}"#).unwrap();
     let first = appender.cdr_path();
     assert!(matches!(appender.rotate(), Err(FlushError::Sync { .. })));
@@ -137,7 +137,7 @@ fn a_rotation_says_that_the_file_before_could_not_be_synced() {
 /// Lets writes of lines fail from the first on, and every sync.
 struct Broken;
 
-impl Watcher for Broken {
+impl FaultHook for Broken {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_cdr = name.starts_with("CDR.");
@@ -156,7 +156,7 @@ fn giving_up_tells_a_sync_that_failed_beside_the_write_that_did() {
     let builder = Appender::builder(directory.path())
         .sync_policy(SyncPolicy::Never)
         .write_patience(Duration::from_millis(1));
-    let appender = builder.open_on(&Disk::watched(Arc::new(Broken))).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(Arc::new(Broken))).unwrap();
     let producer = appender.producer();
     producer.send_slice(br#"{"event":"e"}"#).unwrap();
     appender.flush().unwrap();
@@ -174,7 +174,7 @@ mod upkeep {
     use super::*;
     use crate::{Compression, UpkeepError};
 
-    /// The files of a life are listed and compressed, with a sync of the keeper failing.
+    /// The files of a life are listed and compressed, with a sync of the maintenance thread failing.
     #[test]
     fn every_failed_sync_of_the_manifest_or_of_a_compressed_file_stays_an_error() {
         let original = super::super::memory_directory();
@@ -185,7 +185,7 @@ mod upkeep {
             super::super::copy::copy_tree(original.path(), directory.path());
             let watcher = FailingSync::of("cdrlog-keep", failing);
             let builder = builder(directory.path()).compression(Compression::Zstd);
-            let appender = builder.clone().open_on(&Disk::watched(watcher.clone())).unwrap();
+            let appender = builder.clone().open_on(&Disk::with_hook(watcher.clone())).unwrap();
             let upkeeps = [appender.upkeep(), appender.upkeep(), appender.upkeep()];
             appender.close().unwrap();
             let Some(failed) = watcher.failed() else {

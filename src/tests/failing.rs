@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::file::disk::Watcher;
+use crate::storage::FaultHook;
 
 /// Lets calls number `first` and up fail, `count` of them.
 pub(super) struct Failing {
@@ -27,7 +27,7 @@ impl Failing {
     }
 }
 
-impl Watcher for Failing {
+impl FaultHook for Failing {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         if !(self.concerns)() {
             return Ok(());

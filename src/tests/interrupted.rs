@@ -9,14 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, Recovery};
 
 /// Interrupts each kind of call on each path twice.
 #[derive(Default)]
 struct Interrupting(Mutex<HashMap<(&'static str, PathBuf), u32>>);
 
-impl Watcher for Interrupting {
+impl FaultHook for Interrupting {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         let mut tries = self.0.lock().unwrap();
         let tries = tries.entry((action, path.to_owned())).or_default();
@@ -30,7 +30,7 @@ fn a_signal_makes_no_call_to_the_disk_fail() {
     let directory = super::memory_directory();
     let disk = Arc::new(Interrupting::default());
     let builder = Appender::builder(directory.path());
-    let appender = builder.open_on(&Disk::watched(disk.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(disk.clone())).unwrap();
     assert_eq!(*appender.recovery(), Recovery::default());
     appender.producer().send_slice(br#"{"event":"e"}"#).unwrap();
     appender.rotate().unwrap();

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::failing::Failing;
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, Builder, FlushError, SyncPolicy};
 
 const EVENTS: u64 = 60;
@@ -102,7 +102,7 @@ fn play(watcher: Arc<Failing>, what: &str) -> Option<FlushError> {
             .write_patience(Duration::from_millis(10))
             .close_patience(Duration::from_millis(5));
     }
-    let life = live(builder, &Disk::watched(watcher));
+    let life = live(builder, &Disk::with_hook(watcher));
     let kept = life.as_ref().map_or(&[][..], |life| &life.kept);
     check(directory.path(), kept, what);
     life.and_then(|life| life.error)
@@ -141,7 +141,7 @@ fn a_disk_that_fails_from_some_call_on_loses_nothing_that_was_accepted() {
 #[derive(Default)]
 struct FailingWrites(AtomicU64);
 
-impl Watcher for FailingWrites {
+impl FaultHook for FailingWrites {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         let is_cdr = path.extension().is_some_and(|extension| extension == "log");
         let one_less = |left: u64| left.checked_sub(1);
@@ -160,7 +160,7 @@ fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
         let directory = super::memory_directory();
         let disk = Arc::new(FailingWrites::default());
         let builder = builder(directory.path()).close_patience(Duration::from_secs(60));
-        let appender = builder.open_on(&Disk::watched(disk.clone())).unwrap();
+        let appender = builder.open_on(&Disk::with_hook(disk.clone())).unwrap();
         std::fs::write(appender.cdr_path(), "theirs").unwrap();
         disk.0.store(failures, Ordering::SeqCst);
         appender.producer().send_slice(body(0).as_bytes()).unwrap();
@@ -177,7 +177,7 @@ fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
 #[derive(Default)]
 struct SlowFailure(AtomicU64);
 
-impl Watcher for SlowFailure {
+impl FaultHook for SlowFailure {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if action == "write"
@@ -196,7 +196,7 @@ fn a_single_failure_never_ends_a_patience_however_long_the_try_took() {
     let directory = super::memory_directory();
     let patience = Duration::from_millis(1);
     let builder = builder(directory.path()).write_patience(patience).close_patience(patience);
-    let appender = builder.open_on(&Disk::watched(Arc::new(SlowFailure::default()))).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(Arc::new(SlowFailure::default()))).unwrap();
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     assert_eq!(appender.close().unwrap().write_errors, 1);
     assert_eq!(super::text_of(directory.path(), "CDR.").lines().count(), 1);
@@ -206,7 +206,7 @@ fn a_single_failure_never_ends_a_patience_however_long_the_try_took() {
 #[derive(Default)]
 struct EverySecond(AtomicU64);
 
-impl Watcher for EverySecond {
+impl FaultHook for EverySecond {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_line = action == "write" && name.starts_with("CDR.");
@@ -227,7 +227,7 @@ fn patience_begins_anew_whenever_something_is_written() {
         .rotate_bytes(1)
         .write_patience(patience)
         .close_patience(patience);
-    let appender = builder.open_on(&Disk::watched(Arc::new(EverySecond::default()))).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(Arc::new(EverySecond::default()))).unwrap();
     for number in 0..20 {
         appender.producer().send_slice(body(8 * number).as_bytes()).unwrap();
     }

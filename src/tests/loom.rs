@@ -4,98 +4,68 @@
 //! the rewriter would store into a segment that is still being read: on x86 hardly ever, on ARM
 //! some day.
 //!
-//! Two threads do with slots of the ring what `ring.rs` does with mapped segments, by the same
-//! `Progress`. Each byte is a cell of loom's, which fails the model when it is used by two threads
-//! without an order between them.
+//! Two threads hold the two ends of a real ring (`journal/ring.rs`) over plain memory. Each slice
+//! that an end makes is noted for each of its bytes (`loom.rs`), and the model fails when two
+//! threads use a byte without an order between them.
 //!
 //! Two preemptions are allowed in a run: all of them take too long for a test.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`
+//! `RUSTFLAGS="--cfg loom" cargo test -p cdrlog --release --lib loom`
 
-#![expect(unsafe_code, reason = "loom's cells hand out pointers")]
-
-use loom::cell::UnsafeCell;
-use loom::sync::Arc;
 use loom::thread;
 
-use crate::journal::Progress;
+use crate::journal::{RingReader, RingWriter, Segment, ring};
 
-/// Two slots of one or two lines; a line is one byte.
-struct Ring {
-    progress: Progress,
-    slots: [[UnsafeCell<u64>; 2]; 2],
-}
+/// The rewriter and the flusher share two segments.
+const SEGMENTS: usize = 2;
 
-impl Ring {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            progress: Progress::new(2, 0, 0),
-            slots: std::array::from_fn(|_| std::array::from_fn(|_| UnsafeCell::new(u64::MAX))),
-        })
-    }
-
-    fn cell(&self, sequence: u64, place: u64) -> &UnsafeCell<u64> {
-        &self.slots[self.progress.slot(sequence)][place as usize]
-    }
-}
-
-/// Stores the lines `0..lines`, `per_segment` in each segment, publishing after each; as `WriteEnd`
-/// does.
-fn write(ring: &Ring, lines: u64, per_segment: u64) {
-    let (mut sequence, mut used) = (0, 0);
+/// Stores the lines `0..lines`, each a byte, and publishes after each.
+fn write(mut end: RingWriter, lines: u8) {
     for line in 0..lines {
-        if used == per_segment {
-            ring.progress.publish(line);
-            ring.progress.end_segment(sequence, line);
-            while !ring.progress.begin_segment(sequence + 1) {
-                thread::yield_now();
-            }
-            (sequence, used) = (sequence + 1, 0);
+        while !end.ensure_room(1) {
+            thread::yield_now();
         }
-        // SAFETY: loom checks it.
-        ring.cell(sequence, used).with_mut(|cell| unsafe { *cell = line });
-        used += 1;
-        ring.progress.publish(line + 1);
+        end.spare()[0] = line;
+        end.advance(1);
+        end.publish();
     }
 }
 
-/// Takes the lines `0..lines`; as `ReadEnd` does.
-fn read(ring: &Ring, lines: u64) {
-    let (mut sequence, mut start, mut position) = (0, 0, 0);
-    while position < lines {
-        while ring.progress.segment_end(sequence, start) == Some(position) {
-            sequence += 1;
-            start = position;
-            ring.progress.release(sequence);
+/// Takes the lines `0..lines`. Of each batch that came together, the last line is given back once,
+/// as after a write that was cut.
+fn read(mut end: RingReader, lines: u8, gives_back: bool) {
+    let (mut next, mut given_back) = (0, None);
+    while next < lines {
+        let pending = end.pending();
+        for (line, &found) in (next..).zip(pending) {
+            assert_eq!(found, line, "a line is missing or not the one it should be");
         }
-        let published = ring.progress.published();
-        if published <= position {
+        let taken = pending.len();
+        if taken == 0 {
             thread::yield_now();
             continue;
         }
-        let end = ring.progress.segment_end(sequence, start).unwrap_or(published).min(published);
-        for line in position..end {
-            // SAFETY: loom checks it.
-            let found = ring.cell(sequence, line - start).with(|cell| unsafe { *cell });
-            assert_eq!(found, line, "a line is missing or not the one it should be");
+        end.consume(taken);
+        next += taken as u8;
+        if gives_back && given_back != Some(next) {
+            end.rewind(1);
+            given_back = Some(next);
+            next -= 1;
         }
-        position = end;
     }
 }
 
-fn model(lines: u64, per_segment: u64) {
+fn model(lines: u8, segment_bytes: usize, gives_back: bool) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(2);
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let count = runs.clone();
     builder.check(move || {
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let ring = Ring::new();
-        let reader = {
-            let ring = ring.clone();
-            thread::spawn(move || read(&ring, lines))
-        };
-        write(&ring, lines, per_segment);
+        let segments = (0..SEGMENTS).map(|_| Segment::plain(segment_bytes)).collect();
+        let (write_end, read_end) = ring(segments, segment_bytes, 0, 0);
+        let reader = thread::spawn(move || read(read_end, lines, gives_back));
+        write(write_end, lines);
         reader.join().unwrap();
     });
     println!("{runs:?} orders");
@@ -103,10 +73,15 @@ fn model(lines: u64, per_segment: u64) {
 
 #[test]
 fn loom_segments_of_one_line_are_used_again() {
-    model(3, 1);
+    model(3, 1, false);
 }
 
 #[test]
 fn loom_segments_of_two_lines_are_read_line_by_line() {
-    model(3, 2);
+    model(3, 2, false);
+}
+
+#[test]
+fn loom_a_line_that_was_given_back_is_read_again() {
+    model(3, 2, true);
 }

@@ -14,7 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
-use crate::file::disk::Watcher;
+use crate::file::STATE_DIR_NAME;
+use crate::storage::FaultHook;
 
 const PAGE_BYTES: usize = 4096;
 const SECTOR_BYTES: usize = 512;
@@ -107,7 +108,7 @@ pub(super) struct LossyDisk {
 impl LossyDisk {
     /// A disk on which the directory `root` is empty but for the folder of the journal.
     pub(super) fn new(root: &Path) -> Self {
-        fs::create_dir(root.join(".cdrlog")).unwrap();
+        fs::create_dir(root.join(STATE_DIR_NAME)).unwrap();
         Self { root: root.to_owned(), state: Mutex::default() }
     }
 
@@ -167,12 +168,13 @@ impl LossyDisk {
     }
 }
 
-impl Watcher for LossyDisk {
+impl FaultHook for LossyDisk {
     fn before(&self, action: &'static str, path: &Path) -> std::io::Result<()> {
-        let path = path.strip_prefix(&self.root).unwrap();
+        // The directory above is examined, and nothing else outside of this one.
+        let Ok(path) = path.strip_prefix(&self.root) else { return Ok(()) };
         let mut state = self.lock();
         if !state.is_off && ["write", "shorten", "sync"].contains(&action) {
-            // Read under the lock: what is read before a sync must not be noted behind it.
+            // Read under the lock: what is read before a sync must not be noted after it.
             self.note(&mut state, path);
         }
         // What is stored while a sync is under way is not covered by it.
@@ -183,7 +185,7 @@ impl Watcher for LossyDisk {
     }
 
     fn after(&self, action: &'static str, path: &Path) {
-        let path = path.strip_prefix(&self.root).unwrap();
+        let Ok(path) = path.strip_prefix(&self.root) else { return };
         let mut state = self.lock();
         if state.is_off {
             return;
@@ -194,8 +196,12 @@ impl Watcher for LossyDisk {
                 let gone = Some(path.to_owned());
                 state.change(Change { directory: parent(path), gone, made: None });
             }
-            "move the new file to" => state.moved(&path.with_extension("new"), path),
-            "move a file to" => state.moved(Path::new(".cdrlog/compressing"), path),
+            "move a file to" => {
+                let beside = path.with_extension("new");
+                let compressing = PathBuf::from(".cdrlog/compressing");
+                let from = if state.names.contains_key(&beside) { beside } else { compressing };
+                state.moved(&from, path);
+            }
             "sync" => {
                 if let Some(file) = state.file(path) {
                     file.states.drain(..file.syncing);
@@ -242,11 +248,11 @@ fn survivor(states: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 
 /// Puts files into a directory as they are after another boot.
 pub(super) fn put(files: Files, directory: &Path) {
-    fs::create_dir_all(directory.join(".cdrlog")).unwrap();
+    fs::create_dir_all(directory.join(STATE_DIR_NAME)).unwrap();
     for (path, content) in files {
         fs::write(directory.join(path), content).unwrap();
     }
     if directory.join(".cdrlog/control").exists() {
-        super::change_boot_id(directory);
+        super::boot::change_boot_id(directory);
     }
 }

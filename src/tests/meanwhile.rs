@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, SyncPolicy};
 
 /// Holds the sync of a CDR file until it is let go.
@@ -18,7 +18,7 @@ struct SlowSync {
     go: Mutex<Receiver<()>>,
 }
 
-impl Watcher for SlowSync {
+impl FaultHook for SlowSync {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         if action == "sync" && path.extension().is_some_and(|extension| extension == "log") {
             self.reached.lock().unwrap().send(()).unwrap();
@@ -36,7 +36,7 @@ fn a_line_that_comes_during_a_sync_is_written_without_being_asked_for() {
     let slow = SlowSync { reached: Mutex::new(reached), go: Mutex::new(going) };
     let appender = Appender::builder(directory.path())
         .sync_policy(SyncPolicy::Interval(Duration::from_millis(1)))
-        .open_on(&Disk::watched(Arc::new(slow)))
+        .open_on(&Disk::with_hook(Arc::new(slow)))
         .unwrap();
     let producer = appender.producer();
     producer.send_slice(br#"{"event":"e"}"#).unwrap();

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use jiff::Timestamp;
 
 use crate::file::Clock;
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, SyncPolicy};
 
 /// Names and contents of the CDR files.
@@ -123,7 +123,7 @@ struct Broken {
     is_broken: AtomicBool,
 }
 
-impl Watcher for Broken {
+impl FaultHook for Broken {
     fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
         if action == self.action && self.is_broken.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
@@ -140,7 +140,7 @@ fn files_of_a_midnight_at_which_fails(action: &'static str) -> Vec<(String, Stri
     let directory = super::memory_directory();
     let disk = Arc::new(Broken { action, is_broken: AtomicBool::new(false) });
     let builder = Appender::builder(directory.path()).utc(true).clock(clock);
-    let appender = builder.open_on(&Disk::watched(disk.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(disk.clone())).unwrap();
     let send = |number: u32| {
         let event = format!(r#"{{"event":"e","n":{number}}}"#);
         appender.producer().send_slice(event.as_bytes()).unwrap();
@@ -206,7 +206,7 @@ fn a_name_that_others_took_since_the_opening_is_left_to_them() {
 #[derive(Default)]
 struct Listings(AtomicI64);
 
-impl Watcher for Listings {
+impl FaultHook for Listings {
     fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
         let is_flusher = std::thread::current().name() == Some("cdrlog-flush");
         self.0.fetch_add(i64::from(is_flusher && action == "list"), Ordering::SeqCst);
@@ -223,7 +223,7 @@ fn a_rotation_lists_no_directory_and_names_stay_a_second_ahead_of_the_clock_at_m
     let now = Arc::new(AtomicI64::new(1_795_000_000));
     let builder = Appender::builder(directory.path()).utc(true).clock(clock_of(&now));
     let builder = builder.rotate_bytes(1).sync_policy(SyncPolicy::Never);
-    let appender = builder.open_on(&Disk::watched(listings.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(listings.clone())).unwrap();
     for number in 0..100 {
         let event = format!(r#"{{"event":"e","n":{number}}}"#);
         appender.producer().send_slice(event.as_bytes()).unwrap();

@@ -4,7 +4,9 @@ mod abort;
 mod accepted;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod account;
-#[path = "../../tests/copy/mod.rs"]
+#[path = "../../tests/support/boot.rs"]
+mod boot;
+#[path = "../../tests/support/copy.rs"]
 mod copy;
 mod dead_thread;
 mod failed_sync;
@@ -38,19 +40,9 @@ fn memory_directory() -> tempfile::TempDir {
     in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
-/// Makes the control file in `directory` one of another boot of the kernel: the machine went down.
-fn change_boot_id(directory: &std::path::Path) {
-    let path = directory.join(".cdrlog/control");
-    let mut page = std::fs::read(&path).unwrap();
-    page[24] ^= 1;
-    let checksum = crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &page[16..40]);
-    page[40..44].copy_from_slice(&checksum.to_le_bytes());
-    std::fs::write(path, page).unwrap();
-}
-
 /// All files of a directory whose names begin with `prefix`, one after the other.
 fn text_of(directory: &std::path::Path, prefix: &str) -> String {
-    let mut names = crate::file::disk::Disk::default().names(directory).unwrap();
+    let mut names = crate::storage::Disk::default().names(directory).unwrap();
     names.retain(|name| name.starts_with(prefix) && !name.contains(".torn"));
     names.sort();
     names.iter().map(|name| std::fs::read_to_string(directory.join(name)).unwrap()).collect()

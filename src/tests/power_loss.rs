@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::copy::copy_tree;
 use super::lossy_disk::{LossyDisk, Random, outcomes, put};
-use crate::file::disk::Disk;
+use crate::storage::Disk;
 use crate::{Appender, SyncPolicy};
 
 /// Outcomes that are made of one life of an appender.
@@ -54,13 +54,15 @@ fn live(
 ) -> (tempfile::TempDir, LossyDisk) {
     let disk = Arc::new(disk);
     let appender = Appender::builder(directory)
+        // It would be gone with the power.
+        .no_inbox()
         .segment_count(2 + random.below(3) as usize)
         .segment_bytes(8192)
         .event_bytes_max(1024)
         .rotate_bytes(2000 + random.below(20_000))
         .flush_interval(Duration::from_millis(1))
         .sync_policy(SyncPolicy::Never)
-        .open_on(&Disk::watched(disk.clone()))
+        .open_on(&Disk::with_hook(disk.clone()))
         .unwrap();
     let producer = appender.producer();
     for _ in 0..2 + random.below(8) {
@@ -93,7 +95,7 @@ fn lose_power(disk: &LossyDisk, life: Life, random: &mut Random, what: &str) {
     let directory = super::memory_directory();
     put(disk.survivors(random), directory.path());
     for _ in 0..2 {
-        let options = Appender::builder(directory.path()).event_bytes_max(1024);
+        let options = Appender::builder(directory.path()).no_inbox().event_bytes_max(1024);
         let appender = options.segment_bytes(8192).open();
         appender.unwrap_or_else(|error| panic!("{what}: {error}")).close().unwrap();
         check(life, directory.path(), what);

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::account::account_for_lines;
 use super::lossy_disk::{LossyDisk, Random, outcomes, put};
 use super::upkeep::{EVENTS, RETENTION_BYTES, body, builder, is_keeper};
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 
 /// Outcomes that are made of one life of an appender.
 const OUTCOMES_A_LIFE: u64 = 20;
@@ -27,13 +27,13 @@ const OUTCOMES_A_LIFE: u64 = 20;
 /// About how many calls the thread makes in a life.
 const CALLS: u64 = 500;
 
-/// A disk that loses power at a call of the keeper.
+/// A disk that loses power at a call of the maintenance thread.
 struct PowerCut {
     disk: LossyDisk,
     calls_left: AtomicU64,
 }
 
-impl Watcher for PowerCut {
+impl FaultHook for PowerCut {
     fn before(&self, action: &'static str, path: &Path) -> std::io::Result<()> {
         if is_keeper() && self.calls_left.fetch_sub(1, Ordering::SeqCst) == 0 {
             self.disk.turn_off();
@@ -55,7 +55,7 @@ fn live(
     let disk = LossyDisk::new(directory);
     let cut = Arc::new(PowerCut { disk, calls_left: random.below(CALLS).into() });
     let appender =
-        builder(directory, retention_bytes).open_on(&Disk::watched(cut.clone())).unwrap();
+        builder(directory, retention_bytes).open_on(&Disk::with_hook(cut.clone())).unwrap();
     let producer = appender.producer();
     let mut synced = 0;
     for number in 0..EVENTS {

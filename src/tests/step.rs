@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 
 const NEVER: u64 = u64::MAX;
 
@@ -79,7 +79,7 @@ pub(crate) fn take() {
 
 struct Steps;
 
-impl Watcher for Steps {
+impl FaultHook for Steps {
     fn before(&self, _action: &'static str, _path: &Path) -> io::Result<()> {
         take();
         Ok(())
@@ -88,5 +88,5 @@ impl Watcher for Steps {
 
 /// A disk whose calls are steps.
 pub(crate) fn disk() -> Disk {
-    Disk::watched(Arc::new(Steps))
+    Disk::with_hook(Arc::new(Steps))
 }

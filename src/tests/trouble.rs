@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::file::disk::{Disk, Watcher};
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, Builder, FlushError, SyncPolicy, Trouble};
 
 const WORKS: u8 = 0;
@@ -26,7 +26,7 @@ impl Switch {
     }
 }
 
-impl Watcher for Switch {
+impl FaultHook for Switch {
     fn before(&self, action: &'static str, _path: &Path) -> io::Result<()> {
         match (self.0.load(Ordering::SeqCst), action) {
             (WRITES_FAIL, "write") | (SYNCS_FAIL, "sync") => Err(io::ErrorKind::StorageFull.into()),
@@ -75,7 +75,7 @@ const EVENT: &[u8] = br#"{"event":"e"}"#;
 fn a_full_disk_is_told_once_and_so_is_its_end() {
     let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
     let (builder, heard) = listening(directory.path());
-    let appender = builder.open_on(&Disk::watched(switch.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(switch.clone())).unwrap();
     let producer = appender.producer();
     producer.send_slice(EVENT).unwrap();
     appender.flush().unwrap();
@@ -97,7 +97,7 @@ fn a_full_disk_is_told_once_and_so_is_its_end() {
 fn a_failed_sync_is_told_once_and_lines_go_on() {
     let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
     let (builder, heard) = listening(directory.path());
-    let appender = builder.open_on(&Disk::watched(switch.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(switch.clone())).unwrap();
     let producer = appender.producer();
     switch.set(SYNCS_FAIL);
     producer.send_slice(EVENT).unwrap();
@@ -116,7 +116,7 @@ fn the_end_of_patience_and_what_others_do_are_told() {
     let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
     let (builder, heard) = listening(directory.path());
     let builder = builder.write_patience(Duration::from_millis(20));
-    let appender = builder.open_on(&Disk::watched(switch.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(switch.clone())).unwrap();
     std::fs::remove_file(appender.cdr_path()).unwrap();
     let producer = appender.producer();
     producer.send_slice(EVENT).unwrap();

@@ -23,8 +23,8 @@ use std::time::Duration;
 use super::account::{account_for_lines, contents, measure, numbers};
 use super::failing::Failing;
 use super::step::{self, End};
-use crate::file::disk::{Disk, Watcher};
 use crate::manifest::Manifest;
+use crate::storage::{Disk, FaultHook};
 use crate::{Appender, Builder, Compression, SyncPolicy, Trouble, UpkeepError};
 
 const CHILD: &str = "CDRLOG_UPKEEP_CHILD";
@@ -40,6 +40,8 @@ pub(super) const RETENTION_BYTES: u64 = 1500;
 
 pub(super) fn builder(directory: &Path, retention_bytes: Option<u64>) -> Builder {
     Appender::builder(directory)
+        // A process that is killed here may never be followed by an opening.
+        .no_inbox()
         .segment_count(2)
         .segment_bytes(4096)
         .event_bytes_max(2048)
@@ -113,7 +115,7 @@ fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
 
 // ===== errors =====
 
-/// Plays the life; gives how many calls the keeper made.
+/// Plays the life; gives how many calls the maintenance thread made.
 fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64 {
     let directory = super::memory_directory();
     let told = Arc::new(AtomicBool::new(false));
@@ -123,7 +125,7 @@ fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64
             told.fetch_or(matches!(trouble, Trouble::UpkeepFails(_)), Ordering::SeqCst);
         }
     });
-    let appender = builder.open_on(&Disk::watched(watcher.clone())).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(watcher.clone())).unwrap();
     live(&appender);
     let stats = appender.close().unwrap();
     assert_eq!((stats.events_accepted, stats.write_errors), (EVENTS, 0), "{what}");
@@ -209,7 +211,7 @@ fn a_kill_at_any_step_of_retention_leaves_no_gap_that_the_manifest_does_not_expl
 #[test]
 fn a_keeper_that_dies_takes_nothing_along() {
     struct Deadly;
-    impl Watcher for Deadly {
+    impl FaultHook for Deadly {
         fn before(&self, _action: &'static str, _path: &Path) -> io::Result<()> {
             assert!(!is_keeper(), "injected");
             Ok(())
@@ -217,11 +219,11 @@ fn a_keeper_that_dies_takes_nothing_along() {
     }
     let directory = super::memory_directory();
     let appender =
-        builder(directory.path(), None).open_on(&Disk::watched(Arc::new(Deadly))).unwrap();
+        builder(directory.path(), None).open_on(&Disk::with_hook(Arc::new(Deadly))).unwrap();
     live(&appender);
     assert!(matches!(appender.upkeep(), Err(UpkeepError::Closed)));
     assert_eq!(appender.close().unwrap().events_accepted, EVENTS);
-    check(directory.path(), None, "after the death of the keeper");
+    check(directory.path(), None, "after the death of the maintenance thread");
 }
 
 /// Holds the keeper before one of the calls that it is to be held at, until it is let go.
@@ -247,7 +249,7 @@ impl Held {
     }
 }
 
-impl Watcher for Held {
+impl FaultHook for Held {
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()> {
         if is_keeper()
             && (self.is_one)(action, path)
@@ -277,7 +279,7 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
         action == "write" && path.file_name().is_some_and(|name| name == "compressing")
     });
     let builder = builder(directory.path(), None).retention_age(None).manage_foreign(true);
-    let appender = builder.clone().open_on(&Disk::watched(held)).unwrap();
+    let appender = builder.clone().open_on(&Disk::with_hook(held)).unwrap();
     let producer = appender.producer();
     wait.recv().unwrap();
     let closing = std::thread::spawn(move || appender.close().unwrap());
@@ -304,7 +306,7 @@ fn a_file_that_is_finished_just_before_a_removal_is_listed_before_it_goes() {
     // Between what it does with finished files and the removal of the oldest.
     let (held, wait, go) = Held::behind(1, |action, _| action == "list");
     let builder = builder(directory.path(), Some(RETENTION_BYTES));
-    let appender = builder.open_on(&Disk::watched(held)).unwrap();
+    let appender = builder.open_on(&Disk::with_hook(held)).unwrap();
     wait.recv().unwrap();
     let producer = appender.producer();
     (0..EVENTS).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());

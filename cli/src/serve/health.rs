@@ -68,7 +68,7 @@ impl Health {
     }
 
     /// Why events cannot be written now, if they cannot.
-    pub(super) fn trouble(&self, appender: &Appender) -> Option<String> {
+    pub(super) fn failure(&self, appender: &Appender) -> Option<String> {
         if self.is_closed.load(Ordering::Relaxed) {
             return Some("a thread of the appender has ended; start the server anew".to_owned());
         }

@@ -1,12 +1,9 @@
 //! The program as a user drives it: by its command line, its files, its messages and its exit
 //! codes.
 
-#[path = "../../../tests/common/mod.rs"]
-mod common;
-#[path = "../../../tests/skip/mod.rs"]
-mod skip;
-#[path = "../../../tests/wait/mod.rs"]
-mod wait;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+use support::{common, skip, wait};
 
 mod faults;
 mod finished;

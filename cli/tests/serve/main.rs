@@ -2,16 +2,9 @@
 
 #![cfg(feature = "serve")]
 
-#[path = "../../../tests/common/mod.rs"]
-#[expect(dead_code, reason = "shared by several test files")]
-mod common;
-#[path = "../../../tests/mount/mod.rs"]
-#[expect(dead_code, reason = "shared by several test files")]
-mod mount;
-#[path = "../../../tests/skip/mod.rs"]
-mod skip;
-#[path = "../../../tests/wait/mod.rs"]
-mod wait;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+use support::{common, mount, skip, wait};
 
 mod client;
 mod daemon;

@@ -1,0 +1,99 @@
+//! What all connections share.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cdrlog::{Appender, Producer, Rewriter};
+use hyper::StatusCode;
+
+use super::body_budget::Budget;
+use super::connections::Connections;
+use super::dedup::{Dedup, Key};
+use super::gate::Gate;
+use super::health::Health;
+use super::metrics::Metrics;
+use super::refusals::{Refusal, Refusals};
+use super::settings::Settings;
+use super::tls::Tls;
+use super::unverified::Unverified;
+
+/// ServerContext by all connections.
+#[derive(Debug)]
+pub(super) struct ServerContext {
+    pub(super) appender: Appender,
+    /// One for all connections, which may be thousands: each producer has a chunk of memory. Nobody
+    /// waits with the lock held.
+    producer: Mutex<Producer>,
+    pub(super) settings: Settings,
+    pub(super) gate: Gate,
+    pub(super) tls: Option<Tls>,
+    /// The events that are not written again, and what finds out which one a body is.
+    dedup: Option<(Dedup, Rewriter)>,
+    pub(super) metrics: Metrics,
+    pub(super) refusals: Refusals,
+    pub(super) health: Health,
+    pub(super) budget: Budget,
+    pub(super) unverified: Unverified,
+    pub(super) connections: Arc<Connections>,
+}
+
+impl ServerContext {
+    pub(super) fn new(
+        appender: Appender,
+        settings: Settings,
+        gate: Gate,
+        tls: Option<Tls>,
+        dedup: Option<Dedup>,
+    ) -> Self {
+        let rewriter = Rewriter::with_event_bytes_max(settings.event_bytes_max);
+        let connections = Connections::new(settings.limits);
+        Self {
+            producer: Mutex::new(appender.producer()),
+            appender,
+            metrics: Metrics::new(),
+            refusals: Refusals::default(),
+            health: Health::default(),
+            budget: Budget::new(settings.limits.bodies_bytes_max),
+            unverified: Unverified::new(settings.unverified_bytes_max()),
+            connections,
+            dedup: dedup.map(|dedup| (dedup, rewriter)),
+            settings,
+            gate,
+            tls,
+        }
+    }
+
+    pub(super) fn producer(&self) -> MutexGuard<'_, Producer> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
+    /// no key: see [`Key::of_body`].
+    pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
+        let (dedup, rewriter) = self.dedup.as_ref()?;
+        Some((dedup, Key::of_body(rewriter, event)?))
+    }
+
+    /// Events that came again within the window.
+    pub(super) fn repeated(&self) -> u64 {
+        self.dedup.as_ref().map_or(0, |(dedup, _)| dedup.duplicates())
+    }
+
+    /// Counts a refusal, and tells of it. `status` and `path` are `None` where it did not come to a
+    /// request.
+    pub(super) fn note_refusal(
+        &self,
+        refusal: Refusal,
+        status: Option<StatusCode>,
+        peer: SocketAddr,
+        path: Option<&str>,
+    ) {
+        self.metrics.count_refusal(refusal.reason);
+        self.refusals.note(refusal, status, peer, path);
+    }
+
+    /// Why events cannot be written now, if they cannot.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.health.failure(&self.appender)
+    }
+}

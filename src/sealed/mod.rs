@@ -1,0 +1,37 @@
+//! Files that nothing is written to any more: they are listed, compressed, and removed when they
+//! are old.
+//!
+//! All of it is the work of one thread of low priority, the maintenance thread. Nothing that it
+//! does, or fails to do, touches the way of an event to its file:
+//!
+//! ```text
+//! flusher --name of the sealed file--> maintenance --> .cdrlog/manifest.jsonl     a line, with a hash
+//!                                               --> CDR.<stamp>.log.zst        instead of .log
+//!                                               --> removes the oldest files
+//! ```
+
+mod age;
+#[cfg(feature = "compress")]
+mod compression;
+#[cfg(any(feature = "compress", feature = "manifest"))]
+mod content;
+mod directory;
+#[cfg(feature = "manifest")]
+mod hash;
+mod inbox;
+mod maintenance;
+#[cfg(feature = "manifest")]
+pub mod manifest;
+#[cfg(feature = "manifest")]
+mod manifest_lines;
+#[cfg(feature = "manifest")]
+mod manifest_writer;
+#[cfg(feature = "manifest")]
+mod measure;
+mod retention;
+mod step;
+
+#[cfg(feature = "compress")]
+pub use compression::Compression;
+pub(crate) use inbox::Inbox;
+pub(crate) use maintenance::{Maintenance, Rules};

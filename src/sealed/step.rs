@@ -1,0 +1,20 @@
+//! How a step of the maintenance ends.
+
+use crate::error::UpkeepError;
+use crate::storage::DiskError;
+
+/// Why a step was not done.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The appender is being closed.
+    Stopped,
+    Failed(UpkeepError),
+}
+
+pub(super) type Step<T> = Result<T, Halt>;
+
+impl From<DiskError> for Halt {
+    fn from(error: DiskError) -> Self {
+        Self::Failed(error.into())
+    }
+}

@@ -1,0 +1,72 @@
+//! Whatever tmpfs the inbox is to be on, events are taken, and what is not protected is counted.
+//!
+//! Without bounds on what it takes, an inbox could fill the tmpfs that others need; a store to a page
+//! that cannot be had would end the process by SIGBUS.
+//!
+//! This takes root; there is no longer form: `cargo test -p cdrlog --test it inbox_place`.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{Mount, body, cdr, lines};
+use cdrlog::{Appender, Builder, Stats};
+
+const EVENTS: u64 = 20_000;
+
+fn builder(directory: &Path, mount: &Mount) -> Builder {
+    Appender::builder(directory).inbox_directory(mount.path())
+}
+
+/// Sends; gives the length of the inbox, and what the close says.
+fn send_all(options: Builder, directory: &Path) -> (Option<u64>, Stats) {
+    let appender = options.open().unwrap();
+    let inbox_bytes = appender.inbox_path().map(|path| fs::metadata(path).unwrap().len());
+    let producer = appender.producer();
+    for number in 0..EVENTS {
+        producer.send_slice(body(number).as_bytes()).unwrap();
+    }
+    let stats = appender.close().unwrap();
+    assert_eq!(stats.events_journaled, EVENTS);
+    assert!(cdr(directory) == lines(EVENTS), "lines are missing or not what they should be");
+    (inbox_bytes, stats)
+}
+
+#[test]
+fn a_small_tmpfs_gives_a_quarter_and_events_without_room_are_counted() {
+    let Some(mount) = Mount::new("tmpfs", 1) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let (inbox_bytes, stats) = send_all(builder(directory.path(), &mount), directory.path());
+    assert_eq!(inbox_bytes, Some(256 << 10));
+    assert!(stats.events_unprotected > 0, "16 MiB of events found room in 256 KiB");
+    assert!(stats.events_unprotected < EVENTS, "none found room");
+    assert_eq!(fs::read_dir(mount.path()).unwrap().count(), 0, "the inbox is still there");
+}
+
+#[test]
+fn a_full_tmpfs_one_that_is_read_only_and_a_disk_give_no_inbox_and_take_all_events() {
+    let Some(full) = Mount::new("tmpfs", 1) else { return };
+    full.fill();
+    let Some(read_only) = Mount::new("tmpfs", 16) else { return };
+    read_only.make_read_only();
+    let Some(disk) = Mount::new("ext4", 64) else { return };
+    for (what, mount) in [("full", full), ("read only", read_only), ("a disk", disk)] {
+        let directory = tempfile::tempdir().unwrap();
+        let (inbox_bytes, stats) = send_all(builder(directory.path(), &mount), directory.path());
+        assert_eq!((inbox_bytes, stats.events_unprotected), (None, EVENTS), "{what}");
+    }
+}
+
+#[test]
+fn a_tmpfs_that_others_fill_later_costs_nothing() {
+    let Some(mount) = Mount::new("tmpfs", 128) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let appender = builder(directory.path(), &mount).open().unwrap();
+    mount.fill();
+    let producer = appender.producer();
+    for number in 0..EVENTS {
+        producer.send_slice(body(number).as_bytes()).unwrap();
+    }
+    let stats = appender.close().unwrap();
+    assert_eq!((stats.events_journaled, stats.events_unprotected), (EVENTS, 0));
+    assert!(cdr(directory.path()) == lines(EVENTS));
+}
