@@ -120,6 +120,9 @@ mod flush;
 mod inbox;
 mod journal;
 mod loom;
+mod notice;
+mod opening;
+mod options;
 mod pipeline;
 mod producer;
 mod queue;
@@ -142,8 +145,9 @@ pub use bytes::Bytes;
 pub use error::{
     CloseError, FlushError, OpenError, ReserveError, SendError, TrySendError, UpkeepError,
 };
-pub use flush::{SyncPolicy, Trouble};
+pub use flush::SyncPolicy;
 pub use journal::Recovery;
+pub use notice::Trouble;
 pub use producer::Producer;
 #[cfg(feature = "reader")]
 pub use reader::Reader;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use crate::ack::{FilePlace, PendingAck};
 use crate::error::FlushError;
-use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
+use crate::notice::Listener;
 use crate::sealed::Inbox;
 use crate::stats::Counters;
 use crate::waker::Waker;

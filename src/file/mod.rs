@@ -15,7 +15,7 @@ mod name_lock;
 
 pub(crate) use boot::boot_id;
 pub(crate) use calendar::{Calendar, Clock};
-pub(crate) use created_files::CreatedFiles;
+pub(crate) use created_files::{CreatedFiles, Inventory};
 #[cfg(any(feature = "compress", feature = "manifest"))]
 pub(crate) use decoder::Decoder;
 pub(crate) use identity::Identity;

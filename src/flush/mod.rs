@@ -5,19 +5,14 @@
 //! write that fails is tried again, later and later; nothing is lost, because the segments are not
 //! given back until they are written. A sync that fails is never tried again.
 
-mod acks;
 mod group;
 mod policy;
 mod rotation;
 mod sink;
-mod trouble;
 
-pub(crate) use acks::{FilePlace, PendingAck};
 pub use policy::SyncPolicy;
 pub(crate) use rotation::Rotation;
 pub(crate) use sink::Sink;
-pub(crate) use trouble::Listener;
-pub use trouble::Trouble;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +21,7 @@ use self::group::Group;
 use crate::error::FlushError;
 use crate::file::Lock;
 use crate::journal::Control;
+use crate::notice::Trouble;
 use crate::pipeline::{Backoff, Goal, Pipeline, Request};
 use crate::storage::DiskResult;
 use crate::sync::EndGuard;

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Trouble;
-use super::acks::{Acks, FilePlace};
 use super::rotation::{Rotation, first_line_bytes};
+use crate::ack::{Acks, FilePlace};
 use crate::error::FlushError;
 use crate::file::{Interference, LogFile};
 use crate::journal::{Anchor, Control, RingReader, Stream};
+use crate::notice::Trouble;
 use crate::pipeline::Pipeline;
 use crate::stats::FlusherCounters;
 use crate::storage::DiskResult;

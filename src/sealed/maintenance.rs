@@ -27,7 +27,7 @@ use super::{
 };
 use crate::error::UpkeepError;
 use crate::file::Calendar;
-use crate::flush::Trouble;
+use crate::notice::Trouble;
 use crate::pipeline::Pipeline;
 use crate::sync::EndGuard;
 
