@@ -111,6 +111,8 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<Server
         };
         let guard = connections.add(address.ip());
         tokio::spawn(serve(stream, guard, permit, shared.clone(), http.clone()));
+        // The new connection runs first, so that what it takes is counted before the next one comes.
+        tokio::task::yield_now().await;
     }
 }
 
