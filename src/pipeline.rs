@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
@@ -13,6 +13,7 @@ use crate::journal::Stream;
 use crate::notice::Listener;
 use crate::sealed::Inbox;
 use crate::stats::Counters;
+use crate::sync::lock;
 use crate::waker::Waker;
 
 /// A place in both streams.
@@ -224,11 +225,6 @@ impl Pipeline {
     pub(crate) fn sync_failure(&self) -> Option<FlushError> {
         self.sync_failure.get().cloned()
     }
-}
-
-/// A thread that panicked while it held one of these locks had stored all or nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles
