@@ -4,13 +4,13 @@
 
 use std::error::Error;
 
-use cdrlog::{Appender, Trouble};
+use cdrlog::{Appender, Notice};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("give me a directory")?;
     let (tell, told) = std::sync::mpsc::channel();
     let appender = Appender::builder(directory)
-        .on_trouble(move |trouble| {
+        .on_notice(move |trouble| {
             // On the thread that writes: pass it on and return. The other end may be gone.
             let _ = tell.send(trouble.clone());
         })
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Nobody tells anything after a close.
     for trouble in told.try_iter() {
         match trouble {
-            Trouble::WritesFail(_) => println!("wake somebody: {trouble}"),
+            Notice::WritesFail(_) => println!("wake somebody: {trouble}"),
             _ => println!("note: {trouble}"),
         }
     }

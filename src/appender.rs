@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::engine::Undelivered;
-use crate::error::{CloseError, FlushError, Undone, UpkeepError};
+use crate::error::{CloseError, FlushError, MaintenanceError, Undone};
 use crate::file::{Identity, Lock};
 use crate::inbox::Inbox;
 use crate::journal::{Recovery, Stream};
-use crate::pipeline::{Goal, Pipeline};
+use crate::pipeline::{FlushTarget, Pipeline};
 use crate::producer::Producer;
 use crate::queue::{Barrier, Message, Other, Queue, Refused};
 use crate::shared_producer::SharedProducer;
@@ -25,7 +25,7 @@ const REPLY_POLL: Duration = Duration::from_millis(10);
 ///
 /// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Three
 /// threads work for it: one rewrites events into the journal, one writes the journal to the files,
-/// and one, of low priority, sees to finished files.
+/// and one, of low priority, sees to sealed files.
 ///
 /// Dropping it does what [`close`](Self::close) does, but has nowhere to report an error to.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Appender {
     /// [`FlushError::Write`] where a write failed while this waited; what was sent is not lost, and
     /// later calls may succeed. [`FlushError::Closed`] where the appender gave up.
     pub fn flush(&self) -> Result<(), FlushError> {
-        self.wait_for(Goal::Written)
+        self.wait_for(FlushTarget::Written)
     }
 
     /// Waits until everything sent before is *synced*: an `fdatasync(2)` of the files returned
@@ -99,7 +99,7 @@ impl Appender {
         if let Some(failure) = self.parts.pipeline.sync_failure() {
             return Err(failure);
         }
-        self.wait_for(Goal::Synced)
+        self.wait_for(FlushTarget::Synced)
     }
 
     /// Begins a new CDR file, and a new rejects file, behind everything sent before. The files
@@ -111,10 +111,10 @@ impl Appender {
     /// As [`flush`](Self::flush), and [`FlushError::Sync`] where a sync failed, of these files or
     /// earlier: new files are begun all the same.
     pub fn rotate(&self) -> Result<(), FlushError> {
-        self.wait_for(Goal::Rotated)
+        self.wait_for(FlushTarget::Rotated)
     }
 
-    /// Waits until all is done that is due for finished files: they have their lines in the manifest
+    /// Waits until all is done that is due for sealed files: they have their lines in the manifest
     /// (feature `manifest`), are compressed (`Builder::compression`), and the oldest are removed
     /// ([`Builder::retention_age`](crate::Builder::retention_age),
     /// [`Builder::retention_bytes`](crate::Builder::retention_bytes)). This happens by itself; who ends
@@ -123,14 +123,14 @@ impl Appender {
     ///
     /// # Errors
     ///
-    /// The first [`UpkeepError`]. What it does not concern is done.
-    pub fn upkeep(&self) -> Result<(), UpkeepError> {
+    /// The first [`MaintenanceError`]. What it does not concern is done.
+    pub fn wait_for_maintenance(&self) -> Result<(), MaintenanceError> {
         let (waiting, answer) = crossbeam_channel::bounded(1);
-        self.parts.pipeline.keeper.ask(waiting);
-        answer.recv().unwrap_or(Err(UpkeepError::Closed))
+        self.parts.pipeline.maintenance.ask(waiting);
+        answer.recv().unwrap_or(Err(MaintenanceError::Closed))
     }
 
-    fn wait_for(&self, goal: Goal) -> Result<(), FlushError> {
+    fn wait_for(&self, goal: FlushTarget) -> Result<(), FlushError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         let troubles = self.parts.pipeline.troubles();
         let trouble =
@@ -178,7 +178,7 @@ impl Appender {
     /// The failed write that is being tried again now, if there is one: a full disk, most of the
     /// time.
     #[must_use]
-    pub fn write_trouble(&self) -> Option<FlushError> {
+    pub fn write_failure(&self) -> Option<FlushError> {
         self.parts.pipeline.trouble()
     }
 
@@ -236,7 +236,7 @@ impl Appender {
 
     fn end(&mut self, fate: Fate) -> Result<Stats, CloseError> {
         let Some(threads) = self.parts.threads.take() else { return Ok(self.stats()) };
-        self.parts.pipeline.keeper.stop();
+        self.parts.pipeline.maintenance.stop();
         self.parts.queue.close();
         self.parts.pipeline.begin_closing();
         // A panic of a thread is a bug of cdrlog, and still no reason to take the server along.

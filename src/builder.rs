@@ -9,7 +9,7 @@ use crate::error::OpenError;
 use crate::file::Clock;
 use crate::flush::SyncPolicy;
 use crate::journal::Recovery;
-use crate::notice::{Listener, Trouble};
+use crate::notice::{Listener, Notice};
 use crate::options::Options;
 #[cfg(feature = "compress")]
 use crate::sealed::Compression;
@@ -91,15 +91,15 @@ impl Builder {
     /// How long writes may fail, one after the other and without a byte written, before the appender gives up: sends then give
     /// their events back, and [`Appender::close`] says why. Default: for ever, the writes are
     /// tried again until one succeeds. Any duration; with zero the first failure is the last.
-    pub fn write_patience(mut self, patience: Duration) -> Self {
-        self.options.write_patience = Some(patience);
+    pub fn write_retry_timeout(mut self, patience: Duration) -> Self {
+        self.options.write_retry_timeout = Some(patience);
         self
     }
 
     /// How long [`Appender::close`] tries to write what is left when writes fail, counted anew each
     /// time that something is written. Default: 5 seconds. Any duration.
-    pub fn close_patience(mut self, patience: Duration) -> Self {
-        self.options.close_patience = patience;
+    pub fn close_timeout(mut self, patience: Duration) -> Self {
+        self.options.close_timeout = patience;
         self
     }
 
@@ -130,7 +130,7 @@ impl Builder {
         self
     }
 
-    /// How finished files are compressed. Default: not at all. A thread of low priority does it,
+    /// How sealed files are compressed. Default: not at all. A thread of low priority does it,
     /// and removes the plain file once the compressed one is on the disk and was found to hold the
     /// same.
     #[cfg(feature = "compress")]
@@ -150,7 +150,7 @@ impl Builder {
     ///
     /// After the clock has jumped over more than a third of this age (from an hour to 10 days) in
     /// which nothing was written, it is believed only once it has gone on for a day, or for that
-    /// third where it is less. Until then [`Trouble::ClockJumped`] tells that files are spared.
+    /// third where it is less. Until then [`Notice::ClockJumped`] tells that files are spared.
     pub fn retention_age(mut self, age: Option<Duration>) -> Self {
         self.options.retention_age = age;
         self
@@ -174,7 +174,7 @@ impl Builder {
     /// memory of the process and counted in
     /// [`Stats::events_unprotected`](crate::Stats::events_unprotected). Where the directory is
     /// missing, full, not writable or not on a tmpfs, all are: [`Appender::inbox_path`] is `None`
-    /// then, and [`on_trouble`](Self::on_trouble) hears of it. `docs/operations.md` says what a
+    /// then, and [`on_notice`](Self::on_notice) hears of it. `docs/operations.md` says what a
     /// container needs.
     pub fn inbox_directory(mut self, directory: impl AsRef<Path>) -> Self {
         self.options.inbox_directory = Some(directory.as_ref().to_owned());
@@ -214,14 +214,14 @@ impl Builder {
     }
 
     /// A callback that hears of trouble with the disk, when it begins and when it ends. Default:
-    /// none; [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
+    /// none; [`Appender::stats`] and [`Appender::write_failure`] tell the same to who asks.
     ///
     /// Most of it is told by the thread that writes, which writes nothing meanwhile: it should send a
     /// message or log a line and return. It must not call [`Appender::flush`],
-    /// [`Appender::sync`], [`Appender::upkeep`] or [`Appender::close`], which would wait for the
-    /// very thread that calls. What concerns finished files is told by the thread that sees to
+    /// [`Appender::sync`], [`Appender::wait_for_maintenance`] or [`Appender::close`], which would wait for the
+    /// very thread that calls. What concerns sealed files is told by the thread that sees to
     /// them. A panic in it is caught and changes nothing.
-    pub fn on_trouble(mut self, listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
+    pub fn on_notice(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.options.listener = Listener::new(listener);
         self
     }

@@ -90,8 +90,8 @@
 //!
 //! None is on by default.
 //!
-//! - `compress`: finished files are compressed, by `Builder::compression`.
-//! - `manifest`: finished files get a line in a chain of hashes, see the module `manifest`.
+//! - `compress`: sealed files are compressed, by `Builder::compression`.
+//! - `manifest`: sealed files get a line in a chain of hashes, see the module `manifest`.
 //! - `reader`: `Reader`, which reads and follows the lines of a directory, compressed ones too.
 //! - `serde`: [`Stats`] is `Serialize`, an object with a number for each name.
 //!
@@ -143,11 +143,11 @@ pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
 pub use error::{
-    CloseError, FlushError, OpenError, ReserveError, SendError, TrySendError, UpkeepError,
+    CloseError, FlushError, MaintenanceError, OpenError, ReserveError, SendError, TrySendError,
 };
 pub use flush::SyncPolicy;
 pub use journal::Recovery;
-pub use notice::Trouble;
+pub use notice::Notice;
 pub use producer::Producer;
 #[cfg(feature = "reader")]
 pub use reader::Reader;

@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::appender::{Appender, Parts, Threads};
 use crate::engine::{Pace, RewriterThread};
 use crate::error::{FlushError, OpenError};
-use crate::file::{Calendar, CreatedFiles, Identity, Inventory, Lock, STATE_DIR_NAME};
+use crate::file::{CreatedFiles, FileNamer, Identity, Inventory, Lock, STATE_DIR_NAME};
 use crate::flush::{Flusher, Rotation, Schedule, Sink};
 use crate::inbox::{self, ChunkPool, Inbox, InboxName};
 use crate::journal::{
     self, Control, Journal, JournalOptions, Recovery, RingReader, StateDir, Stream,
 };
-use crate::notice::Trouble;
+use crate::notice::Notice;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
 use crate::queue::{Queue, queue};
@@ -30,7 +30,7 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
     let (disk, directory) = (&options.disk, options.directory.as_path());
     let (lock, state_dir) = lock_directory(disk, directory)?;
     let zone = options.time_zone();
-    let calendar = Calendar::new(disk, directory, zone, options.clock.clone());
+    let calendar = FileNamer::new(disk, directory, zone, options.clock.clone());
     let created_files = CreatedFiles::new(disk, directory);
     let (recovery, inventory) = recover(directory, &state_dir, &calendar, &created_files)?;
     let stamp = calendar.take_stamp();
@@ -94,7 +94,7 @@ fn lock_directory(disk: &Disk, directory: &Path) -> Result<(Arc<Lock>, StateDir)
 fn recover(
     directory: &Path,
     state_dir: &StateDir,
-    calendar: &Calendar,
+    calendar: &FileNamer,
     created_files: &CreatedFiles,
 ) -> Result<(Recovery, Inventory), OpenError> {
     let mut inventory = created_files.look(calendar)?;
@@ -111,7 +111,7 @@ fn tell_foreign_files(options: &Options, inventory: &Inventory) {
     let files = inventory.foreign_files;
     if files > 0 && inventory.is_first_opening && !options.manage_foreign {
         let directory = options.directory.clone();
-        options.listener.tell(&Trouble::ForeignFiles { directory, files });
+        options.listener.tell(&Notice::ForeignFiles { directory, files });
     }
 }
 
@@ -142,8 +142,8 @@ fn schedule(options: &Options) -> Schedule {
     Schedule {
         gather: pace(options.flush_interval).gather,
         sync_policy: options.sync_policy,
-        write_patience: options.write_patience,
-        close_patience: options.close_patience,
+        write_retry_timeout: options.write_retry_timeout,
+        close_timeout: options.close_timeout,
     }
 }
 
@@ -204,7 +204,7 @@ fn create_inbox(
 }
 
 fn tell_no_inbox(options: &Options, error: DiskError) {
-    options.listener.tell(&Trouble::NoInbox { path: error.path, source: error.source });
+    options.listener.tell(&Notice::NoInbox { path: error.path, source: error.source });
 }
 
 fn start(

@@ -25,7 +25,7 @@ pub(crate) struct Positions {
 
 /// What a barrier waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Goal {
+pub(crate) enum FlushTarget {
     Written,
     Synced,
     /// Written, and new files are begun behind it.
@@ -36,7 +36,7 @@ pub(crate) enum Goal {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) positions: Positions,
-    pub(crate) goal: Goal,
+    pub(crate) goal: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 
@@ -52,8 +52,8 @@ pub(crate) struct Pipeline {
     pub(crate) flusher_waker: Waker,
     /// What gathered for the flusher is to be written now.
     write_now: AtomicBool,
-    /// What there is for the keeper thread.
-    pub(crate) keeper: Inbox,
+    /// What there is for the maintenance thread.
+    pub(crate) maintenance: Inbox,
     requests: Mutex<Vec<Request>>,
     acks: Mutex<Vec<PendingAck>>,
     /// By stream: the file that is written to now, or was last.

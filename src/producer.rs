@@ -146,7 +146,7 @@ impl Producer {
         event: Bytes,
         durability: Durability,
     ) -> Result<Ack, TrySendError> {
-        let ack = self.try_send_acked_later(event, durability)?;
+        let ack = self.try_send_acked_no_wake(event, durability)?;
         self.queue.wake();
         Ok(ack)
     }
@@ -158,7 +158,7 @@ impl Producer {
     /// # Errors
     ///
     /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the event.
-    pub fn try_send_acked_later(
+    pub fn try_send_acked_no_wake(
         &self,
         event: Bytes,
         durability: Durability,

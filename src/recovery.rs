@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::OpenError;
-use crate::file::{Calendar, CreatedFiles, Lock, LockError};
+use crate::file::{CreatedFiles, FileNamer, Lock, LockError};
 use crate::journal::{self, JournalError, Recovery, StateDir};
 use crate::options::Options;
 use crate::storage::Disk;
@@ -34,7 +34,7 @@ fn run(
     let lock = lock(directory).map_err(locked)?;
     let Some(state_dir) = StateDir::find(disk, directory)? else { return Ok(Recovery::default()) };
     lock.take_state_dir().map_err(locked)?;
-    let calendar = Calendar::new(disk, directory, options.time_zone(), options.clock.clone());
+    let calendar = FileNamer::new(disk, directory, options.time_zone(), options.clock.clone());
     CreatedFiles::new(disk, directory).look(&calendar)?;
     Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
 }

@@ -59,16 +59,16 @@ pub struct Stats {
     pub rotations: u64,
     /// Times others were found to have truncated, moved or removed a file that was being written.
     pub files_changed_by_others: u64,
-    /// Finished files that got their line in the manifest. 0 without the feature `manifest`.
+    /// Sealed files that got their line in the manifest. 0 without the feature `manifest`.
     pub files_listed: u64,
-    /// Finished files of which only the compressed form is left.
+    /// Sealed files of which only the compressed form is left.
     pub files_compressed: u64,
     /// Files that were removed because they were too old or too much.
     pub files_removed: u64,
     /// Their bytes, as they were on the disk.
     pub bytes_removed: u64,
-    /// Times a finished file could not be listed, compressed or removed; each is tried again.
-    pub upkeep_errors: u64,
+    /// Times a sealed file could not be listed, compressed or removed; each is tried again.
+    pub maintenance_errors: u64,
 }
 
 /// The fields of a [`Stats`] with their names. The one that is missing here does not compile.
@@ -156,7 +156,7 @@ impl Stats {
             files_compressed
             files_removed
             bytes_removed
-            upkeep_errors
+            maintenance_errors
         )
         .into_iter()
     }
@@ -195,7 +195,7 @@ pub(crate) struct Counters {
     pub(crate) producers: CachePadded<ProducerCounters>,
     pub(crate) rewriter: CachePadded<RewriterCounters>,
     pub(crate) flusher: CachePadded<FlusherCounters>,
-    pub(crate) keeper: CachePadded<KeeperCounters>,
+    pub(crate) maintenance: CachePadded<KeeperCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -233,12 +233,12 @@ pub(crate) struct KeeperCounters {
     pub(crate) files_compressed: Counter,
     pub(crate) files_removed: Counter,
     pub(crate) bytes_removed: Counter,
-    pub(crate) upkeep_errors: Counter,
+    pub(crate) maintenance_errors: Counter,
 }
 
 impl Counters {
     pub(crate) fn snapshot(&self, events_queued: u64, bytes_queued: u64) -> Stats {
-        let Self { rewriter, flusher, keeper, .. } = self;
+        let Self { rewriter, flusher, maintenance, .. } = self;
         Stats {
             events_accepted: rewriter.events_accepted.get(),
             bytes_accepted: rewriter.bytes_accepted.get(),
@@ -259,11 +259,11 @@ impl Counters {
             sync_errors: flusher.sync_errors.get(),
             rotations: flusher.rotations.get(),
             files_changed_by_others: flusher.files_changed_by_others.get(),
-            files_listed: keeper.files_listed.get(),
-            files_compressed: keeper.files_compressed.get(),
-            files_removed: keeper.files_removed.get(),
-            bytes_removed: keeper.bytes_removed.get(),
-            upkeep_errors: keeper.upkeep_errors.get(),
+            files_listed: maintenance.files_listed.get(),
+            files_compressed: maintenance.files_compressed.get(),
+            files_removed: maintenance.files_removed.get(),
+            bytes_removed: maintenance.bytes_removed.get(),
+            maintenance_errors: maintenance.maintenance_errors.get(),
         }
     }
 }
@@ -274,10 +274,17 @@ mod tests {
 
     #[test]
     fn every_number_has_its_name_and_a_name_comes_once() {
-        let stats =
-            Stats { events_accepted: 1, events_queued: 2, upkeep_errors: 3, ..Stats::default() };
+        let stats = Stats {
+            events_accepted: 1,
+            events_queued: 2,
+            maintenance_errors: 3,
+            ..Stats::default()
+        };
         let numbers: Vec<_> = stats.iter().filter(|&(_, value)| value > 0).collect();
-        assert_eq!(numbers, [("events_accepted", 1), ("events_queued", 2), ("upkeep_errors", 3)]);
+        assert_eq!(
+            numbers,
+            [("events_accepted", 1), ("events_queued", 2), ("maintenance_errors", 3)]
+        );
         let mut names: Vec<_> = stats.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
         names.dedup();

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use cdrlog::{
-    Appender, CloseError, FlushError, OpenError, Producer, SendError, Stats, SyncPolicy, Trouble,
+    Appender, CloseError, FlushError, Notice, OpenError, Producer, SendError, Stats, SyncPolicy,
 };
 use clap::{Args, ValueEnum};
 
@@ -152,7 +152,7 @@ impl Append {
             // A run may be too short for the thread that maintains sealed files. The close gives the
             // error of the flush again, and the callback tells of failures of the maintenance.
             let _ = appender.flush();
-            let _ = appender.upkeep();
+            let _ = appender.wait_for_maintenance();
             stop
         })?;
         let cdr = FileRange { first, last: appender.cdr_path() };
@@ -173,9 +173,9 @@ impl Append {
             .event_bytes_max(self.event_bytes_max)
             .segment_bytes(self.event_bytes_max.max(1 << 20))
             .sync_policy(self.sync.policy())
-            .write_patience(timeout)
-            .close_patience(timeout)
-            .on_trouble(tell);
+            .write_retry_timeout(timeout)
+            .close_timeout(timeout)
+            .on_notice(tell);
         opening::open(&self.file_options.apply(builder)).map_err(|error| match &error {
             OpenError::Io { action: "create directory", .. } => {
                 format!("{error}; --dir or OPENVIDU_CDR_PATH names another one").into()
@@ -288,12 +288,12 @@ fn event_bytes_max(text: &str) -> Result<usize, String> {
 }
 
 /// Says what concerns sealed files only: the rest is in the report.
-fn tell(notice: &Trouble) {
+fn tell(notice: &Notice) {
     match notice {
-        Trouble::ForeignFiles { .. } => {
+        Notice::ForeignFiles { .. } => {
             say(format_args!("{notice}, unless --manage-foreign is given"));
         }
-        Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. } | Trouble::ClockJumped { .. } => {
+        Notice::MaintenanceFails(_) | Notice::FileRemoved { .. } | Notice::ClockJumped { .. } => {
             say(notice);
         }
         _ => {}

@@ -72,7 +72,7 @@ impl Health {
         if self.is_closed.load(Ordering::Relaxed) {
             return Some("a thread of the appender has ended; start the server anew".to_owned());
         }
-        if let Some(error) = appender.write_trouble() {
+        if let Some(error) = appender.write_failure() {
             return Some(error.to_string());
         }
         if appender.stats().sync_errors > 0 {

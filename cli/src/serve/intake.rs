@@ -197,7 +197,7 @@ fn send(conn: &ConnContext, event: Bytes) -> Result<Option<Ack>, TrySendError> {
         AckLevel::Synced => Durability::Synced,
     };
     // The rewriter is woken when this thread has nothing else to do: see `runtime` in `mod.rs`.
-    producer.try_send_acked_later(event, durability).map(Some)
+    producer.try_send_acked_no_wake(event, durability).map(Some)
 }
 
 fn refuse(conn: &ConnContext, failure: &Failure) -> Response {

@@ -199,9 +199,9 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 22] {
         ("files_removed", "Files that were too old or too much", stats.files_removed),
         ("bytes_removed", "Bytes of removed files", stats.bytes_removed),
         (
-            "upkeep_errors",
+            "maintenance_errors",
             "Times that a sealed file could not be listed, compressed or removed",
-            stats.upkeep_errors,
+            stats.maintenance_errors,
         ),
     ]
 }

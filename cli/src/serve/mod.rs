@@ -59,7 +59,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use cdrlog::{Appender, Builder, OpenError, Producer, Trouble};
+use cdrlog::{Appender, Builder, Notice, OpenError, Producer};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
@@ -232,17 +232,17 @@ async fn open_or_wait(
 }
 
 fn open(builder: Builder) -> Result<Appender, OpenError> {
-    let appender = opening::open(&builder.on_trouble(tell_notice))?;
+    let appender = opening::open(&builder.on_notice(tell_notice))?;
     if !appender.recovery().is_nothing() {
         tracing::warn!("{}", appender.recovery());
     }
     Ok(appender)
 }
 
-fn tell_notice(notice: &Trouble) {
+fn tell_notice(notice: &Notice) {
     match notice {
-        Trouble::WritesGoOn { .. } => tracing::info!("{notice}"),
-        Trouble::SyncFailed(_) | Trouble::GaveUp(_) => tracing::error!("{notice}"),
+        Notice::WritesGoOn { .. } => tracing::info!("{notice}"),
+        Notice::SyncFailed(_) | Notice::GaveUp(_) => tracing::error!("{notice}"),
         _ => tracing::warn!("{notice}"),
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use cdrlog::manifest::{
-    self, Entries, FinishedFile, Hash, ManifestEntry, ManifestError, ManifestFault,
+    self, Entries, Hash, ManifestEntry, ManifestError, ManifestFault, SealedFile,
 };
 use cdrlog::reader::FileKind;
 
@@ -25,7 +25,7 @@ pub(super) struct Chain {
 
 #[derive(Debug)]
 struct Listed {
-    finished: FinishedFile,
+    finished: SealedFile,
     was_removed: bool,
 }
 
@@ -104,7 +104,7 @@ impl Chain {
     }
 
     /// What the file of this name, without `.zst` or `.gz`, was when it was sealed.
-    pub(super) fn finished(&self, name: &str) -> Option<&FinishedFile> {
+    pub(super) fn finished(&self, name: &str) -> Option<&SealedFile> {
         self.files.get(name).map(|listed| &listed.finished)
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use cdrlog::manifest::{FinishedFile, Measure};
+use cdrlog::manifest::{Measure, SealedFile};
 use cdrlog::reader::{FileKind, Line, ReadError};
 use cdrlog::{LineCheck, LineFault, LineReason, Reader};
 
@@ -148,7 +148,7 @@ impl<L: Listener> FileCheck<'_, L> {
 }
 
 /// How a file differs from what it was when it was sealed.
-fn difference(found: &FinishedFile, finished: &FinishedFile) -> Option<(&'static str, String)> {
+fn difference(found: &SealedFile, finished: &SealedFile) -> Option<(&'static str, String)> {
     if found.bytes != finished.bytes {
         let message =
             format!("it has {} bytes, and had {} when it was sealed", found.bytes, finished.bytes);

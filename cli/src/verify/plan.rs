@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use cdrlog::manifest::{FinishedFile, Hash};
+use cdrlog::manifest::{Hash, SealedFile};
 use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 
 use super::chain::{Chain, has_writer};
@@ -18,7 +18,7 @@ pub(super) struct Task {
     pub(super) path: PathBuf,
     pub(super) kind: FileKind,
     /// What it has to be, where the manifest knows it.
-    pub(super) finished: Option<FinishedFile>,
+    pub(super) finished: Option<SealedFile>,
     /// The length on the disk.
     pub(super) bytes: u64,
     pub(super) is_compressed: bool,
