@@ -1,23 +1,20 @@
 //! The options of an appender.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
-
-use jiff::tz::TimeZone;
 
 use crate::appender::Appender;
 use crate::error::OpenError;
+#[cfg(test)]
 use crate::file::Clock;
-use crate::flush::{Listener, SyncPolicy, Trouble};
-use crate::inbox;
-use crate::journal::{Recovery, SEGMENT_COUNT_MAX};
-use crate::recovery;
-use crate::rewrite::EVENT_BYTES_MAX_DEFAULT;
+use crate::flush::SyncPolicy;
+use crate::journal::Recovery;
+use crate::notice::{Listener, Notice};
+use crate::options::Options;
 #[cfg(feature = "compress")]
 use crate::sealed::Compression;
-use crate::sealed::Rules;
 use crate::storage::{Disk, Storage};
+use crate::{opening, recovery};
 
 /// Options of an [`Appender`], made by [`Appender::builder`].
 ///
@@ -29,69 +26,21 @@ use crate::storage::{Disk, Storage};
 #[derive(Clone, Debug)]
 #[must_use = "nothing is opened before `open`"]
 pub struct Builder {
-    pub(crate) directory: PathBuf,
-    pub(crate) queue_events_max: usize,
-    pub(crate) queue_bytes_max: usize,
-    pub(crate) event_bytes_max: usize,
-    pub(crate) segment_count: usize,
-    pub(crate) segment_bytes: usize,
-    pub(crate) flush_interval: Duration,
-    pub(crate) sync_policy: SyncPolicy,
-    pub(crate) write_patience: Option<Duration>,
-    pub(crate) close_patience: Duration,
-    pub(crate) utc: bool,
-    pub(crate) rotate_bytes: Option<u64>,
-    pub(crate) rotate_daily: bool,
-    pub(crate) clock: Clock,
-    pub(crate) disk: Disk,
-    pub(crate) listener: Listener,
-    /// Where the inbox is made; `None` is nowhere.
-    pub(crate) inbox_directory: Option<PathBuf>,
-    #[cfg(feature = "compress")]
-    pub(crate) compression: Compression,
-    pub(crate) retention_age: Option<Duration>,
-    pub(crate) retention_bytes: Option<u64>,
-    pub(crate) manage_foreign: bool,
+    options: Options,
 }
 
-/// OpenVidu's own: 30 days, 20 GB.
-const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
-const RETENTION_BYTES_DEFAULT: u64 = 20_000_000_000;
-
-const SEGMENT_BYTES_UNIT: usize = 4096;
-const SEGMENT_BYTES_MAX: usize = 1 << 30;
+impl Appender {
+    /// Options for an appender to `directory`, to be opened by [`Builder::open`]. A relative path is
+    /// one from the current directory at the opening, wherever the process goes later.
+    pub fn builder(directory: impl AsRef<Path>) -> Builder {
+        Builder { options: Options::new(directory.as_ref()) }
+    }
+}
 
 impl Builder {
-    pub(crate) fn new(directory: &Path) -> Self {
-        Self {
-            directory: directory.to_owned(),
-            queue_events_max: 1 << 15,
-            queue_bytes_max: 16 << 20,
-            event_bytes_max: EVENT_BYTES_MAX_DEFAULT,
-            segment_count: 4,
-            segment_bytes: 1 << 20,
-            flush_interval: Duration::from_millis(20),
-            sync_policy: SyncPolicy::default(),
-            write_patience: None,
-            close_patience: Duration::from_secs(5),
-            utc: false,
-            rotate_bytes: None,
-            rotate_daily: true,
-            clock: Clock::default(),
-            disk: Disk::default(),
-            listener: Listener::default(),
-            inbox_directory: Some(PathBuf::from(inbox::DIRECTORY_DEFAULT)),
-            #[cfg(feature = "compress")]
-            compression: Compression::default(),
-            retention_age: Some(RETENTION_AGE_DEFAULT),
-            retention_bytes: Some(RETENTION_BYTES_DEFAULT),
-            manage_foreign: false,
-        }
-    }
-
     /// How many events the queue holds before `send` waits. Default: 32 768. From 1 to 16 777 216.
     pub fn queue_events_max(mut self, events: usize) -> Self {
-        self.queue_events_max = events;
+        self.options.queue_events_max = events;
         self
     }
 
@@ -100,20 +49,20 @@ impl Builder {
     /// Each event counts 64 bytes more than it has, for its place. An event that is larger than the
     /// whole queue is taken alone.
     pub fn queue_bytes_max(mut self, bytes: usize) -> Self {
-        self.queue_bytes_max = bytes;
+        self.options.queue_bytes_max = bytes;
         self
     }
 
     /// The largest body that is an event, in bytes; a larger one is rejected. Default: 1 MiB. From 1
     /// to `segment_bytes`.
     pub fn event_bytes_max(mut self, bytes: usize) -> Self {
-        self.event_bytes_max = bytes;
+        self.options.event_bytes_max = bytes;
         self
     }
 
     /// How many segments the ring of the journal has. Default: 4. From 2 to 64.
     pub fn segment_count(mut self, segments: usize) -> Self {
-        self.segment_count = segments;
+        self.options.segment_count = segments;
         self
     }
 
@@ -122,42 +71,42 @@ impl Builder {
     ///
     /// Small rings stay in the processor's cache; large ones outlast a longer stall of the disk.
     pub fn segment_bytes(mut self, bytes: usize) -> Self {
-        self.segment_bytes = bytes;
+        self.options.segment_bytes = bytes;
         self
     }
 
     /// The longest time between the journaling of a line and its being in the file, while the disk
     /// keeps up. Default: 20 ms. From 1 ms to 1 minute.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
-        self.flush_interval = interval;
+        self.options.flush_interval = interval;
         self
     }
 
     /// When written lines are synced. Default: every second. An interval is longer than zero.
     pub fn sync_policy(mut self, policy: SyncPolicy) -> Self {
-        self.sync_policy = policy;
+        self.options.sync_policy = policy;
         self
     }
 
     /// How long writes may fail, one after the other and without a byte written, before the appender gives up: sends then give
     /// their events back, and [`Appender::close`] says why. Default: for ever, the writes are
     /// tried again until one succeeds. Any duration; with zero the first failure is the last.
-    pub fn write_patience(mut self, patience: Duration) -> Self {
-        self.write_patience = Some(patience);
+    pub fn write_retry_timeout(mut self, patience: Duration) -> Self {
+        self.options.write_retry_timeout = Some(patience);
         self
     }
 
     /// How long [`Appender::close`] tries to write what is left when writes fail, counted anew each
     /// time that something is written. Default: 5 seconds. Any duration.
-    pub fn close_patience(mut self, patience: Duration) -> Self {
-        self.close_patience = patience;
+    pub fn close_timeout(mut self, patience: Duration) -> Self {
+        self.options.close_timeout = patience;
         self
     }
 
     /// Whether names of files are in UTC instead of local time. Default: local time, as `TZ` or the
     /// system has it.
     pub fn utc(mut self, utc: bool) -> Self {
-        self.utc = utc;
+        self.options.utc = utc;
         self
     }
 
@@ -170,23 +119,23 @@ impl Builder {
     /// happens to the process. The new file is named by the time of its beginning, like the
     /// first one.
     pub fn rotate_bytes(mut self, bytes: u64) -> Self {
-        self.rotate_bytes = Some(bytes);
+        self.options.rotate_bytes = Some(bytes);
         self
     }
 
     /// Whether a new file is begun with the first line that is written on a new day, in local time
     /// or as by [`utc`](Self::utc). Default: yes, as in OpenVidu.
     pub fn rotate_daily(mut self, daily: bool) -> Self {
-        self.rotate_daily = daily;
+        self.options.rotate_daily = daily;
         self
     }
 
-    /// How finished files are compressed. Default: not at all. A thread of low priority does it,
+    /// How sealed files are compressed. Default: not at all. A thread of low priority does it,
     /// and removes the plain file once the compressed one is on the disk and was found to hold the
     /// same.
     #[cfg(feature = "compress")]
     pub fn compression(mut self, compression: Compression) -> Self {
-        self.compression = compression;
+        self.options.compression = compression;
         self
     }
 
@@ -201,9 +150,9 @@ impl Builder {
     ///
     /// After the clock has jumped over more than a third of this age (from an hour to 10 days) in
     /// which nothing was written, it is believed only once it has gone on for a day, or for that
-    /// third where it is less. Until then [`Trouble::ClockJumped`] tells that files are spared.
+    /// third where it is less. Until then [`Notice::ClockJumped`] tells that files are spared.
     pub fn retention_age(mut self, age: Option<Duration>) -> Self {
-        self.retention_age = age;
+        self.options.retention_age = age;
         self
     }
 
@@ -213,7 +162,7 @@ impl Builder {
     /// The files that are written to now count, and stay: use [`rotate_bytes`](Self::rotate_bytes)
     /// where one of them could become too large.
     pub fn retention_bytes(mut self, bytes: Option<u64>) -> Self {
-        self.retention_bytes = bytes;
+        self.options.retention_bytes = bytes;
         self
     }
 
@@ -225,17 +174,17 @@ impl Builder {
     /// memory of the process and counted in
     /// [`Stats::events_unprotected`](crate::Stats::events_unprotected). Where the directory is
     /// missing, full, not writable or not on a tmpfs, all are: [`Appender::inbox_path`] is `None`
-    /// then, and [`on_trouble`](Self::on_trouble) hears of it. `docs/operations.md` says what a
+    /// then, and [`on_notice`](Self::on_notice) hears of it. `docs/operations.md` says what a
     /// container needs.
     pub fn inbox_directory(mut self, directory: impl AsRef<Path>) -> Self {
-        self.inbox_directory = Some(directory.as_ref().to_owned());
+        self.options.inbox_directory = Some(directory.as_ref().to_owned());
         self
     }
 
     /// Makes no inbox: what is accepted and not journaled is lost where the process dies. What an
     /// earlier process left in one is recovered all the same.
     pub fn no_inbox(mut self) -> Self {
-        self.inbox_directory = None;
+        self.options.inbox_directory = None;
         self
     }
 
@@ -244,7 +193,7 @@ impl Builder {
     /// alone; [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody
     /// wrote to them for 25 hours, and count and are removed at once.
     pub fn manage_foreign(mut self, manage: bool) -> Self {
-        self.manage_foreign = manage;
+        self.options.manage_foreign = manage;
         self
     }
 
@@ -254,26 +203,26 @@ impl Builder {
     ///
     /// [`plan_recovery`](Self::plan_recovery) and [`recover`](Self::recover) go through it too.
     pub fn storage(mut self, storage: impl Storage) -> Self {
-        self.disk = Disk::new(storage);
+        self.options.disk = Disk::new(storage);
         self
     }
 
     #[cfg(test)]
     pub(crate) fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
+        self.options.clock = clock;
         self
     }
 
     /// A callback that hears of trouble with the disk, when it begins and when it ends. Default:
-    /// none; [`Appender::stats`] and [`Appender::write_trouble`] tell the same to who asks.
+    /// none; [`Appender::stats`] and [`Appender::write_failure`] tell the same to who asks.
     ///
     /// Most of it is told by the thread that writes, which writes nothing meanwhile: it should send a
     /// message or log a line and return. It must not call [`Appender::flush`],
-    /// [`Appender::sync`], [`Appender::upkeep`] or [`Appender::close`], which would wait for the
-    /// very thread that calls. What concerns finished files is told by the thread that sees to
+    /// [`Appender::sync`], [`Appender::wait_for_maintenance`] or [`Appender::close`], which would wait for the
+    /// very thread that calls. What concerns sealed files is told by the thread that sees to
     /// them. A panic in it is caught and changes nothing.
-    pub fn on_trouble(mut self, listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
-        self.listener = Listener::new(listener);
+    pub fn on_notice(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.options.listener = Listener::new(listener);
         self
     }
 
@@ -285,24 +234,14 @@ impl Builder {
     /// [`OpenError`]: an option out of its range, the directory in use or not writable, a damaged
     /// journal.
     pub fn open(self) -> Result<Appender, OpenError> {
-        self.validate()?;
-        Appender::open(self.with_absolute_directory()?)
+        self.options.validate()?;
+        opening::open(self.options.with_absolute_directory()?)
     }
 
     #[cfg(test)]
     pub(crate) fn open_on(mut self, disk: &Disk) -> Result<Appender, OpenError> {
-        self.disk = disk.clone();
+        self.options.disk = disk.clone();
         self.open()
-    }
-
-    /// The same with a directory that stays the same wherever the process goes.
-    fn with_absolute_directory(mut self) -> Result<Self, OpenError> {
-        self.directory = std::path::absolute(&self.directory).map_err(|source| OpenError::Io {
-            action: "find the current directory of",
-            path: self.directory.clone(),
-            source: Arc::new(source),
-        })?;
-        Ok(self)
     }
 
     /// What [`open`](Self::open) would finish or repair now, found out by the same code on the same
@@ -316,7 +255,7 @@ impl Builder {
     /// As [`open`](Self::open): [`OpenError::Locked`] while somebody writes to the directory,
     /// [`OpenError::Damaged`] where opening would refuse, [`OpenError::Io`].
     pub fn plan_recovery(&self) -> Result<Recovery, OpenError> {
-        recovery::plan(&self.clone().with_absolute_directory()?)
+        recovery::plan(&self.options.clone().with_absolute_directory()?)
     }
 
     /// Finishes and repairs what [`open`](Self::open) would, and nothing else: no journal is made
@@ -327,75 +266,7 @@ impl Builder {
     /// As [`plan_recovery`](Self::plan_recovery), and [`OpenError::Io`] where the disk is full. It
     /// may be called again.
     pub fn recover(&self) -> Result<Recovery, OpenError> {
-        recovery::recover(&self.clone().with_absolute_directory()?)
-    }
-
-    pub(crate) fn keeper_rules(&self) -> Rules {
-        Rules {
-            #[cfg(feature = "compress")]
-            compression: self.compression,
-            retention_age: self.retention_age,
-            retention_bytes: self.retention_bytes,
-            manage_foreign: self.manage_foreign,
-        }
-    }
-
-    pub(crate) fn time_zone(&self) -> TimeZone {
-        if self.utc { TimeZone::UTC } else { TimeZone::system() }
-    }
-
-    /// `segment_bytes`, rounded up to whole pages.
-    pub(crate) fn segment_bytes_rounded(&self) -> usize {
-        self.segment_bytes.next_multiple_of(SEGMENT_BYTES_UNIT)
-    }
-
-    fn validate(&self) -> Result<(), OpenError> {
-        let minute = Duration::from_secs(60);
-        let interval_is_positive =
-            !matches!(self.sync_policy, SyncPolicy::Interval(Duration::ZERO));
-        let segment_range = self.event_bytes_max.max(1)..=SEGMENT_BYTES_MAX;
-        let checks = [
-            (
-                "queue_events_max",
-                (1..=1 << 24).contains(&self.queue_events_max),
-                "from 1 to 16777216",
-            ),
-            ("queue_bytes_max", self.queue_bytes_max >= 1, "at least 1"),
-            ("event_bytes_max", self.event_bytes_max >= 1, "at least 1"),
-            (
-                "segment_count",
-                (2..=SEGMENT_COUNT_MAX).contains(&self.segment_count),
-                "from 2 to 64",
-            ),
-            (
-                "segment_bytes",
-                segment_range.contains(&self.segment_bytes),
-                "from event_bytes_max to 1 GiB",
-            ),
-            ("rotate_bytes", self.rotate_bytes != Some(0), "at least 1"),
-            (
-                "retention_age",
-                self.retention_age.is_none_or(|age| age >= Duration::from_secs(1)),
-                "at least 1 second",
-            ),
-            ("retention_bytes", self.retention_bytes != Some(0), "at least 1"),
-            (
-                "flush_interval",
-                (Duration::from_millis(1)..=minute).contains(&self.flush_interval),
-                "from 1 ms to 1 minute",
-            ),
-            (
-                "sync_policy",
-                interval_is_positive,
-                "an interval longer than zero; for zero there is SyncPolicy::Always",
-            ),
-        ];
-        match checks.into_iter().find(|(_, valid, _)| !valid) {
-            None => Ok(()),
-            Some((option, _, requirement)) => {
-                Err(OpenError::InvalidOption { option, requirement: requirement.to_owned() })
-            }
-        }
+        recovery::recover(&self.options.clone().with_absolute_directory()?)
     }
 }
 
@@ -406,7 +277,7 @@ mod tests {
     #[test]
     fn options_out_of_range_are_refused_by_name_before_anything_is_touched() {
         let directory = Path::new("/proc/never-created");
-        let builder = || Builder::new(directory);
+        let builder = || Appender::builder(directory);
         let wrong = [
             (builder().queue_events_max(0), "queue_events_max"),
             (builder().queue_bytes_max(0), "queue_bytes_max"),

@@ -174,6 +174,23 @@ impl fmt::Display for TrySendError {
 
 impl Error for TrySendError {}
 
+/// No room was reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReserveError {
+    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
+    Closed,
+}
+
+impl fmt::Display for ReserveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the appender is closed")
+    }
+}
+
+impl Error for ReserveError {}
+
 /// What was sent is not where it was asked to be.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -245,11 +262,11 @@ impl Error for FlushError {
     }
 }
 
-/// Something could not be done with a finished file. No line is lost by it, and it is tried again,
+/// Something could not be done with a sealed file. No line is lost by it, and it is tried again,
 /// but for a sync.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum UpkeepError {
+pub enum MaintenanceError {
     /// The system said no: a full disk, most of the time.
     Io {
         /// What was tried: "read", "write", "remove".
@@ -286,19 +303,19 @@ pub enum UpkeepError {
 }
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
-impl UpkeepError {
+impl MaintenanceError {
     pub(crate) fn sync(error: DiskError) -> Self {
         Self::Sync { path: error.path, source: error.source }
     }
 }
 
-impl From<DiskError> for UpkeepError {
+impl From<DiskError> for MaintenanceError {
     fn from(error: DiskError) -> Self {
         Self::Io { action: error.action, path: error.path, source: error.source }
     }
 }
 
-impl fmt::Display for UpkeepError {
+impl fmt::Display for MaintenanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { action, path, source } => {
@@ -319,7 +336,7 @@ impl fmt::Display for UpkeepError {
     }
 }
 
-impl Error for UpkeepError {
+impl Error for MaintenanceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.as_ref()),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::file::{Calendar, CreatedFiles};
+use crate::file::{CreatedFiles, FileNamer};
 use crate::journal::StateDir;
 use crate::storage::Disk;
 use crate::{OpenError, Recovery, inbox, journal, rewrite};
@@ -15,7 +15,7 @@ use crate::{OpenError, Recovery, inbox, journal, rewrite};
 pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
     let state_dir = StateDir::create(&disk, directory)?;
-    let calendar = Calendar::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
+    let calendar = FileNamer::new(&disk, directory, jiff::tz::TimeZone::UTC, Default::default());
     CreatedFiles::new(&disk, directory).look(&calendar)?;
     Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
 }

@@ -64,6 +64,7 @@
 //!   [`Builder::open`] of the directory finishes what was journaled; [`Appender::recovery`] tells
 //!   what it did.
 //! - [`Producer::send`] waits while the queue is full, [`Producer::try_send`] gives the event back.
+//!   [`SharedProducer::send_async`] waits without the thread, for servers with an async runtime.
 //!   Nothing is dropped silently, everything is counted in [`Stats`].
 //! - A failed write (a full disk) is tried again until it succeeds. The first failed sync is kept
 //!   and told by every later [`Appender::sync`] and by [`Appender::close`]: a second try would lie.
@@ -89,9 +90,10 @@
 //!
 //! None is on by default.
 //!
-//! - `compress`: finished files are compressed, by `Builder::compression`.
-//! - `manifest`: finished files get a line in a chain of hashes, see the module `manifest`.
+//! - `compress`: sealed files are compressed, by `Builder::compression`.
+//! - `manifest`: sealed files get a line in a chain of hashes, see the module `manifest`.
 //! - `reader`: `Reader`, which reads and follows the lines of a directory, compressed ones too.
+//! - `serde`: [`Stats`] is `Serialize`, an object with a number for each name.
 //!
 //! The program `cdrlog` is the package `cdrlog-cli`.
 
@@ -118,6 +120,9 @@ mod flush;
 mod inbox;
 mod journal;
 mod loom;
+mod notice;
+mod opening;
+mod options;
 mod pipeline;
 mod producer;
 mod queue;
@@ -126,6 +131,7 @@ pub mod reader;
 mod recovery;
 mod rewrite;
 mod sealed;
+mod shared_producer;
 mod stats;
 pub mod storage;
 mod sync;
@@ -136,9 +142,12 @@ pub use ack::{Ack, AckError, Durability, Position};
 pub use appender::Appender;
 pub use builder::Builder;
 pub use bytes::Bytes;
-pub use error::{CloseError, FlushError, OpenError, SendError, TrySendError, UpkeepError};
-pub use flush::{SyncPolicy, Trouble};
+pub use error::{
+    CloseError, FlushError, MaintenanceError, OpenError, ReserveError, SendError, TrySendError,
+};
+pub use flush::SyncPolicy;
 pub use journal::Recovery;
+pub use notice::Notice;
 pub use producer::Producer;
 #[cfg(feature = "reader")]
 pub use reader::Reader;
@@ -149,6 +158,7 @@ pub use rewrite::{
 pub use sealed::Compression;
 #[cfg(feature = "manifest")]
 pub use sealed::manifest;
+pub use shared_producer::{Reservation, SharedProducer};
 pub use stats::Stats;
 
 /// Every implementation of the rewriter on its own, for fuzz targets.

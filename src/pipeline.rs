@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use crate::ack::{FilePlace, PendingAck};
 use crate::error::FlushError;
-use crate::flush::{FilePlace, Listener, PendingAck};
 use crate::journal::Stream;
+use crate::notice::Listener;
 use crate::sealed::Inbox;
 use crate::stats::Counters;
+use crate::sync::lock;
 use crate::waker::Waker;
 
 /// A place in both streams.
@@ -23,7 +25,7 @@ pub(crate) struct Positions {
 
 /// What a barrier waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Goal {
+pub(crate) enum FlushTarget {
     Written,
     Synced,
     /// Written, and new files are begun behind it.
@@ -34,7 +36,7 @@ pub(crate) enum Goal {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) positions: Positions,
-    pub(crate) goal: Goal,
+    pub(crate) goal: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 
@@ -50,8 +52,8 @@ pub(crate) struct Pipeline {
     pub(crate) flusher_waker: Waker,
     /// What gathered for the flusher is to be written now.
     write_now: AtomicBool,
-    /// What there is for the keeper thread.
-    pub(crate) keeper: Inbox,
+    /// What there is for the maintenance thread.
+    pub(crate) maintenance: Inbox,
     requests: Mutex<Vec<Request>>,
     acks: Mutex<Vec<PendingAck>>,
     /// By stream: the file that is written to now, or was last.
@@ -223,11 +225,6 @@ impl Pipeline {
     pub(crate) fn sync_failure(&self) -> Option<FlushError> {
         self.sync_failure.get().cloned()
     }
-}
-
-/// A thread that panicked while it held one of these locks had stored all or nothing.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles

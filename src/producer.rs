@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::ack::{Ack, Durability, acked};
 use crate::error::{SendError, TrySendError};
 use crate::inbox::{Arena, Stored};
-use crate::queue::{Body, Content, Message, Other, Queue, Refused};
+use crate::queue::{Body, Content, KeptRoom, Message, Other, Queue, Refused};
 
 /// Takes events. One for each thread.
 ///
@@ -146,7 +146,7 @@ impl Producer {
         event: Bytes,
         durability: Durability,
     ) -> Result<Ack, TrySendError> {
-        let ack = self.try_send_acked_later(event, durability)?;
+        let ack = self.try_send_acked_no_wake(event, durability)?;
         self.queue.wake();
         Ok(ack)
     }
@@ -158,7 +158,7 @@ impl Producer {
     /// # Errors
     ///
     /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the event.
-    pub fn try_send_acked_later(
+    pub fn try_send_acked_no_wake(
         &self,
         event: Bytes,
         durability: Durability,
@@ -181,6 +181,41 @@ impl Producer {
     /// Wakes the rewriter thread, where it sleeps, to look into the queue now.
     pub fn wake(&self) {
         self.queue.wake();
+    }
+
+    /// Hands an event over for which room was kept. `Full` only where it is longer than that.
+    pub(crate) fn send_kept(&self, event: Bytes, room: KeptRoom) -> Result<(), TrySendError> {
+        match self.store(&event) {
+            Stores::Record(stored) => {
+                let message = Message::record(self.arena.record(&stored));
+                self.push_kept_stored(&stored, message, room).map_err(|why| why.with(|| event))
+            }
+            Stores::Child => Err(TrySendError::Closed(event)),
+            Stores::NoRoom => self.push_kept_other(Other::Event(event), room),
+        }
+    }
+
+    /// As [`send_kept`](Self::send_kept), acknowledged.
+    pub(crate) fn send_acked_kept(
+        &self,
+        event: Bytes,
+        durability: Durability,
+        room: KeptRoom,
+    ) -> Result<Ack, TrySendError> {
+        let (acked, ack) = acked(durability);
+        match self.store(&event) {
+            Stores::Record(stored) => {
+                let body = Body::Record(self.arena.record(&stored));
+                let message = Message::other(Other::Acked(acked, body));
+                self.push_kept_stored(&stored, message, room).map_err(|why| why.with(|| event))?;
+            }
+            Stores::Child => return Err(TrySendError::Closed(event)),
+            Stores::NoRoom => {
+                self.push_kept_other(Other::Acked(acked, Body::Bytes(event)), room)?;
+            }
+        }
+        self.queue.wake();
+        Ok(ack)
     }
 
     /// Copies an event into the inbox.
@@ -230,9 +265,35 @@ impl Producer {
             ticket.set(number);
             self.arena.set_ticket(stored, number);
         });
+        self.end_try(stored, ticket.get(), pushed)
+    }
+
+    /// As [`try_push_stored`](Self::try_push_stored), where room was kept.
+    fn push_kept_stored(
+        &self,
+        stored: &Stored,
+        message: Message,
+        room: KeptRoom,
+    ) -> Result<(), Why> {
+        let ticket = Cell::new(0);
+        let pushed = self.queue.push_kept(message, room, |number| {
+            ticket.set(number);
+            self.arena.set_ticket(stored, number);
+        });
+        self.end_try(stored, ticket.get(), pushed)
+    }
+
+    /// Makes the record complete, or takes it back.
+    #[inline]
+    fn end_try(
+        &self,
+        stored: &Stored,
+        ticket: u64,
+        pushed: Result<(), Refused>,
+    ) -> Result<(), Why> {
         let why = match pushed {
             Ok(()) => {
-                self.arena.complete(stored, ticket.get());
+                self.arena.complete(stored, ticket);
                 return Ok(());
             }
             Err(Refused::Full(_)) => Why::Full,
@@ -251,6 +312,11 @@ impl Producer {
     #[cold]
     fn try_push_other(&self, other: Other) -> Result<(), Refused> {
         self.queue.try_push(Message::other(other), |_| ())
+    }
+
+    #[cold]
+    fn push_kept_other(&self, other: Other, room: KeptRoom) -> Result<(), TrySendError> {
+        self.queue.push_kept(Message::other(other), room, |_| ()).map_err(refused)
     }
 }
 

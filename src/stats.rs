@@ -9,7 +9,10 @@ use crossbeam_utils::CachePadded;
 /// Each number is exact; they are read one after the other, so that two of them may differ by what
 /// happened between. After `close` they agree: `events_accepted` is `events_journaled +
 /// events_rejected` unless events were given back.
+///
+/// With the feature `serde` it is `Serialize`: an object with a number for each field, by its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
     /// Events that a `send` took and that left the queue.
@@ -56,16 +59,114 @@ pub struct Stats {
     pub rotations: u64,
     /// Times others were found to have truncated, moved or removed a file that was being written.
     pub files_changed_by_others: u64,
-    /// Finished files that got their line in the manifest. 0 without the feature `manifest`.
+    /// Sealed files that got their line in the manifest. 0 without the feature `manifest`.
     pub files_listed: u64,
-    /// Finished files of which only the compressed form is left.
+    /// Sealed files of which only the compressed form is left.
     pub files_compressed: u64,
     /// Files that were removed because they were too old or too much.
     pub files_removed: u64,
     /// Their bytes, as they were on the disk.
     pub bytes_removed: u64,
-    /// Times a finished file could not be listed, compressed or removed; each is tried again.
-    pub upkeep_errors: u64,
+    /// Times a sealed file could not be listed, compressed or removed; each is tried again.
+    pub maintenance_errors: u64,
+}
+
+/// The fields of a [`Stats`] with their names. The one that is missing here does not compile.
+macro_rules! fields {
+    ($stats:expr; $($name:ident)*) => {{
+        let Stats { $($name),* } = $stats;
+        [$((stringify!($name), $name)),*]
+    }};
+}
+
+impl Stats {
+    /// Every number with its name, in the order of the fields: to feed any collection of metrics
+    /// without naming each. A later version may have more of them; a name never changes its meaning.
+    ///
+    /// A name begins with its unit: `bytes_…` are bytes (`rejects_bytes_written` as well), `events_…`
+    /// events, `files_…` files; `…_errors`, `…_full` and all others count how often something
+    /// happened. Two end in `_queued` and say what is so now ([`is_gauge`](Self::is_gauge)); all
+    /// others only grow, from 0 at the opening.
+    ///
+    /// For `metrics` it is two lines: `gauge!(name).set(value as f64)` or
+    /// `counter!(name).absolute(value)`. For `prometheus-client` a collector, which is asked at each
+    /// scrape:
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use cdrlog::{Appender, Stats};
+    /// use prometheus_client::collector::Collector;
+    /// use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+    /// use prometheus_client::metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge};
+    /// use prometheus_client::registry::Registry;
+    ///
+    /// #[derive(Debug)]
+    /// struct Cdr(Arc<Appender>);
+    ///
+    /// impl Collector for Cdr {
+    ///     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+    ///         for (name, value) in self.0.stats().iter() {
+    ///             if Stats::is_gauge(name) {
+    ///                 let gauge = ConstGauge::new(value as i64);
+    ///                 gauge.encode(encoder.encode_descriptor(name, "", None, MetricType::Gauge)?)?;
+    ///             } else {
+    ///                 let counter = ConstCounter::new(value);
+    ///                 counter
+    ///                     .encode(encoder.encode_descriptor(name, "", None, MetricType::Counter)?)?;
+    ///             }
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let appender = Arc::new(Appender::builder(&directory).open()?);
+    /// let mut registry = Registry::with_prefix("cdr");
+    /// registry.register_collector(Box::new(Cdr(appender)));
+    /// let mut text = String::new();
+    /// prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    /// assert!(text.contains("\ncdr_events_queued 0\n"));
+    /// assert!(text.contains("\ncdr_events_journaled_total 0\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "an iterator does nothing unless it is used"]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&'static str, u64)> + use<> {
+        fields!(*self;
+            events_accepted
+            bytes_accepted
+            events_journaled
+            bytes_journaled
+            events_rejected
+            events_unprotected
+            events_queued
+            bytes_queued
+            queue_full
+            journal_full
+            bytes_written
+            bytes_synced
+            rejects_bytes_written
+            writes
+            write_errors
+            syncs
+            sync_errors
+            rotations
+            files_changed_by_others
+            files_listed
+            files_compressed
+            files_removed
+            bytes_removed
+            maintenance_errors
+        )
+        .into_iter()
+    }
+
+    /// Whether the number of that name says what is so now: it grows and shrinks. All others only
+    /// grow.
+    #[must_use]
+    pub fn is_gauge(name: &str) -> bool {
+        name.ends_with("_queued")
+    }
 }
 
 /// A counter that one thread adds to and any thread reads.
@@ -94,7 +195,7 @@ pub(crate) struct Counters {
     pub(crate) producers: CachePadded<ProducerCounters>,
     pub(crate) rewriter: CachePadded<RewriterCounters>,
     pub(crate) flusher: CachePadded<FlusherCounters>,
-    pub(crate) keeper: CachePadded<KeeperCounters>,
+    pub(crate) maintenance: CachePadded<KeeperCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -132,12 +233,12 @@ pub(crate) struct KeeperCounters {
     pub(crate) files_compressed: Counter,
     pub(crate) files_removed: Counter,
     pub(crate) bytes_removed: Counter,
-    pub(crate) upkeep_errors: Counter,
+    pub(crate) maintenance_errors: Counter,
 }
 
 impl Counters {
     pub(crate) fn snapshot(&self, events_queued: u64, bytes_queued: u64) -> Stats {
-        let Self { rewriter, flusher, keeper, .. } = self;
+        let Self { rewriter, flusher, maintenance, .. } = self;
         Stats {
             events_accepted: rewriter.events_accepted.get(),
             bytes_accepted: rewriter.bytes_accepted.get(),
@@ -158,11 +259,46 @@ impl Counters {
             sync_errors: flusher.sync_errors.get(),
             rotations: flusher.rotations.get(),
             files_changed_by_others: flusher.files_changed_by_others.get(),
-            files_listed: keeper.files_listed.get(),
-            files_compressed: keeper.files_compressed.get(),
-            files_removed: keeper.files_removed.get(),
-            bytes_removed: keeper.bytes_removed.get(),
-            upkeep_errors: keeper.upkeep_errors.get(),
+            files_listed: maintenance.files_listed.get(),
+            files_compressed: maintenance.files_compressed.get(),
+            files_removed: maintenance.files_removed.get(),
+            bytes_removed: maintenance.bytes_removed.get(),
+            maintenance_errors: maintenance.maintenance_errors.get(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_its_name_and_a_name_comes_once() {
+        let stats = Stats {
+            events_accepted: 1,
+            events_queued: 2,
+            maintenance_errors: 3,
+            ..Stats::default()
+        };
+        let numbers: Vec<_> = stats.iter().filter(|&(_, value)| value > 0).collect();
+        assert_eq!(
+            numbers,
+            [("events_accepted", 1), ("events_queued", 2), ("maintenance_errors", 3)]
+        );
+        let mut names: Vec<_> = stats.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), size_of::<Stats>() / size_of::<u64>());
+        names.retain(|name| Stats::is_gauge(name));
+        assert_eq!(names, ["bytes_queued", "events_queued"]);
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn what_is_serialised_is_what_is_iterated() {
+        let stats = Stats { events_accepted: 1, bytes_removed: 1 << 60, ..Stats::default() };
+        let expected: serde_json::Map<_, _> =
+            stats.iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        assert_eq!(serde_json::to_value(stats).unwrap(), serde_json::Value::Object(expected));
     }
 }

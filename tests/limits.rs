@@ -103,7 +103,7 @@ fn until_memory_ends(directory: &Path) {
     // Behind these all three threads run, which takes memory too.
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     appender.flush().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     limit_address_space(Some(address_space_bytes() + (64 << 20)));
     let mut hoard = Vec::new();
     send_and_note(&appender.producer(), directory, 1, |number| {
@@ -113,7 +113,7 @@ fn until_memory_ends(directory: &Path) {
 
 fn until_the_file_is_too_large(directory: &Path) {
     let appender = Appender::builder(directory)
-        .write_patience(Duration::from_millis(50))
+        .write_retry_timeout(Duration::from_millis(50))
         .queue_events_max(64)
         .open()
         .unwrap();

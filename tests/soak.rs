@@ -4,7 +4,7 @@
 //! Without the return of segments, of places in the queue and of chunks of slices, a server would
 //! run out of memory or of descriptors after days, and no short test would say so.
 //!
-//! The file is rotated by its size and every second on demand; finished files are counted and
+//! The file is rotated by its size and every second on demand; sealed files are counted and
 //! removed.
 //!
 //! A program of its own: it measures what the whole process holds.
@@ -60,7 +60,7 @@ fn count_lines(path: &Path) -> u64 {
     BufReader::new(fs::File::open(path).unwrap()).split(b'\n').count() as u64
 }
 
-/// Counts the lines of the finished files and removes them: all but the last one, or all.
+/// Counts the lines of the sealed files and removes them: all but the last one, or all.
 fn take_finished(directory: &Path, all: bool) -> u64 {
     let mut finished = files(directory, "CDR.");
     if !all {

@@ -6,32 +6,33 @@ use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use cdrlog::{
-    Appender, CloseError, FlushError, OpenError, Producer, SendError, Stats, SyncPolicy, Trouble,
+    Appender, CloseError, FlushError, Notice, OpenError, Producer, SendError, Stats, SyncPolicy,
 };
 use clap::{Args, ValueEnum};
 
 use super::bodies::Bodies;
+use super::cdr_path::DirOption;
 use super::file_options::FileOptions;
-use super::hangup::rotating_on_hangup;
+use super::opening;
 use super::outcome::{Outcome, say};
-use super::place::DirectoryOption;
 use super::print::print;
 use super::progress::Progress;
+use super::sighup::rotating_on_sighup;
 use super::summary::{FileRange, Summary};
 use super::units::{Seconds, Size, units_help};
 
 /// An event has to fit into a segment of the journal, which has 1 GiB at most.
 const EVENT_BYTES_LIMIT: u64 = 1 << 30;
 
-/// Append WebHook bodies, one a line, to the CDR of a directory
+/// Append WebHook bodies, one on each line, to the CDR of a directory
 ///
 /// The directory is created if it does not exist. A body that is not an event goes to the rejects
 /// file of the directory, whole and with the reason, and the exit code is 3. Empty lines are
 /// skipped. If a run is killed, the next run on the directory finishes what the killed run left.
 ///
-/// The program lists finished files in .cdrlog/manifest.jsonl with a hash, compresses them if you
-/// ask for it, and removes the oldest files. The next run finishes the file of this run, and so does
-/// SIGHUP, which begins a new file.
+/// A sealed file gets no more lines. The program lists sealed files in .cdrlog/manifest.jsonl with a
+/// hash, compresses them with --compress, and removes the oldest ones. The next run seals the file of
+/// this run. SIGHUP seals it too, and begins a new one.
 #[derive(Debug, Args)]
 #[command(after_help = concat!("\
 Examples:
@@ -42,11 +43,11 @@ Examples:
 
 ", units_help!(), "
 
-Exit codes: 0 all went well; 1 failed, or all bodies are taken and the summary of --json could not
-be written: standard error says which; 2 wrong usage; 3 some bodies were rejected"))]
+Exit codes: 0 success; 1 failed, or all bodies were taken and the summary of --json could not be
+written: standard error says which; 2 wrong usage; 3 some bodies were rejected"))]
 pub(super) struct Append {
     #[command(flatten)]
-    directory: DirectoryOption,
+    directory: DirOption,
 
     /// Print the summary as one JSON object on standard output
     #[arg(long)]
@@ -62,15 +63,17 @@ pub(super) struct Append {
     )]
     sync: Sync,
 
-    /// How long to keep trying while the disk is full; a bare number is seconds
+    /// How long to retry writes that fail, because the disk is full for example; a number without a
+    /// unit is seconds
     #[arg(
         long,
         value_name = "DURATION",
+        alias = "patience",
         default_value = "10s",
         allow_negative_numbers = true,
-        env = "CDRLOG_PATIENCE"
+        env = "CDRLOG_WRITE_RETRY_TIMEOUT"
     )]
-    patience: Seconds,
+    write_retry_timeout: Seconds,
 
     /// The largest body that is an event, from 1 byte to 1 GiB; a larger body is rejected
     #[arg(
@@ -83,7 +86,7 @@ pub(super) struct Append {
     )]
     event_bytes_max: usize,
 
-    /// Files of bodies, one body a line; - is standard input [default: -]
+    /// Files of bodies, one body on each line; - is standard input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -144,12 +147,12 @@ impl Append {
         }
         let (first, first_rejects) = (appender.cdr_path(), appender.rejects_path());
         let mut progress = Progress::new(bytes_total);
-        let stop = rotating_on_hangup(&appender, || {
+        let stop = rotating_on_sighup(&appender, || {
             let stop = self.append_files(&appender.producer(), &mut progress).err();
-            // A run may be too short for the thread that sees to finished files. Errors of the flush
-            // come again with the close, and those of the upkeep are told by the callback.
+            // A run may be too short for the thread that maintains sealed files. The close gives the
+            // error of the flush again, and the callback tells of failures of the maintenance.
             let _ = appender.flush();
-            let _ = appender.upkeep();
+            let _ = appender.wait_for_maintenance();
             stop
         })?;
         let cdr = FileRange { first, last: appender.cdr_path() };
@@ -165,15 +168,15 @@ impl Append {
         if let Some(fault) = self.file_options.local_time_fault() {
             say(fault);
         }
-        let Seconds(patience) = self.patience;
+        let Seconds(timeout) = self.write_retry_timeout;
         let builder = Appender::builder(&self.directory.dir)
             .event_bytes_max(self.event_bytes_max)
             .segment_bytes(self.event_bytes_max.max(1 << 20))
             .sync_policy(self.sync.policy())
-            .write_patience(patience)
-            .close_patience(patience)
-            .on_trouble(tell);
-        self.file_options.apply(builder).open().map_err(|error| match &error {
+            .write_retry_timeout(timeout)
+            .close_timeout(timeout)
+            .on_notice(tell);
+        opening::open(&self.file_options.apply(builder)).map_err(|error| match &error {
             OpenError::Io { action: "create directory", .. } => {
                 format!("{error}; --dir or OPENVIDU_CDR_PATH names another one").into()
             }
@@ -225,10 +228,10 @@ impl Append {
         if self.json
             && let Err(error) = print(format!("{}\n", summary.json()))
         {
-            // Whoever repeats a run that failed would append everything twice.
+            // If somebody repeats a run that failed, everything is in the CDR twice.
             return Err(match outcome {
                 Outcome::Failed => error,
-                _ => format!("{error}; all {} bodies are taken, give none again", summary.taken())
+                _ => format!("{error}; all {} bodies were taken, give none again", summary.taken())
                     .into(),
             });
         }
@@ -260,16 +263,16 @@ impl Append {
         };
         if !is_all {
             return format!(
-                "the first {taken} bodies are taken: in the CDR, or in {}, from where the next run \
+                "the first {taken} bodies were taken: they are in the CDR, or in {}, from where the next run \
                  on this directory writes them; give the bodies after them again{safety}",
                 journal.display()
             );
         }
         if matches!(error.cause(), FlushError::Sync { .. }) {
-            return format!("all {taken} bodies are taken, give none again{safety}");
+            return format!("all {taken} bodies were taken, give none again{safety}");
         }
         format!(
-            "all {taken} bodies are taken, give none again: they are in the CDR, or in {}, from \
+            "all {taken} bodies were taken, give none again: they are in the CDR, or in {}, from \
              where the next run on this directory writes them{safety}",
             journal.display()
         )
@@ -284,14 +287,14 @@ fn event_bytes_max(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Says what concerns finished files only: the rest is in the report.
-fn tell(trouble: &Trouble) {
-    match trouble {
-        Trouble::ForeignFiles { .. } => {
-            say(format_args!("{trouble}, unless --manage-foreign says so"));
+/// Says what concerns sealed files only: the rest is in the report.
+fn tell(notice: &Notice) {
+    match notice {
+        Notice::ForeignFiles { .. } => {
+            say(format_args!("{notice}, unless --manage-foreign is given"));
         }
-        Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. } | Trouble::ClockJumped { .. } => {
-            say(trouble);
+        Notice::MaintenanceFails(_) | Notice::FileRemoved { .. } | Notice::ClockJumped { .. } => {
+            say(notice);
         }
         _ => {}
     }
@@ -305,7 +308,7 @@ fn append_file(
 ) -> Result<(), Stop> {
     let source: Box<dyn Read> = if is_standard_input(path) {
         if io::stdin().is_terminal() {
-            say("reading bodies from the terminal, one a line; Ctrl-D ends them");
+            say("reading bodies from the terminal, one on each line; Ctrl-D ends them");
         }
         Box::new(io::stdin().lock())
     } else {
@@ -321,7 +324,7 @@ fn append_file(
     }
 }
 
-/// The length of all files, unless one of them is no regular file. An error where one cannot be
+/// The length of all files, unless one of them is not a regular file. An error where one cannot be
 /// opened.
 fn total_bytes(paths: &[PathBuf]) -> Result<Option<u64>, Box<dyn Error>> {
     let mut total = Some(0);

@@ -1,31 +1,37 @@
 //! Reads the command line and the environment, and says which of the two was wrong.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory, Error, FromArgMatches};
+use clap::{ArgMatches, Command, CommandFactory, Error, FromArgMatches};
 
+use super::cdr_path;
 use super::outcome::say;
 
 /// What the program was called with. An error was not printed yet.
 pub(super) fn parse<T: CommandFactory + FromArgMatches>(line: &[OsString]) -> Result<T, Error> {
-    let mut command = without_empty_variables(T::command());
+    let mut command = with_variables_that_are_set(T::command());
     command.build();
     let read = command.try_get_matches_from_mut(line).map_err(|mut error| {
         name_variable(&mut error, &command, line);
         error
     });
     let mut matches = read?;
-    if let Some((name, of_command)) = matches.subcommand()
-        && let Some(conflict) = conflict(of_command)
-    {
-        let command = command.find_subcommand(name).cloned();
-        return Err(command.unwrap_or_default().error(ErrorKind::ArgumentConflict, conflict));
+    if let Some((name, of_command)) = matches.subcommand() {
+        if let Some(conflict) = conflict(of_command) {
+            let command = command.find_subcommand(name).cloned();
+            return Err(command.unwrap_or_default().error(ErrorKind::ArgumentConflict, conflict));
+        }
+        if takes_default_directory(of_command)
+            && let Some(note) = cdr_path::empty_variable_note(cdr_path::DEFAULT.as_ref())
+        {
+            say(note);
+        }
     }
     T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
@@ -43,17 +49,33 @@ pub(super) fn end_with(error: &Error) -> ExitCode {
     }
 }
 
-/// An empty variable counts as one that is not set, as `${NAME:-}` of a compose file leaves it.
-fn without_empty_variables(command: Command) -> Command {
-    let is_empty = |argument: &Arg| {
-        let value = argument.get_env().and_then(env::var_os);
-        value.is_some_and(|value| value.is_empty())
-    };
+/// Variables that have another name now: today's, and the earlier one, which still holds where
+/// today's is not set.
+const RENAMED_VARIABLES: [(&str, &str); 1] = [("CDRLOG_WRITE_RETRY_TIMEOUT", "CDRLOG_PATIENCE")];
+
+/// Each argument with the variable that holds for it. An empty variable counts as one that is not
+/// set, as `${NAME:-}` of a compose file leaves it.
+fn with_variables_that_are_set(command: Command) -> Command {
     command
-        .mut_args(
-            |argument| if is_empty(&argument) { argument.env(None::<&str>) } else { argument },
-        )
-        .mut_subcommands(without_empty_variables)
+        .mut_args(|argument| match argument.get_env().map(OsStr::to_owned) {
+            Some(name) if is_set(&name) => argument,
+            Some(name) => {
+                let renamed = RENAMED_VARIABLES.iter().find(|(today, _)| name == *today);
+                let earlier = renamed.map(|(_, earlier)| *earlier);
+                match earlier.filter(|earlier| is_set(earlier.as_ref())) {
+                    Some(earlier) => argument.env(earlier),
+                    // `--help` names it also where it is not set.
+                    None if env::var_os(&name).is_none() => argument,
+                    None => argument.env(None::<&str>),
+                }
+            }
+            None => argument,
+        })
+        .mut_subcommands(with_variables_that_are_set)
+}
+
+fn is_set(variable: &OsStr) -> bool {
+    env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// Names the variable where a value that is wrong came from the environment.
@@ -72,7 +94,10 @@ fn name_variable(error: &mut Error, command: &Command, line: &[OsString]) {
         line.iter().filter_map(|word| word.to_str()).find_map(|word| command.find_subcommand(word));
     let variable = of_command.into_iter().flat_map(Command::get_arguments).find_map(|known| {
         let variable = known.get_env().filter(|variable| env::var_os(variable).is_some())?;
-        let is_this = known.to_string() == *argument && !known.get_long().is_some_and(is_given);
+        let mut names = known.get_long_and_visible_aliases().into_iter().flatten();
+        let mut earlier_names = known.get_all_aliases().into_iter().flatten();
+        let is_given = names.any(is_given) || earlier_names.any(is_given);
+        let is_this = known.to_string() == *argument && !is_given;
         is_this.then(|| variable.to_string_lossy().into_owned())
     });
     if let Some(variable) = variable {
@@ -84,10 +109,10 @@ fn name_variable(error: &mut Error, command: &Command, line: &[OsString]) {
 /// Why `--dir` and the argument for the directory do not go together, where both were given.
 fn conflict(matches: &ArgMatches) -> Option<impl Display + use<>> {
     let is_known = |id| matches.try_contains_id(id).unwrap_or_default();
-    if !is_known("place") || !is_known("dir") {
+    if !is_known("cdr_path") || !is_known("dir") {
         return None;
     }
-    let places: Vec<&PathBuf> = matches.get_many("place")?.collect();
+    let places: Vec<&PathBuf> = matches.get_many("cdr_path")?.collect();
     let dir = matches.get_one::<PathBuf>("dir")?;
     let is_given = matches.value_source("dir") == Some(ValueSource::CommandLine);
     if !is_given || places.iter().all(|place| *place == dir) {
@@ -101,6 +126,14 @@ fn conflict(matches: &ArgMatches) -> Option<impl Display + use<>> {
     ))
 }
 
+/// Whether nothing was said about the directory. `serve` has a file of options too, and looks itself.
+fn takes_default_directory(matches: &ArgMatches) -> bool {
+    matches.try_contains_id("dir").unwrap_or_default()
+        && matches.value_source("dir") == Some(ValueSource::DefaultValue)
+        && !(matches.try_contains_id("cdr_path").unwrap_or_default()
+            && matches.contains_id("cdr_path"))
+}
+
 /// The command line of this process.
 pub(super) fn of_process() -> Vec<OsString> {
     env::args_os().collect()
@@ -111,7 +144,7 @@ mod tests {
     use clap::{Args, Parser, Subcommand};
 
     use super::*;
-    use crate::place::Places;
+    use crate::cdr_path::PathArgs;
 
     #[derive(Debug, Parser)]
     struct Program {
@@ -127,14 +160,14 @@ mod tests {
     #[derive(Debug, Args)]
     struct ReadArguments {
         #[command(flatten)]
-        places: Places,
+        paths: PathArgs,
     }
 
     fn places(line: &[&str]) -> Result<Vec<PathBuf>, ErrorKind> {
         let line: Vec<OsString> = ["program", "read"].iter().chain(line).map(Into::into).collect();
         let Program { command: Read::Read(read) } =
             parse(&line).map_err(|error: Error| error.kind())?;
-        Ok(read.places.into_paths())
+        Ok(read.paths.into_paths())
     }
 
     #[test]

@@ -18,11 +18,12 @@ pub(super) struct FileOptions {
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, env = "CDRLOG_ROTATE_BYTES")]
     rotate_bytes: Option<Size>,
 
-    /// Compress finished files, in the background [default: none]
+    /// Compress sealed files, in the background [default: none]
     #[arg(long, value_enum, value_name = "HOW", env = "CDRLOG_COMPRESS")]
     compress: Option<Compress>,
 
-    /// Remove files that nobody wrote to for this long; a bare number is days; 0 keeps them for ever
+    /// Remove files whose last write is longer ago than this; a number without a unit is days; 0 keeps
+    /// files for ever
     /// [default: 30d]
     #[arg(
         long,
@@ -42,7 +43,7 @@ pub(super) struct FileOptions {
     )]
     retention_bytes: Option<Size>,
 
-    /// Compress and remove also CDR files that cdrlog did not begin in this directory
+    /// Also compress and remove CDR files that cdrlog did not begin in this directory
     /// [default: false]
     #[arg(
         long,

@@ -7,27 +7,28 @@
 
 mod append;
 mod bodies;
+mod cdr_path;
 mod command_line;
 mod completions;
 mod count;
 mod file_options;
-mod hangup;
 mod json_output;
 mod local_time;
 mod man;
+mod opening;
 mod outcome;
-mod place;
 mod print;
 mod progress;
 mod recover;
 #[cfg(feature = "serve")]
 mod serve;
+mod sighup;
 mod stats;
 mod summary;
 mod tail;
+mod time_arg;
 mod units;
 mod verify;
-mod when;
 
 /// Only for the fuzz targets.
 #[cfg(all(fuzzing, feature = "serve"))]

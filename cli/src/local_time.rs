@@ -20,5 +20,5 @@ pub(crate) fn fault() -> Option<String> {
     let variable = std::env::var_os("TZ")?;
     TimeZone::try_system().err()?;
     let name = variable.to_string_lossy();
-    Some(format!("TZ={name} is no time zone of this machine: UTC is taken for local time"))
+    Some(format!("this machine does not know the time zone TZ={name}: local time is UTC"))
 }

@@ -9,12 +9,12 @@ use std::process::ExitCode;
 /// the same, for each command.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
-  0  all went well
+  0  success
   1  failed: something could not be read, written or used; or `verify` has findings; or
      `stats --strict` met a line that is not an event. Standard error says what failed
   2  wrong usage of the command line, or a variable with a wrong value; nothing was read or written
   3  `append` took all bodies, and rejected some of them
-Each command says more at the end of its own --help.";
+The --help of each command says more.";
 
 /// The command line asks for something that there is not, which only the command itself can tell.
 #[derive(Debug)]

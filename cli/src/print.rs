@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{self, Write};
 
-/// Prints all of it. That nobody reads on is no failure.
+/// Prints all of it. If the reader goes away, this is not a failure.
 pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), Box<dyn Error>> {
     or_nobody_reads(io::stdout().write_all(bytes.as_ref()))
 }

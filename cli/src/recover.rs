@@ -9,19 +9,19 @@ use clap::Args;
 use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
 
+use super::cdr_path::{self, DirArg};
 use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
-use super::place::{self, Directory};
 use super::print::print;
 
 /// Show what the next opening of a directory would finish, or finish it now
 ///
-/// A process that was killed leaves lines in the journal that are not in the CDR yet; a power loss
-/// may leave a torn end of a file. The next run of `append`, `serve` or a server with cdrlog in it
-/// puts both in order by itself. This shows what that will be, by the same code and without
-/// changing a byte; with --apply it is done, and no new CDR file is begun.
+/// A process that was killed leaves lines in the journal that are not in the CDR yet. A power loss
+/// may leave a torn end of a file. The next run of `append`, `serve` or a server that contains cdrlog
+/// repairs both. `recover` runs the same code to show what it would do, and changes nothing; with
+/// --apply it does it, and begins no new CDR file.
 ///
-/// While a process writes to the directory there is nothing to recover: that is an error, which
+/// While a process writes to the directory there is nothing to recover. `recover` then fails and
 /// names the process.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -30,8 +30,8 @@ Examples:
   cdrlog recover --apply /opt/openvidu/cdr
   cdrlog recover --json ./cdr | jq .clean
 
---json prints one object: \"clean\" is true where there was nothing to do, \"applied\" where it was
-done now; the rest says how many bytes go, or went, to which files.
+--json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done now.
+The other members say how many bytes go, or went, to which files.
 
 Exit codes: 0 nothing to do, or shown, or done; 1 failed, in use, or damaged; 2 wrong usage")]
 pub(super) struct Recover {
@@ -56,13 +56,13 @@ pub(super) struct Recover {
     utc: Option<bool>,
 
     #[command(flatten)]
-    directory: Directory,
+    directory: DirArg,
 }
 
 impl Recover {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let directory = self.directory.into_path();
-        place::check_directory(&directory)?;
+        cdr_path::check_directory(&directory)?;
         let options = Appender::builder(&directory).utc(self.utc.unwrap_or_default());
         let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
         let report = Report { directory: &directory, recovery: &recovery, applied: self.apply };
@@ -118,13 +118,13 @@ impl Report<'_> {
         }
         if recovery.inbox_events > 0 {
             let events = HumanCount(recovery.inbox_events);
-            write!(f, "\n{events} events of these had been accepted and not journaled")?;
+            write!(f, "\n{events} of these events had been accepted and were not journaled yet")?;
         }
         if let Some((path, why)) = &recovery.unusable_inbox {
-            write!(f, "\nno accepted events are taken from {}: {why}", path.display())?;
+            write!(f, "\naccepted events in {} cannot be used: {why}", path.display())?;
         }
         if !recovery.changed_by_others.is_empty() {
-            f.write_str("\nmoved, removed, truncated or appended to by others:")?;
+            f.write_str("\nmoved, removed, truncated or appended to by other programs:")?;
             write_paths(f, &recovery.changed_by_others)?;
         }
         Ok(())

@@ -10,10 +10,10 @@ use bytes::Bytes;
 
 use super::event_writer::{EventWriter, Put};
 use super::rhythm::Rhythm;
+use crate::ack::PendingAck;
 use crate::ack::{AckError, Acked, Durability};
 use crate::contain::contain;
 use crate::error::FlushError;
-use crate::flush::PendingAck;
 use crate::inbox::{ChunkPool, RecordGuard, RecordRef, Released};
 use crate::journal::{RingWriter, Stream};
 use crate::pipeline::{Pipeline, Request};

@@ -42,7 +42,7 @@ impl fmt::Debug for Clock {
 /// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred
 /// thousand files takes longer than a rotation may.
 #[derive(Clone, Debug)]
-pub(crate) struct Calendar {
+pub(crate) struct FileNamer {
     pub(crate) disk: Disk,
     directory: PathBuf,
     time_zone: TimeZone,
@@ -50,7 +50,7 @@ pub(crate) struct Calendar {
     last_stamp: Arc<Mutex<Option<Stamp>>>,
 }
 
-impl Calendar {
+impl FileNamer {
     pub(crate) fn new(disk: &Disk, directory: &Path, time_zone: TimeZone, clock: Clock) -> Self {
         let (disk, directory) = (disk.clone(), directory.to_owned());
         Self { disk, directory, time_zone, clock, last_stamp: Arc::default() }
@@ -111,11 +111,11 @@ impl Calendar {
 mod tests {
     use super::*;
 
-    fn calendar_at(now: &str) -> Calendar {
+    fn calendar_at(now: &str) -> FileNamer {
         let now: Timestamp = now.parse().unwrap();
         let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         let clock = Clock::telling(move || now);
-        Calendar::new(&Disk::default(), Path::new("/nowhere"), zone, clock)
+        FileNamer::new(&Disk::default(), Path::new("/nowhere"), zone, clock)
     }
 
     #[test]

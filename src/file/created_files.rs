@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::calendar::Calendar;
+use super::calendar::FileNamer;
 use super::name::{Encoding, FileName, STATE_DIR_NAME, Stamp};
 use crate::storage::{Disk, DiskFile, DiskResult};
 
@@ -86,7 +86,7 @@ impl CreatedFiles {
     }
 
     /// Lists the directory, and lets names by `calendar` follow all that are there or ever were.
-    pub(crate) fn look(&self, calendar: &Calendar) -> DiskResult<Inventory> {
+    pub(crate) fn look(&self, calendar: &FileNamer) -> DiskResult<Inventory> {
         let mut foreign = HashSet::new();
         for name in self.disk.names(&self.directory)? {
             calendar.follow(&name);
@@ -180,7 +180,7 @@ mod tests {
         fn look(&self) -> (Inventory, String) {
             let clock = crate::file::Clock::telling(|| jiff::Timestamp::UNIX_EPOCH);
             let calendar =
-                Calendar::new(&Disk::default(), self.directory.path(), TimeZone::UTC, clock);
+                FileNamer::new(&Disk::default(), self.directory.path(), TimeZone::UTC, clock);
             let inventory = self.created_files.look(&calendar).unwrap();
             (inventory, calendar.take_stamp().cdr_name())
         }

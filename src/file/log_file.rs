@@ -16,7 +16,7 @@ pub(crate) struct LogFile {
 
 /// What others did to the file since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interference {
+pub(crate) enum ExternalChange {
     /// It has another length than we gave it: truncated in place, or appended to.
     Resized,
     /// It was moved or removed, or another file has its name now.
@@ -95,17 +95,17 @@ impl LogFile {
         self.file.sync_data()
     }
 
-    /// Looks whether somebody else changed the file. After [`Interference::Resized`] the length is
+    /// Looks whether somebody else changed the file. After [`ExternalChange::Resized`] the length is
     /// the one that is there.
-    pub(crate) fn check(&mut self) -> DiskResult<Option<Interference>> {
+    pub(crate) fn check(&mut self) -> DiskResult<Option<ExternalChange>> {
         let ours = self.file.metadata()?;
         match self.disk.examine(self.path())? {
             Some(named) if ours.is_same_file(&named) => {
                 let resized = ours.bytes != self.bytes;
                 self.bytes = ours.bytes;
-                Ok(resized.then_some(Interference::Resized))
+                Ok(resized.then_some(ExternalChange::Resized))
             }
-            _ => Ok(Some(Interference::Replaced)),
+            _ => Ok(Some(ExternalChange::Replaced)),
         }
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let (_directory, mut log) = log_file();
         log.append(b"one\n").unwrap();
         fs::File::options().write(true).open(log.path()).unwrap().set_len(0).unwrap();
-        assert_eq!(log.check().unwrap(), Some(Interference::Resized));
+        assert_eq!(log.check().unwrap(), Some(ExternalChange::Resized));
         log.append(b"two\n").unwrap();
         assert_eq!(fs::read(log.path()).unwrap(), b"two\n");
     }
@@ -203,7 +203,7 @@ mod tests {
         log.append(b"one\n").unwrap();
         let moved = directory.path().join("CDR.log.1");
         fs::rename(log.path(), &moved).unwrap();
-        assert_eq!(log.check().unwrap(), Some(Interference::Replaced));
+        assert_eq!(log.check().unwrap(), Some(ExternalChange::Replaced));
         log = log.reopen().unwrap();
         log.append(b"two\n").unwrap();
         assert_eq!(fs::read(moved).unwrap(), b"one\n");
@@ -215,7 +215,7 @@ mod tests {
         let (directory, mut log) = log_file();
         fs::rename(log.path(), directory.path().join("CDR.log.1")).unwrap();
         fs::write(log.path(), b"theirs\n").unwrap();
-        assert_eq!(log.check().unwrap(), Some(Interference::Replaced));
+        assert_eq!(log.check().unwrap(), Some(ExternalChange::Replaced));
         log = log.reopen().unwrap();
         log.append(b"ours\n").unwrap();
         assert_eq!(fs::read(log.path()).unwrap(), b"theirs\nours\n");

@@ -14,13 +14,13 @@ mod name;
 mod name_lock;
 
 pub(crate) use boot::boot_id;
-pub(crate) use calendar::{Calendar, Clock};
-pub(crate) use created_files::CreatedFiles;
+pub(crate) use calendar::{Clock, FileNamer};
+pub(crate) use created_files::{CreatedFiles, Inventory};
 #[cfg(any(feature = "compress", feature = "manifest"))]
 pub(crate) use decoder::Decoder;
 pub(crate) use identity::Identity;
 pub(crate) use lock::{Lock, LockError};
-pub(crate) use log_file::{Interference, LogFile};
+pub(crate) use log_file::{ExternalChange, LogFile};
 pub use name::Encoding;
 #[cfg(feature = "reader")]
 pub use name::FileKind;

@@ -5,19 +5,14 @@
 //! write that fails is tried again, later and later; nothing is lost, because the segments are not
 //! given back until they are written. A sync that fails is never tried again.
 
-mod acks;
 mod group;
 mod policy;
 mod rotation;
 mod sink;
-mod trouble;
 
-pub(crate) use acks::{FilePlace, PendingAck};
 pub use policy::SyncPolicy;
 pub(crate) use rotation::Rotation;
 pub(crate) use sink::Sink;
-pub(crate) use trouble::Listener;
-pub use trouble::Trouble;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +21,8 @@ use self::group::Group;
 use crate::error::FlushError;
 use crate::file::Lock;
 use crate::journal::Control;
-use crate::pipeline::{Backoff, Goal, Pipeline, Request};
+use crate::notice::Notice;
+use crate::pipeline::{Backoff, FlushTarget, Pipeline, Request};
 use crate::storage::DiskResult;
 use crate::sync::EndGuard;
 use crate::waker::Sleep;
@@ -41,9 +37,9 @@ pub(crate) struct Schedule {
     pub(crate) gather: Duration,
     pub(crate) sync_policy: SyncPolicy,
     /// How long writes may fail before the appender gives up; `None` is for ever.
-    pub(crate) write_patience: Option<Duration>,
+    pub(crate) write_retry_timeout: Option<Duration>,
     /// The same from the moment of a close.
-    pub(crate) close_patience: Duration,
+    pub(crate) close_timeout: Duration,
 }
 
 pub(crate) struct Flusher {
@@ -72,7 +68,8 @@ impl Request {
     /// Whether what was asked for can be done as far as writes go: a new file is not created in the
     /// middle of a line, though what is asked for is written.
     fn is_ready(&self, lines: &Sink, rejects: &Sink) -> bool {
-        let splits = self.goal == Goal::Rotated && (lines.is_in_line() || rejects.is_in_line());
+        let splits =
+            self.goal == FlushTarget::Rotated && (lines.is_in_line() || rejects.is_in_line());
         self.is_written(lines, rejects) && !splits
     }
 
@@ -149,7 +146,7 @@ impl Flusher {
             let written = !write_is_due || self.write();
             self.sync_if_due(last_round, group_is_due);
             self.answer_requests();
-            if !written && self.patience_has_ended() {
+            if !written && self.retry_timeout_is_over() {
                 return self.give_up();
             }
             if last_round && !self.has_pending() {
@@ -203,7 +200,7 @@ impl Flusher {
                 if let Some(failing) = self.failing.take() {
                     self.pipeline.clear_trouble();
                     let failed_for = failing.since.elapsed();
-                    self.pipeline.listener.tell(&Trouble::WritesGoOn { failed_for });
+                    self.pipeline.listener.tell(&Notice::WritesGoOn { failed_for });
                 }
                 true
             }
@@ -218,7 +215,7 @@ impl Flusher {
     /// it by its name.
     fn check_lock(&self) -> DiskResult<()> {
         if let Some(path) = self.lock.check()? {
-            self.pipeline.listener.tell(&Trouble::LockReplaced(path));
+            self.pipeline.listener.tell(&Notice::LockReplaced(path));
         }
         Ok(())
     }
@@ -231,7 +228,7 @@ impl Flusher {
         self.pipeline.counters.flusher.write_errors.add_alone(1);
         self.pipeline.set_trouble(error.clone());
         if self.failing.is_none() {
-            self.pipeline.listener.tell(&Trouble::WritesFail(error.clone()));
+            self.pipeline.listener.tell(&Notice::WritesFail(error.clone()));
         }
         let begin = || Failing {
             since: now,
@@ -259,14 +256,14 @@ impl Flusher {
     /// Whether writes have failed for too long, from the first failure to the last without anything
     /// written in between: there is more than one try to every patience but none, and one at its
     /// end.
-    fn patience_has_ended(&self) -> bool {
+    fn retry_timeout_is_over(&self) -> bool {
         let Some(failing) = &self.failing else { return false };
         let longer_than = |since: Instant, patience: Duration| {
             failing.failed_at.saturating_duration_since(since) >= patience
         };
-        let Schedule { write_patience, close_patience, .. } = self.schedule;
-        write_patience.is_some_and(|patience| longer_than(failing.stuck_since, patience))
-            || failing.closing_since.is_some_and(|since| longer_than(since, close_patience))
+        let Schedule { write_retry_timeout, close_timeout, .. } = self.schedule;
+        write_retry_timeout.is_some_and(|patience| longer_than(failing.stuck_since, patience))
+            || failing.closing_since.is_some_and(|since| longer_than(since, close_timeout))
     }
 
     /// Syncs where the policy, a request, the group of those who wait or the end says so.
@@ -277,7 +274,7 @@ impl Flusher {
             SyncPolicy::Always => true,
             SyncPolicy::Interval(interval) => last_round || self.last_sync.elapsed() >= interval,
         };
-        let by_request = self.requests.iter().any(|request| request.goal == Goal::Synced);
+        let by_request = self.requests.iter().any(|request| request.goal == FlushTarget::Synced);
         let by_group = (group_is_due || last_round) && self.lines.acks().written_sync_waiters() > 0;
         if unsynced && (by_policy || by_request || by_group) {
             self.sync();
@@ -291,7 +288,7 @@ impl Flusher {
         if let Some(failure) = self.lines.sync_failure().or(self.rejects.sync_failure()) {
             self.pipeline.latch_sync_failure(failure.clone());
             if !std::mem::replace(&mut self.sync_failure_told, true) {
-                self.pipeline.listener.tell(&Trouble::SyncFailed(failure.clone()));
+                self.pipeline.listener.tell(&Notice::SyncFailed(failure.clone()));
             }
         }
     }
@@ -312,8 +309,9 @@ impl Flusher {
     /// Begins new files where somebody asked for that and what was to be before them is written.
     fn rotate_if_asked(&mut self) -> Result<(), FlushError> {
         let (lines, rejects) = (&self.lines, &self.rejects);
-        let due =
-            |request: &Request| request.goal == Goal::Rotated && request.is_ready(lines, rejects);
+        let due = |request: &Request| {
+            request.goal == FlushTarget::Rotated && request.is_ready(lines, rejects)
+        };
         if !self.requests.iter().any(due) {
             return Ok(());
         }
@@ -336,13 +334,13 @@ impl Flusher {
             let written = request.is_ready(lines, rejects);
             let answer = match (request.goal, failing, &sync_failure) {
                 (_, Some(failure), _) if !written => Err(failure.clone()),
-                (Goal::Written, ..) if written => Ok(()),
-                (Goal::Rotated, _, None) if written => rotated.clone(),
-                (Goal::Rotated, _, Some(failure)) if written => {
+                (FlushTarget::Written, ..) if written => Ok(()),
+                (FlushTarget::Rotated, _, None) if written => rotated.clone(),
+                (FlushTarget::Rotated, _, Some(failure)) if written => {
                     rotated.clone().and(Err(failure.clone()))
                 }
-                (Goal::Synced, ..) if written && request.is_synced(lines, rejects) => Ok(()),
-                (Goal::Synced, _, Some(failure)) => Err(failure.clone()),
+                (FlushTarget::Synced, ..) if written && request.is_synced(lines, rejects) => Ok(()),
+                (FlushTarget::Synced, _, Some(failure)) => Err(failure.clone()),
                 _ => return true,
             };
             // The other side may have stopped waiting.
@@ -435,7 +433,7 @@ impl Flusher {
         self.sync();
         // It is told by the error of `close` too: what is in the file may not be safe either.
         self.latch_sync_failure();
-        self.pipeline.listener.tell(&Trouble::GaveUp(failure.clone()));
+        self.pipeline.listener.tell(&Notice::GaveUp(failure.clone()));
         Err(failure)
     }
 }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::file::{Calendar, CreatedFiles};
+use crate::file::{CreatedFiles, FileNamer};
 use crate::journal::Stream;
 
 /// The rules of one stream, and the day of its file.
 #[derive(Debug)]
 pub(crate) struct Rotation {
-    pub(crate) calendar: Calendar,
+    pub(crate) calendar: FileNamer,
     pub(crate) created_files: CreatedFiles,
     stream: Stream,
     /// The length that a file does not exceed.
@@ -26,7 +26,7 @@ pub(crate) struct Rotation {
 
 impl Rotation {
     pub(crate) fn new(
-        calendar: Calendar,
+        calendar: FileNamer,
         created_files: CreatedFiles,
         stream: Stream,
         bytes_max: Option<u64>,
@@ -93,7 +93,7 @@ mod tests {
 
     fn rotation(bytes_max: u64) -> Rotation {
         let calendar =
-            Calendar::new(&Disk::default(), Path::new("/"), TimeZone::UTC, Clock::default());
+            FileNamer::new(&Disk::default(), Path::new("/"), TimeZone::UTC, Clock::default());
         let created_files = CreatedFiles::new(&calendar.disk, Path::new("/"));
         Rotation::new(calendar, created_files, Stream::Lines, Some(bytes_max), true)
     }

@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Trouble;
-use super::acks::{Acks, FilePlace};
 use super::rotation::{Rotation, first_line_bytes};
+use crate::ack::{Acks, FilePlace};
 use crate::error::FlushError;
-use crate::file::{Interference, LogFile};
+use crate::file::{ExternalChange, LogFile};
 use crate::journal::{Anchor, Control, RingReader, Stream};
+use crate::notice::Notice;
 use crate::pipeline::Pipeline;
 use crate::stats::FlusherCounters;
 use crate::storage::DiskResult;
@@ -78,12 +78,12 @@ impl Sink {
         // Twice: the maintenance thread has to know that the old file is ours before it sees that
         // it is not open any more, and to look again after that.
         if let Some(sealed) = &self.sealing {
-            pipeline.keeper.add_sealed(sealed.clone());
+            pipeline.maintenance.add_sealed(sealed.clone());
         }
         self.anchor_to(file, control, pipeline)?;
         self.rotation.begin_day();
         if let Some(sealed) = self.sealing.take() {
-            pipeline.keeper.add_sealed(sealed);
+            pipeline.maintenance.add_sealed(sealed);
         }
         Ok(())
     }
@@ -226,7 +226,7 @@ impl Sink {
         if let Some(interference) = file.check()? {
             pipeline.counters.flusher.files_changed_by_others.add_alone(1);
             let path = file.path().to_owned();
-            pipeline.listener.tell(&Trouble::ChangedByOthers(path));
+            pipeline.listener.tell(&Notice::ChangedByOthers(path));
             self.settle_with_others(interference, control, pipeline)?;
         }
         if self.is_unsettled
@@ -246,14 +246,14 @@ impl Sink {
     /// half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
-        interference: Interference,
+        interference: ExternalChange,
         control: &Control,
         pipeline: &Pipeline,
     ) -> DiskResult<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let reopened = match interference {
-            Interference::Resized => None,
-            Interference::Replaced => match file.reopen() {
+            ExternalChange::Resized => None,
+            ExternalChange::Replaced => match file.reopen() {
                 Ok(reopened) => Some(reopened),
                 Err(error) => {
                     self.file = Some(file);

@@ -14,9 +14,22 @@
 //! two steps, so their fences have one order. The last of those who change the load sees what all of
 //! them did, and the waiter where its fence is after the waiter's; where it is before, the waiter
 //! sees the room.
+//!
+//! A waiter is a thread, which sleeps, or a task of some runtime, whose waker is kept (`tasks.rs`).
+//! Both count themselves and look for room in the same way.
+//!
+//! Room can be kept for an event that does not exist yet. It is part of the load, and counted once
+//! more on top, so that a closed gate does not wait for it: all that was ever kept, and all that was
+//! given up again. The former is counted after it is in the load, the latter before it leaves it.
+//! Whoever looks at what was kept, then at the load, then at what was given up, therefore never sees
+//! less of events in than there is.
+
+use std::task::{Poll, Waker};
 
 use crossbeam_utils::CachePadded;
 
+use super::tasks::{TaskPlace, Tasks};
+use crate::contain::contain;
 use crate::loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use crate::loom::sync::{Condvar, Mutex, PoisonError};
 
@@ -53,9 +66,13 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 struct Refused {
     cost: AtomicU64,
-    /// How many senders wait, or are about to.
+    /// The cost of all room that was ever kept for events to come.
+    kept: AtomicU64,
+    /// As much of that as was given up.
+    given_up: AtomicU64,
+    /// How many senders wait, threads and tasks, or are about to.
     waiting: AtomicUsize,
-    mutex: Mutex<()>,
+    tasks: Mutex<Tasks>,
     room: Condvar,
 }
 
@@ -67,8 +84,10 @@ impl Gate {
             left: CachePadded::new(AtomicU64::new(0)),
             refused: CachePadded::new(Refused {
                 cost: AtomicU64::new(0),
+                kept: AtomicU64::new(0),
+                given_up: AtomicU64::new(0),
                 waiting: AtomicUsize::new(0),
-                mutex: Mutex::new(()),
+                tasks: Mutex::new(Tasks::default()),
                 room: Condvar::new(),
             }),
             load_max,
@@ -100,17 +119,66 @@ impl Gate {
         Ok(Entry { ticket: before, is_half_full: load <= half && load + cost > half })
     }
 
-    /// A sender that asked for room of `cost` does not use it: it was not let in, or the queue had
-    /// no place for its event.
+    /// A sender that asked for room of `cost` does not use it.
     #[cold]
     pub(crate) fn refuse(&self, cost: u64) {
+        self.refuse_unless_seen(cost, || false);
+    }
+
+    /// As [`refuse`](Self::refuse), where `is_seen_to` says whether the receiver still has so much to
+    /// take out that it will look for waiters itself: they are not woken in vain then.
+    #[cold]
+    pub(crate) fn refuse_unless_seen(&self, cost: u64, is_seen_to: impl FnOnce() -> bool) {
         self.refused.cost.fetch_add(cost, Ordering::AcqRel);
         fence(Ordering::SeqCst);
         // Others may have seen the load without the room that this one took and did not need: a
         // waiter that went to sleep, or the receiver that woke nobody.
-        if self.has_waiting() && self.is_half_free() {
+        if self.has_waiting() && self.is_half_free() && !is_seen_to() {
             self.wake_waiting();
         }
+    }
+
+    /// Keeps room of `cost` for an event that is to come.
+    pub(crate) fn keep(&self, cost: u64) -> Result<Entry, Refusal> {
+        let entry = self.enter(cost)?;
+        self.refused.kept.fetch_add(cost, Ordering::AcqRel);
+        Ok(entry)
+    }
+
+    /// Gives up room that was kept; `is_seen_to` as for [`refuse_unless_seen`](Self::refuse_unless_seen).
+    pub(crate) fn give_up(&self, cost: u64, is_seen_to: impl FnOnce() -> bool) {
+        let before = self.refused.given_up.fetch_add(cost, Ordering::AcqRel);
+        let kept = self.refused.kept.load(Ordering::Acquire);
+        assert!(before + cost <= kept, "more room is given up than was kept");
+        self.refuse_unless_seen(cost, is_seen_to);
+    }
+
+    /// As [`enter`](Self::enter), for a sender for which room of `kept` is kept: with a cost of no
+    /// more than that it is let in, unless the gate is closed. The sender gives up what is kept once
+    /// its event is in; until then both are part of the load.
+    pub(crate) fn enter_kept(&self, cost: u64, kept: u64) -> Result<u64, Refusal> {
+        let gone = self.gone();
+        let before = self.entered.fetch_add(cost, Ordering::SeqCst);
+        if before & CLOSED != 0 {
+            self.refuse(cost);
+            return Err(Refusal::Closed);
+        }
+        let load = before - gone - kept;
+        if cost > kept && load != 0 && load + cost > self.load_max {
+            self.refuse(cost);
+            return Err(Refusal::Full);
+        }
+        Ok(before)
+    }
+
+    /// Lets nobody in until [`reopen`](Self::reopen), but for those for which room is kept.
+    pub(crate) fn shut(&self) {
+        self.entered.fetch_add(self.load_max, Ordering::AcqRel);
+        self.refused.kept.fetch_add(self.load_max, Ordering::AcqRel);
+    }
+
+    pub(crate) fn reopen(&self) {
+        self.give_up(self.load_max, || false);
     }
 
     /// What came in with a cost of `cost` is out again, all of it in one batch. Whoever called this
@@ -124,7 +192,8 @@ impl Gate {
         self.left.load(Ordering::Acquire) + self.refused.cost.load(Ordering::Acquire)
     }
 
-    /// The cost of what is in now; more than that while a sender is being refused, never less.
+    /// The cost of what is in now, room that is kept included; more than that while a sender is being
+    /// refused, never less.
     pub(crate) fn load(&self) -> u64 {
         let gone = self.gone();
         // SeqCst, as the `fetch_add` of a sender: see `Waker::wake_if_idle`.
@@ -135,35 +204,89 @@ impl Gate {
         self.load_max
     }
 
+    /// The load without the room that is kept for events to come; more than that while others keep
+    /// room or give it up, never less.
+    pub(crate) fn load_of_events(&self) -> u64 {
+        let kept = self.refused.kept.load(Ordering::Acquire);
+        let load = self.load();
+        let given_up = self.refused.given_up.load(Ordering::Acquire);
+        // Negative where more was kept since, and given up already.
+        load - kept.saturating_sub(given_up)
+    }
+
     /// Whether `cost` would be let in now.
     pub(crate) fn has_room(&self, cost: u64) -> bool {
         let load = self.load();
         load == 0 || load + cost <= self.load_max
     }
 
-    /// Whether at least half of the room is free: senders are woken then, and not for each event
-    /// that is taken out.
+    /// Whether at least half of the room is free, of that which is not kept: senders are woken then,
+    /// and not for each event that is taken out.
     pub(crate) fn is_half_free(&self) -> bool {
-        self.load() <= self.load_max / 2
+        let Refused { kept, given_up, .. } = &*self.refused;
+        let kept = kept.load(Ordering::Acquire).saturating_sub(given_up.load(Ordering::Acquire));
+        // More than all is kept while the gate is shut.
+        self.load_of_events() <= self.load_max.saturating_sub(kept) / 2
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.entered.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Waits until `has_room`, or the gate is closed. The mutex keeps a wake-up that comes between
-    /// the look and the sleep.
+    /// Waits until `has_room`, or the gate is closed. The lock keeps a wake-up that comes between the
+    /// look and the sleep.
     #[cold]
     pub(crate) fn wait(&self, has_room: impl Fn() -> bool) {
-        let Refused { waiting, mutex, room, .. } = &*self.refused;
+        let Refused { waiting, tasks, room, .. } = &*self.refused;
         waiting.fetch_add(1, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        let mut guard = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while !has_room() && !self.is_closed() {
             guard = room.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         drop(guard);
         waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Ready when `has_room`, or the gate is closed; otherwise `waker` is called when that may be so.
+    #[cold]
+    pub(crate) fn poll_wait(
+        &self,
+        place: &mut TaskPlace,
+        waker: &Waker,
+        has_room: impl Fn() -> bool,
+    ) -> Poll<()> {
+        let Refused { waiting, tasks, .. } = &*self.refused;
+        let waker = waker.clone();
+        waiting.fetch_add(1, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        let mut guard = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = guard.put(place, waker);
+        if before.is_some() {
+            // It was counted when it came.
+            waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        // Under the lock, after the waker is in the list: whoever makes room later finds it there.
+        let is_ready = has_room() || self.is_closed();
+        drop(guard);
+        drop(before);
+        if is_ready {
+            self.stop_waiting(place);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// The task waits no more. It takes no wake-up away from others: all are woken at the same time.
+    pub(crate) fn stop_waiting(&self, place: &mut TaskPlace) {
+        if place.is_none() {
+            return;
+        }
+        let Refused { waiting, tasks, .. } = &*self.refused;
+        let removed = tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
+        if removed.is_some() {
+            waiting.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 
     /// Whether somebody waits for room.
@@ -173,9 +296,15 @@ impl Gate {
 
     /// Wakes all who wait, to look for room again.
     pub(crate) fn wake_waiting(&self) {
-        if self.has_waiting() {
-            drop(self.refused.mutex.lock().unwrap_or_else(PoisonError::into_inner));
-            self.refused.room.notify_all();
+        if !self.has_waiting() {
+            return;
+        }
+        let Refused { waiting, tasks, room, .. } = &*self.refused;
+        let woken = tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waiting.fetch_sub(woken.len(), Ordering::AcqRel);
+        room.notify_all();
+        for waker in woken.into_values() {
+            contain(|| waker.wake());
         }
     }
 

@@ -9,7 +9,7 @@ use crossbeam_channel::Sender;
 use crate::ack::Acked;
 use crate::error::FlushError;
 use crate::inbox::RecordRef;
-use crate::pipeline::Goal;
+use crate::pipeline::FlushTarget;
 
 /// What a message is.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) enum Body {
 /// Asks the flusher for everything sent before.
 #[derive(Debug)]
 pub(crate) struct Barrier {
-    pub(crate) goal: Goal,
+    pub(crate) goal: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 

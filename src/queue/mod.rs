@@ -10,14 +10,19 @@
 //! room are woken when half of the queue is free.
 
 mod gate;
+mod late;
 mod message;
+mod tasks;
 
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
 use crossbeam_channel::{Receiver, Sender};
 
 pub(crate) use self::gate::{Gate, Refusal};
+use self::late::Late;
 pub(crate) use self::message::{Barrier, Body, Content, Message, Other};
+pub(crate) use self::tasks::TaskPlace;
 use crate::contain::contain;
 use crate::inbox::{Arena, ChunkPool};
 use crate::pipeline::Pipeline;
@@ -30,9 +35,13 @@ const PLACE_BYTES: u64 = 64;
 /// They need a few instructions more, unless the system has taken the processor from them.
 const LATE_SENDERS_YIELDS_MAX: usize = 10_000;
 
+const fn cost_of(event_bytes: usize) -> u64 {
+    event_bytes as u64 + PLACE_BYTES
+}
+
 #[inline]
 fn cost(message: &Message) -> u64 {
-    message.event_bytes() as u64 + PLACE_BYTES
+    cost_of(message.event_bytes())
 }
 
 /// Why a message was not taken; it is given back.
@@ -47,6 +56,7 @@ pub(crate) enum Refused {
 pub(crate) struct Queue {
     sender: Sender<Message>,
     gate: Arc<Gate>,
+    late: Arc<Late>,
     pipeline: Arc<Pipeline>,
     pool: Arc<ChunkPool>,
 }
@@ -55,6 +65,7 @@ pub(crate) struct Queue {
 pub(crate) struct QueueEnd {
     receiver: Receiver<Message>,
     gate: Arc<Gate>,
+    late: Arc<Late>,
     pool: Arc<ChunkPool>,
     events_max: usize,
     /// The cost of messages that were taken out and not reported to the gate yet.
@@ -71,8 +82,16 @@ pub(crate) fn queue(
 ) -> (Queue, QueueEnd) {
     let (sender, receiver) = crossbeam_channel::bounded(events_max);
     let gate = Arc::new(Gate::new(bytes_max));
-    let end = QueueEnd { receiver, gate: gate.clone(), pool: pool.clone(), events_max, taken: 0 };
-    (Queue { sender, gate, pipeline, pool }, end)
+    let late = Arc::new(Late::default());
+    let end = QueueEnd {
+        receiver,
+        gate: gate.clone(),
+        late: late.clone(),
+        pool: pool.clone(),
+        events_max,
+        taken: 0,
+    };
+    (Queue { sender, gate, late, pipeline, pool }, end)
 }
 
 impl Queue {
@@ -103,7 +122,7 @@ impl Queue {
         };
         let_in(entry.ticket);
         if let Err(error) = self.sender.try_send(message) {
-            self.gate.refuse(cost);
+            self.gate.refuse_unless_seen(cost, || self.is_half_taken());
             return Err(match error {
                 crossbeam_channel::TrySendError::Full(message) => Refused::Full(message),
                 crossbeam_channel::TrySendError::Disconnected(message) => Refused::Closed(message),
@@ -141,6 +160,81 @@ impl Queue {
         }
     }
 
+    /// Ready when an event of `event_bytes` would get in, or the queue is closed; otherwise `waker` is
+    /// called when that may be so.
+    pub(crate) fn poll_room(
+        &self,
+        event_bytes: usize,
+        place: &mut TaskPlace,
+        waker: &Waker,
+    ) -> Poll<()> {
+        let cost = cost_of(event_bytes);
+        self.gate.poll_wait(place, waker, || self.gate.has_room(cost) && !self.sender.is_full())
+    }
+
+    /// A task that waited by [`poll_room`](Self::poll_room) waits no more.
+    pub(crate) fn stop_waiting(&self, place: &mut TaskPlace) {
+        self.gate.stop_waiting(place);
+    }
+
+    /// Keeps room for an event of `event_bytes`. Where there is none, the receiving thread is told.
+    pub(crate) fn keep_room(&self, event_bytes: usize) -> Result<KeptRoom, Refusal> {
+        let cost = cost_of(event_bytes);
+        let kept = if self.sender.is_full() { Err(Refusal::Full) } else { self.gate.keep(cost) };
+        match kept {
+            Ok(entry) => {
+                if entry.is_half_full {
+                    self.pipeline.rewriter_waker.wake();
+                }
+                Ok(KeptRoom { queue: self.clone(), cost })
+            }
+            Err(_) if self.gate.is_closed() => Err(Refusal::Closed),
+            Err(refusal) => {
+                self.note_full();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Puts a message into the queue for which room was kept. `let_in` as for
+    /// [`try_push`](Self::try_push).
+    ///
+    /// Full only where the message costs more than what was kept for it.
+    pub(crate) fn push_kept(
+        &self,
+        message: Message,
+        room: KeptRoom,
+        let_in: impl Fn(u64),
+    ) -> Result<(), Refused> {
+        let cost = cost(&message);
+        let mut late = self.late.lock();
+        match self.gate.enter_kept(cost, room.cost) {
+            Ok(ticket) => let_in(ticket),
+            Err(Refusal::Closed) => return Err(Refused::Closed(message)),
+            Err(Refusal::Full) => return Err(Refused::Full(message)),
+        }
+        if !late.is_empty() {
+            late.push(message);
+            return Ok(());
+        }
+        match self.sender.try_send(message) {
+            Ok(()) => {
+                self.pipeline.rewriter_waker.wake_if_idle();
+                Ok(())
+            }
+            Err(crossbeam_channel::TrySendError::Disconnected(message)) => {
+                self.gate.refuse(cost);
+                Err(Refused::Closed(message))
+            }
+            Err(crossbeam_channel::TrySendError::Full(message)) => {
+                self.gate.shut();
+                late.push(message);
+                self.pipeline.rewriter_waker.wake();
+                Ok(())
+            }
+        }
+    }
+
     /// Wakes the receiving thread, for a message that somebody waits for.
     pub(crate) fn wake(&self) {
         self.pipeline.rewriter_waker.wake();
@@ -161,14 +255,40 @@ impl Queue {
         self.gate.close();
     }
 
+    /// Whether more than half of the places are taken: the receiver looks for waiters after it took
+    /// their messages out.
+    fn is_half_taken(&self) -> bool {
+        self.sender.capacity().is_some_and(|places| self.sender.len() > places / 2)
+    }
+
     /// Messages in the queue now.
     pub(crate) fn events_queued(&self) -> u64 {
-        self.sender.len() as u64
+        (self.sender.len() + self.late.count()) as u64
     }
 
     /// Bytes of events in the queue now, about: places are taken off the load.
     pub(crate) fn bytes_queued(&self) -> u64 {
-        self.gate.load().saturating_sub(self.events_queued() * PLACE_BYTES)
+        self.gate.load_of_events().saturating_sub(self.events_queued() * PLACE_BYTES)
+    }
+}
+
+/// Room that is kept for an event to come, until this is dropped. Those who wait are then woken.
+#[derive(Debug)]
+pub(crate) struct KeptRoom {
+    queue: Queue,
+    cost: u64,
+}
+
+impl KeptRoom {
+    /// The longest event that it is room for, in bytes.
+    pub(crate) fn event_bytes(&self) -> u64 {
+        self.cost - PLACE_BYTES
+    }
+}
+
+impl Drop for KeptRoom {
+    fn drop(&mut self) {
+        self.queue.gate.give_up(self.cost, || self.queue.is_half_taken());
     }
 }
 
@@ -176,9 +296,34 @@ impl QueueEnd {
     /// Takes the next message.
     #[inline]
     pub(crate) fn take(&mut self) -> Option<Content> {
-        let message = self.receiver.try_recv().ok()?;
+        let message = match self.receiver.try_recv() {
+            Ok(message) => message,
+            Err(_) => self.take_late()?,
+        };
         self.taken += cost(&message);
         Some(message.into_content())
+    }
+
+    /// Takes the next message of those that are late, once the channel is empty.
+    #[cold]
+    fn take_late(&self) -> Option<Message> {
+        if self.late.count() == 0 {
+            return None;
+        }
+        let mut late = self.late.lock();
+        // Again, under the lock: an event that was sent after one in the channel may have become late
+        // since it was looked at.
+        if let Ok(message) = self.receiver.try_recv() {
+            return Some(message);
+        }
+        let message = late.pop()?;
+        let was_last = late.is_empty();
+        // Those who are woken by the gate may send at once.
+        drop(late);
+        if was_last {
+            self.gate.reopen();
+        }
+        Some(message)
     }
 
     /// Gives the room of what was taken to the senders. Called once for a batch.
@@ -205,17 +350,18 @@ impl QueueEnd {
 
     /// Whether something is in the queue, or on its way there.
     pub(crate) fn has_load(&self) -> bool {
-        self.gate.load() > 0
+        self.gate.load_of_events() > 0
     }
 
-    /// Whether so much is in the queue that it should be taken out now.
+    /// Whether so much is in the queue that it should be taken out now. Those who wait for room that is
+    /// only reserved are no reason.
     pub(crate) fn is_half_full(&self) -> bool {
-        !self.gate.is_half_free() || self.gate.has_waiting()
+        !self.gate.is_half_free() || self.gate.has_waiting() && self.has_load()
     }
 
     /// Whether the queue is closed and nothing will come out of it any more.
     pub(crate) fn is_finished(&self) -> bool {
-        self.gate.is_closed() && self.gate.load() == 0
+        self.gate.is_closed() && self.gate.load_of_events() == 0
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -14,7 +14,7 @@ use super::content::{BLOCK_BYTES, Content};
 use super::directory::Found;
 use super::inbox::Inbox;
 use super::step::{Halt, Step};
-use crate::error::UpkeepError;
+use crate::error::MaintenanceError;
 use crate::file::{Encoding, STATE_DIR_NAME};
 use crate::storage::{Disk, DiskError, DiskFile, DiskReader, DiskResult};
 
@@ -57,7 +57,7 @@ pub(super) struct Compressor {
     compression: Compression,
     /// Compressed files of which a sync failed, with the failure: it is not tried again, because
     /// the second try would succeed with the content gone, and the plain file would be removed.
-    unsafe_files: HashMap<PathBuf, UpkeepError>,
+    unsafe_files: HashMap<PathBuf, MaintenanceError>,
 }
 
 impl Compressor {
@@ -116,7 +116,7 @@ impl Compressor {
         self.encode(&mut source, &target, inbox)?;
         let after = source.file().metadata()?;
         if (before.bytes, before.modified) != (after.bytes, after.modified) {
-            return Err(Halt::Failed(UpkeepError::Changed { path: plain.to_owned() }));
+            return Err(Halt::Failed(MaintenanceError::Changed { path: plain.to_owned() }));
         }
         target.set_mode(after.mode)?;
         if let Some(modified) = after.modified {
@@ -127,7 +127,7 @@ impl Compressor {
         // Whatever has the name is no regular file, or came in this moment: it is not ours.
         if self.disk.examine(compressed)?.is_some() {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
-            return Err(Halt::Failed(UpkeepError::Differs { plain, compressed }));
+            return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));
         }
         self.disk.rename(&self.unfinished, compressed)?;
         Ok(true)
@@ -170,7 +170,7 @@ impl Compressor {
         };
         if !is_same(one, other, inbox)? {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
-            return Err(Halt::Failed(UpkeepError::Differs { plain, compressed }));
+            return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));
         }
         let Some(file) = disk.open_reading(compressed)? else { return Ok(()) };
         let synced = file.sync_all().and_then(|()| match compressed.parent() {
@@ -178,7 +178,7 @@ impl Compressor {
             None => Ok(()),
         });
         if let Err(error) = synced {
-            let failure = UpkeepError::sync(error);
+            let failure = MaintenanceError::sync(error);
             self.unsafe_files.insert(compressed.to_owned(), failure.clone());
             return Err(Halt::Failed(failure));
         }

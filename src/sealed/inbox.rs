@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::error::UpkeepError;
+use crate::error::MaintenanceError;
 use crate::sync::lock;
 use crate::waker::{Sleep, Waker};
 
-/// The one who waits for the end of the upkeep.
-pub(super) type Waiting = Sender<Result<(), UpkeepError>>;
+/// The one who waits for the end of the maintenance.
+pub(super) type Waiting = Sender<Result<(), MaintenanceError>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {

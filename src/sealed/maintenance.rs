@@ -22,12 +22,12 @@ use super::step::{Halt, Step};
 #[cfg(feature = "manifest")]
 use super::{
     content::{BLOCK_BYTES, Content, can_decode},
-    manifest::{FinishedFile, ManifestEntry, Measure},
+    manifest::{ManifestEntry, Measure, SealedFile},
     manifest_writer::{Listed, ManifestWriter},
 };
-use crate::error::UpkeepError;
-use crate::file::Calendar;
-use crate::flush::Trouble;
+use crate::error::MaintenanceError;
+use crate::file::FileNamer;
+use crate::notice::Notice;
 use crate::pipeline::Pipeline;
 use crate::sync::EndGuard;
 
@@ -57,7 +57,7 @@ pub(crate) struct Rules {
 
 pub(crate) struct Maintenance {
     directory: PathBuf,
-    calendar: Calendar,
+    calendar: FileNamer,
     retention: Retention,
     manage_foreign: bool,
     watch: Watch,
@@ -79,13 +79,13 @@ pub(crate) struct Maintenance {
 }
 
 /// The failures of a round.
-type Failures = Vec<(PathBuf, UpkeepError)>;
+type Failures = Vec<(PathBuf, MaintenanceError)>;
 
 impl Maintenance {
     /// The maintenance of `directory`. `known` are the names of the files that appenders began.
     pub(crate) fn new(
         directory: &Path,
-        calendar: Calendar,
+        calendar: FileNamer,
         rules: Rules,
         known: HashSet<String>,
         pipeline: Arc<Pipeline>,
@@ -116,7 +116,7 @@ impl Maintenance {
         // Being nicer is always allowed; where it is not, nothing but the priority is lost.
         let _ = rustix::process::setpriority_process(None, NICENESS);
         let pipeline = self.pipeline.clone();
-        let inbox = &pipeline.keeper;
+        let inbox = &pipeline.maintenance;
         inbox.attach();
         // Whoever waits is told of the end, however it comes.
         let _guard = EndGuard::new(|| inbox.end());
@@ -167,7 +167,7 @@ impl Maintenance {
         // Looked up after the files: one that was created since is not among them.
         let open = self.pipeline.open_paths();
         // And this after those: a file of ours that is not open any more is known by now.
-        self.known.extend(self.pipeline.keeper.take_sealed());
+        self.known.extend(self.pipeline.maintenance.take_sealed());
         let is_settled = |file: &&Found| !open.contains(&file.path);
         let settled: Vec<Found> = all.iter().filter(is_settled).cloned().collect();
         #[cfg(feature = "manifest")]
@@ -208,9 +208,9 @@ impl Maintenance {
             Ok(value) => Ok(Some(value)),
             Err(Halt::Stopped) => Err(Halt::Stopped),
             Err(Halt::Failed(error)) => {
-                self.pipeline.counters.keeper.upkeep_errors.add_alone(1);
+                self.pipeline.counters.maintenance.maintenance_errors.add_alone(1);
                 if self.told.insert(path.to_owned()) {
-                    self.pipeline.listener.tell(&Trouble::UpkeepFails(error.clone()));
+                    self.pipeline.listener.tell(&Notice::MaintenanceFails(error.clone()));
                 }
                 failures.push((path.to_owned(), error));
                 Ok(None)
@@ -246,7 +246,7 @@ impl Maintenance {
         if let Some(Jump { skipped, believed_in }) = jump
             && !was_told
         {
-            self.pipeline.listener.tell(&Trouble::ClockJumped { skipped, believed_in });
+            self.pipeline.listener.tell(&Notice::ClockJumped { skipped, believed_in });
         }
         time.now
     }
@@ -263,7 +263,7 @@ impl Maintenance {
         let is_open = |file: &Found| !settled.contains(file.plain_name.as_str());
         let now = self.age_time(files);
         for file in self.retention.surplus(files, now, is_open) {
-            if self.pipeline.keeper.is_stopping() {
+            if self.pipeline.maintenance.is_stopping() {
                 return Err(Halt::Stopped);
             }
             #[cfg(feature = "manifest")]
@@ -277,17 +277,17 @@ impl Maintenance {
     fn remove(&mut self, file: &Found) -> Step<()> {
         self.known.remove(&file.plain_name);
         self.calendar.disk.remove(&file.path)?;
-        let counters = &self.pipeline.counters.keeper;
+        let counters = &self.pipeline.counters.maintenance;
         counters.files_removed.add_alone(1);
         counters.bytes_removed.add_alone(file.bytes);
         let (path, bytes) = (file.path.clone(), file.bytes);
-        self.pipeline.listener.tell(&Trouble::FileRemoved { path, bytes });
+        self.pipeline.listener.tell(&Notice::FileRemoved { path, bytes });
         Ok(())
     }
 }
 
 /// What the clock tells; a time by which no file is old where that is nonsense.
-fn time_of(calendar: &Calendar) -> SystemTime {
+fn time_of(calendar: &FileNamer) -> SystemTime {
     calendar.now().timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
@@ -319,9 +319,9 @@ impl Maintenance {
             if !self.is_managed(file) {
                 continue;
             }
-            let compressed = self.compressor.compress(file, all, &self.pipeline.keeper);
+            let compressed = self.compressor.compress(file, all, &self.pipeline.maintenance);
             if self.note(&file.path, compressed, failures)? == Some(true) {
-                self.pipeline.counters.keeper.files_compressed.add_alone(1);
+                self.pipeline.counters.maintenance.files_compressed.add_alone(1);
             }
         }
         Ok(())
@@ -342,7 +342,7 @@ impl Maintenance {
     fn note_sync_failure(&mut self, failures: &mut Failures) -> Step<()> {
         let Some(failure) = self.manifest.sync_failure().cloned() else { return Ok(()) };
         let path = self.manifest.path().to_owned();
-        self.note(&path, Err::<(), _>(Halt::Failed(UpkeepError::sync(failure))), failures)?;
+        self.note(&path, Err::<(), _>(Halt::Failed(MaintenanceError::sync(failure))), failures)?;
         Ok(())
     }
 
@@ -383,13 +383,13 @@ impl Maintenance {
             && let Some(finished) = self.measure(file)?
         {
             self.manifest.append(&ManifestEntry::Finished(finished))?;
-            self.pipeline.counters.keeper.files_listed.add_alone(1);
+            self.pipeline.counters.maintenance.files_listed.add_alone(1);
         }
         Ok(())
     }
 
     /// Reads the file through; `None` where it is gone.
-    fn measure(&self, file: &Found) -> Step<Option<FinishedFile>> {
+    fn measure(&self, file: &Found) -> Step<Option<SealedFile>> {
         let disk = &self.calendar.disk;
         let Some(mut content) = Content::open(disk, &file.path, file.name.encoding)? else {
             return Ok(None);
@@ -397,7 +397,7 @@ impl Maintenance {
         let mut measure = Measure::new();
         let mut block = vec![0; BLOCK_BYTES];
         loop {
-            if self.pipeline.keeper.is_stopping() {
+            if self.pipeline.maintenance.is_stopping() {
                 return Err(Halt::Stopped);
             }
             let read = content.fill(&mut block)?;

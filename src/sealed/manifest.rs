@@ -41,7 +41,7 @@ pub fn path_in(directory: impl AsRef<Path>) -> PathBuf {
 /// What the manifest says of a sealed file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct FinishedFile {
+pub struct SealedFile {
     /// Its name in the directory, without `.zst` or `.gz`.
     pub name: String,
     /// Its line feeds.
@@ -64,7 +64,7 @@ pub struct FinishedFile {
 #[non_exhaustive]
 pub enum ManifestEntry {
     /// The file was finished with this content.
-    Finished(FinishedFile),
+    Finished(SealedFile),
     /// Retention was about to remove the file.
     #[non_exhaustive]
     Removed {
@@ -122,7 +122,7 @@ impl ManifestEntry {
                 Self::Removed { name: any.name, removed_at }
             }
             AnyLine { lines: Some(lines), bytes: Some(bytes), blake3: Some(blake3), .. } => {
-                Self::Finished(FinishedFile {
+                Self::Finished(SealedFile {
                     name: any.name,
                     lines,
                     bytes,
@@ -313,7 +313,7 @@ impl Iterator for Entries {
 #[non_exhaustive]
 pub struct ManifestFile {
     /// What it was when it was finished.
-    pub finished: FinishedFile,
+    pub finished: SealedFile,
     /// When retention was about to remove it, in milliseconds since 1970. The file is still there
     /// where the process ended just then, or the removal failed.
     pub removed_at: Option<u64>,

@@ -172,7 +172,7 @@ fn hash_of(line: &str) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sealed::manifest::{FinishedFile, Manifest, ManifestFault, Measure};
+    use crate::sealed::manifest::{Manifest, ManifestFault, Measure, SealedFile};
     use std::fs;
 
     fn entry(number: u64) -> ManifestEntry {
@@ -296,6 +296,6 @@ mod tests {
         assert_eq!(Entries::open(&directory).unwrap().count(), 2);
         writer.append(&entry(0)).unwrap();
         let last = Entries::open(&directory).unwrap().last().unwrap().unwrap();
-        assert!(matches!(last, ManifestEntry::Finished(FinishedFile { lines: 1, .. })));
+        assert!(matches!(last, ManifestEntry::Finished(SealedFile { lines: 1, .. })));
     }
 }

@@ -4,7 +4,7 @@ use memchr::{memchr_iter, memrchr};
 use serde::Deserialize;
 
 use super::hash::Hash;
-use super::manifest::{FinishedFile, plain_name};
+use super::manifest::{SealedFile, plain_name};
 
 /// A first or last line that is longer has no timestamp in the manifest. Twice what a default
 /// appender takes as an event would do; this bounds the memory where others wrote the file.
@@ -75,8 +75,8 @@ impl Measure {
     /// The content was given whole; the file is called `name`. An ending `.zst` or `.gz` is left
     /// out.
     #[must_use]
-    pub fn finish(self, name: &str) -> FinishedFile {
-        FinishedFile {
+    pub fn finish(self, name: &str) -> SealedFile {
+        SealedFile {
             name: plain_name(name).to_owned(),
             lines: self.lines,
             bytes: self.bytes,
@@ -138,7 +138,7 @@ fn timestamp_of(line: &[u8]) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn measure(content: &[u8], block_bytes: usize) -> FinishedFile {
+    fn measure(content: &[u8], block_bytes: usize) -> SealedFile {
         let mut measure = Measure::new();
         content.chunks(block_bytes).for_each(|block| measure.update(block));
         measure.finish("CDR.2026-11-23_13-07-28.log.zst")

@@ -1,6 +1,6 @@
 //! How a step of the maintenance ends.
 
-use crate::error::UpkeepError;
+use crate::error::MaintenanceError;
 use crate::storage::DiskError;
 
 /// Why a step was not done.
@@ -8,7 +8,7 @@ use crate::storage::DiskError;
 pub(super) enum Halt {
     /// The appender is being closed.
     Stopped,
-    Failed(UpkeepError),
+    Failed(MaintenanceError),
 }
 
 pub(super) type Step<T> = Result<T, Halt>;

@@ -321,9 +321,9 @@ fn where_there_can_be_no_inbox_events_are_taken_and_it_is_told() {
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let listener = {
             let told = told.clone();
-            move |trouble: &crate::Trouble| told.lock().unwrap().push(trouble.to_string())
+            move |trouble: &crate::Notice| told.lock().unwrap().push(trouble.to_string())
         };
-        let options = builder(&directory).inbox_directory(place).on_trouble(listener);
+        let options = builder(&directory).inbox_directory(place).on_notice(listener);
         let appender = options.open().unwrap();
         assert_eq!(appender.inbox_path(), None, "{place}");
         appender.producer().send_slice(body(0).as_bytes()).unwrap();
@@ -343,7 +343,7 @@ const MANY: u64 = 100;
 fn end_on_a_failing_disk(directory: &Path, end: fn(Appender) -> Vec<Bytes>) -> Vec<Bytes> {
     let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
     let disk = Disk::with_hook(Failing::of(is_flusher, 0, u64::MAX));
-    let options = builder(directory).close_patience(Duration::ZERO);
+    let options = builder(directory).close_timeout(Duration::ZERO);
     let appender = options.open_on(&disk).unwrap();
     let producer = appender.producer();
     for number in 0..MANY {
@@ -385,7 +385,7 @@ fn an_inbox_is_free_for_the_next_opening_though_a_producer_outlives_its_appender
     let mut producers = Vec::new();
     let is_flusher = || std::thread::current().name() == Some("cdrlog-flush");
     let disk = Disk::with_hook(Failing::of(is_flusher, 0, u64::MAX));
-    let appender = builder(&directory).close_patience(Duration::ZERO).open_on(&disk).unwrap();
+    let appender = builder(&directory).close_timeout(Duration::ZERO).open_on(&disk).unwrap();
     for number in 0..MANY {
         let producer = appender.producer();
         producer.send_slice(body(number).as_bytes()).unwrap();

@@ -1,12 +1,12 @@
-//! What finished files must hold, together with what the manifest says of those that are gone.
+//! What sealed files must hold, together with what the manifest says of those that are gone.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::upkeep::{EVENTS, body};
+use super::maintenance::{EVENTS, body};
 use crate::Rewriter;
-use crate::manifest::{FinishedFile, Manifest, Measure};
+use crate::manifest::{Manifest, Measure, SealedFile};
 use crate::storage::Disk;
 
 /// The contents of the CDR and rejects files by their plain names. None may be there twice.
@@ -45,7 +45,7 @@ fn numbers_of(content: &[u8]) -> Vec<u64> {
     std::str::from_utf8(content).unwrap().lines().map(number).collect()
 }
 
-pub(super) fn measure(name: &str, content: &[u8]) -> FinishedFile {
+pub(super) fn measure(name: &str, content: &[u8]) -> SealedFile {
     let mut measure = Measure::new();
     measure.update(content);
     measure.finish(name)

@@ -155,7 +155,7 @@ fn giving_up_tells_a_sync_that_failed_beside_the_write_that_did() {
     let directory = super::memory_directory();
     let builder = Appender::builder(directory.path())
         .sync_policy(SyncPolicy::Never)
-        .write_patience(Duration::from_millis(1));
+        .write_retry_timeout(Duration::from_millis(1));
     let appender = builder.open_on(&Disk::with_hook(Arc::new(Broken))).unwrap();
     let producer = appender.producer();
     producer.send_slice(br#"{"event":"e"}"#).unwrap();
@@ -170,9 +170,9 @@ fn giving_up_tells_a_sync_that_failed_beside_the_write_that_did() {
 }
 
 #[cfg(all(feature = "compress", feature = "manifest"))]
-mod upkeep {
+mod maintenance {
     use super::*;
-    use crate::{Compression, UpkeepError};
+    use crate::{Compression, MaintenanceError};
 
     /// The files of a life are listed and compressed, with a sync of the maintenance thread failing.
     #[test]
@@ -186,7 +186,11 @@ mod upkeep {
             let watcher = FailingSync::of("cdrlog-keep", failing);
             let builder = builder(directory.path()).compression(Compression::Zstd);
             let appender = builder.clone().open_on(&Disk::with_hook(watcher.clone())).unwrap();
-            let upkeeps = [appender.upkeep(), appender.upkeep(), appender.upkeep()];
+            let upkeeps = [
+                appender.wait_for_maintenance(),
+                appender.wait_for_maintenance(),
+                appender.wait_for_maintenance(),
+            ];
             appender.close().unwrap();
             let Some(failed) = watcher.failed() else {
                 assert!(upkeeps.iter().all(Result::is_ok), "{upkeeps:?}");
@@ -196,12 +200,13 @@ mod upkeep {
             if failed == "compressing" {
                 assert!(upkeeps[1].is_ok(), "{upkeeps:?}");
             } else {
-                let is_sync = |upkeep| matches!(upkeep, &Err(UpkeepError::Sync { .. }));
+                let is_sync =
+                    |maintenance| matches!(maintenance, &Err(MaintenanceError::Sync { .. }));
                 assert!(upkeeps.iter().skip(1).all(is_sync), "{failed}: {upkeeps:?}");
             }
             // The next opening, on a disk that works, makes good what was left undone.
             let appender = builder.open().unwrap();
-            appender.upkeep().unwrap_or_else(|error| panic!("{failed}: {error}"));
+            appender.wait_for_maintenance().unwrap_or_else(|error| panic!("{failed}: {error}"));
             appender.close().unwrap();
             let contents = super::super::account::contents(directory.path());
             let numbers = super::super::account::numbers(&contents, "CDR.");

@@ -99,8 +99,8 @@ fn play(watcher: Arc<Failing>, what: &str) -> Option<FlushError> {
         // It never gets better. A call that fails once is waited for: however late the thread gets
         // to its second try on a loaded machine, that one works.
         builder = builder
-            .write_patience(Duration::from_millis(10))
-            .close_patience(Duration::from_millis(5));
+            .write_retry_timeout(Duration::from_millis(10))
+            .close_timeout(Duration::from_millis(5));
     }
     let life = live(builder, &Disk::with_hook(watcher));
     let kept = life.as_ref().map_or(&[][..], |life| &life.kept);
@@ -159,7 +159,7 @@ fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
     for failures in 0..3 {
         let directory = super::memory_directory();
         let disk = Arc::new(FailingWrites::default());
-        let builder = builder(directory.path()).close_patience(Duration::from_secs(60));
+        let builder = builder(directory.path()).close_timeout(Duration::from_secs(60));
         let appender = builder.open_on(&Disk::with_hook(disk.clone())).unwrap();
         std::fs::write(appender.cdr_path(), "theirs").unwrap();
         disk.0.store(failures, Ordering::SeqCst);
@@ -195,7 +195,7 @@ impl FaultHook for SlowFailure {
 fn a_single_failure_never_ends_a_patience_however_long_the_try_took() {
     let directory = super::memory_directory();
     let patience = Duration::from_millis(1);
-    let builder = builder(directory.path()).write_patience(patience).close_patience(patience);
+    let builder = builder(directory.path()).write_retry_timeout(patience).close_timeout(patience);
     let appender = builder.open_on(&Disk::with_hook(Arc::new(SlowFailure::default()))).unwrap();
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     assert_eq!(appender.close().unwrap().write_errors, 1);
@@ -225,8 +225,8 @@ fn patience_begins_anew_whenever_something_is_written() {
     let patience = Duration::from_millis(1);
     let builder = Appender::builder(directory.path())
         .rotate_bytes(1)
-        .write_patience(patience)
-        .close_patience(patience);
+        .write_retry_timeout(patience)
+        .close_timeout(patience);
     let appender = builder.open_on(&Disk::with_hook(Arc::new(EverySecond::default()))).unwrap();
     for number in 0..20 {
         appender.producer().send_slice(body(8 * number).as_bytes()).unwrap();

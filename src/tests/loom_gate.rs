@@ -6,12 +6,15 @@
 //! `send` slept for ever beside an empty queue, once in some ten thousand full ones.
 //!
 //! The gate is the real one (`queue/gate.rs`); the channel behind it is a count of what is in.
-//! Where a sender is left asleep, loom finds that all threads wait and fails.
+//! Where a sender is left asleep, loom finds that all threads wait and fails. A task that waits is a
+//! thread that sleeps until its waker is called.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`
 
-use loom::sync::Arc;
+use std::task::{Poll, Wake, Waker};
+
 use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use crate::queue::{Gate, Refusal};
@@ -37,7 +40,8 @@ impl Queue {
         let ticket = self.gate.enter(cost)?.ticket;
         if self.events.fetch_add(1, Ordering::SeqCst) >= self.events_max {
             self.events.fetch_sub(1, Ordering::SeqCst);
-            self.gate.refuse(cost);
+            let is_half_taken = || self.events.load(Ordering::SeqCst) > self.events_max / 2;
+            self.gate.refuse_unless_seen(cost, is_half_taken);
             return Err(Refusal::Full);
         }
         Ok(ticket)
@@ -50,8 +54,28 @@ impl Queue {
                 Err(Refusal::Full) => {}
                 done => return done,
             }
-            let has_place = || self.events.load(Ordering::SeqCst) < self.events_max;
-            self.gate.wait(|| self.gate.has_room(cost) && has_place());
+            self.gate.wait(|| self.has_room(cost));
+        }
+    }
+
+    fn has_room(&self, cost: u64) -> bool {
+        self.gate.has_room(cost) && self.events.load(Ordering::SeqCst) < self.events_max
+    }
+
+    /// As `SharedProducer::send_async`, with the runtime of one task.
+    fn push_as_task(&self, cost: u64) -> Result<u64, Refusal> {
+        let task = std::sync::Arc::new(Task::default());
+        let waker = Waker::from(task.clone());
+        loop {
+            match self.try_push(cost) {
+                Err(Refusal::Full) => {}
+                done => return done,
+            }
+            let mut place = None;
+            while self.gate.poll_wait(&mut place, &waker, || self.has_room(cost)) == Poll::Pending {
+                task.sleep();
+            }
+            self.gate.stop_waiting(&mut place);
         }
     }
 
@@ -63,6 +87,30 @@ impl Queue {
         if self.gate.is_half_free() && self.events.load(Ordering::SeqCst) <= self.events_max / 2 {
             self.gate.wake_waiting();
         }
+    }
+}
+
+/// Whether a task was woken since it slept last.
+#[derive(Default)]
+struct Task {
+    is_woken: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Task {
+    fn sleep(&self) {
+        let mut is_woken = self.is_woken.lock().unwrap();
+        while !*is_woken {
+            is_woken = self.woken.wait(is_woken).unwrap();
+        }
+        *is_woken = false;
+    }
+}
+
+impl Wake for Task {
+    fn wake(self: std::sync::Arc<Self>) {
+        *self.is_woken.lock().unwrap() = true;
+        self.woken.notify_all();
     }
 }
 
@@ -166,5 +214,93 @@ fn loom_never_more_is_let_in_than_there_is_room_for_and_no_ticket_twice() {
             queue.take(COST + 1);
         }
         assert!(queue.try_push(COST).unwrap() > tickets[0], "a later sender has a smaller ticket");
+    });
+}
+
+#[test]
+fn loom_a_sender_that_is_refused_wakes_the_task_that_waits() {
+    check(|| {
+        let queue = Queue::new(8);
+        queue.try_push(LOAD_MAX).unwrap();
+        let waiter = thread::spawn({
+            let queue = queue.clone();
+            move || queue.push_as_task(LOAD_MAX).unwrap()
+        });
+        let refused = thread::spawn({
+            let queue = queue.clone();
+            move || queue.try_push(LOAD_MAX).is_ok()
+        });
+        queue.take(LOAD_MAX);
+        if refused.join().unwrap() {
+            queue.take(LOAD_MAX);
+        }
+        waiter.join().unwrap();
+        queue.take(LOAD_MAX);
+        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
+    });
+}
+
+#[test]
+fn loom_a_task_and_a_thread_that_wait_are_both_woken_by_the_receiver() {
+    check(|| {
+        let queue = Queue::new(8);
+        queue.try_push(LOAD_MAX).unwrap();
+        let task = thread::spawn({
+            let queue = queue.clone();
+            move || queue.push_as_task(COST).unwrap()
+        });
+        let waiter = thread::spawn({
+            let queue = queue.clone();
+            move || queue.push(COST).unwrap()
+        });
+        queue.take(LOAD_MAX);
+        waiter.join().unwrap();
+        task.join().unwrap();
+        for _ in 0..2 {
+            queue.take(COST);
+        }
+        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
+    });
+}
+
+#[test]
+fn loom_room_that_was_kept_and_is_given_up_wakes_the_task_that_waits() {
+    check(|| {
+        let queue = Queue::new(8);
+        queue.gate.keep(LOAD_MAX).unwrap();
+        let waiter = thread::spawn({
+            let queue = queue.clone();
+            move || queue.push_as_task(LOAD_MAX).unwrap()
+        });
+        queue.gate.give_up(LOAD_MAX, || false);
+        waiter.join().unwrap();
+        queue.take(LOAD_MAX);
+        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
+    });
+}
+
+#[test]
+fn loom_a_close_ends_the_wait_of_a_task_and_does_not_wait_for_room_that_is_kept() {
+    check(|| {
+        let queue = Queue::new(8);
+        queue.gate.keep(LOAD_MAX).unwrap();
+        let waiter = thread::spawn({
+            let queue = queue.clone();
+            move || queue.push_as_task(COST)
+        });
+        let holder = thread::spawn({
+            let queue = queue.clone();
+            move || {
+                let entered = queue.gate.enter_kept(LOAD_MAX, LOAD_MAX);
+                queue.gate.give_up(LOAD_MAX, || false);
+                entered.is_ok()
+            }
+        });
+        queue.gate.close();
+        let seen = queue.gate.load_of_events();
+        let events = waiter.join().unwrap().is_ok() as u64 * COST;
+        let late = holder.join().unwrap() as u64 * LOAD_MAX;
+        assert!(seen >= events + late, "an event got in after the closed gate seemed empty");
+        assert_eq!(queue.gate.load_of_events(), events + late);
     });
 }

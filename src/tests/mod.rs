@@ -18,15 +18,15 @@ mod loom;
 #[cfg(loom)]
 mod loom_gate;
 mod lossy_disk;
+#[cfg(all(feature = "compress", feature = "manifest"))]
+mod maintenance;
 mod meanwhile;
 mod midnight;
+mod notices;
 mod power_loss;
 #[cfg(all(feature = "compress", feature = "manifest"))]
-mod power_loss_upkeep;
+mod power_loss_maintenance;
 pub(crate) mod step;
-mod trouble;
-#[cfg(all(feature = "compress", feature = "manifest"))]
-mod upkeep;
 
 /// More than all tests that run at one time take.
 const MEMORY_BYTES_MIN: u64 = 512 << 20;

@@ -111,8 +111,10 @@ fn acknowledgements_of_a_close_come_too_and_those_after_it_give_the_event_back()
 #[test]
 fn who_waits_for_a_disk_that_fails_for_good_is_told_so() {
     let directory = tempfile::tempdir().unwrap();
-    let appender =
-        Appender::builder(&directory).write_patience(Duration::from_millis(50)).open().unwrap();
+    let appender = Appender::builder(&directory)
+        .write_retry_timeout(Duration::from_millis(50))
+        .open()
+        .unwrap();
     // A directory in the place of the file: it can neither be written nor made anew.
     fs::remove_file(appender.cdr_path()).unwrap();
     fs::create_dir(appender.cdr_path()).unwrap();

@@ -1,4 +1,4 @@
-//! Finished files are compressed beside running events, and at no moment is there less than a whole
+//! Sealed files are compressed beside running events, and at no moment is there less than a whole
 //! copy of a line.
 //!
 //! A file that is compressed in place, or whose plain form is removed before the other one is on
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::support::{body, files, lines};
-use cdrlog::{Appender, Compression, Trouble, UpkeepError};
+use cdrlog::{Appender, Compression, MaintenanceError, Notice};
 
 /// What a compressed file holds, by other means than those of cdrlog.
 fn decoded(path: &Path) -> String {
@@ -44,7 +44,7 @@ fn finished_files_are_compressed_and_the_open_ones_stay_plain() {
             producer.send_slice(body(number).as_bytes()).unwrap();
         }
         appender.flush().unwrap();
-        appender.upkeep().unwrap();
+        appender.wait_for_maintenance().unwrap();
         let paths = files(directory.path(), "CDR.");
         let (open, finished) = paths.split_last().unwrap();
         assert_eq!(*open, appender.cdr_path());
@@ -52,7 +52,7 @@ fn finished_files_are_compressed_and_the_open_ones_stay_plain() {
         let text: String = paths.iter().map(|path| decoded(path)).collect();
         assert!(text == lines(1000), "the files together are not the lines in order");
         let stats = appender.close().unwrap();
-        assert_eq!((stats.files_compressed, stats.upkeep_errors), (finished.len() as u64, 0));
+        assert_eq!((stats.files_compressed, stats.maintenance_errors), (finished.len() as u64, 0));
         assert!(!directory.path().join(".cdrlog/compressing").exists());
     }
 }
@@ -84,7 +84,7 @@ fn a_compressed_file_has_the_age_and_the_mode_of_the_plain_one() {
     let path = leave_ours(directory.path(), &lines(10), modified);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
     let appender = Appender::builder(&directory).compression(Compression::Zstd).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     let metadata = fs::metadata(with_suffix(&path, ".zst")).unwrap();
     assert_eq!(metadata.modified().unwrap(), modified);
     assert_eq!(metadata.permissions().mode() & 0o777, 0o604);
@@ -98,7 +98,7 @@ fn a_file_that_another_server_may_still_have_open_is_left_alone_for_a_day() {
     let path = leave(directory.path(), "CDR.2026-01-01_00-00-00.log", &lines(10), days_ago(1));
     let builder = Appender::builder(&directory).compression(Compression::Zstd).manage_foreign(true);
     let appender = builder.open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert!(path.exists());
     assert_eq!(appender.close().unwrap().files_compressed, 0);
 }
@@ -110,7 +110,7 @@ fn a_file_of_others_is_compressed_only_where_that_is_wanted() {
     for manage_foreign in [false, true] {
         let builder = Appender::builder(&directory).compression(Compression::Zstd);
         let appender = builder.manage_foreign(manage_foreign).open().unwrap();
-        appender.upkeep().unwrap();
+        appender.wait_for_maintenance().unwrap();
         appender.close().unwrap();
         assert_eq!(path.exists(), !manage_foreign);
     }
@@ -125,7 +125,7 @@ fn the_file_of_an_earlier_process_is_compressed_by_the_next() {
     for number in 0..3 {
         let appender = builder.clone().open().unwrap();
         appender.producer().send_slice(body(number).as_bytes()).unwrap();
-        appender.upkeep().unwrap();
+        appender.wait_for_maintenance().unwrap();
         appender.close().unwrap();
         expected += &crate::support::line(number);
         let paths = files(directory.path(), "CDR.");
@@ -145,7 +145,7 @@ fn what_was_interrupted_after_the_renaming_is_only_compared() {
     let before = fs::read(&compressed).unwrap();
     // Also where nothing is to be compressed any more.
     let appender = Appender::builder(&directory).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert!(!path.exists());
     assert!(fs::read(&compressed).unwrap() == before);
     appender.close().unwrap();
@@ -161,23 +161,24 @@ fn a_compressed_file_of_others_that_is_not_whole_is_not_believed() {
     let told = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let listener = {
         let told = told.clone();
-        move |trouble: &Trouble| {
-            assert!(matches!(trouble, Trouble::UpkeepFails(_)), "{trouble}");
+        move |trouble: &Notice| {
+            assert!(matches!(trouble, Notice::MaintenanceFails(_)), "{trouble}");
             told.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     };
-    let builder = Appender::builder(&directory).compression(Compression::Zstd).on_trouble(listener);
+    let builder = Appender::builder(&directory).compression(Compression::Zstd).on_notice(listener);
     let other = zstd::encode_all(lines(999).as_bytes(), 3).unwrap();
     for wrong in [&whole[..whole.len() / 2], b"", b"not zstd", &other] {
         fs::write(&compressed, wrong).unwrap();
         told.store(0, std::sync::atomic::Ordering::SeqCst);
         let appender = builder.clone().open().unwrap();
-        let first = appender.upkeep().unwrap_err();
-        let is_told = matches!(first, UpkeepError::Differs { .. } | UpkeepError::Io { .. });
+        let first = appender.wait_for_maintenance().unwrap_err();
+        let is_told =
+            matches!(first, MaintenanceError::Differs { .. } | MaintenanceError::Io { .. });
         assert!(is_told && first.to_string().contains("CDR.2026-01-01"), "{first}");
         // Tried again, and told once.
-        appender.upkeep().unwrap_err();
-        assert!(appender.close().unwrap().upkeep_errors >= 2);
+        appender.wait_for_maintenance().unwrap_err();
+        assert!(appender.close().unwrap().maintenance_errors >= 2);
         assert_eq!(told.load(std::sync::atomic::Ordering::SeqCst), 1);
         assert!(fs::read_to_string(&path).unwrap() == content);
         assert!(fs::read(&compressed).unwrap() == wrong);
@@ -191,7 +192,7 @@ fn half_a_compressed_file_of_a_killed_process_is_removed() {
     let unfinished = directory.path().join(".cdrlog/compressing");
     fs::write(&unfinished, "half").unwrap();
     let appender = Appender::builder(&directory).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert!(!unfinished.exists());
     appender.close().unwrap();
 }

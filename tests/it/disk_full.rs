@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::support::{Mount, body, cdr, lines};
-use cdrlog::{Appender, Trouble};
+use cdrlog::{Appender, Notice};
 
 /// 2 MB of lines.
 const EVENTS_BEFORE: u64 = 10_000;
@@ -27,7 +27,7 @@ fn fill_and_free(kind: &str, mebibytes: u64) {
     let directory = mount.path().join("cdr");
     let (sender, troubles) = mpsc::channel();
     let appender = Appender::builder(&directory)
-        .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
+        .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
         .open()
         .unwrap();
     let producer = appender.producer();
@@ -42,7 +42,7 @@ fn fill_and_free(kind: &str, mebibytes: u64) {
         sent = number + 100;
         troubles.recv_timeout(Duration::from_millis(100)).ok()
     });
-    assert!(matches!(&heard, Some(Trouble::WritesFail(_))), "{heard:?}");
+    assert!(matches!(&heard, Some(Notice::WritesFail(_))), "{heard:?}");
     let events = sent + MORE_THAN_THE_RING;
     (sent..events).for_each(send);
     assert!(appender.flush().is_err());
@@ -55,7 +55,7 @@ fn fill_and_free(kind: &str, mebibytes: u64) {
 
     mount.free();
     let heard = troubles.recv_timeout(PATIENCE).unwrap();
-    assert!(matches!(&heard, Trouble::WritesGoOn { .. }), "{heard:?}");
+    assert!(matches!(&heard, Notice::WritesGoOn { .. }), "{heard:?}");
     let stats = appender.close().unwrap();
     assert_eq!((stats.events_journaled, stats.sync_errors), (events, 0));
     assert!(cdr(&directory) == lines(events), "lines are lost, doubled or mixed up on {kind}");
@@ -107,7 +107,7 @@ fn giving_up_in_the_middle_of_a_large_reject_leaves_what_the_next_opening_can_cl
     let directory = mount.path().join("cdr");
     let appender = Appender::builder(&directory)
         .event_bytes_max(1 << 20)
-        .write_patience(Duration::from_millis(200))
+        .write_retry_timeout(Duration::from_millis(200))
         .open()
         .unwrap();
     let filler = mount.path().join("filler");
@@ -140,12 +140,12 @@ fn a_disk_without_an_inode_for_the_next_file_is_waited_for_and_loses_nothing() {
     assert!(error.contains(directory.to_str().unwrap()), "{error}");
     mount.free_inodes();
 
-    let told = move |trouble: &Trouble| sender.send(trouble.clone()).unwrap();
-    let appender = builder().on_trouble(told).open().unwrap();
+    let told = move |trouble: &Notice| sender.send(trouble.clone()).unwrap();
+    let appender = builder().on_notice(told).open().unwrap();
     mount.take_inodes();
     let producer = appender.producer();
     (0..500).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    assert!(matches!(troubles.recv_timeout(PATIENCE).unwrap(), Trouble::WritesFail(_)));
+    assert!(matches!(troubles.recv_timeout(PATIENCE).unwrap(), Notice::WritesFail(_)));
     assert!(appender.flush().unwrap_err().to_string().contains("No space left on device"));
     mount.free_inodes();
     appender.close().unwrap();

@@ -157,7 +157,7 @@ fn the_manifest_that_version_1_began_is_read_and_its_chain_goes_on() {
     let hash = blake3::hash(lines(0..10).as_bytes());
     assert_eq!(listed.finished.blake3.as_bytes(), hash.as_bytes());
     let appender = builder(directory.path()).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
     // The files that were open when version 1 ended are finished now.
     let after = Manifest::read(&directory).unwrap();

@@ -14,7 +14,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::{Mount, body, cdr, files, line, lines, skip, wait_for};
-use cdrlog::{Appender, OpenError, Trouble};
+use cdrlog::{Appender, Notice, OpenError};
 
 /// Sends numbered events at full speed while `disturb` is called ten times, each time between some
 /// writes; gives how many were sent.
@@ -180,7 +180,7 @@ fn something_else_in_the_place_of_the_cdr_gets_no_line_and_they_wait_until_it_is
         let directory = tempfile::tempdir().unwrap();
         let (sender, troubles) = mpsc::channel();
         let appender = Appender::builder(directory.path())
-            .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
+            .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
             .open()
             .unwrap();
         let producer = appender.producer();
@@ -193,8 +193,8 @@ fn something_else_in_the_place_of_the_cdr_gets_no_line_and_they_wait_until_it_is
         let next = || troubles.recv_timeout(Duration::from_secs(60)).expect(kind);
         let heard = [next(), next()];
         assert!(
-            matches!(&heard, [Trouble::ChangedByOthers(_), Trouble::WritesFail(failure)]
-                | [Trouble::WritesFail(failure), Trouble::ChangedByOthers(_)]
+            matches!(&heard, [Notice::ChangedByOthers(_), Notice::WritesFail(failure)]
+                | [Notice::WritesFail(failure), Notice::ChangedByOthers(_)]
                 if failure.path() == Some(&path)),
             "{kind}: {heard:?}"
         );
@@ -298,7 +298,7 @@ fn a_directory_that_is_removed_is_waited_for() {
     fs::remove_dir_all(&directory).unwrap();
     producer.send_slice(body(0).as_bytes()).unwrap();
     assert!(appender.flush().is_err());
-    assert!(appender.write_trouble().is_some());
+    assert!(appender.write_failure().is_some());
     fs::create_dir(&directory).unwrap();
     appender.close().unwrap();
     assert_eq!(cdr(&directory), line(0));
@@ -323,8 +323,8 @@ fn a_file_system_that_goes_read_only_under_us_is_told_and_keeps_what_was_synced(
     let directory = mount.path().join("cdr");
     let (sender, troubles) = mpsc::channel();
     let appender = Appender::builder(&directory)
-        .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
-        .close_patience(Duration::from_millis(100))
+        .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
+        .close_timeout(Duration::from_millis(100))
         .open()
         .unwrap();
     let producer = appender.producer();

@@ -33,5 +33,6 @@ mod recovery;
 mod recovery_plan;
 mod retention;
 mod rotation;
+mod shared_producer;
 mod storage;
 mod write_back;

@@ -1,4 +1,4 @@
-//! The manifest shows who reads it later that no finished file was altered, removed or inserted.
+//! The manifest shows who reads it later that no sealed file was altered, removed or inserted.
 //!
 //! A CDR is what customers are billed by. Without a chain of hashes, a line that somebody changed a
 //! month later looks like every other one.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::{body, copy_tree, files};
 use cdrlog::Appender;
 use cdrlog::manifest::{
-    Entries, FinishedFile, Manifest, ManifestEntry, ManifestError, Measure, path_in,
+    Entries, Manifest, ManifestEntry, ManifestError, Measure, SealedFile, path_in,
 };
 
 /// Makes files of some lines each; gives the directory after a close.
@@ -23,21 +23,21 @@ fn directory() -> tempfile::TempDir {
     }
     producer.send_slice(b"no event").unwrap();
     appender.flush().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
     directory
 }
 
-fn measure(path: &Path) -> FinishedFile {
+fn measure(path: &Path) -> SealedFile {
     let mut measure = Measure::new();
     measure.update(&fs::read(path).unwrap());
     measure.finish(path.file_name().unwrap().to_str().unwrap())
 }
 
 /// Opens the directory once more, so that the last files are finished too.
-fn upkeep(directory: &Path) {
+fn maintenance(directory: &Path) {
     let appender = Appender::builder(directory).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
 }
 
@@ -59,7 +59,7 @@ fn every_finished_file_has_a_line_that_fits_and_the_open_ones_have_none() {
     assert_eq!(manifest.file(open.file_name().unwrap().to_str().unwrap()), None);
 
     // The next opening finishes the last CDR file and the rejects file.
-    upkeep(directory.path());
+    maintenance(directory.path());
     let after = Manifest::read(&directory).unwrap();
     assert_eq!(after.entries(), manifest.entries() + 2);
     let rejects = files(directory.path(), "rejected.").remove(0);
@@ -81,7 +81,7 @@ fn a_file_that_recovery_began_is_finished_by_the_same_opening() {
     let directory = tempfile::tempdir().unwrap();
     copy_tree(original.path(), directory.path());
     assert!(files(directory.path(), "rejected.").is_empty());
-    upkeep(directory.path());
+    maintenance(directory.path());
     let rejects = files(directory.path(), "rejected.").remove(0);
     let manifest = Manifest::read(&directory).unwrap();
     let listed = manifest.file(rejects.file_name().unwrap().to_str().unwrap());
@@ -98,7 +98,7 @@ fn first_and_last_timestamp_are_those_of_the_events() {
     }
     let name = appender.cdr_path().file_name().unwrap().to_str().unwrap().to_owned();
     appender.rotate().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
     let manifest = Manifest::read(&directory).unwrap();
     let finished = &manifest.file(&name).unwrap().finished;
@@ -113,7 +113,7 @@ fn a_file_that_is_changed_does_not_fit_its_line_any_more() {
     let path = files(directory.path(), "CDR.").remove(0);
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"number\":3,", "\"number\":4,", 1)).unwrap();
-    upkeep(directory.path());
+    maintenance(directory.path());
     let manifest = Manifest::read(&directory).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
     let (listed, found) = (&manifest.file(name).unwrap().finished, measure(&path));
@@ -142,7 +142,7 @@ fn a_line_that_is_altered_removed_or_inserted_breaks_the_chain_for_good() {
             let appender = Appender::builder(&directory).open().unwrap();
             appender.producer().send_slice(body(0).as_bytes()).unwrap();
             appender.rotate().unwrap();
-            appender.upkeep().unwrap();
+            appender.wait_for_maintenance().unwrap();
             appender.close().unwrap();
         }
     }
@@ -157,7 +157,7 @@ fn a_line_that_a_power_loss_tore_is_written_anew() {
     fs::write(&path, &bytes[..bytes.len() - 30]).unwrap();
     let torn = Manifest::read(&directory).unwrap_err().to_string();
     assert!(torn.contains("manifest.jsonl is broken at line") && torn.contains("no end"), "{torn}");
-    upkeep(directory.path());
+    maintenance(directory.path());
     let after = Manifest::read(&directory).unwrap();
     for file in before.files() {
         assert_eq!(after.file(&file.finished.name), Some(file));
@@ -177,7 +177,7 @@ fn a_file_that_retention_removed_stays_in_the_manifest_and_is_said_to_be_removed
         .map(|path| fs::metadata(path).unwrap().len())
         .sum();
     let appender = Appender::builder(&directory).retention_bytes(Some(total - 1)).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert_eq!(appender.close().unwrap().files_removed, 1);
     assert!(!oldest.exists());
     let after = Manifest::read(&directory).unwrap();
@@ -206,7 +206,7 @@ fn compressing_a_file_changes_nothing_in_the_manifest() {
     let before = Manifest::read(&directory).unwrap();
     let builder = Appender::builder(&directory).compression(cdrlog::Compression::Zstd);
     let appender = builder.open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
     let after = Manifest::read(&directory).unwrap();
     for file in before.files() {

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::mpsc;
 
 use crate::support::{body, cdr, line, lines, skip};
-use cdrlog::{Appender, OpenError, Trouble};
+use cdrlog::{Appender, Notice, OpenError};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_ONE_WRITER_DIRECTORY";
 
@@ -126,7 +126,7 @@ fn a_lock_that_was_taken_away_is_told_and_taken_again() {
         let directory = parent.path().join("cdr");
         let (sender, troubles) = mpsc::channel();
         let appender = Appender::builder(&directory)
-            .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
+            .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
             .open()
             .unwrap();
         let send = |number| {
@@ -137,7 +137,7 @@ fn a_lock_that_was_taken_away_is_told_and_taken_again() {
         change(&directory);
         send(1);
         let told = troubles.try_iter().find_map(|trouble| match trouble {
-            Trouble::LockReplaced(path) => Some(path),
+            Notice::LockReplaced(path) => Some(path),
             _ => None,
         });
         assert!(told.is_some_and(|path| path.starts_with(&directory)), "{what}");

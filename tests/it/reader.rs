@@ -425,7 +425,7 @@ fn every_line_of_a_live_appender_is_given_once_across_rotations_and_compression(
     assert!(read(&mut Reader::open(directory.path()).unwrap()) == lines(COUNT));
 }
 
-/// Compresses finished files, every second one, until no more have come for a while.
+/// Compresses sealed files, every second one, until no more have come for a while.
 fn compress_finished(directory: &Path) {
     let mut idle = 0;
     while idle < 20 {

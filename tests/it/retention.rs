@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::body;
-use cdrlog::{Appender, Builder, OpenError, Trouble};
+use cdrlog::{Appender, Builder, Notice, OpenError};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -83,15 +83,15 @@ fn age(directory: &Path, name: &str, age: Duration) {
     file.set_modified(SystemTime::now() - age).unwrap();
 }
 
-/// Opens, waits for the upkeep, and closes; gives what was told.
-fn told_by_a_run(builder: Builder) -> Vec<Trouble> {
+/// Opens, waits for the maintenance, and closes; gives what was told.
+fn told_by_a_run(builder: Builder) -> Vec<Notice> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = {
         let told = told.clone();
-        move |trouble: &Trouble| told.lock().unwrap().push(trouble.clone())
+        move |trouble: &Notice| told.lock().unwrap().push(trouble.clone())
     };
-    let appender = builder.on_trouble(listener).open().unwrap();
-    appender.upkeep().unwrap();
+    let appender = builder.on_notice(listener).open().unwrap();
+    appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
     std::mem::take(&mut *told.lock().unwrap())
 }
@@ -108,14 +108,14 @@ fn the_oldest_files_go_by_size_and_nothing_else() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = {
         let told = told.clone();
-        move |trouble: &Trouble| told.lock().unwrap().push(trouble.to_string())
+        move |trouble: &Notice| told.lock().unwrap().push(trouble.to_string())
     };
-    let builder = unlimited(directory.path()).retention_bytes(Some(350)).on_trouble(listener);
+    let builder = unlimited(directory.path()).retention_bytes(Some(350)).on_notice(listener);
     let appender = builder.open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert_eq!(left(directory.path()), OURS[3..]);
     let stats = appender.close().unwrap();
-    assert_eq!((stats.files_removed, stats.bytes_removed, stats.upkeep_errors), (3, 300, 0));
+    assert_eq!((stats.files_removed, stats.bytes_removed, stats.maintenance_errors), (3, 300, 0));
     let told = told.lock().unwrap();
     assert_eq!(told.len(), 3);
     for (told, name) in told.iter().zip(OURS) {
@@ -136,7 +136,7 @@ fn files_go_by_the_age_of_their_last_line() {
     age(directory.path(), OURS[4], 10 * DAY);
     // The default: 30 days.
     let appender = Appender::builder(&directory).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert_eq!(left(directory.path()), [OURS[0], OURS[3], OURS[4], OURS[5]]);
     assert_eq!(appender.close().unwrap().files_removed, 2);
 }
@@ -184,7 +184,7 @@ fn a_clock_that_jumped_removes_nothing_until_it_has_gone_on_for_a_while() {
     // By runs of a moment too, each of which leaves a file.
     for _ in 0..3 {
         let told = told_by_a_run(Appender::builder(&directory));
-        assert!(matches!(told[..], [Trouble::ClockJumped { .. }]), "{told:?}");
+        assert!(matches!(told[..], [Notice::ClockJumped { .. }]), "{told:?}");
         assert_eq!(left(directory.path()), OURS);
     }
 }
@@ -194,7 +194,7 @@ fn without_limits_everything_stays() {
     let directory = tempfile::tempdir().unwrap();
     fill(directory.path());
     let appender = unlimited(directory.path()).open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert_eq!(left(directory.path()), OURS);
     assert_eq!(appender.close().unwrap().files_removed, 0);
 }
@@ -213,7 +213,7 @@ fn the_files_that_are_written_to_stay_however_large_and_old_they_are() {
             let file = fs::File::options().write(true).open(path).unwrap();
             file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         }
-        appender.upkeep().unwrap();
+        appender.wait_for_maintenance().unwrap();
         assert!(appender.cdr_path().exists() && appender.rejects_path().exists());
     }
     let stats = appender.close().unwrap();
@@ -243,7 +243,7 @@ fn files_go_by_themselves_as_new_ones_are_begun() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let stats = appender.close().unwrap();
-    assert!(stats.files_removed > 50 && stats.upkeep_errors == 0, "{stats:?}");
+    assert!(stats.files_removed > 50 && stats.maintenance_errors == 0, "{stats:?}");
     // The newest lines are there, whole.
     let text = crate::support::cdr(directory.path());
     let lines: Vec<_> = text.split_inclusive('\n').collect();

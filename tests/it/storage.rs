@@ -226,7 +226,7 @@ fn everything_goes_through_the_storage_and_nothing_around_it() {
         }
         producer.send_slice(b"no event").unwrap();
         appender.sync().unwrap();
-        appender.upkeep().unwrap();
+        appender.wait_for_maintenance().unwrap();
         assert!(appender.cdr_path().starts_with(&place.directory), "the storage shows in a path");
         appender.close().unwrap();
         assert_eq!(place.builder().plan_recovery().unwrap(), Recovery::default());
@@ -281,7 +281,7 @@ fn a_failed_sync_of_the_storage_is_told_for_good() {
 #[test]
 fn what_a_full_storage_left_in_the_journal_is_planned_and_recovered_through_it() {
     let place = Place::new();
-    let appender = place.builder().close_patience(Duration::ZERO).open().unwrap();
+    let appender = place.builder().close_timeout(Duration::ZERO).open().unwrap();
     appender.flush().unwrap();
     place.storage.faults.is_full.store(true, Ordering::SeqCst);
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
@@ -303,7 +303,7 @@ fn sealed_files_are_listed_compressed_and_removed_through_the_storage() {
     let appender = builder.open().unwrap();
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     appender.rotate().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     let stats = appender.close().unwrap();
     assert_eq!((stats.files_listed, stats.files_compressed, stats.files_removed), (1, 1, 1));
     let manifest = cdrlog::manifest::Manifest::read(&place.storage.instead).unwrap();

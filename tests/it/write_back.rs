@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::support::{Mount, body, cdr, files, lines};
-use cdrlog::{AckError, Appender, Durability, FlushError, SyncPolicy, Trouble};
+use cdrlog::{AckError, Appender, Durability, FlushError, Notice, SyncPolicy};
 
 /// Lines that are synced before the disk fails: about 400 KB.
 const SYNCED: u64 = 2_000;
@@ -29,7 +29,7 @@ fn a_lost_write_is_told_by_every_sync_and_what_was_synced_before_is_there() {
     let (sender, troubles) = mpsc::channel();
     let appender = Appender::builder(&directory)
         .sync_policy(SyncPolicy::Never)
-        .on_trouble(move |trouble| sender.send(trouble.clone()).unwrap())
+        .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
         .open()
         .unwrap();
     let producer = appender.producer();
@@ -47,7 +47,7 @@ fn a_lost_write_is_told_by_every_sync_and_what_was_synced_before_is_there() {
         assert!(matches!(&error, FlushError::Sync { .. }), "{error}");
     }
     let heard = troubles.recv_timeout(Duration::from_secs(30)).unwrap();
-    assert!(matches!(&heard, Trouble::SyncFailed(_)), "{heard:?}");
+    assert!(matches!(&heard, Notice::SyncFailed(_)), "{heard:?}");
     // Also once the disk has recovered: what was lost is lost.
     mount.below().free();
     let ack = producer.send_acked(body(SYNCED + LATER).into(), Durability::Synced).unwrap();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use cdrlog::reader::{CdrFile, Encoding, FileKind, cdr_files};
 
 use super::Source;
-use crate::place;
+use crate::cdr_path;
 
 /// A file with lines of a CDR.
 #[derive(Debug)]
@@ -43,15 +43,15 @@ impl InputFiles {
     pub(crate) fn of(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
         let mut found = Self::default();
         for path in paths {
-            let metadata = place::metadata(path)?;
+            let metadata = cdr_path::metadata(path)?;
             if metadata.is_dir() {
                 found.add_directory(path)?;
             } else if !metadata.is_file() {
                 // A pipe could be read only once, and not from two places.
                 let path = path.display();
-                return Err(format!("{path} is no directory and no regular file").into());
+                return Err(format!("{path} is neither a directory nor a regular file").into());
             } else if found.is_new(path, &metadata) {
-                let bytes = (place::plain_path(path) == *path).then_some(metadata.len());
+                let bytes = (cdr_path::plain_path(path) == *path).then_some(metadata.len());
                 let source = found.source_of(path.parent().unwrap_or(Path::new("")));
                 let (path, is_listed) = (path.clone(), false);
                 found.files.push(InputFile { path, source, bytes, is_listed });
@@ -72,7 +72,7 @@ impl InputFiles {
             self.empty.push(directory.to_owned());
         }
         for CdrFile { path, kind, encoding, bytes, .. } in files {
-            // One that was removed since it was listed is no failure.
+            // One that was removed since it was listed is not a failure.
             if fs::metadata(&path).is_ok_and(|metadata| !self.is_new(&path, &metadata)) {
                 continue;
             }

@@ -15,11 +15,11 @@ use std::io;
 use cdrlog::reader::{Line, ReadError, Reader, ReaderPosition};
 
 use super::Source;
-use super::event;
+use super::event_reader;
 use super::files::InputFile;
 use super::line::Parser;
 use super::tracker::LATENESS_MS;
-use crate::place;
+use crate::cdr_path;
 
 /// Files that are open at one time; each has a block in memory.
 const OPEN_MAX: usize = 128;
@@ -216,7 +216,7 @@ fn reader(file: &InputFile, offset: u64) -> Result<Reader, ReadError> {
     if offset == 0 {
         return builder.open();
     }
-    builder.begin_at(ReaderPosition { file: place::plain_path(&file.path), offset }).open()
+    builder.begin_at(ReaderPosition { file: cdr_path::plain_path(&file.path), offset }).open()
 }
 
 /// All files, each cut where it has to be.
@@ -244,7 +244,7 @@ fn first_time(file: &InputFile) -> Option<i64> {
     let mut parser = Parser::default();
     let times = lines.iter().take(PEEK_LINES).filter_map(|line| {
         let line = parser.parse(line.bytes_with_end()).ok()?;
-        event::read(&line).at
+        event_reader::read(&line).at
     });
     times.min()
 }

@@ -12,6 +12,7 @@
 
 use std::collections::VecDeque;
 
+use super::counts::{Count, Counted, Gauge, SessionEnd};
 use super::event::{Id, SessionRef, Stay};
 use super::sessions::{Key, Participant, Session, Sessions, Source};
 
@@ -24,43 +25,6 @@ const GIVEN_UP_MS: i64 = 24 * 3_600_000;
 
 /// How often sessions to be given up are looked for, in milliseconds of the events' time.
 const SWEEP_MS: i64 = 3_600_000;
-
-/// Something to be counted, at the time where it belongs, in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Count<'a> {
-    /// A session began.
-    Session { at: i64 },
-    /// A participant joined.
-    Participant { at: i64 },
-    /// A participant was there, up to `at`, for so many milliseconds.
-    Stay { at: i64, ms: i64 },
-    /// An event said that a participant left, and why, as far as it told.
-    Left { at: i64, reason: Option<&'a [u8]> },
-    /// An event said that a session ended, and why, as far as it told.
-    SessionEnd { at: i64, reason: Option<&'a [u8]> },
-    /// A recording was complete, of so many bytes.
-    Recording { at: i64, bytes: u64 },
-}
-
-/// What the end of a session tells.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SessionEnd<'a> {
-    pub(crate) began: Option<i64>,
-    pub(crate) reason: Option<&'a [u8]>,
-}
-
-/// Who hears of counts.
-pub(crate) type Counted<'a> = dyn FnMut(Count<'_>) + 'a;
-
-/// How many there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Gauge {
-    /// Now, but for those whose beginning was before the first line and whose end is still to
-    /// come.
-    pub(crate) now: i64,
-    /// Those whose beginning was before the first line, as far as is known now.
-    pub(crate) before: i64,
-}
 
 /// An end that is remembered for a while: of a session, or of a participant in it.
 #[derive(Debug)]
@@ -423,14 +387,5 @@ impl Presence {
             }
             None => {}
         }
-    }
-}
-
-impl Session {
-    /// Counts the stays of those whom the end of the session ended.
-    fn count_stays(&self, counted: &mut Counted<'_>) {
-        let Some(at) = self.ended else { return };
-        let inside = self.participants.values().filter(|one| one.left.is_none());
-        inside.for_each(|one| counted(Count::Stay { at, ms: (at - one.joined).max(0) }));
     }
 }

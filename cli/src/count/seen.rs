@@ -163,14 +163,14 @@ fn is_nameless(session: &SessionRef<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event;
+    use super::super::event_reader;
     use super::super::line::Parser;
     use super::*;
 
     fn insert(seen: &mut Seen, line: &str) -> Novelty {
         let mut parser = Parser::default();
         let line = parser.parse(line.as_bytes()).unwrap();
-        let event = event::read(&line);
+        let event = event_reader::read(&line);
         seen.insert(event.at.unwrap(), &line, &event.says)
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::counts::{Count, Counted};
 use super::event::SessionRef;
 
 /// The number of the directory that an event was read from: the server that writes it has one
@@ -46,6 +47,13 @@ impl Session {
         if self.unique.is_none() {
             self.unique = session.unique.as_deref().map(Into::into);
         }
+    }
+
+    /// Counts the stays of those whom the end of the session ended.
+    pub(super) fn count_stays(&self, counted: &mut Counted<'_>) {
+        let Some(at) = self.ended else { return };
+        let inside = self.participants.values().filter(|one| one.left.is_none());
+        inside.for_each(|one| counted(Count::Stay { at, ms: (at - one.joined).max(0) }));
     }
 }
 

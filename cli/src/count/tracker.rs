@@ -8,10 +8,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
+use super::counts::{Count, Gauge, SessionEnd};
 use super::event::{Event, Id, Says};
 use super::event_order::{EventOrder, TimedEvent};
 use super::line::Line;
-use super::presence::{Count, Gauge, Presence, SessionEnd};
+use super::presence::Presence;
 use super::seen::{Novelty, Seen};
 use super::sessions::Source;
 

@@ -1,6 +1,5 @@
 //! Reads the body of a request, within a time, a size, and a share of the memory.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -8,8 +7,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::{Request, header};
 
+use super::body_budget::{Account, BodyError, Share};
+use super::conn_context::ConnContext;
 use super::memory::STREAM_BYTES;
-use super::peer::Peer;
 
 /// What a refused request may go on to send. A connection that is closed while its peer still sends
 /// loses the answer on its way, and the peer sees a broken connection instead.
@@ -18,78 +18,6 @@ const DISCARD_BYTES_MAX: u64 = 4 << 20;
 /// How long a body that nobody vouches for may take. Senders have theirs at hand.
 const UNVERIFIED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Why there is no body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyError {
-    TooLarge,
-    TooSlow,
-    /// Bodies of other requests take all memory that bodies may have.
-    NoMemory,
-    /// Nobody vouches for it yet, and it had to make room for others of its kind.
-    Displaced,
-    /// The peer broke off, or its framing is wrong.
-    Broken,
-}
-
-/// The memory that bodies take from their first byte here until the queue has them, which bounds what
-/// it holds itself.
-#[derive(Debug)]
-pub(super) struct Budget {
-    bytes: AtomicUsize,
-    bytes_max: usize,
-}
-
-impl Budget {
-    pub(super) const fn new(bytes_max: usize) -> Self {
-        Self { bytes: AtomicUsize::new(0), bytes_max }
-    }
-
-    /// Bytes of bodies that the queue does not have yet.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-}
-
-/// What counts the bytes of a body as they come.
-pub(super) trait Account {
-    fn grow(&mut self, bytes: usize) -> Result<(), BodyError>;
-
-    /// The body has come in one piece.
-    fn take_whole(&mut self, bytes: usize) -> Result<(), BodyError> {
-        self.grow(bytes)
-    }
-}
-
-/// A share of the budget, given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Share<'a> {
-    budget: &'a Budget,
-    bytes: usize,
-}
-
-impl<'a> Share<'a> {
-    const fn new(budget: &'a Budget) -> Self {
-        Self { budget, bytes: 0 }
-    }
-}
-
-impl Account for Share<'_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), BodyError> {
-        self.bytes += bytes;
-        let before = self.budget.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.budget.bytes_max {
-            return Err(BodyError::NoMemory);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
 /// Reads a body of at most `bytes_max` bytes within `timeout`. One that comes in one piece, as
 /// small ones do, is given as it is; parts are put together. The share is to be kept until the body
 /// is in the queue.
@@ -97,16 +25,16 @@ pub(super) async fn read<'a>(
     body: &mut Incoming,
     bytes_max: usize,
     timeout: Duration,
-    peer: &'a Peer,
+    conn: &'a ConnContext,
 ) -> Result<(Bytes, Share<'a>), BodyError> {
-    let mut share = Share::new(peer.budget());
-    if peer.watch().is_multiplexed() {
+    let mut share = Share::new(conn.budget());
+    if conn.state().is_multiplexed() {
         // Thousands of requests fit into a few connections, each of them waiting for its body.
         share.grow(STREAM_BYTES)?;
     }
     let end = Instant::now() + timeout;
     let read = read_parts(body, bytes_max, &mut share);
-    let event = peer.watch().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))?;
+    let event = conn.state().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))?;
     Ok((event, share))
 }
 
@@ -116,18 +44,18 @@ pub(super) async fn read_unverified<'a, E: From<BodyError>>(
     body: &mut Incoming,
     bytes_max: usize,
     timeout: Duration,
-    peer: &'a Peer,
+    conn: &'a ConnContext,
     check: impl FnOnce(&Bytes) -> Result<(), E>,
 ) -> Result<(Bytes, Share<'a>), E> {
-    let (mut hold, displaced) = peer.shared().unverified.begin();
+    let (mut hold, displaced) = conn.shared().unverified.begin();
     let end = Instant::now() + timeout.min(UNVERIFIED_TIMEOUT);
     let read = read_parts(body, bytes_max, &mut hold);
     let event = tokio::select! {
-        read = peer.watch().within(end, read) => read.unwrap_or(Err(BodyError::TooSlow)),
+        read = conn.state().within(end, read) => read.unwrap_or(Err(BodyError::TooSlow)),
         _ = displaced => Err(BodyError::Displaced),
     }?;
     check(&event)?;
-    let mut share = Share::new(peer.budget());
+    let mut share = Share::new(conn.budget());
     share.grow(event.len())?;
     Ok((event, share))
 }

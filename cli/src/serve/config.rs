@@ -132,9 +132,16 @@ fn parse(text: &str) -> Result<Options, Wrong> {
     })
 }
 
-/// The options that a file may hold: all that the command line has, but `--config`.
+/// The options that a file may hold: all that the command line has, but `--config`, by their names of
+/// today and of earlier versions.
 fn names() -> Vec<String> {
-    arguments().get_arguments().map(|argument| argument.get_id().to_string()).collect()
+    let arguments = arguments();
+    let names = arguments.get_arguments().flat_map(|argument| {
+        let earlier = argument.get_all_aliases().unwrap_or_default();
+        let earlier = earlier.into_iter().map(|name| name.replace('-', "_"));
+        earlier.chain([argument.get_id().to_string()])
+    });
+    names.collect()
 }
 
 fn arguments() -> clap::Command {
@@ -158,7 +165,7 @@ impl Options {
             dir,
             path,
             ack,
-            patience,
+            write_retry_timeout,
             dedup_window,
             event_bytes_max,
             sync,
@@ -189,7 +196,7 @@ impl Options {
             dir: dir.or(file.dir),
             path: if path.is_empty() { file.path } else { path },
             ack: ack.or(file.ack),
-            patience: patience.or(file.patience),
+            write_retry_timeout: write_retry_timeout.or(file.write_retry_timeout),
             dedup_window: dedup_window.or(file.dedup_window),
             event_bytes_max: event_bytes_max.or(file.event_bytes_max),
             sync: sync.or(file.sync),
@@ -259,11 +266,11 @@ mod tests {
     #[test]
     fn values_come_as_toml_writes_them() {
         let text = "# comment\nlisten = \"[::1]:80\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
-                    patience = 0.5\ndedup_window = 0\nmetrics_auth = true\nutc = true\nheader = ['Authorization: Basic abc=']\n";
+                    write_retry_timeout = 0.5\ndedup_window = 0\nmetrics_auth = true\nutc = true\nheader = ['Authorization: Basic abc=']\n";
         let Ok(options) = parse(text) else { panic!("it was not understood") };
         assert_eq!(options.listen.unwrap().0.to_string(), "[::1]:80");
         assert_eq!(options.path, ["/a", "/b"]);
-        assert_eq!(options.patience.unwrap().0.as_millis(), 500);
+        assert_eq!(options.write_retry_timeout.unwrap().0.as_millis(), 500);
         assert!(options.dedup_window.unwrap().0.is_zero());
         assert_eq!(options.metrics_auth, Some(true));
         assert!(format!("{:?}", options.files).contains("utc: Some(true)"));
@@ -284,6 +291,14 @@ mod tests {
         }
         let told = message("utc = true\nrotate_bytes = \"10X\"");
         assert!(told.starts_with("FILE, line 2: rotate_bytes: \"10X\" is not a size"), "{told}");
+    }
+
+    #[test]
+    fn an_option_that_was_renamed_keeps_its_earlier_name_too() {
+        let Ok(options) = parse("patience = 7") else { panic!("it was not understood") };
+        assert_eq!(options.write_retry_timeout.unwrap().0.as_secs(), 7);
+        let told = message("patience = 7\nwrite_retry_timeout = 8");
+        assert!(told.contains("duplicate field"), "{told}");
     }
 
     #[test]

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::order::Order;
+use super::conn_state::{Common, ConnState, NEVER, has_passed};
 use super::settings::Limits;
-use super::watch::{Common, NEVER, Watch, has_passed};
+use super::shutdown_phase::ShutdownPhase;
 
 /// How often all connections are looked at.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
@@ -42,11 +42,11 @@ pub(super) struct Connections {
 struct Registry {
     /// What a connection that is added is told at once, so that none is added after all others
     /// were told to stop.
-    order: Order,
+    phase: ShutdownPhase,
     stopped_at: u64,
     next: u64,
     /// By number: the oldest one first.
-    all: BTreeMap<u64, Arc<Watch>>,
+    all: BTreeMap<u64, Arc<ConnState>>,
     by_peer: HashMap<IpAddr, usize>,
 }
 
@@ -55,7 +55,7 @@ impl Connections {
         Arc::new(Self {
             common: Arc::new(Common::new(limits)),
             registry: Mutex::new(Registry {
-                order: Order::Serve,
+                phase: ShutdownPhase::Serve,
                 stopped_at: NEVER,
                 next: 0,
                 all: BTreeMap::new(),
@@ -78,16 +78,16 @@ impl Connections {
         admits
     }
 
-    /// A new connection. It is forgotten when its [`Place`] is dropped.
-    pub(super) fn add(self: &Arc<Self>, address: IpAddr) -> Place {
+    /// A new connection. It is forgotten when its [`ConnGuard`] is dropped.
+    pub(super) fn add(self: &Arc<Self>, address: IpAddr) -> ConnGuard {
         let mut registry = self.registry();
         let number = registry.next;
         registry.next += 1;
-        let watch = Arc::new(Watch::new(number, self.common.clone(), registry.order));
-        registry.all.insert(number, watch.clone());
+        let state = Arc::new(ConnState::new(number, self.common.clone(), registry.phase));
+        registry.all.insert(number, state.clone());
         let peer = peer(address);
         *registry.by_peer.entry(peer).or_default() += 1;
-        Place { connections: self.clone(), watch, peer }
+        ConnGuard { connections: self.clone(), state, peer }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -107,9 +107,9 @@ impl Connections {
     /// Ends the oldest connection that may be ended for a new one. Where there is none, the sweep
     /// looks again until [`note_room`](Self::note_room).
     pub(super) fn make_room(&self) {
-        let yielding = self.registry().all.values().find(|watch| watch.yields()).cloned();
+        let yielding = self.registry().all.values().find(|state| state.yields()).cloned();
         match yielding {
-            Some(watch) => watch.control().give(Order::End),
+            Some(state) => state.control().advance(ShutdownPhase::End),
             None => self.is_short.store(true, Ordering::Relaxed),
         }
     }
@@ -119,35 +119,40 @@ impl Connections {
         self.is_short.store(false, Ordering::Relaxed);
     }
 
+    /// Waits while a crowd of strangers is being ended.
+    pub(super) async fn wait_for_ending(&self) {
+        self.common.memory.wait_for_ending().await;
+    }
+
     /// Looks at every connection, and ends those whose time is over.
     pub(super) fn sweep(&self) {
         let now = self.common.tick();
         let is_short = self.is_short.load(Ordering::Relaxed);
         let registry = self.registry();
         let is_over = has_passed(now, registry.stopped_at, GOODBYE_TIMEOUT);
-        for watch in registry.all.values() {
-            let is_idle = !watch.has_requests();
-            let order = if is_idle && is_over || is_short && watch.yields() {
-                Order::End
+        for state in registry.all.values() {
+            let is_idle = !state.has_requests();
+            let phase = if is_idle && is_over || is_short && state.yields() {
+                ShutdownPhase::End
             } else {
-                watch.order_at(now, is_short.then_some(IDLE_TIMEOUT_WHEN_FULL))
+                state.phase_at(now, is_short.then_some(IDLE_TIMEOUT_WHEN_FULL))
             };
-            if order != Order::Serve {
-                watch.control().give(order);
+            if phase != ShutdownPhase::Serve {
+                state.control().advance(phase);
             } else if !is_idle {
-                // It may have waited for too long: see `Watch::within`.
-                watch.control().wake();
+                // It may have waited for too long: see `ConnState::within`.
+                state.control().wake();
             }
         }
     }
 
     /// Tells every connection there is, and every one that is still added.
-    pub(super) fn give(&self, order: Order) {
+    pub(super) fn advance(&self, phase: ShutdownPhase) {
         let mut registry = self.registry();
-        registry.order = registry.order.max(order);
+        registry.phase = registry.phase.max(phase);
         registry.stopped_at = registry.stopped_at.min(self.common.now());
-        for watch in registry.all.values() {
-            watch.control().give(order);
+        for state in registry.all.values() {
+            state.control().advance(phase);
         }
     }
 
@@ -168,27 +173,27 @@ fn peer(address: IpAddr) -> IpAddr {
 
 /// The place of a connection among all others.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnGuard {
     connections: Arc<Connections>,
-    watch: Arc<Watch>,
+    state: Arc<ConnState>,
     peer: IpAddr,
 }
 
-impl Place {
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
+impl ConnGuard {
+    pub(super) fn state(&self) -> &Arc<ConnState> {
+        &self.state
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnGuard {
     fn drop(&mut self) {
         let connections = &self.connections;
-        if self.watch.is_http2() {
-            connections.common.memory.forget(self.watch.number());
+        if self.state.is_http2() {
+            connections.common.memory.forget(self.state.number());
         }
         connections.ended.fetch_add(1, Ordering::Relaxed);
         let mut registry = connections.registry();
-        registry.all.remove(&self.watch.number());
+        registry.all.remove(&self.state.number());
         if let Some(count) = registry.by_peer.get_mut(&self.peer) {
             *count -= 1;
             if *count == 0 {
@@ -224,15 +229,18 @@ mod tests {
     fn a_connection_that_is_added_after_the_stop_is_told_to_stop() {
         let connections = connections(10, 10);
         let before = connections.add(address("192.0.2.1"));
-        connections.give(Order::Stop);
+        connections.advance(ShutdownPhase::Stop);
         let after = connections.add(address("192.0.2.1"));
-        assert_eq!([&before, &after].map(|place| place.watch.control().given()), [Order::Stop; 2]);
+        assert_eq!(
+            [&before, &after].map(|guard| guard.state.control().phase()),
+            [ShutdownPhase::Stop; 2]
+        );
     }
 
     #[test]
     fn a_peer_is_an_address_or_a_network_of_ipv6() {
         let connections = connections(10, 2);
-        let places = ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::2:0:0:1"]
+        let guards = ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1", "2001:db8::2:0:0:1"]
             .map(|text| connections.add(address(text)));
         for (text, admitted) in [
             ("192.0.2.1", false),
@@ -243,42 +251,42 @@ mod tests {
             assert_eq!(connections.admits(address(text)), admitted, "{text}");
         }
         assert_eq!(connections.take_refused(), 2);
-        drop(places);
+        drop(guards);
         assert!(connections.admits(address("192.0.2.1")));
     }
 
     #[test]
     fn the_oldest_silent_connection_makes_room_and_none_with_credentials() {
         let connections = connections(10, 10);
-        let places: Vec<_> = (0..4).map(|_| connections.add(address("192.0.2.1"))).collect();
-        places[0].watch.note_credentials();
-        let _busy = places[1].watch.begin_request(false);
-        let orders =
-            || places.iter().map(|place| place.watch.control().given()).collect::<Vec<_>>();
+        let guards: Vec<_> = (0..4).map(|_| connections.add(address("192.0.2.1"))).collect();
+        guards[0].state.note_credentials();
+        let _busy = guards[1].state.begin_request(false);
+        let phases =
+            || guards.iter().map(|guard| guard.state.control().phase()).collect::<Vec<_>>();
         for ended in 2..4 {
             connections.make_room();
-            assert_eq!(orders()[ended], Order::End);
+            assert_eq!(phases()[ended], ShutdownPhase::End);
         }
         connections.make_room();
-        assert_eq!(orders()[..2], [Order::Serve; 2]);
+        assert_eq!(phases()[..2], [ShutdownPhase::Serve; 2]);
     }
 
     #[test]
     fn a_connection_that_shows_credentials_holds_its_requests_alone() {
         let connections = connections(10, 10);
-        let place = connections.add(address("192.0.2.1"));
-        place.watch.note_http2();
-        place.watch.note_http2();
+        let guard = connections.add(address("192.0.2.1"));
+        guard.state.note_http2();
+        guard.state.note_http2();
         assert_eq!(connections.common.memory.bytes(), CONNECTION_BYTES);
-        let first = place.watch.begin_request(true);
-        place.watch.note_credentials();
-        let second = place.watch.begin_request(true);
+        let first = guard.state.begin_request(true);
+        guard.state.note_credentials();
+        let second = guard.state.begin_request(true);
         let held = connections.common.memory.bytes();
         assert!((1..CONNECTION_BYTES).contains(&held), "{held}");
         drop((first, second));
         assert_eq!(connections.common.memory.bytes(), 0);
         let stranger = connections.add(address("192.0.2.1"));
-        stranger.watch.note_http2();
+        stranger.state.note_http2();
         drop(stranger);
         assert_eq!(connections.common.memory.bytes(), 0);
     }

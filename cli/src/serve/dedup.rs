@@ -47,6 +47,10 @@ struct Shared {
 }
 
 /// A key is in flight, or acknowledged, or unknown.
+///
+/// Written by hand: a library's cache with a time to live (`moka` for example) evicts by use and in
+/// the background, while this table must forget the oldest event first, and turn an event in flight
+/// into an acknowledged one under one lock.
 #[derive(Debug, Default)]
 struct Table {
     /// With those who wait for the outcome: whether it was acknowledged.
@@ -67,7 +71,7 @@ pub(super) enum Entered {
 
 /// What an event is, without waiting for the other one.
 #[derive(Debug)]
-enum Begun {
+enum Lookup {
     New(Guard),
     Duplicate,
     InFlight(oneshot::Receiver<bool>),
@@ -90,9 +94,9 @@ impl Dedup {
     pub(super) async fn enter(&self, key: Key) -> Entered {
         loop {
             match self.begin(key, Instant::now()) {
-                Begun::New(guard) => return Entered::New(guard),
-                Begun::Duplicate => break,
-                Begun::InFlight(outcome) => {
+                Lookup::New(guard) => return Entered::New(guard),
+                Lookup::Duplicate => break,
+                Lookup::InFlight(outcome) => {
                     // Where the other one was not acknowledged, or nobody knows, this one is tried.
                     if outcome.await == Ok(true) {
                         break;
@@ -104,11 +108,11 @@ impl Dedup {
         Entered::Duplicate
     }
 
-    fn begin(&self, key: Key, now: Instant) -> Begun {
+    fn begin(&self, key: Key, now: Instant) -> Lookup {
         let mut table = self.0.table();
         table.forget_older(now, self.0.window);
         if table.acknowledged.contains(&key) {
-            return Begun::Duplicate;
+            return Lookup::Duplicate;
         }
         match table.in_flight.entry(key) {
             Entry::Occupied(mut waiting) => {
@@ -116,11 +120,11 @@ impl Dedup {
                 waiting.get_mut().retain(|waiter| !waiter.is_closed());
                 let (sender, receiver) = oneshot::channel();
                 waiting.get_mut().push(sender);
-                Begun::InFlight(receiver)
+                Lookup::InFlight(receiver)
             }
             Entry::Vacant(place) => {
                 place.insert(Vec::new());
-                Begun::New(Guard { shared: Arc::clone(&self.0), key, is_open: true })
+                Lookup::New(Guard { shared: Arc::clone(&self.0), key, is_open: true })
             }
         }
     }

@@ -17,7 +17,7 @@ use hyper::{Method, StatusCode};
 use rustix::fs::OFlags;
 use serde_json::json;
 
-use super::answer::{self, Answer, Content, FilePart};
+use super::response::{self, Content, FilePart, Response};
 
 /// HTTP tells times in whole seconds: a file that was written just now may change without that its
 /// time does.
@@ -25,15 +25,15 @@ const SETTLED_AGE: Duration = Duration::from_secs(2);
 
 /// The list of all CDR files: a JSON array of their names, as OpenVidu gives it, or a page where a
 /// browser asks.
-pub(super) async fn list(directory: &Path, headers: &HeaderMap) -> Answer {
+pub(super) async fn list(directory: &Path, headers: &HeaderMap) -> Response {
     let directory = directory.to_owned();
     let wants_page = accepts_html(headers);
     let names = tokio::task::spawn_blocking(move || cdr_names(&directory)).await;
     match names.unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into())) {
         Ok(names) if wants_page => {
-            answer::text(StatusCode::OK, "text/html; charset=utf-8", page(&names))
+            response::text(StatusCode::OK, "text/html; charset=utf-8", page(&names))
         }
-        Ok(names) => answer::text(StatusCode::OK, answer::JSON, json!(names).to_string()),
+        Ok(names) => response::text(StatusCode::OK, response::JSON, json!(names).to_string()),
         Err(error) => unreadable(&error),
     }
 }
@@ -73,7 +73,7 @@ pub(super) async fn file(
     name: &str,
     method: &Method,
     headers: &HeaderMap,
-) -> Answer {
+) -> Response {
     if FileKind::of_name(name).is_none() {
         return no_such_file();
     }
@@ -87,37 +87,38 @@ pub(super) async fn file(
     };
     let version = Version::of(&metadata);
     let bytes = metadata.len();
-    let mut answer = match version.wanted(headers) {
-        Wanted::Nothing => answer::empty(StatusCode::NOT_MODIFIED),
-        Wanted::Another => answer::error(StatusCode::PRECONDITION_FAILED, "the file has changed"),
+    let mut response = match version.wanted(headers) {
+        Wanted::Nothing => response::empty(StatusCode::NOT_MODIFIED),
+        Wanted::Another => response::error(StatusCode::PRECONDITION_FAILED, "the file has changed"),
         Wanted::Whole => part(file, 0, bytes, StatusCode::OK),
         // The standard knows ranges of GET only.
         Wanted::Part if method != Method::GET => part(file, 0, bytes, StatusCode::OK),
         Wanted::Part => match range(headers, bytes) {
             Range::Whole => part(file, 0, bytes, StatusCode::OK),
             Range::Part(offset, end) => {
-                let mut answer = part(file, offset, end, StatusCode::PARTIAL_CONTENT);
+                let mut response = part(file, offset, end, StatusCode::PARTIAL_CONTENT);
                 let last = end.saturating_sub(1);
                 let text = format!("bytes {offset}-{last}/{bytes}");
-                set_text(&mut answer, header::CONTENT_RANGE, &text);
-                answer
+                set_text(&mut response, header::CONTENT_RANGE, &text);
+                response
             }
             Range::None => {
-                let mut answer = answer::error(StatusCode::RANGE_NOT_SATISFIABLE, "no such bytes");
-                set_text(&mut answer, header::CONTENT_RANGE, &format!("bytes */{bytes}"));
-                return answer;
+                let mut response =
+                    response::error(StatusCode::RANGE_NOT_SATISFIABLE, "no such bytes");
+                set_text(&mut response, header::CONTENT_RANGE, &format!("bytes */{bytes}"));
+                return response;
             }
         },
     };
-    version.put(&mut answer);
-    if answer.status().is_success() {
-        answer::set(&mut answer, header::CONTENT_TYPE, content_type(name));
-        answer::set(&mut answer, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    version.put(&mut response);
+    if response.status().is_success() {
+        response::set(&mut response, header::CONTENT_TYPE, content_type(name));
+        response::set(&mut response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     }
     if method == Method::HEAD {
-        *answer.body_mut() = Content::bytes("");
+        *response.body_mut() = Content::bytes("");
     }
-    answer
+    response
 }
 
 /// `None` where it is no regular file. A symbolic link is not followed: it may lead anywhere.
@@ -136,18 +137,18 @@ fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     Ok(metadata.is_file().then_some((file, metadata)))
 }
 
-fn part(file: File, offset: u64, end: u64, status: StatusCode) -> Answer {
+fn part(file: File, offset: u64, end: u64, status: StatusCode) -> Response {
     let part = FilePart { file: Arc::new(file), offset, end, reading: None };
-    let mut answer = Answer::new(Content::file(part));
-    *answer.status_mut() = status;
-    answer::set(&mut answer, header::ACCEPT_RANGES, "bytes");
-    set_text(&mut answer, header::CONTENT_LENGTH, &(end - offset).to_string());
-    answer
+    let mut response = Response::new(Content::file(part));
+    *response.status_mut() = status;
+    response::set(&mut response, header::ACCEPT_RANGES, "bytes");
+    set_text(&mut response, header::CONTENT_LENGTH, &(end - offset).to_string());
+    response
 }
 
-fn set_text(answer: &mut Answer, name: HeaderName, text: &str) {
+fn set_text(response: &mut Response, name: HeaderName, text: &str) {
     if let Ok(value) = HeaderValue::from_str(text) {
-        answer.headers_mut().insert(name, value);
+        response.headers_mut().insert(name, value);
     }
 }
 
@@ -161,13 +162,13 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-fn no_such_file() -> Answer {
-    answer::error(StatusCode::NOT_FOUND, "there is no such file")
+fn no_such_file() -> Response {
+    response::error(StatusCode::NOT_FOUND, "there is no such file")
 }
 
-fn unreadable(error: &io::Error) -> Answer {
+fn unreadable(error: &io::Error) -> Response {
     tracing::warn!(%error, "cannot read the directory of the CDR");
-    answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the directory of the CDR cannot be read")
+    response::error(StatusCode::INTERNAL_SERVER_ERROR, "the directory of the CDR cannot be read")
 }
 
 /// Which state of a file this is.
@@ -202,10 +203,10 @@ impl Version {
         }
     }
 
-    fn put(&self, answer: &mut Answer) {
-        set_text(answer, header::ETAG, &self.tag);
+    fn put(&self, response: &mut Response) {
+        set_text(response, header::ETAG, &self.tag);
         if let Some(modified_at) = self.modified_at {
-            set_text(answer, header::LAST_MODIFIED, &modified_at.to_string());
+            set_text(response, header::LAST_MODIFIED, &modified_at.to_string());
         }
     }
 

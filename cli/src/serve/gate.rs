@@ -9,11 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
 use hyper::{StatusCode, Uri};
 
-use super::answer::{self, Answer};
 use super::auth::{Auth, AuthError, BodyCheck, Denied, Sources};
 use super::options::Options;
 use super::permissions;
 use super::refusals::Refusal;
+use super::response::{self, Response};
 use super::site::Site;
 
 /// The credentials, and where they were read.
@@ -90,15 +90,15 @@ impl Gate {
     }
 
     /// What somebody who is not let in hears.
-    pub(super) fn refuse(&self, denied: Denied) -> Answer {
+    pub(super) fn refuse(&self, denied: Denied) -> Response {
         let status = denied.status();
-        let mut answer = answer::error(status, denied.reason());
+        let mut response = response::error(status, denied.reason());
         if status == StatusCode::UNAUTHORIZED {
             for challenge in self.current().challenges() {
-                answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
+                response.headers_mut().append(WWW_AUTHENTICATE, challenge);
             }
         }
-        denied.refusal().mark(answer)
+        denied.refusal().mark(response)
     }
 
     fn current(&self) -> Arc<Auth> {

@@ -68,11 +68,11 @@ impl Health {
     }
 
     /// Why events cannot be written now, if they cannot.
-    pub(super) fn trouble(&self, appender: &Appender) -> Option<String> {
+    pub(super) fn failure(&self, appender: &Appender) -> Option<String> {
         if self.is_closed.load(Ordering::Relaxed) {
             return Some("a thread of the appender has ended; start the server anew".to_owned());
         }
-        if let Some(error) = appender.write_trouble() {
+        if let Some(error) = appender.write_failure() {
             return Some(error.to_string());
         }
         if appender.stats().sync_errors > 0 {

@@ -10,13 +10,14 @@ use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
-use super::answer::{self, Answer};
 use super::auth::{BodyCheck, Denied};
-use super::body::{self, BodyError, Share};
+use super::body;
+use super::body_budget::{BodyError, Share};
+use super::conn_context::ConnContext;
 use super::dedup::{Entered, Guard};
 use super::options::AckLevel;
-use super::peer::Peer;
 use super::refusals::{Reason, Refusal};
+use super::response::{self, Response};
 
 /// The first pause of a request that finds the queue full; it doubles up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -29,9 +30,9 @@ const STRANGER_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Failure {
     Rejected(Rejection),
-    /// The queue stayed full for as long as patience lasts.
+    /// The queue stayed full for `--write-retry-timeout`.
     Full,
-    /// The event was taken, and its acknowledgement did not come for as long as patience lasts.
+    /// The event was taken, and its acknowledgement did not come within `--write-retry-timeout`.
     Unacknowledged,
     Failed(FlushError),
 }
@@ -65,33 +66,34 @@ impl From<Denied> for Refused {
 }
 
 /// Takes the event of a request.
-pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer {
-    let settings = peer.settings();
+pub(super) async fn post(conn: &ConnContext, mut request: Request<Incoming>) -> Response {
+    let settings = conn.settings();
     let timeout = settings.limits.body_timeout;
-    let gate = &peer.shared().gate;
+    let gate = &conn.shared().gate;
     let check = match gate.check_headers(request.headers()) {
         Ok(check) => check,
         Err(denied) => {
-            discard_of_stranger(peer, request);
+            discard_of_stranger(conn, request);
             return gate.refuse(denied);
         }
     };
     let is_verified = check.as_ref().is_none_or(BodyCheck::is_verified);
     if is_verified {
-        peer.watch().note_credentials();
+        conn.state().note_credentials();
     }
     if is_encoded(request.headers()) {
         body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
-        return Refusal::new(Reason::EncodedBody, "the body is compressed").mark(answer::encoded());
+        return Refusal::new(Reason::EncodedBody, "the body is compressed")
+            .mark(response::encoded());
     }
     let bytes_max = settings.event_bytes_max;
     let incoming = request.body_mut();
     let check = |event: &Bytes| check.map_or(Ok(()), |check| Ok(check.check(event)?));
     let read = if is_verified {
-        let read = body::read(incoming, bytes_max, timeout, peer).await.map_err(Refused::from);
+        let read = body::read(incoming, bytes_max, timeout, conn).await.map_err(Refused::from);
         read.and_then(|read| check(&read.0).map(|()| read))
     } else {
-        body::read_unverified(incoming, bytes_max, timeout, peer, check).await
+        body::read_unverified(incoming, bytes_max, timeout, conn, check).await
     };
     let (event, share) = match read {
         Ok(read) => read,
@@ -103,17 +105,17 @@ pub(super) async fn post(peer: &Peer, mut request: Request<Incoming>) -> Answer 
             return body_error(error, bytes_max);
         }
     };
-    peer.watch().note_credentials();
-    peer.metrics().count_body(event.len());
-    match submit(peer, event, share).await {
-        Ok(()) => answer::empty(StatusCode::OK),
-        Err(failure) => refuse(peer, &failure),
+    conn.state().note_credentials();
+    conn.metrics().count_body(event.len());
+    match submit(conn, event, share).await {
+        Ok(()) => response::empty(StatusCode::OK),
+        Err(failure) => refuse(conn, &failure),
     }
 }
 
 /// Reads and forgets the body of one who is not let in, for a short time.
-pub(super) fn discard_of_stranger(peer: &Peer, request: Request<Incoming>) {
-    let timeout = peer.settings().limits.body_timeout;
+pub(super) fn discard_of_stranger(conn: &ConnContext, request: Request<Incoming>) {
+    let timeout = conn.settings().limits.body_timeout;
     body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
 }
 
@@ -123,47 +125,47 @@ fn is_encoded(headers: &HeaderMap) -> bool {
     codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-/// Hands the event over and waits until it is as safe as the level says. Both take as long as
-/// patience lasts, together. One that was acknowledged before is not written again.
-async fn submit(peer: &Peer, event: Bytes, share: Share<'_>) -> Result<(), Failure> {
+/// Hands the event over and waits until it is as safe as `--ack` says. Both together take at most
+/// `--write-retry-timeout`. One that was acknowledged before is not written again.
+async fn submit(conn: &ConnContext, event: Bytes, share: Share<'_>) -> Result<(), Failure> {
     let begin = Instant::now();
-    let end = begin + peer.settings().patience;
+    let end = begin + conn.settings().write_retry_timeout;
     let mut guard = None;
-    if let Some((dedup, key)) = peer.shared().remembered(&event) {
-        match peer.watch().within(end, dedup.enter(key)).await {
+    if let Some((dedup, key)) = conn.shared().remembered(&event) {
+        match conn.state().within(end, dedup.enter(key)).await {
             Some(Entered::New(new)) => guard = Some(new),
             Some(Entered::Duplicate) => return Ok(()),
             None => return Err(Failure::Unacknowledged),
         }
     }
-    let ack = match send(peer, event) {
+    let ack = match send(conn, event) {
         Ok(ack) => ack,
-        Err(refused) => send_later(peer, refused, end).await?,
+        Err(refused) => send_later(conn, refused, end).await?,
     };
     drop(share);
     // No await between: an event that is in the queue stays remembered, whatever becomes of the
     // request.
     match (ack, guard) {
-        (Some(ack), Some(guard)) => wait(peer, end, guard.settle(ack)).await?,
-        (Some(ack), None) => wait(peer, end, ack).await?,
+        (Some(ack), Some(guard)) => wait(conn, end, guard.settle(ack)).await?,
+        (Some(ack), None) => wait(conn, end, ack).await?,
         (None, guard) => guard.map_or((), Guard::commit),
     }
-    peer.metrics().observe_ack(peer.settings().ack, begin.elapsed());
+    conn.metrics().observe_ack(conn.settings().ack, begin.elapsed());
     Ok(())
 }
 
 async fn wait<T>(
-    peer: &Peer,
+    conn: &ConnContext,
     end: Instant,
     ack: impl Future<Output = Result<T, AckError>>,
 ) -> Result<(), Failure> {
-    peer.watch().within(end, ack).await.ok_or(Failure::Unacknowledged)??;
+    conn.state().within(end, ack).await.ok_or(Failure::Unacknowledged)??;
     Ok(())
 }
 
 /// Tries again and again while the queue is full.
 async fn send_later(
-    peer: &Peer,
+    conn: &ConnContext,
     mut refused: TrySendError,
     end: Instant,
 ) -> Result<Option<Ack>, Failure> {
@@ -178,7 +180,7 @@ async fn send_later(
         }
         tokio::time::sleep_until(end.min(now + pause).into()).await;
         pause = (pause * 2).min(PAUSE_MAX);
-        refused = match send(peer, event) {
+        refused = match send(conn, event) {
             Ok(ack) => return Ok(ack),
             Err(refused) => refused,
         };
@@ -186,31 +188,31 @@ async fn send_later(
 }
 
 /// `None`: nothing to wait for.
-fn send(peer: &Peer, event: Bytes) -> Result<Option<Ack>, TrySendError> {
-    let producer = peer.producer();
-    let durability = match peer.settings().ack {
+fn send(conn: &ConnContext, event: Bytes) -> Result<Option<Ack>, TrySendError> {
+    let producer = conn.producer();
+    let durability = match conn.settings().ack {
         AckLevel::Accepted => return producer.try_send(event).map(|()| None),
         AckLevel::Journaled => Durability::Journaled,
         AckLevel::Written => Durability::Written,
         AckLevel::Synced => Durability::Synced,
     };
     // The rewriter is woken when this thread has nothing else to do: see `runtime` in `mod.rs`.
-    producer.try_send_acked_later(event, durability).map(Some)
+    producer.try_send_acked_no_wake(event, durability).map(Some)
 }
 
-fn refuse(peer: &Peer, failure: &Failure) -> Answer {
+fn refuse(conn: &ConnContext, failure: &Failure) -> Response {
     match failure {
         Failure::Rejected(rejection) => rejected(rejection),
         Failure::Full => {
-            not_now(peer, Reason::QueueFull, "the queue is full; the event may be given again")
+            not_now(conn, Reason::QueueFull, "the queue is full; the event may be given again")
         }
         Failure::Unacknowledged => {
             let message = "the event is not safe yet; it may be given again";
-            not_now(peer, Reason::Unacknowledged, message)
+            not_now(conn, Reason::Unacknowledged, message)
         }
         Failure::Failed(error) => {
             if matches!(error, FlushError::Closed) {
-                peer.note_closed();
+                conn.note_closed();
             }
             unavailable(Reason::CannotWrite, error.to_string())
         }
@@ -218,27 +220,27 @@ fn refuse(peer: &Peer, failure: &Failure) -> Answer {
 }
 
 /// With what the disk says, where it says something.
-fn not_now(peer: &Peer, reason: Reason, message: &'static str) -> Answer {
-    unavailable(reason, peer.trouble().map_or(message.into(), Cow::Owned))
+fn not_now(conn: &ConnContext, reason: Reason, message: &'static str) -> Response {
+    unavailable(reason, conn.failure().map_or(message.into(), Cow::Owned))
 }
 
-fn unavailable(reason: Reason, message: impl Into<Cow<'static, str>>) -> Answer {
+fn unavailable(reason: Reason, message: impl Into<Cow<'static, str>>) -> Response {
     let message = message.into();
-    let answer = answer::unavailable(&message);
-    Refusal::new(reason, message).mark(answer)
+    let response = response::unavailable(&message);
+    Refusal::new(reason, message).mark(response)
 }
 
-fn rejected(rejection: &Rejection) -> Answer {
+fn rejected(rejection: &Rejection) -> Response {
     let text = json!({
-        "error": format!("the body is no event: {}", rejection.reason),
+        "error": format!("the body is not an event: {}", rejection.reason),
         "reason": rejection.reason.as_str(),
         "offset": rejection.offset,
     });
-    let answer = answer::text(StatusCode::BAD_REQUEST, answer::JSON, text.to_string());
-    Refusal::new(Reason::NotAnEvent, rejection.reason.as_str()).mark(answer)
+    let response = response::text(StatusCode::BAD_REQUEST, response::JSON, text.to_string());
+    Refusal::new(Reason::NotAnEvent, rejection.reason.as_str()).mark(response)
 }
 
-fn body_error(error: BodyError, bytes_max: usize) -> Answer {
+fn body_error(error: BodyError, bytes_max: usize) -> Response {
     let (status, reason, message) = match error {
         BodyError::TooLarge => {
             let message = format!("the body is larger than {bytes_max} bytes");
@@ -259,6 +261,6 @@ fn body_error(error: BodyError, bytes_max: usize) -> Answer {
             (StatusCode::BAD_REQUEST, Reason::BrokenBody, message)
         }
     };
-    let answer = answer::error(status, &message);
-    Refusal::new(reason, message).mark(answer)
+    let response = response::error(status, &message);
+    Refusal::new(reason, message).mark(response)
 }

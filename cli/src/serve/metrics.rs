@@ -163,13 +163,18 @@ impl Collector for Samples {
     }
 }
 
-fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 21] {
+fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 22] {
     [
         ("events_accepted", "Events that left the queue", stats.events_accepted),
         ("bytes_accepted", "Bytes of events that left the queue", stats.bytes_accepted),
         ("events_journaled", "Events whose line is in the journal", stats.events_journaled),
         ("bytes_journaled", "Bytes of lines in the journal", stats.bytes_journaled),
-        ("events_rejected", "Bodies that are no event", stats.events_rejected),
+        ("events_rejected", "Bodies that are not events", stats.events_rejected),
+        (
+            "events_unprotected",
+            "Events that had no place in the inbox: a crash would have lost them",
+            stats.events_unprotected,
+        ),
         ("queue_full", "Times that the queue was full", stats.queue_full),
         ("journal_full", "Times that the journal was full", stats.journal_full),
         ("bytes_written", "Bytes of lines in the CDR file", stats.bytes_written),
@@ -183,20 +188,34 @@ fn counters(stats: &Stats) -> [(&'static str, &'static str, u64); 21] {
             "Calls of fdatasync that failed: nothing is synced any more",
             stats.sync_errors,
         ),
-        ("rotations", "Files that were finished for a new one", stats.rotations),
+        ("rotations", "Files that were sealed for a new one", stats.rotations),
         (
             "files_changed_by_others",
             "Times that others truncated, moved or removed the file",
             stats.files_changed_by_others,
         ),
-        ("files_listed", "Finished files that got their line in the manifest", stats.files_listed),
-        ("files_compressed", "Finished files that are compressed now", stats.files_compressed),
+        ("files_listed", "Sealed files that were listed in the manifest", stats.files_listed),
+        ("files_compressed", "Sealed files that were compressed", stats.files_compressed),
         ("files_removed", "Files that were too old or too much", stats.files_removed),
         ("bytes_removed", "Bytes of removed files", stats.bytes_removed),
         (
-            "upkeep_errors",
-            "Times that a finished file could not be listed, compressed or removed",
-            stats.upkeep_errors,
+            "maintenance_errors",
+            "Times that a sealed file could not be listed, compressed or removed",
+            stats.maintenance_errors,
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_the_appender_is_shown() {
+        let text = Metrics::new().render(Sample::default()).unwrap();
+        for (name, _) in Stats::default().iter() {
+            let suffix = if Stats::is_gauge(name) { "" } else { "_total" };
+            assert!(text.contains(&format!("\ncdrlog_{name}{suffix} 0\n")), "{name} is missing");
+        }
+    }
 }

@@ -1,10 +1,29 @@
 //! `cdrlog serve`: the endpoint that media servers post their events to.
+//!
+//! ```text
+//! server ──> connections ──> routes ──> gate ──> body ──> intake ──> dedup ──> appender
+//! accepts    who may stay    a path     site,    a limited           once
+//!                            and a host auth     memory
+//! ```
+//!
+//! Where to look:
+//! - a check of the headers of every request: `respond` in `routes.rs`, before anything is read;
+//!   of credentials: `auth`; of what browsers send: `site.rs`;
+//! - a refusal: a `Reason` in `refusals.rs`, for the log and the metrics, and its row in the table of
+//!   `docs/operations.md`, which a test demands; the response itself in `response.rs`;
+//! - an option: `options.rs` (command line, environment and file), its default in `settings.rs`;
+//! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them), `memory.rs`
+//!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies);
+//! - the end of a connection or of the server: `shutdown_phase.rs`;
+//! - what all requests share: `server_context.rs`, those of one connection: `conn_context.rs`.
 
 mod allocator;
-mod answer;
 mod auth;
 mod body;
+mod body_budget;
 mod config;
+mod conn_context;
+mod conn_state;
 mod connections;
 mod dedup;
 mod descriptors;
@@ -19,28 +38,28 @@ mod memory;
 mod metrics;
 mod notify;
 mod options;
-mod order;
-mod peer;
 mod permissions;
 mod plain;
 mod refusals;
+mod response;
 mod routes;
 mod server;
+mod server_context;
 mod settings;
+mod shutdown_phase;
 mod signals;
 mod site;
 mod tls;
+mod tracked_stream;
 mod unverified;
 mod waiting;
-mod watch;
-mod watched;
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use cdrlog::{Appender, Builder, OpenError, Producer, Trouble};
+use cdrlog::{Appender, Builder, Notice, OpenError, Producer};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
@@ -49,10 +68,12 @@ use self::config::{Config, ConfigError};
 use self::dedup::Dedup;
 use self::gate::Gate;
 use self::options::{AckLevel, Options};
-use self::peer::Shared;
+use self::server_context::ServerContext;
 use self::settings::Settings;
 use self::signals::Signals;
 use self::tls::Tls;
+use super::cdr_path;
+use super::opening;
 use super::outcome::Outcome;
 use super::units::units_help;
 
@@ -67,27 +88,28 @@ Examples:
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
   cdrlog serve --config /etc/cdrlog.toml
 
-GET /healthz and GET /metrics need no credentials: they hold counts, no events (--metrics-auth asks
-for some). GET /openvidu/cdr needs the same as posting. Without credentials only requests to a name
-of this machine are answered, and none of web pages.
+GET /healthz and GET /metrics need no credentials, because they hold counts and no events; with
+--metrics-auth, GET /metrics needs them too. GET /openvidu/cdr needs the same credentials as posting.
+If no credentials are configured, only requests to a name of this machine are answered, and none that
+a web page sends.
 
-Refused requests are logged, once a minute at most for each reason and address.
+Refused requests are logged, at most once a minute for each reason and address.
 
-The command line comes before the environment, and that before the file.
-SIGHUP begins new files and reads certificates and secrets anew. SIGTERM and SIGINT finish what is
-in flight and end; a second one ends at once.
+The command line overrides the environment, and the environment overrides the file.
+SIGHUP begins new files and reads certificates and secrets again. SIGTERM and SIGINT finish the
+requests in flight and end the server; a second one ends it at once.
 
 ", units_help!(), "
 
-Exit codes: 0 all went well; 1 failed, or an option has a value that cannot be used; 2 wrong usage"))]
+Exit codes: 0 success; 1 failed, or the value of an option cannot be used; 2 wrong usage"))]
 pub(super) struct Serve {
     /// A TOML file of options
     #[arg(long, value_name = "FILE", env = "CDRLOG_CONFIG")]
     config: Option<PathBuf>,
 
     /// The directory of the CDR; the same as --dir
-    #[arg(id = "place", value_name = "DIR")]
-    place: Option<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
     options: Options,
@@ -95,10 +117,15 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        let is_named = self.path.is_some() || self.options.dir.is_some();
         let (options, exposed) = self.options()?;
         let mut settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
         exposed.iter().for_each(|path| permissions::warn(path));
+        let note = cdr_path::empty_variable_note(&settings.directory);
+        if let Some(note) = note.filter(|_| !is_named) {
+            tracing::warn!("{note}");
+        }
         if let Some(fault) = settings.local_time_fault() {
             tracing::warn!("{fault}");
         }
@@ -125,7 +152,7 @@ impl Serve {
         let Some(appender) = opened? else { return Ok(Outcome::Done) };
         let dedup = remember(&settings);
         let _ = bell.set(Mutex::new(appender.producer()));
-        let shared = Arc::new(Shared::new(appender, settings, gate, tls, dedup));
+        let shared = Arc::new(ServerContext::new(appender, settings, gate, tls, dedup));
         tracing::info!(
             listen = %listener.local_addr()?,
             cdr = %shared.appender.cdr_path().display(),
@@ -140,10 +167,10 @@ impl Serve {
         close(shared)
     }
 
-    /// The options of the command line and the environment, and those of the file behind them. With
-    /// the path of the file where it should not be readable for others.
+    /// The options of the command line and the environment, and after them those of the file.
+    /// With the path of the file if others should not be able to read it.
     fn options(mut self) -> Result<(Options, Option<PathBuf>), ConfigError> {
-        self.options.dir = self.place.or(self.options.dir);
+        self.options.dir = self.path.or(self.options.dir);
         let Some(path) = self.config else { return Ok((self.options, None)) };
         let config = Config::read(&path)?;
         Ok((self.options.or(config.options), config.is_exposed.then_some(path)))
@@ -205,22 +232,22 @@ async fn open_or_wait(
 }
 
 fn open(builder: Builder) -> Result<Appender, OpenError> {
-    let appender = builder.on_trouble(tell_trouble).open()?;
+    let appender = opening::open(&builder.on_notice(tell_notice))?;
     if !appender.recovery().is_nothing() {
         tracing::warn!("{}", appender.recovery());
     }
     Ok(appender)
 }
 
-fn tell_trouble(trouble: &Trouble) {
-    match trouble {
-        Trouble::WritesGoOn { .. } => tracing::info!("{trouble}"),
-        Trouble::SyncFailed(_) | Trouble::GaveUp(_) => tracing::error!("{trouble}"),
-        _ => tracing::warn!("{trouble}"),
+fn tell_notice(notice: &Notice) {
+    match notice {
+        Notice::WritesGoOn { .. } => tracing::info!("{notice}"),
+        Notice::SyncFailed(_) | Notice::GaveUp(_) => tracing::error!("{notice}"),
+        _ => tracing::warn!("{notice}"),
     }
 }
 
-fn close(shared: Arc<Shared>) -> Result<Outcome, Box<dyn Error>> {
+fn close(shared: Arc<ServerContext>) -> Result<Outcome, Box<dyn Error>> {
     let Some(shared) = Arc::into_inner(shared) else {
         return Err("a task did not end; the next start finishes what is in the journal".into());
     };

@@ -21,9 +21,9 @@ pub(super) fn ready() {
 }
 
 /// The server answers, and cannot write events until there is room on the disk.
-pub(super) fn waiting(trouble: String) {
+pub(super) fn waiting(failure: String) {
     let told = async move {
-        let status = format!("waiting for the disk: {trouble}");
+        let status = format!("waiting for the disk: {failure}");
         report(tell(&[NotifyState::Ready, NotifyState::Status(&status)]).await);
     };
     tokio::spawn(told);

@@ -33,17 +33,24 @@ pub(super) struct Options {
     #[arg(long, value_name = "PATH", env = "CDRLOG_PATH", value_delimiter = ',')]
     pub(super) path: Vec<String>,
 
-    /// What an event must have reached before it is answered with 200 [default: journaled]
+    /// How safe an event must be before it is answered with 200 [default: journaled]
     #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_ACK")]
     pub(super) ack: Option<AckLevel>,
 
-    /// How long a request waits for the queue and the disk, before the answer is 503; a bare number
-    /// is seconds [default: 5s]
-    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, env = "CDRLOG_PATIENCE")]
-    pub(super) patience: Option<Seconds>,
+    /// How long a request waits for the queue and the disk before it is answered with 503; a number
+    /// without a unit is seconds [default: 5s]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        alias = "patience",
+        allow_negative_numbers = true,
+        env = "CDRLOG_WRITE_RETRY_TIMEOUT"
+    )]
+    #[serde(alias = "patience")]
+    pub(super) write_retry_timeout: Option<Seconds>,
 
-    /// How long the same event is written only once; a bare number is seconds; 0 writes every event
-    /// [default: 60s]
+    /// Within this time the same event is written only once; a number without a unit is seconds; 0
+    /// writes every event [default: 60s]
     #[arg(
         long,
         value_name = "DURATION",
@@ -56,21 +63,21 @@ pub(super) struct Options {
     #[arg(long, value_name = "SIZE", env = "CDRLOG_EVENT_BYTES_MAX")]
     pub(super) event_bytes_max: Option<Size>,
 
-    /// When to make lines survive a power loss [default: interval]
+    /// When to sync lines to the disk, so that they survive a power loss [default: interval]
     #[arg(long, value_enum, value_name = "WHEN", env = "CDRLOG_SYNC")]
     pub(super) sync: Option<Sync>,
 
-    /// A header that a request must have, as "Authorization: Basic …"; may be given several times.
-    /// Better in the environment or a file, where no list of processes shows it
+    /// A header that a request must have, such as "Authorization: Basic …"; may be given several times.
+    /// Prefer the environment or a file: the list of processes shows the command line
     #[arg(long, value_name = "HEADER", env = "OPENVIDU_WEBHOOK_HEADERS", hide_env_values = true)]
     pub(super) header: Vec<String>,
 
-    /// A file of such headers, one a line
+    /// A file of such headers, one on each line
     #[arg(long, value_name = "FILE", env = "CDRLOG_HEADER_FILE")]
     pub(super) header_file: Option<PathBuf>,
 
-    /// A file of LiveKit's API keys, one "key: secret" a line; requests must have LiveKit's token.
-    /// Without it $LIVEKIT_API_KEY and $LIVEKIT_API_SECRET are looked at
+    /// A file of LiveKit's API keys, one "key: secret" on each line; requests must have LiveKit's
+    /// token. Without this option $LIVEKIT_API_KEY and $LIVEKIT_API_SECRET are used
     #[arg(long, value_name = "FILE", env = "CDRLOG_LIVEKIT_KEY_FILE")]
     pub(super) livekit_key_file: Option<PathBuf>,
 
@@ -78,7 +85,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "CDRLOG_MEET_KEY_FILE")]
     pub(super) meet_key_file: Option<PathBuf>,
 
-    /// Let everybody who reaches the address post and read
+    /// Let everybody who can reach the address post and read
     #[arg(
         long,
         value_name = "true|false",
@@ -89,7 +96,7 @@ pub(super) struct Options {
     )]
     pub(super) no_auth: Option<bool>,
 
-    /// GET /metrics needs the header of --header or --header-file too
+    /// Require the header of --header or --header-file for GET /metrics too
     #[arg(
         long,
         value_name = "true|false",
@@ -108,7 +115,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE", env = "CDRLOG_TLS_KEY")]
     pub(super) tls_key: Option<PathBuf>,
 
-    /// Speak HTTP/2 without TLS too, beside HTTP/1.1
+    /// Also speak HTTP/2 without TLS
     #[arg(long, env = "CDRLOG_H2C", num_args = 0..=1, default_missing_value = "true")]
     pub(super) h2c: Option<bool>,
 
@@ -116,8 +123,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "CDRLOG_CONNECTIONS_MAX")]
     pub(super) connections_max: Option<u32>,
 
-    /// Connections of one address at the same time; more are refused. Where a proxy stands before
-    /// the server, all come from its address [default: a quarter of --connections-max, at least 64]
+    /// Connections of one address at the same time; more are refused. Behind a proxy, all come from
+    /// its address [default: a quarter of --connections-max, at least 64]
     #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_CONNECTIONS_MAX")]
     pub(super) peer_connections_max: Option<u32>,
 
@@ -125,12 +132,12 @@ pub(super) struct Options {
     #[arg(long, value_name = "SIZE", env = "CDRLOG_HEADER_BYTES_MAX")]
     pub(super) header_bytes_max: Option<Size>,
 
-    /// How much memory the bodies of all requests take that are not in the queue yet [default: 64MiB]
+    /// The memory for the bodies of all requests that are not in the queue yet [default: 64MiB]
     #[arg(long, value_name = "SIZE", env = "CDRLOG_BODIES_BYTES_MAX")]
     pub(super) bodies_bytes_max: Option<Size>,
 
-    /// How long the headers of a request may take, and a TLS handshake; a bare number is seconds
-    /// [default: 10s]
+    /// How long the headers of a request, or a TLS handshake, may take; a number without a unit is
+    /// seconds [default: 10s]
     #[arg(
         long,
         value_name = "DURATION",
@@ -139,7 +146,7 @@ pub(super) struct Options {
     )]
     pub(super) header_timeout: Option<Seconds>,
 
-    /// How long the body of a request may take; a bare number is seconds [default: 10s]
+    /// How long the body of a request may take; a number without a unit is seconds [default: 10s]
     #[arg(
         long,
         value_name = "DURATION",
@@ -148,7 +155,7 @@ pub(super) struct Options {
     )]
     pub(super) body_timeout: Option<Seconds>,
 
-    /// How long a connection may stay open without a request; a bare number is seconds [default: 75s]
+    /// How long a connection may stay open without a request; a number without a unit is seconds [default: 75s]
     #[arg(
         long,
         value_name = "DURATION",
@@ -157,7 +164,7 @@ pub(super) struct Options {
     )]
     pub(super) idle_timeout: Option<Seconds>,
 
-    /// How long requests in flight may take when the server ends; a bare number is seconds
+    /// How long requests in flight may take when the server ends; a number without a unit is seconds
     /// [default: 10s]
     #[arg(
         long,
@@ -175,7 +182,7 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "LEVEL", env = "CDRLOG_LOG")]
     pub(super) log: Option<LogLevel>,
 
-    /// How it is logged [default: human on a terminal, json otherwise]
+    /// The form of the log [default: human on a terminal, json otherwise]
     #[arg(long, value_enum, value_name = "FORM", env = "CDRLOG_LOG_FORM")]
     pub(super) log_form: Option<LogForm>,
 
@@ -190,9 +197,9 @@ pub(super) struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AckLevel {
-    /// It is in the queue: lost if the process is killed
+    /// It is in the queue: it survives kill -9 if there is an inbox (a file on /dev/shm)
     Accepted,
-    /// Its line is in the journal: it survives kill -9, not a power loss
+    /// Its line is in the journal: it survives kill -9, but not a power loss
     #[default]
     Journaled,
     /// It is in the CDR file: readers see it
@@ -209,7 +216,7 @@ pub(super) enum LogLevel {
     Error,
     /// What an operator should look at
     Warn,
-    /// Begin and end, new files
+    /// Start and end, new files
     #[default]
     Info,
     /// Every request, by its status
@@ -220,9 +227,9 @@ pub(super) enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum LogForm {
-    /// Lines for a reader, coloured on a terminal
+    /// Lines for people, coloured on a terminal
     Human,
-    /// A JSON object a line
+    /// A JSON object on each line
     Json,
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
-use super::answer::Answer;
+use super::response::Response;
 
 /// The time between two lines about the same reason and address.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -125,17 +125,17 @@ impl Refusal {
     }
 
     /// The same answer, marked as a refusal.
-    pub(super) fn mark(self, mut answer: Answer) -> Answer {
-        answer.extensions_mut().insert(self);
-        answer
+    pub(super) fn mark(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self);
+        response
     }
 
     pub(super) fn detail(&self) -> &str {
         &self.detail
     }
 
-    pub(super) fn of(answer: &Answer) -> Option<&Self> {
-        answer.extensions().get()
+    pub(super) fn of(response: &Response) -> Option<&Self> {
+        response.extensions().get()
     }
 }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode, Version, header};
 
-use super::answer::{self, Answer};
+use super::conn_context::ConnContext;
+use super::conn_state::InFlight;
 use super::metrics::{self, Sample};
-use super::peer::{Peer, Shared};
 use super::refusals::{Reason, Refusal};
-use super::watch::InFlight;
+use super::response::{self, Response};
+use super::server_context::ServerContext;
 use super::{body, downloads, intake};
 
 const LIST: &str = "/openvidu/cdr";
@@ -20,52 +21,52 @@ const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers a request. An error resets its stream, and nothing was done; only HTTP/2 has those.
 pub(super) async fn respond(
-    peer: Arc<Peer>,
+    conn: Arc<ConnContext>,
     request: Request<Incoming>,
-) -> Result<Answer, h2::Error> {
-    let in_flight = peer.watch().begin_request(request.version() == Version::HTTP_2);
-    if is_refused(&peer, &in_flight, &request) {
+) -> Result<Response, h2::Error> {
+    let in_flight = conn.state().begin_request(request.version() == Version::HTTP_2);
+    if is_refused(&conn, &in_flight, &request) {
         // The peer may try it again, which other answers do not say.
         return Err(h2::Reason::REFUSED_STREAM.into());
     }
     let takes_events = request.method() == Method::POST
-        && peer.settings().paths.iter().any(|path| path == request.uri().path());
+        && conn.settings().paths.iter().any(|path| path == request.uri().path());
     let uri = request.uri().clone();
-    let site = peer.shared().gate.check_site(&uri, request.headers());
-    let mut answer = if names_no_host(&request) {
+    let site = conn.shared().gate.check_site(&uri, request.headers());
+    let mut response = if names_no_host(&request) {
         body::discard(request, REFUSED_TIMEOUT);
-        let answer = answer::one_host();
-        Refusal::new(Reason::NoHost, "the request names no host, or more than one").mark(answer)
+        let response = response::one_host();
+        Refusal::new(Reason::NoHost, "the request names no host, or more than one").mark(response)
     } else if let Err(refusal) = site {
-        refuse_site(&peer, refusal, request)
+        refuse_site(&conn, refusal, request)
     } else if takes_events {
-        intake::post(&peer, request).await
+        intake::post(&conn, request).await
     } else {
         // Seldom, and large: it must not make every event's future as large.
-        Box::pin(others(&peer, request)).await
+        Box::pin(others(&conn, request)).await
     };
-    peer.metrics().count_request(answer.status());
-    if let Some(refusal) = Refusal::of(&answer).cloned() {
-        let (status, path) = (Some(answer.status()), Some(uri.path()));
-        peer.shared().note_refusal(refusal, status, peer.address(), path);
+    conn.metrics().count_request(response.status());
+    if let Some(refusal) = Refusal::of(&response).cloned() {
+        let (status, path) = (Some(response.status()), Some(uri.path()));
+        conn.shared().note_refusal(refusal, status, conn.address(), path);
     }
-    tracing::debug!(status = answer.status().as_u16(), "request");
-    answer.body_mut().keep(in_flight);
-    Ok(answer)
+    tracing::debug!(status = response.status().as_u16(), "request");
+    response.body_mut().keep(in_flight);
+    Ok(response)
 }
 
 /// The body is read as that of one without credentials: it is forgotten, and soon enough.
-fn refuse_site(peer: &Peer, refusal: Refusal, request: Request<Incoming>) -> Answer {
-    intake::discard_of_stranger(peer, request);
-    let answer = answer::error(StatusCode::FORBIDDEN, refusal.detail());
-    refusal.mark(answer)
+fn refuse_site(conn: &ConnContext, refusal: Refusal, request: Request<Incoming>) -> Response {
+    intake::discard_of_stranger(conn, request);
+    let response = response::error(StatusCode::FORBIDDEN, refusal.detail());
+    refusal.mark(response)
 }
 
 /// Whether the connection has as many requests as it may without credentials, and this one shows
 /// none that the headers alone prove.
-fn is_refused(peer: &Peer, in_flight: &InFlight, request: &Request<Incoming>) -> bool {
+fn is_refused(conn: &ConnContext, in_flight: &InFlight, request: &Request<Incoming>) -> bool {
     let has_credentials = || {
-        let checked = peer.shared().gate.check_headers(request.headers());
+        let checked = conn.shared().gate.check_headers(request.headers());
         checked.is_ok_and(|check| check.is_none_or(|check| check.is_verified()))
     };
     in_flight.is_one_too_many() && !has_credentials()
@@ -77,8 +78,8 @@ fn names_no_host(request: &Request<Incoming>) -> bool {
         && request.headers().get_all(header::HOST).iter().count() != 1
 }
 
-async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
-    let shared = peer.shared();
+async fn others(conn: &ConnContext, request: Request<Incoming>) -> Response {
+    let shared = conn.shared();
     let (method, path) = (request.method(), request.uri().path());
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let name = path.strip_prefix(LIST).map(|rest| rest.strip_prefix('/').unwrap_or(rest));
@@ -87,12 +88,12 @@ async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
     let needs_credentials = is_list || path == "/metrics" && shared.settings.metrics_auth;
     if needs_credentials && is_read {
         match shared.gate.check(request.headers()) {
-            Ok(()) => peer.watch().note_credentials(),
+            Ok(()) => conn.state().note_credentials(),
             Err(denied) => return shared.gate.refuse(denied),
         }
     }
     match (path, name) {
-        _ if !is_read && is_known => lost(method, answer::not_allowed("GET, HEAD")),
+        _ if !is_read && is_known => lost(method, response::not_allowed("GET, HEAD")),
         ("/healthz", _) => health(shared),
         ("/metrics", _) => render_metrics(shared),
         (LIST, _) | (_, Some("")) => {
@@ -102,22 +103,22 @@ async fn others(peer: &Peer, request: Request<Incoming>) -> Answer {
             downloads::file(&shared.settings.directory, name, method, request.headers()).await
         }
         _ if shared.settings.paths.iter().any(|known| known == path) => {
-            lost(method, answer::not_allowed("POST"))
+            lost(method, response::not_allowed("POST"))
         }
-        _ => lost(method, answer::error(StatusCode::NOT_FOUND, "there is nothing at this path")),
+        _ => lost(method, response::error(StatusCode::NOT_FOUND, "there is nothing at this path")),
     }
 }
 
 /// Marks what may have been an event: whoever only looks around sends no body.
-fn lost(method: &Method, answer: Answer) -> Answer {
-    let (reason, detail) = match answer.status() {
-        _ if !matches!(*method, Method::POST | Method::PUT) => return answer,
+fn lost(method: &Method, response: Response) -> Response {
+    let (reason, detail) = match response.status() {
+        _ if !matches!(*method, Method::POST | Method::PUT) => return response,
         StatusCode::NOT_FOUND => {
             (Reason::UnknownPath, "events are not taken at this path: see --path")
         }
         _ => (Reason::WrongMethod, "events are taken by POST, at the paths of --path"),
     };
-    Refusal::new(reason, detail).mark(answer)
+    Refusal::new(reason, detail).mark(response)
 }
 
 fn is_below_list(path: &str) -> bool {
@@ -125,23 +126,23 @@ fn is_below_list(path: &str) -> bool {
 }
 
 /// 200 only while events can be written.
-fn health(shared: &Shared) -> Answer {
-    match shared.trouble() {
-        None => answer::text(StatusCode::OK, answer::JSON, r#"{"status":"ok"}"#.to_owned()),
-        Some(trouble) => answer::unavailable(&trouble),
+fn health(shared: &ServerContext) -> Response {
+    match shared.failure() {
+        None => response::text(StatusCode::OK, response::JSON, r#"{"status":"ok"}"#.to_owned()),
+        Some(failure) => response::unavailable(&failure),
     }
 }
 
-fn render_metrics(shared: &Shared) -> Answer {
+fn render_metrics(shared: &ServerContext) -> Response {
     let sample = Sample {
         stats: shared.appender.stats(),
         connections: shared.connections.count() as u64,
         repeated: shared.repeated(),
         bodies_bytes: (shared.budget.bytes() + shared.unverified.bytes()) as u64,
-        is_healthy: shared.trouble().is_none(),
+        is_healthy: shared.failure().is_none(),
     };
     match shared.metrics.render(sample) {
-        Ok(text) => answer::text(StatusCode::OK, metrics::CONTENT_TYPE, text),
-        Err(_) => answer::error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be made"),
+        Ok(text) => response::text(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        Err(_) => response::error(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be made"),
     }
 }

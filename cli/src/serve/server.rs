@@ -16,15 +16,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connections::{Place, SWEEP_INTERVAL};
-use super::order::Order;
-use super::peer::{Peer, Shared};
+use super::conn_context::ConnContext;
+use super::conn_state::ConnState;
+use super::connections::{ConnGuard, SWEEP_INTERVAL};
 use super::refusals::{Reason, Refusal};
 use super::routes::respond;
+use super::server_context::ServerContext;
+use super::shutdown_phase::ShutdownPhase;
 use super::signals::{Request, Signals};
 use super::tls::Tls;
-use super::watch::Watch;
-use super::watched::Watched;
+use super::tracked_stream::TrackedStream;
 use super::{allocator, notify, plain};
 
 /// The pause after an accept that failed, because there are no descriptors left for example.
@@ -32,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Requests of one HTTP/2 connection at the same time. The HTTP library makes places for as many as
 /// this before it asks anybody, and cannot change it later: with 128, connections of strangers took
-/// 220 KiB each. One that has shown no credentials gets fewer: see `watch.rs`.
+/// 220 KiB each. One that has shown no credentials gets fewer: see `conn_state.rs`.
 const STREAMS_MAX: u32 = 16;
 
 /// Bytes that a peer of HTTP/2 may send before they are read, for a request and for all. What was
@@ -48,9 +49,9 @@ const CROWD_CONNECTIONS: u64 = 256;
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves until a signal says to end and what was in flight is finished.
-pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc<Shared>) {
-    let places = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
-    let acceptor = tokio::spawn(accept(listener, places.clone(), shared.clone()));
+pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc<ServerContext>) {
+    let slots = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
+    let acceptor = tokio::spawn(accept(listener, slots.clone(), shared.clone()));
     let sweeper = tokio::spawn(sweep(shared.clone()));
     notify::ready();
     while signals.next().await == Request::Reload {
@@ -60,29 +61,30 @@ pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc
     // Nobody is accepted any more once it is gone, and the listener with it.
     let _ = acceptor.await;
     tracing::info!("ending");
-    shared.connections.give(Order::Stop);
+    shared.connections.advance(ShutdownPhase::Stop);
     notify::stopping().await;
-    finish(&shared, &places).await;
+    finish(&shared, &slots).await;
     sweeper.abort();
     shared.refusals.tell_rest();
 }
 
 /// Waits for the requests in flight, for as long as they may take.
-async fn finish(shared: &Shared, places: &Semaphore) {
+async fn finish(shared: &ServerContext, slots: &Semaphore) {
     let all = u32::try_from(shared.settings.limits.connections_max).unwrap_or(u32::MAX);
-    let finished = tokio::time::timeout(shared.settings.end_timeout, places.acquire_many(all));
+    let finished = tokio::time::timeout(shared.settings.end_timeout, slots.acquire_many(all));
     if finished.await.is_err() {
         let connections = shared.connections.count();
         tracing::warn!(connections, "ended before all requests in flight were finished");
-        shared.connections.give(Order::End);
+        shared.connections.advance(ShutdownPhase::End);
     }
 }
 
 /// Accepts connections, each as soon as there is a place for it.
-async fn accept(listener: TcpListener, places: Arc<Semaphore>, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<ServerContext>) {
     let http = Arc::new(http(&shared));
     let connections = &shared.connections;
     loop {
+        connections.wait_for_ending().await;
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) if is_of_peer(&error) => continue,
@@ -97,18 +99,20 @@ async fn accept(listener: TcpListener, places: Arc<Semaphore>, shared: Arc<Share
             shared.note_refusal(refusal, None, address, None);
             continue;
         }
-        let permit = match places.clone().try_acquire_owned() {
+        let permit = match slots.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
                 connections.make_room();
                 // Nobody closes the semaphore.
-                let Ok(permit) = places.clone().acquire_owned().await else { return };
+                let Ok(permit) = slots.clone().acquire_owned().await else { return };
                 connections.note_room();
                 permit
             }
         };
-        let place = connections.add(address.ip());
-        tokio::spawn(serve(stream, place, permit, shared.clone(), http.clone()));
+        let guard = connections.add(address.ip());
+        tokio::spawn(serve(stream, guard, permit, shared.clone(), http.clone()));
+        // The new connection runs first, so that what it takes is counted before the next one comes.
+        tokio::task::yield_now().await;
     }
 }
 
@@ -118,7 +122,7 @@ fn is_of_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn http(shared: &Shared) -> Builder<TokioExecutor> {
+fn http(shared: &ServerContext) -> Builder<TokioExecutor> {
     let limits = &shared.settings.limits;
     let mut builder = Builder::new(TokioExecutor::new());
     if shared.tls.is_none() && !shared.settings.h2c {
@@ -138,33 +142,33 @@ fn http(shared: &Shared) -> Builder<TokioExecutor> {
 /// Serves one connection to its end.
 async fn serve(
     stream: TcpStream,
-    place: Place,
+    guard: ConnGuard,
     permit: OwnedSemaphorePermit,
-    shared: Arc<Shared>,
+    shared: Arc<ServerContext>,
     http: Arc<Builder<TokioExecutor>>,
 ) {
     // The permit is given back last: the end of the server waits for it.
-    let (_permit, place) = (permit, place);
+    let (_permit, guard) = (permit, guard);
     let (Ok(()), Ok(address)) = (stream.set_nodelay(true), stream.peer_addr()) else {
         // The peer is gone already.
         return;
     };
     let Some(acceptor) = shared.tls.as_ref().map(Tls::acceptor) else {
-        serve_stream(stream, &place, shared, address, &http).await;
+        serve_stream(stream, &guard, shared, address, &http).await;
         return;
     };
-    let watch = place.watch();
-    let Some(Ok(is_plain)) = obey(watch, plain::begins(&stream)).await else { return };
+    let state = guard.state();
+    let Some(Ok(is_plain)) = obey(state, plain::begins(&stream)).await else { return };
     if is_plain {
         shared.metrics.count_request(StatusCode::BAD_REQUEST);
         let detail = "plain HTTP at a port that speaks TLS";
         shared.note_refusal(Refusal::new(Reason::Tls, detail), None, address, None);
         // It is gone, or has been told.
-        let _ = obey(watch, plain::refuse(stream)).await;
+        let _ = obey(state, plain::refuse(stream)).await;
         return;
     }
-    match obey(watch, acceptor.accept(stream)).await {
-        Some(Ok(stream)) => serve_stream(stream, &place, shared, address, &http).await,
+    match obey(state, acceptor.accept(stream)).await {
+        Some(Ok(stream)) => serve_stream(stream, &guard, shared, address, &http).await,
         // A port that is only looked at, as load balancers do.
         Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             tracing::debug!(%error, "no TLS");
@@ -177,43 +181,43 @@ async fn serve(
 }
 
 /// Runs the handshake of TLS, unless the connection is told to end meanwhile.
-async fn obey<T>(watch: &Watch, handshake: impl Future<Output = T>) -> Option<T> {
+async fn obey<T>(state: &ConnState, handshake: impl Future<Output = T>) -> Option<T> {
     let mut handshake = pin!(handshake);
-    poll_fn(|context| match watch.control().order(context) {
-        Order::Serve => handshake.as_mut().poll(context).map(Some),
-        Order::Finish | Order::Stop | Order::End => Poll::Ready(None),
+    poll_fn(|context| match state.control().poll_phase(context) {
+        ShutdownPhase::Serve => handshake.as_mut().poll(context).map(Some),
+        ShutdownPhase::Finish | ShutdownPhase::Stop | ShutdownPhase::End => Poll::Ready(None),
     })
     .await
 }
 
 async fn serve_stream<S>(
     stream: S,
-    place: &Place,
-    shared: Arc<Shared>,
+    guard: &ConnGuard,
+    shared: Arc<ServerContext>,
     address: SocketAddr,
     http: &Builder<TokioExecutor>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let watch = place.watch();
-    let peer = Arc::new(Peer::new(shared.clone(), watch.clone(), address));
-    let stream = TokioIo::new(Watched::new(stream, watch.clone()));
-    let service = service_fn(move |request| respond(peer.clone(), request));
+    let state = guard.state();
+    let conn = Arc::new(ConnContext::new(shared.clone(), state.clone(), address));
+    let stream = TokioIo::new(TrackedStream::new(stream, state.clone()));
+    let service = service_fn(move |request| respond(conn.clone(), request));
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut is_finishing = false;
     let served = poll_fn(|context| {
-        let order = watch.control().order(context);
-        if order == Order::End {
+        let phase = state.control().poll_phase(context);
+        if phase == ShutdownPhase::End {
             return Poll::Ready(Ok(()));
         }
         // Before it is told to finish: a request that has come whole is answered.
         let mut polled = connection.as_mut().poll(context);
-        if order != Order::Serve && !is_finishing && polled.is_pending() {
+        if phase != ShutdownPhase::Serve && !is_finishing && polled.is_pending() {
             is_finishing = true;
             connection.as_mut().graceful_shutdown();
             polled = connection.as_mut().poll(context);
         }
-        if order == Order::Stop && polled.is_pending() && !watch.has_work() {
+        if phase == ShutdownPhase::Stop && polled.is_pending() && !state.has_work() {
             return Poll::Ready(Ok(()));
         }
         polled
@@ -228,7 +232,7 @@ async fn serve_stream<S>(
 }
 
 /// Ends connections whose time is over, looks at the writer, and tells systemd.
-async fn sweep(shared: Arc<Shared>) {
+async fn sweep(shared: Arc<ServerContext>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     let watchdog = notify::watchdog_interval();
     let look_interval = watchdog.map_or(HEALTH_INTERVAL, |interval| interval.min(HEALTH_INTERVAL));
@@ -258,7 +262,7 @@ async fn sweep(shared: Arc<Shared>) {
 }
 
 /// Tells of connections that were refused, and gives back the memory of those that have ended.
-fn look_at_crowd(shared: &Shared) {
+fn look_at_crowd(shared: &ServerContext) {
     let connections = shared.connections.take_refused();
     if connections > 0 {
         tracing::warn!(
@@ -273,7 +277,7 @@ fn look_at_crowd(shared: &Shared) {
 
 /// Begins new files, and reads certificates and credentials anew. What fails is told, and the rest
 /// done.
-async fn reload(shared: Arc<Shared>) {
+async fn reload(shared: Arc<ServerContext>) {
     notify::reloading().await;
     let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
     if let Err(error) = reloaded {
@@ -282,7 +286,7 @@ async fn reload(shared: Arc<Shared>) {
     notify::ready();
 }
 
-fn reload_blocking(shared: &Shared) {
+fn reload_blocking(shared: &ServerContext) {
     if let Err(error) = shared.gate.reload() {
         tracing::error!(%error, "the credentials stay as they were");
     }

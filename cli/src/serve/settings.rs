@@ -9,11 +9,11 @@ use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 
 use super::options::{AckLevel, LogForm, LogLevel, Options};
 use crate::append::Sync;
+use crate::cdr_path;
 use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
-const DIRECTORY: &str = "/opt/openvidu/cdr";
 const SEGMENT_BYTES_MIN: usize = 1 << 20;
 
 /// An event has to fit into a segment of the journal, which has 1 GiB at most.
@@ -33,7 +33,7 @@ pub(super) struct Settings {
     pub(super) directory: PathBuf,
     pub(super) paths: Vec<String>,
     pub(super) ack: AckLevel,
-    pub(super) patience: Duration,
+    pub(super) write_retry_timeout: Duration,
     pub(super) dedup_window: Duration,
     pub(super) event_bytes_max: usize,
     pub(super) workers: usize,
@@ -73,7 +73,7 @@ impl Settings {
             directory: directory(options.dir.clone())?,
             paths: paths(&options.path)?,
             ack: options.ack.unwrap_or_default(),
-            patience: seconds(options.patience, 5),
+            write_retry_timeout: seconds(options.write_retry_timeout, 5),
             dedup_window: seconds(options.dedup_window, 60),
             event_bytes_max: usize::try_from(event_bytes_max)?,
             workers: workers.into(),
@@ -144,7 +144,7 @@ fn seconds(option: Option<Seconds>, default: u64) -> Duration {
 
 /// The command line refuses an empty name; a file of options may hold one.
 fn directory(given: Option<PathBuf>) -> Result<PathBuf, String> {
-    let path = given.unwrap_or_else(|| DIRECTORY.into());
+    let path = given.unwrap_or_else(|| cdr_path::DEFAULT.into());
     match path.as_os_str().is_empty() {
         true => Err("dir: it is empty; leave it out, or name a directory".to_owned()),
         false => Ok(path),

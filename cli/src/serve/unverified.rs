@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use super::body::{Account, BodyError};
+use super::body_budget::{Account, BodyError};
 
 /// The memory, and who takes what of it.
 #[derive(Debug)]

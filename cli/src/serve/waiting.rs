@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::answer;
 use super::notify;
+use super::response;
 use super::settings::Settings;
 use super::signals::{Request as Signal, Signals};
 use super::tls::Tls;
@@ -43,8 +43,8 @@ pub(super) async fn open(
     tls: Option<&Tls>,
     settings: &Settings,
 ) -> Result<Option<Appender>, OpenError> {
-    let mut trouble: Arc<str> = error.to_string().into();
-    notify::waiting(trouble.to_string());
+    let mut failure: Arc<str> = error.to_string().into();
+    notify::waiting(failure.to_string());
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut retry = tokio::time::interval(RETRY_INTERVAL);
     let mut signs_of_life = notify::watchdog_interval().map(tokio::time::interval);
@@ -58,9 +58,9 @@ pub(super) async fn open(
             Ok((stream, _)) = listener.accept() => {
                 let Ok(permit) = places.clone().try_acquire_owned() else { continue };
                 let acceptor = tls.map(Tls::acceptor);
-                let trouble = trouble.clone();
+                let failure = failure.clone();
                 tokio::spawn(async move {
-                    let answered = answer(stream, acceptor, trouble);
+                    let answered = answer(stream, acceptor, failure);
                     // Late or not, they have been told or cannot be.
                     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answered).await;
                     drop(permit);
@@ -69,7 +69,7 @@ pub(super) async fn open(
             _ = tick(&mut signs_of_life) => notify::alive(),
             _ = retry.tick() => match try_open(settings).await {
                 Ok(appender) => return Ok(Some(appender)),
-                Err(error) if is_for_room(&error) => trouble = error.to_string().into(),
+                Err(error) if is_for_room(&error) => failure = error.to_string().into(),
                 Err(error) => return Err(error),
             },
         }
@@ -93,20 +93,20 @@ async fn tick(signs_of_life: &mut Option<tokio::time::Interval>) {
     }
 }
 
-async fn answer(stream: TcpStream, acceptor: Option<tokio_rustls::TlsAcceptor>, trouble: Arc<str>) {
+async fn answer(stream: TcpStream, acceptor: Option<tokio_rustls::TlsAcceptor>, failure: Arc<str>) {
     match acceptor {
-        None => answer_stream(stream, trouble).await,
+        None => answer_stream(stream, failure).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                answer_stream(stream, trouble).await;
+                answer_stream(stream, failure).await;
             }
         }
     }
 }
 
-async fn answer_stream<S: AsyncRead + AsyncWrite + Unpin>(stream: S, trouble: Arc<str>) {
+async fn answer_stream<S: AsyncRead + AsyncWrite + Unpin>(stream: S, failure: Arc<str>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer::unavailable(&trouble);
+        let answer = response::unavailable(&failure);
         async move {
             super::body::drain(request).await;
             Ok::<_, Infallible>(answer)

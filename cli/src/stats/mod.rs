@@ -1,4 +1,15 @@
 //! `cdrlog stats`: what a CDR says about sessions, participants and recordings.
+//!
+//! ```text
+//! files ──> count ──> tally ──> rows, figures ──> export (JSON, CSV), table (text)
+//!           └ rejects ────────────────────────────┘
+//! ```
+//!
+//! A new figure begins where it is known: a number that an event tells is read in
+//! `count/event_reader`, told by `count/presence.rs` as a `Count`, and added in `tally.rs`. Its field
+//! is in `Figures` or `Report` (`figures.rs`); `export.rs` and `table.rs` print it.
+//! `docs/json.md` lists every member, which a test demands, and `docs/operations.md` says what is
+//! counted.
 
 mod export;
 mod figures;
@@ -28,39 +39,39 @@ use self::period::{By, Divider, Span};
 use self::rejects::Rejects;
 use self::table::Look;
 use self::tally::Tally;
+use super::cdr_path::PathArgs;
 use super::count::Source;
 use super::count::files::InputFiles;
 use super::count::merge::{self, CUTS_MAX, LineListener};
 use super::local_time;
 use super::outcome::{Outcome, say};
-use super::place::Places;
 use super::print::print;
 use super::progress::Progress;
-use super::when::{When, times_help};
+use super::time_arg::{TimeArg, times_help};
 
 /// How many bad lines are named; the rest is counted.
 const BAD_LINES_NAMED: u64 = 10;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
-/// Reads the CDR files of directories, and single files, compressed or not, in the order of their
-/// events' times. An event counts once, however often it is there. Memory is needed for the
-/// sessions that are open at one time and for the last minutes. Events are those of OpenVidu 2, of
-/// LiveKit and OpenVidu 3, and of OpenVidu Meet.
+/// Reads the CDR files of directories, and single files, compressed or not, in the order of the
+/// times of their events. An event counts once, even if it is there several times. It needs memory
+/// for the open sessions and for the events of the last minutes, not for the files. It knows the
+/// events of OpenVidu 2, of LiveKit and OpenVidu 3, and of OpenVidu Meet.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Stats {
-    /// Divide the figures by local day or hour
+    /// Add a row for each local day or hour
     #[arg(long, value_enum, value_name = "day|hour")]
     by: Option<By>,
 
     /// Count from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<When>,
+    since: Option<TimeArg>,
 
     /// Count up to this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    until: Option<When>,
+    until: Option<TimeArg>,
 
     /// Print one JSON object
     #[arg(long, conflicts_with = "csv")]
@@ -70,7 +81,7 @@ pub(super) struct Stats {
     #[arg(long)]
     csv: bool,
 
-    /// Days and hours in UTC instead of local time
+    /// Use UTC instead of local time for days and hours
     #[arg(
         long,
         value_name = "true|false",
@@ -82,12 +93,12 @@ pub(super) struct Stats {
     )]
     utc: Option<bool>,
 
-    /// Fail where a line is no event
+    /// Exit with 1 if a line is not an event
     #[arg(long)]
     strict: bool,
 
     #[command(flatten)]
-    places: Places,
+    paths: PathArgs,
 }
 
 const AFTER_HELP: &str = concat!(
@@ -98,44 +109,46 @@ Examples:
   cdrlog stats --by hour --csv CDR.2026-11-23_00-00-00.log.zst > hours.csv
   cdrlog stats --json ./cdr | jq .participant_minutes
 
-What the figures are:
-  events               lines, at their own time; one without a time has that of the line before
-  sessions             sessions that began, at their beginning (sessionCreated, room_started,
+What is counted:
+  events               lines, at their own time; a line without a time counts at the time of the
+                       line before
+  sessions             sessions that began, when they began (sessionCreated, room_started,
                        meetingStarted)
   participants         participants that joined, when they joined
-  participant-minutes  by `duration` of participantLeft, else by its times, when they left; of one
-                       whose leaving is missing, up to the end of its session, at that end
-  recordings           files that were recorded (status ready, egress_ended with files), when they
-                       were complete, and their bytes
-  peaks                the most at one time, by the times of the events
+  participant-minutes  `duration` of participantLeft, else end minus beginning, when the participant
+                       left; if the end is missing, up to the end of the session
+  recordings           recordings with files (status ready, egress_ended with files) and their bytes,
+                       when they were complete
+  peaks                most sessions and participants at one time, by the times of the events
   rejected bodies      records of the rejects files of directories, by reason
-Where the beginning of a session or participant is missing, the start time in its end is its
-beginning; where that is before the first line or missing too, it is counted in the peaks only.
-A session of which nothing is heard for 24 hours has ended without an end (a server that died).
---since and --until choose what is counted; what was before is still followed.
-An archive that was appended again, and a file that is named twice, count once. Events of sessions
-are the same where kind, session, participant and time are equal, others where the line is. Order
-does not matter up to 5 minutes; what is not told apart beyond that is said.
+If the beginning of a session or participant is missing, the start time in its last event is used. If
+that is before the first line, or missing too, it counts only in the peaks. A session without an
+event for 24 hours is given up: its server died. --since and --until choose what is counted; earlier
+lines are read too.
+Two events of sessions are the same event if kind, session, participant and time are equal; two other
+events, if their lines are equal. Events may be up to 5 minutes late; a message says how many events
+could not be compared.
 ",
     times_help!(),
     "
 
-A line that is no event is counted and named on standard error; --strict makes it a failure.
+A line that is not an event is counted, and named on standard error; with --strict the exit code is
+1.
 
-Exit codes: 0 all went well, 1 a file could not be read, or --strict and a bad line; 2 wrong usage"
+Exit codes: 0 success; 1 a file could not be read, or --strict and a bad line; 2 wrong usage"
 );
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let is_utc = self.utc.unwrap_or_default();
         let zone = if is_utc { TimeZone::UTC } else { local_time::zone() };
-        let time = |when: &Option<When>, otherwise| {
+        let time = |when: &Option<TimeArg>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
-        let files = InputFiles::of(&self.places.into_paths())?;
+        let files = InputFiles::of(&self.paths.into_paths())?;
         say_what_is_odd(&files);
         let mut reading = read(&files, &divider, &period);
         let rejects = Rejects::read(&files, &period, |error| reading.fail(error));
@@ -180,12 +193,12 @@ fn say_what_is_odd(files: &InputFiles) {
 
 fn say_what_is_uncertain(report: &Report, lines_bad: u64) {
     if lines_bad > BAD_LINES_NAMED {
-        say(format_args!("{} lines are no events", HumanCount(lines_bad)));
+        say(format_args!("{} lines are not events", HumanCount(lines_bad)));
     }
     if report.events_unknown > 0 {
         say(format_args!(
-            "{} events are older than those around them: whether they are there twice is not known, \
-             and all are counted",
+            "{} events are older than the events around them: they may be there twice, and all of \
+             them count",
             HumanCount(report.events_unknown)
         ));
     }
@@ -247,7 +260,7 @@ impl Reading {
         if self.lines_bad <= BAD_LINES_NAMED && !self.has_told {
             let at = line.offset() + fault.offset as u64;
             let path = line.path().display();
-            let message = format_args!("{path}: byte {at}: no event: {}", fault.reason);
+            let message = format_args!("{path}: byte {at}: not an event: {}", fault.reason);
             self.progress.suspend(|| say(message));
         }
     }

@@ -8,7 +8,7 @@ use super::period::Span;
 use crate::count::files::InputFiles;
 use crate::count::line::{Members, number, text};
 
-/// What a line of a rejects file is counted under that is no record.
+/// The reason under which a line of a rejects file counts that is not a record.
 const NO_RECORD: &[u8] = b"(no record)";
 
 /// What the rejects files of the directories come to.

@@ -69,7 +69,7 @@ pub(super) fn render(report: &Report, rejects: &Rejects, divider: &Divider, look
     text
 }
 
-/// A table with a header, and a bar for each count behind its row as far as the terminal has room.
+/// A table with a header, and a bar after each row if the terminal is wide enough.
 fn with_bars(
     mut rows: Vec<Vec<String>>,
     counts: &[u64],

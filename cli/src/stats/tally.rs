@@ -7,7 +7,7 @@ use super::names::Names;
 use super::period::{Divider, Span};
 use super::rows::Rows;
 use crate::count::line::Parser;
-use crate::count::{SessionTracker, Source, event};
+use crate::count::{SessionTracker, Source, event_reader};
 
 /// Takes lines, and counts.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Tally {
     ///
     /// # Errors
     ///
-    /// Why it is no line of an event.
+    /// Why it is not the line of an event.
     pub(super) fn take(
         &mut self,
         line: &[u8],
@@ -52,7 +52,7 @@ impl Tally {
         self.lines += 1;
         self.bytes += line.len() as u64;
         let line = self.parser.parse(line)?;
-        let event = event::read(&line);
+        let event = event_reader::read(&line);
         let told = event.at;
         if let Some(at) = told {
             self.first = Some(self.first.map_or(at, |first| first.min(at)));

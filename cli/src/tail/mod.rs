@@ -15,10 +15,10 @@ use cdrlog::reader::ReadError;
 use clap::Args;
 use jiff::tz::TimeZone;
 
+use super::cdr_path::{self, PathArg};
 use super::outcome::{Outcome, say};
-use super::place::{self, Place};
 use super::print::or_nobody_reads;
-use super::when::{When, times_help};
+use super::time_arg::{TimeArg, times_help};
 use filter::Filter;
 use output::Output;
 use start::Source;
@@ -33,7 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 ///
 /// On a terminal each line shows its local time, the event, the session and the other members.
 /// Otherwise lines are printed as they are, byte for byte, as JSON Lines. Only whole lines are
-/// printed: one that is just being written comes when it has its end.
+/// printed: a line that is still being written is printed when it is complete.
 #[derive(Debug, Args)]
 #[command(after_help = concat!("\
 Examples:
@@ -46,9 +46,9 @@ Examples:
 ", times_help!(), "
 It is compared with the timestamp of the event.
 
-Exit codes: 0 all went well, 1 something could not be read, 2 wrong usage"))]
+Exit codes: 0 success; 1 something could not be read; 2 wrong usage"))]
 pub(super) struct Tail {
-    /// Go on with lines that are written later, across rotations, until Ctrl-C
+    /// Also print lines that are written later, across rotations, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
 
@@ -66,18 +66,18 @@ pub(super) struct Tail {
 
     /// Only events from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    since: Option<When>,
+    since: Option<TimeArg>,
 
-    /// Only events before this time; all is read that is there now
+    /// Only events before this time; lines that are written later are not read
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
-    until: Option<When>,
+    until: Option<TimeArg>,
 
     /// Print lines as they are, on a terminal too
     #[arg(long, visible_alias = "raw")]
     json: bool,
 
     #[command(flatten)]
-    place: Place,
+    path: PathArg,
 }
 
 impl Tail {
@@ -85,8 +85,8 @@ impl Tail {
         let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
         let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
         let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
-        let path = self.place.into_path();
-        let source = Source::new(&path, &place::metadata(&path)?)?;
+        let path = self.path.into_path();
+        let source = Source::new(&path, &cdr_path::metadata(&path)?)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
         let begin = source.start(count, &filter, since, until)?;
         let builder = source.reader(until).follow(self.follow);
@@ -157,7 +157,7 @@ impl Lines {
         Ok(output.flush()?)
     }
 
-    /// A line that is too long, or a file that is damaged, is no reason not to print others.
+    /// A line that is too long, or a file that is damaged, does not keep others from being printed.
     fn go_on_after(&mut self, error: ReadError) -> Result<(), Stop> {
         self.outcome = Outcome::Failed;
         match &error {

@@ -71,7 +71,7 @@ impl Pretty {
         text
     }
 
-    /// A line that is no event.
+    /// A line that is not an event.
     pub(super) fn no_event(&self, line: &[u8]) -> String {
         self.painted(self.fault, &printable(&String::from_utf8_lossy(line)))
     }

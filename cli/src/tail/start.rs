@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backwards::Backwards;
 use super::filter::Filter;
-use crate::place;
+use crate::cdr_path;
 
 /// A file is passed over where the next one was created this much before the time that is asked for:
 /// the time in its name is local time, perhaps of another zone than ours.
@@ -52,7 +52,9 @@ impl Source {
         } else if metadata.is_file() {
             vec![SourceFile::given(path)]
         } else {
-            return Err(format!("{} is no directory and no regular file", path.display()).into());
+            return Err(
+                format!("{} is neither a directory nor a regular file", path.display()).into()
+            );
         };
         Ok(Self { path: path.to_owned(), is_directory, files })
     }
@@ -127,7 +129,7 @@ struct Found {
 
 impl SourceFile {
     fn given(path: &Path) -> Self {
-        let plain_path = place::plain_path(path);
+        let plain_path = cdr_path::plain_path(path);
         let is_plain = plain_path == path;
         Self { path: path.to_owned(), plain_path, is_plain, created: None }
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use cdrlog::manifest::{
-    self, Entries, FinishedFile, Hash, ManifestEntry, ManifestError, ManifestFault,
+    self, Entries, Hash, ManifestEntry, ManifestError, ManifestFault, SealedFile,
 };
 use cdrlog::reader::FileKind;
 
@@ -17,15 +17,15 @@ pub(super) struct Chain {
     files: BTreeMap<String, Listed>,
     /// The hash of the last line that is whole; `None` where there is no line.
     pub(super) last_hash: Option<Hash>,
-    /// It has no line: there is no manifest, or nothing was finished yet, or it cannot be read.
+    /// It has no line: there is no manifest, or no file was sealed yet, or it cannot be read.
     pub(super) is_empty: bool,
-    /// There is none, or nothing was finished yet.
+    /// There is none, or no file was sealed yet.
     pub(super) is_missing: bool,
 }
 
 #[derive(Debug)]
 struct Listed {
-    finished: FinishedFile,
+    finished: SealedFile,
     was_removed: bool,
 }
 
@@ -103,15 +103,15 @@ impl Chain {
         true
     }
 
-    /// What the file of this name, without `.zst` or `.gz`, was when it was finished.
-    pub(super) fn finished(&self, name: &str) -> Option<&FinishedFile> {
+    /// What the file of this name, without `.zst` or `.gz`, was when it was sealed.
+    pub(super) fn finished(&self, name: &str) -> Option<&SealedFile> {
         self.files.get(name).map(|listed| &listed.finished)
     }
 
     /// Whether a file of the same kind that was begun later is in it.
-    pub(super) fn goes_on_behind(&self, name: &str) -> bool {
-        let behind = self.files.keys().filter(|other| is_same_kind(other, name));
-        behind.map(|other| stem(other)).any(|other| other > stem(name))
+    pub(super) fn goes_on_after(&self, name: &str) -> bool {
+        let after = self.files.keys().filter(|other| is_same_kind(other, name));
+        after.map(|other| stem(other)).any(|other| other > stem(name))
     }
 
     /// The names of files that are not to be missing.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use cdrlog::manifest::{FinishedFile, Measure};
+use cdrlog::manifest::{Measure, SealedFile};
 use cdrlog::reader::{FileKind, Line, ReadError};
 use cdrlog::{LineCheck, LineFault, LineReason, Reader};
 
@@ -140,28 +140,26 @@ impl<L: Listener> FileCheck<'_, L> {
                 ));
             }
             ReadError::Io { source, .. } if bytes == 0 => format!("cannot be read: {source}"),
-            ReadError::Io { source, .. } => format!("cannot be read behind byte {bytes}: {source}"),
+            ReadError::Io { source, .. } => format!("cannot be read after byte {bytes}: {source}"),
             other => other.to_string(),
         };
         self.listener.tell(Remark::finding(path, "unreadable", message))
     }
 }
 
-/// How a file differs from what it was when it was finished.
-fn difference(found: &FinishedFile, finished: &FinishedFile) -> Option<(&'static str, String)> {
+/// How a file differs from what it was when it was sealed.
+fn difference(found: &SealedFile, finished: &SealedFile) -> Option<(&'static str, String)> {
     if found.bytes != finished.bytes {
-        let message = format!(
-            "it has {} bytes, and had {} when it was finished",
-            found.bytes, finished.bytes
-        );
+        let message =
+            format!("it has {} bytes, and had {} when it was sealed", found.bytes, finished.bytes);
         return Some(("bytes_differ", message));
     }
     if found.blake3 != finished.blake3 {
-        let message = "it has as many bytes as when it was finished, but others";
+        let message = "its length is as when it was sealed, but its content is not";
         return Some(("content_differs", message.to_owned()));
     }
     (found != finished).then(|| {
-        let message = "it is as it was when it was finished, but lines or timestamps in the manifest are not its own";
+        let message = "its content is as when it was sealed, but the manifest has other lines or timestamps for it";
         ("entry_differs", message.to_owned())
     })
 }

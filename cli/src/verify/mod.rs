@@ -16,18 +16,18 @@ use std::thread::available_parallelism;
 use cdrlog::manifest::Hash;
 use clap::Args;
 
+use super::cdr_path::{self, PathArgs};
 use super::outcome::{Outcome, WrongUsage, say};
-use super::place::{self, Places};
 use super::print::{or_nobody_reads, print};
 use chain::Chain;
 use plan::{Demands, Plan};
 use remark::{Kind, Remark};
 use report::Report;
 
-/// Check that every line is valid and whole, and every finished file complete
+/// Check that every line is valid and whole, and every sealed file complete
 ///
 /// It checks lines as strictly as `append` and `serve` check bodies: RFC 8259, UTF-8, one root
-/// member with a name, nesting. It compares finished files with the manifest of the directory:
+/// member with a name, nesting. It compares sealed files (which get no more lines) with the manifest of the directory:
 /// lines, bytes, hash. The manifest is a chain of hashes; a line that was altered, removed or
 /// inserted is a finding. So is a journal that is damaged, or that holds lines of a killed process
 /// which are not in a file yet. Nothing is changed.
@@ -36,7 +36,7 @@ use report::Report;
 /// one. To notice that, keep its last hash on another machine with --print-hash, and give that hash
 /// to --expect later.
 ///
-/// Findings go to standard output, one on a line: file, line, byte of the uncompressed file, reason.
+/// Findings go to standard output, one on each line: file, line, byte of the uncompressed file, reason.
 /// Notes, which are not findings, and the summary go to standard error.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -47,16 +47,16 @@ Examples:
   cdrlog verify --print-hash ./cdr | ssh archive 'cat >>cdr-hashes'
   cdrlog verify --expect \"$(ssh archive tail -n 1 cdr-hashes)\" ./cdr
 
-With --json, standard output has one JSON object a line: findings and notes with type, file, line,
+With --json, standard output has one JSON object on each line: findings and notes with type, file, line,
 byte, reason (one word) and message, and the summary as the last one.
 
-Exit codes: 0 nothing is wrong in what could be checked; 1 there are findings, or something could
+Exit codes: 0 no findings in what could be checked; 1 findings, or something could
 not be read or written; 2 wrong usage")]
 pub(super) struct Verify {
     #[command(flatten)]
-    places: Places,
+    paths: PathArgs,
 
-    /// Print findings, notes and the summary as JSON objects, one on a line
+    /// Print findings, notes and the summary as JSON objects, one on each line
     #[arg(long)]
     json: bool,
 
@@ -64,12 +64,12 @@ pub(super) struct Verify {
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
-    /// A hash that was kept with --print-hash: a line of the manifest must have it; may be given
-    /// several times
+    /// Require that a line of the manifest has this hash, which --print-hash printed earlier; may be
+    /// given several times
     #[arg(long, value_name = "HASH", value_parser = hash)]
     expect: Vec<Hash>,
 
-    /// Count it as a finding if there is no manifest, or a finished file is not in it
+    /// Count it as a finding if there is no manifest, or a sealed file is not in it
     #[arg(long)]
     require_manifest: bool,
 
@@ -85,8 +85,8 @@ fn hash(text: &str) -> Result<Hash, String> {
 
 impl Verify {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let Self { places, json, threads, expect, require_manifest, print_hash } = self;
-        let paths = places.into_paths();
+        let Self { paths, json, threads, expect, require_manifest, print_hash } = self;
+        let paths = paths.into_paths();
         if print_hash || !expect.is_empty() {
             check_one_directory(&paths)?;
         }
@@ -108,7 +108,7 @@ impl Verify {
 /// A hash is that of the manifest of one directory.
 fn check_one_directory(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     match paths {
-        [directory] => Ok(place::check_directory(directory)?),
+        [directory] => Ok(cdr_path::check_directory(directory)?),
         _ => Err(WrongUsage("--expect and --print-hash need exactly one directory".into()).into()),
     }
 }
@@ -120,7 +120,7 @@ fn print_last_hash(paths: &[PathBuf], expected: &[Hash]) -> Result<Outcome, Box<
         let mut remarks = Vec::new();
         let chain = Chain::read(directory, expected, &mut remarks);
         if chain.is_missing {
-            let message = "there is no manifest: no file was finished yet, or it was removed";
+            let message = "there is no manifest: no file was sealed yet, or it was removed";
             remarks.push(Remark::finding(directory, "no_manifest", message));
         }
         for remark in &remarks {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use cdrlog::manifest::{FinishedFile, Hash};
+use cdrlog::manifest::{Hash, SealedFile};
 use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 
 use super::chain::{Chain, has_writer};
 use super::journal;
 use super::remark::{Kind, Remark};
-use crate::place;
+use crate::cdr_path;
 
 /// One file to check.
 #[derive(Debug)]
@@ -18,13 +18,13 @@ pub(super) struct Task {
     pub(super) path: PathBuf,
     pub(super) kind: FileKind,
     /// What it has to be, where the manifest knows it.
-    pub(super) finished: Option<FinishedFile>,
+    pub(super) finished: Option<SealedFile>,
     /// The length on the disk.
     pub(super) bytes: u64,
     pub(super) is_compressed: bool,
     /// An appender may just be writing to it.
     pub(super) may_grow: bool,
-    /// Said behind what is found in the file.
+    /// Said after what is found in the file.
     pub(super) remark: Option<Remark>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Plan {
 pub(super) struct Demands<'a> {
     /// Hashes that a line of it must have.
     pub(super) expected: &'a [Hash],
-    /// It must be there, with every finished file in it.
+    /// It must be there, with every sealed file in it.
     pub(super) is_required: bool,
 }
 
@@ -49,7 +49,7 @@ impl Plan {
     pub(super) fn new(paths: &[PathBuf], demands: Demands<'_>) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
         for path in paths {
-            let metadata = place::metadata(path)?;
+            let metadata = cdr_path::metadata(path)?;
             if metadata.is_dir() {
                 plan.add_directory(path, demands)?;
             } else {
@@ -68,7 +68,7 @@ impl Plan {
         directory: &Path,
         demands: Demands<'_>,
     ) -> Result<(), Box<dyn Error>> {
-        // Before the files: what is finished or removed meanwhile is no finding then.
+        // Before the files: what is sealed or removed meanwhile is not a finding then.
         let chain = Chain::read(directory, demands.expected, &mut self.remarks);
         let files = cdr_files(directory)?;
         if files.is_empty() && chain.is_empty && !directory.join(".cdrlog").is_dir() {
@@ -78,7 +78,7 @@ impl Plan {
         self.note_missing(directory, &chain, &files);
         if chain.is_missing && (demands.is_required || files.len() > 1) {
             let kind = if demands.is_required { Kind::Finding } else { Kind::Unchecked };
-            let message = "there is no manifest: whether files are complete cannot be told";
+            let message = "there is no manifest, so it is not known whether files are complete";
             self.remarks.push(Remark::new(kind, directory, "no_manifest", message));
         }
         self.remarks.extend(journal::check(directory));
@@ -109,7 +109,7 @@ impl Plan {
         missing.retain(|missing| again.names_to_be_there().any(|name| name == *missing));
         for name in missing {
             let message =
-                "it is in the manifest and not in the directory, and retention did not remove it";
+                "it is in the manifest but not in the directory, and retention did not remove it";
             let path = directory.join(name);
             self.remarks.push(Remark::finding(&path, "file_missing", message));
         }
@@ -123,7 +123,7 @@ impl Plan {
         let chain = Chain::read(directory.unwrap_or(Path::new(".")), &[], &mut Vec::new());
         let finished = chain.finished(plain.unwrap_or(&name)).cloned();
         if finished.is_none() && demands.is_required {
-            let message = "it is not in the manifest: whether it is complete cannot be told";
+            let message = "it is not in the manifest, so it is not known whether it is complete";
             self.remarks.push(Remark::finding(path, "entry_missing", message));
         }
         self.tasks.push(Task {
@@ -144,14 +144,15 @@ impl Task {
         let is_listed = finished.is_some() || file.bytes == 0 || chain.is_empty;
         let remark = if is_listed {
             None
-        } else if chain.goes_on_behind(&file.name) {
-            let message = "it is not in the manifest, and later files are";
+        } else if chain.goes_on_after(&file.name) {
+            let message = "it is not in the manifest, but later files are";
             Some(Remark::finding(&file.path, "entry_missing", message))
         } else if is_newest {
             None
         } else {
             let kind = if is_required { Kind::Finding } else { Kind::Unchecked };
-            let message = "it is not in the manifest yet: whether it is complete cannot be told";
+            let message =
+                "it is not in the manifest yet, so it is not known whether it is complete";
             Some(Remark::new(kind, &file.path, "entry_missing", message))
         };
         Self {

@@ -104,7 +104,7 @@ impl Report {
         match findings {
             0 if is_incomplete => {
                 text.push_str(
-                    "nothing wrong was found, but not all could be checked: see the notes",
+                    "nothing wrong was found, but not everything could be checked: see the notes",
                 );
             }
             0 => text.push_str("nothing is wrong"),

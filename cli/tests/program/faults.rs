@@ -125,7 +125,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// The number in "the first K bodies are taken".
+/// The number in "the first K bodies were taken".
 fn taken(ended: &Run) -> u64 {
     let (_, rest) = ended.stderr.split_once("the first ").expect("a message of what is taken");
     rest.split(' ').next().unwrap().parse().unwrap()
@@ -147,7 +147,7 @@ fn a_full_disk_is_one_sentence_and_the_next_run_finishes_exactly_what_was_taken(
     disk.take(8);
     let directory = disk.directory();
     let mut command = append(&directory);
-    let ended = run_with(command.args(["--patience", "1"]), bodies(0..COUNT).as_bytes());
+    let ended = run_with(command.args(["--write-retry-timeout", "1"]), bodies(0..COUNT).as_bytes());
     let path = files(&directory, "CDR.").remove(0);
     let message = format!("cdrlog: cannot write {}: No space left on device", path.display());
     let ended = ended.expect(1, &[&message]);
@@ -157,7 +157,8 @@ fn a_full_disk_is_one_sentence_and_the_next_run_finishes_exactly_what_was_taken(
     assert!(taken < COUNT && (written.lines().count() as u64) < taken, "{ended:?}");
 
     // The disk is still full: nothing gets better, and nothing gets worse.
-    run(append(&directory).args(["--patience", "1"])).expect(1, &["No space left on device"]);
+    run(append(&directory).args(["--write-retry-timeout", "1"]))
+        .expect(1, &["No space left on device"]);
     assert_whole_lines(&cdr(&directory));
 
     disk.free();
@@ -173,8 +174,8 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
     disk.take(10);
     let directory = disk.directory();
     let mut command = append(&directory);
-    let ended = run_with(command.args(["--patience", "1"]), bodies(0..COUNT).as_bytes());
-    ended.expect(1, &["No space left on device", "all 12000 bodies are taken, give none again"]);
+    let ended = run_with(command.args(["--write-retry-timeout", "1"]), bodies(0..COUNT).as_bytes());
+    ended.expect(1, &["No space left on device", "all 12000 bodies were taken, give none again"]);
     disk.free();
     run(&mut append(&directory)).expect(0, &["0 lines, 0 rejected"]);
     assert!(cdr(&directory) == lines(COUNT));
@@ -208,19 +209,19 @@ fn run_with_failing(failing: &str) {
     let (first, last) = (files.first().unwrap(), files.last().unwrap());
     let last = last.file_name().unwrap().display();
     let left = format!("look at the disk and at {} to {last}", first.display());
-    ended.expect(1, &["Input/output error", "all 20 bodies are taken, give none again", &left]);
+    ended.expect(1, &["Input/output error", "all 20 bodies were taken, give none again", &left]);
     assert_eq!(cdr(directory.path()), lines(COUNT));
 }
 
 #[test]
-fn a_disk_that_is_freed_within_the_patience_is_waited_for() {
+fn a_disk_that_is_freed_in_time_is_waited_for() {
     const COUNT: u64 = 30_000;
     let Some(disk) = SmallDisk::mount(16) else { return };
     disk.take(10);
     let directory = disk.directory();
     let input = disk.0.path().with_extension("jsonl");
     fs::write(&input, bodies(0..COUNT)).unwrap();
-    let child = start(append(&directory).args(["--patience", "60"]).arg(&input));
+    let child = start(append(&directory).args(["--write-retry-timeout", "60"]).arg(&input));
     wait_for("the end of the space", || {
         (directory.exists() && bytes_written(&directory) >= 1 << 20).then_some(())
     });
@@ -247,7 +248,7 @@ fn a_disk_without_room_for_the_journal_is_one_sentence_and_leaves_no_space_taken
 fn run_whose_directory_is(take: fn(&Path, &Path)) -> Run {
     let parent = tempfile::tempdir().unwrap();
     let (directory, elsewhere) = (parent.path().join("cdr"), parent.path().join("elsewhere"));
-    let mut child = start(append(&directory).args(["--patience", "0"]));
+    let mut child = start(append(&directory).args(["--write-retry-timeout", "0"]));
     let mut input = child.stdin.take().unwrap();
     writeln!(input, "{}", body(0)).unwrap();
     wait_for("the line", || (directory.exists() && cdr(&directory) == lines(1)).then_some(()));

@@ -84,7 +84,7 @@ fn wrong_usage_gives_exit_code_2_and_touches_nothing() {
     for arguments in [
         &["--no-such-option"][..],
         &["--sync", "sometimes"],
-        &["--patience", "-1"],
+        &["--write-retry-timeout", "-1"],
         &["--event-bytes-max", "many"],
         &["--event-bytes-max", "0"],
         &["--event-bytes-max", "1073741825"],
@@ -192,7 +192,7 @@ fn the_directory_comes_from_the_environment_unless_it_is_given() {
 
 #[test]
 fn a_time_zone_that_does_not_exist_is_warned_of_where_local_time_counts() {
-    const WARNING: &str = "cdrlog: TZ=Europe/Berln is no time zone of this machine";
+    const WARNING: &str = "cdrlog: this machine does not know the time zone TZ=Europe/Berln";
     let directory = tempfile::tempdir().unwrap();
     for (command, option) in [("append", "--dir"), ("stats", "--by=day")] {
         let mut local = cdrlog_with(command, "TZ", "Europe/Berln");

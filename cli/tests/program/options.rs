@@ -94,7 +94,7 @@ fn sizes_and_durations_have_units_on_the_command_line_and_in_the_environment() {
         assert_eq!(lengths(&|line| _ = line.env("CDRLOG_ROTATE_BYTES", size)), expected);
     }
     for (option, good) in [
-        ("--patience", &["10", "500ms", "5m", "2d"][..]),
+        ("--write-retry-timeout", &["10", "500ms", "5m", "2d"][..]),
         ("--retention-days", &["30", "0", "2w", "36h"]),
         ("--retention-bytes", &["20GB", "1T", "0"]),
         ("--event-bytes-max", &["1MiB", "64K", "1048576"]),
@@ -116,7 +116,7 @@ fn a_variable_with_a_wrong_value_is_named_with_its_option() {
     for (command, variable, option, value) in [
         ("append", "CDRLOG_ROTATE_BYTES", "--rotate-bytes", "ten"),
         ("append", "CDRLOG_RETENTION_DAYS", "--retention-days", "-3"),
-        ("append", "CDRLOG_PATIENCE", "--patience", "soon"),
+        ("append", "CDRLOG_WRITE_RETRY_TIMEOUT", "--write-retry-timeout", "soon"),
         ("append", "CDRLOG_EVENT_BYTES_MAX", "--event-bytes-max", "0"),
         ("append", "CDRLOG_SYNC", "--sync", "sometimes"),
         ("append", "CDRLOG_COMPRESS", "--compress", "rar"),
@@ -148,7 +148,7 @@ fn an_empty_variable_counts_as_one_that_is_not_set() {
         "OPENVIDU_CDR_PATH",
         "CDRLOG_COMPRESS",
         "CDRLOG_EVENT_BYTES_MAX",
-        "CDRLOG_PATIENCE",
+        "CDRLOG_WRITE_RETRY_TIMEOUT",
         "CDRLOG_RETENTION_BYTES",
         "CDRLOG_RETENTION_DAYS",
         "CDRLOG_ROTATE_BYTES",
@@ -157,9 +157,48 @@ fn an_empty_variable_counts_as_one_that_is_not_set() {
     ] {
         command.env(name, "");
     }
-    run_with(&mut command, WEBHOOKS.as_bytes()).expect(0, &["51 lines"]);
-    let mut line = cdrlog();
-    line.env("OPENVIDU_CDR_PATH", "").arg("tail");
-    // Not an error about an empty value: the default is looked at, which may be there or not.
-    assert!(!run(&mut line).stderr.contains("a value is required"));
+    let ended = run_with(&mut command, WEBHOOKS.as_bytes()).expect(0, &["51 lines"]);
+    // Where the directory is named, nothing has to be said about it.
+    assert!(!ended.stderr.contains("is empty"), "{ended:?}");
+}
+
+#[test]
+fn an_empty_variable_for_the_directory_is_told_with_the_directory_that_is_used() {
+    let directory = directory();
+    for command in READERS {
+        let empty = || {
+            let mut line = cdrlog();
+            line.env("OPENVIDU_CDR_PATH", "").arg(command);
+            line
+        };
+        // The default is looked at, which may be there or not.
+        let ended = run(&mut empty());
+        let note = "cdrlog: OPENVIDU_CDR_PATH is empty and counts as not set: the directory is \
+                    /opt/openvidu/cdr\n";
+        assert!(ended.stderr.starts_with(note), "{ended:?}");
+        for arguments in [&[][..], &["--dir"]] {
+            let ended = run(empty().args(arguments).arg(directory.path()));
+            assert!(!ended.stderr.contains("is empty"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn an_option_and_a_variable_that_were_renamed_keep_their_earlier_names_too() {
+    let directory = directory();
+    let line = |command: &str| {
+        let mut line = cdrlog();
+        line.args([command, "--dir"]).arg(directory.path());
+        line
+    };
+    let (today, earlier) = ("CDRLOG_WRITE_RETRY_TIMEOUT", "CDRLOG_PATIENCE");
+    run(line("append").args(["--patience", "10s"])).expect(0, &["0 lines"]);
+    run(line("append").args(["--patience=soon"])).expect(2, &["--write-retry-timeout", "soon"]);
+    run(line("append").env(earlier, "10s")).expect(0, &["0 lines"]);
+    let ended = run(line("append").env(earlier, "soon")).expect(2, &[earlier, "soon"]);
+    assert!(ended.stderr.contains("--write-retry-timeout"), "{ended:?}");
+    // Today's name comes first, unless it is empty; the command line comes before both.
+    run(line("append").env(today, "1s").env(earlier, "soon")).expect(0, &["0 lines"]);
+    run(line("append").env(today, "").env(earlier, "soon")).expect(2, &[earlier]);
+    run(line("append").env(earlier, "soon").args(["--patience", "1"])).expect(0, &["0 lines"]);
 }

@@ -52,6 +52,7 @@ pub fn cdrlog() -> Command {
         "ROTATE_BYTES",
         "SYNC",
         "UTC",
+        "WRITE_RETRY_TIMEOUT",
     ] {
         command.env_remove(format!("CDRLOG_{name}"));
     }

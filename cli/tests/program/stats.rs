@@ -167,8 +167,7 @@ fn what_may_be_there_twice_is_told_where_it_cannot_be_known() {
     let text = day() + &padding(1_700_000_950_000, 16 << 10) + &later;
     // More than are cut, and more than one block of lines.
     fs::write(&path, text.repeat(102)).unwrap();
-    let ended =
-        run(&mut stats(&["--json"], &path)).expect(0, &["they are there twice is not known"]);
+    let ended = run(&mut stats(&["--json"], &path)).expect(0, &["they may be there twice"]);
     let (found, said) = (json_of(ended.clone()), ended.stderr);
     let number = |name: &str| found[name].as_u64().unwrap();
     assert_eq!(number("events") + number("events_repeated"), number("lines"));
@@ -180,7 +179,7 @@ fn what_may_be_there_twice_is_told_where_it_cannot_be_known() {
 fn a_pipe_is_refused_before_anything_is_counted() {
     let ended = run_with(&mut stats(&[], Path::new("/dev/stdin")), day().as_bytes());
     assert_eq!(ended.stdout, "");
-    ended.expect(1, &["/dev/stdin is no directory and no regular file"]);
+    ended.expect(1, &["/dev/stdin is neither a directory nor a regular file"]);
 }
 
 #[test]
@@ -341,8 +340,8 @@ fn lines_that_are_no_events_are_counted_and_named_and_fail_only_where_it_is_stri
     let bad = "\0\0\0\nnonsense\n{\"a\":1}\n".repeat(5);
     fs::write(&path, day() + &bad + "{\"sessionCreated\":{\"sess").unwrap();
     let name = path.to_str().unwrap();
-    let first = format!("cdrlog: {name}: byte {}: no event: a byte 0, ", day().len());
-    let ended = run(&mut stats(&["--json"], &path)).expect(0, &[&first, "16 lines are no events"]);
+    let first = format!("cdrlog: {name}: byte {}: not an event: a byte 0, ", day().len());
+    let ended = run(&mut stats(&["--json"], &path)).expect(0, &[&first, "16 lines are not events"]);
     assert_eq!(ended.stderr.lines().count(), 11, "{ended:?}");
     let found = json_of(ended);
     assert_eq!((&found["events"], &found["lines_bad"]), (&8.into(), &16.into()));
@@ -394,7 +393,7 @@ fn what_is_not_there_is_said_before_anything_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
     let ended =
-        run(&mut stats(&[], &missing)).expect(1, &["no directory", missing.to_str().unwrap()]);
+        run(&mut stats(&[], &missing)).expect(1, &["does not exist", missing.to_str().unwrap()]);
     assert_eq!(ended.stdout, "");
     let ended = run(&mut stats(&[], directory.path())).expect(0, &["has no CDR files"]);
     assert!(ended.stdout.starts_with("no event with a time, 0 B\n"), "{ended:?}");

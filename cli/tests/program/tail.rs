@@ -168,7 +168,7 @@ fn a_damaged_file_is_told_and_the_others_are_printed() {
 fn what_is_not_there_and_what_cannot_be_understood_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
-    let run_missing = run(&mut tail(&missing)).expect(1, &["no directory", "OPENVIDU_CDR_PATH"]);
+    let run_missing = run(&mut tail(&missing)).expect(1, &["does not exist", "OPENVIDU_CDR_PATH"]);
     assert!(run_missing.only_message().contains(missing.to_str().unwrap()));
     run(tail(directory.path()).args(["--since", "last week"])).expect(2, &["3 days"]);
     run(tail(directory.path()).args(["-n", "x"])).expect(2, &["x"]);

@@ -292,7 +292,7 @@ fn records_of_rejects_are_checked_too() {
 fn a_directory_of_others_and_one_that_is_not_there_are_errors() {
     let directory = tempfile::tempdir().unwrap();
     run(&mut verify(directory.path())).expect(1, &["there is no CDR or rejects file in"]);
-    run(&mut verify(&directory.path().join("missing"))).expect(1, &["there is no directory"]);
+    run(&mut verify(&directory.path().join("missing"))).expect(1, &["does not exist"]);
     Appender::builder(directory.path()).open().unwrap().close().unwrap();
     expect_nothing(directory.path());
 }

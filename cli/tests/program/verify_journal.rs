@@ -27,7 +27,7 @@ fn killed() -> (tempfile::TempDir, u64) {
     let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", FILE_BYTES_MAX / 512);
     let mut command = Command::new("sh");
     command.args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_cdrlog"), "append", "--dir"]);
-    let mut child = start(command.arg(directory.path()).args(["--patience", "10m"]));
+    let mut child = start(command.arg(directory.path()).args(["--write-retry-timeout", "10m"]));
     let bodies: String = (0..COUNT).map(|number| body(number) + "\n").collect();
     child.stdin.as_mut().unwrap().write_all(bodies.as_bytes()).unwrap();
     let fitting = all[..FILE_BYTES_MAX as usize].rfind('\n').unwrap() + 1;

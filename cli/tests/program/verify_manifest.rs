@@ -75,7 +75,8 @@ fn a_removed_manifest_is_a_note_that_the_summary_repeats_and_a_finding_if_it_is_
             fs::remove_file(path_in(directory)).unwrap();
         }
         let ended = run(&mut verify(directory));
-        let ended = ended.expect(0, &["note", "there is no manifest", "not all could be checked"]);
+        let ended =
+            ended.expect(0, &["note", "there is no manifest", "not everything could be checked"]);
         assert!(!ended.stderr.contains("nothing is wrong"), "{ended:?}");
         run(verify(directory).arg("--require-manifest")).expect(1, &["1 finding"]);
         run(verify(directory).args(["--expect", &hash])).expect(1, &["1 finding"]);
@@ -89,7 +90,7 @@ fn a_finished_file_that_is_not_listed_is_a_finding_if_the_manifest_is_required()
     let directory = directory();
     let directory = directory.path();
     write_manifest(directory, &[finished(NAMES[0]), finished(NAMES[1])]);
-    let ended = run(&mut verify(directory)).expect(0, &["not all could be checked"]);
+    let ended = run(&mut verify(directory)).expect(0, &["not everything could be checked"]);
     assert!(!ended.stderr.contains("nothing is wrong"), "{ended:?}");
     let ended = run(verify(directory).arg("--require-manifest")).expect(1, &["1 finding"]);
     assert!(ended.stdout.contains(NAMES[2]), "{ended:?}");
@@ -119,7 +120,7 @@ fn an_expected_hash_is_one_of_one_directory() {
     let mut two = verify(directory.path());
     run(two.arg(directory.path()).args(["--expect", &zeros])).expect(2, &["exactly one directory"]);
     let file = directory.path().join(NAMES[0]);
-    run(verify(&file).arg("--print-hash")).expect(1, &["is no directory"]);
+    run(verify(&file).arg("--print-hash")).expect(1, &["is not a directory"]);
     run(cdrlog().args(["verify", "--print-hash", "--json"])).expect(2, &["--json"]);
 }
 

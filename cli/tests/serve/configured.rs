@@ -43,8 +43,8 @@ fn a_file_that_cannot_be_used_is_named_with_the_line_and_nothing_begins() {
             "utc = true\npaht = [\"/\"]\n",
             "cdrlog.toml, line 2: unknown option \"paht\"; did you mean \"path\"?",
         ),
-        ("patience = \"long\"\n", "cdrlog.toml, line 1: patience: "),
-        ("patience = \n", "cdrlog.toml, line 1: "),
+        ("write_retry_timeout = \"long\"\n", "cdrlog.toml, line 1: write_retry_timeout: "),
+        ("write_retry_timeout = \n", "cdrlog.toml, line 1: "),
     ] {
         let output = serve_with(directory.path(), text).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -52,6 +52,29 @@ fn a_file_that_cannot_be_used_is_named_with_the_line_and_nothing_begins() {
         assert!(said.contains(expected), "{said}");
         assert!(!directory.path().join("cdr").exists());
     }
+}
+
+#[test]
+fn an_empty_variable_for_the_directory_is_told_with_the_directory_that_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let cdr = directory.path().join("of-the-file");
+    let file = directory.path().join("cdrlog.toml");
+    fs::write(&file, format!("dir = {cdr:?}\n")).unwrap();
+    let start = |dir: Option<&Path>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-form", "json", "--config"]);
+        command.arg(&file).args(dir).env("OPENVIDU_CDR_PATH", "");
+        Daemon::start(&mut command)
+    };
+    let daemon = start(None);
+    let told = daemon.said.iter().find(|line| line.contains("OPENVIDU_CDR_PATH is empty"));
+    let told = told.unwrap_or_else(|| panic!("{:?}", daemon.said));
+    assert!(told.contains("WARN") && told.contains(cdr.to_str().unwrap()), "{told}");
+    daemon.terminate();
+    // Where the command line names one, nothing has to be said.
+    let daemon = start(Some(&directory.path().join("named")));
+    assert!(!daemon.said.iter().any(|line| line.contains("is empty")), "{:?}", daemon.said);
+    daemon.terminate();
 }
 
 #[test]

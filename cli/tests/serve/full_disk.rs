@@ -12,7 +12,7 @@ fn a_full_disk_is_503_then_heals_and_every_200_is_there_once() {
     let Some(mount) = Mount::new("tmpfs", 16) else { return };
     let directory = mount.path().join("cdr");
     // Longer than a loaded machine lets an event wait on a disk that works.
-    let daemon = start(&directory, &["--patience", "3", "--dedup-window", "0"]);
+    let daemon = start(&directory, &["--write-retry-timeout", "3", "--dedup-window", "0"]);
     let mut client = daemon.connect();
     let padding = "x".repeat(100_000);
     let event = |number: u64| format!(r#"{{"number":{number},"p":"{padding}","event":"e"}}"#);

@@ -94,6 +94,74 @@ fn each_answer_that_costs_an_event_is_told_with_its_reason() {
 }
 
 #[test]
+fn a_request_without_a_host_is_told_as_no_host() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let event = body(0);
+    for (hosts, count) in [("", 1), ("Host: localhost\r\nHost: localhost\r\n", 2)] {
+        let mut client = daemon.connect();
+        let head = format!("POST / HTTP/1.1\r\n{hosts}Content-Length: {}\r\n\r\n", event.len());
+        client.send(format!("{head}{event}").as_bytes()).unwrap();
+        assert_eq!(client.read("POST").unwrap().status, 400);
+        counted(&daemon, "no_host", count);
+    }
+    let fields = told(&daemon, "no_host");
+    assert_eq!((&fields["status"], &fields["path"]), (&400.into(), &"/".into()));
+    daemon.terminate();
+}
+
+#[test]
+fn a_compressed_body_is_told_as_encoded_body() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let answer = post(&mut daemon.connect(), &[("Content-Encoding", "gzip")], &body(0));
+    assert_eq!(answer.status, 415);
+    let fields = told(&daemon, "encoded_body");
+    assert_eq!((&fields["status"], &fields["path"]), (&415.into(), &"/".into()));
+    counted(&daemon, "encoded_body", 1);
+    daemon.terminate();
+}
+
+#[test]
+fn a_connection_too_many_of_an_address_is_told_as_connections_without_a_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &["--peer-connections-max", "2"]);
+    let mut own = [daemon.connect(), daemon.connect()];
+    for (number, client) in own.iter_mut().enumerate() {
+        assert_eq!(client.post(&body(number as u64)).status, 200);
+    }
+    assert!(daemon.connect().read_to_end().unwrap_or_default().is_empty());
+    let fields = told(&daemon, "connections");
+    assert!(fields["status"].is_null() && fields["path"].is_null(), "{fields}");
+    assert_eq!(fields["detail"], "more than --peer-connections-max");
+    let answer = own[0].get("/metrics");
+    let line = "\ncdrlog_http_refused_total{reason=\"connections\"} 1\n";
+    assert!(answer.text().contains(line), "{}", answer.text());
+    daemon.terminate();
+}
+
+/// The table of docs/operations.md is where an operator looks up the word in the log.
+#[test]
+fn every_reason_of_the_metrics_is_in_the_table_of_the_documents() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let metrics = daemon.connect().get("/metrics");
+    let mut reasons = Vec::new();
+    for line in metrics.text().lines() {
+        let label = line.strip_prefix("cdrlog_http_refused_total{reason=\"");
+        reasons.extend(label.and_then(|rest| rest.split('"').next()).map(str::to_owned));
+    }
+    assert!(reasons.len() >= 20, "{reasons:?}");
+    let rows = include_str!("../../../docs/operations.md").lines();
+    let rows: Vec<_> = rows.filter(|line| line.starts_with("| `")).collect();
+    for reason in reasons {
+        let word = format!("`{reason}`");
+        assert!(rows.iter().any(|row| row.contains(&word)), "{word} is in no row");
+    }
+    daemon.terminate();
+}
+
+#[test]
 fn a_token_for_another_body_is_told_as_such() {
     let directory = tempfile::tempdir().unwrap();
     let daemon = with_file(directory.path(), "--livekit-key-file", "key: secret");

@@ -60,6 +60,9 @@ fn events_come_over_tls_and_nothing_over_plain_http() {
     assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
     assert!(answer.text().contains("https"), "{}", answer.text());
     assert_eq!(plain.read_to_end().unwrap(), b"");
+    // A sender that is configured with http instead of https loses its events: it is told of.
+    let line = daemon.wait_until_it_says(r#""reason":"tls""#);
+    assert!(line.contains("WARN") && line.contains("plain HTTP"), "{line}");
     assert_eq!(post(&daemon, &root, &body(2)).unwrap(), "HTTP/1.1 200 OK");
     daemon.terminate();
     assert_eq!(cdr(&directory.path().join("cdr")).lines().count(), 2);
@@ -70,10 +73,9 @@ fn a_handshake_that_fails_is_told_with_its_peer_and_counted() {
     let directory = tempfile::tempdir().unwrap();
     let root = certify(directory.path());
     let daemon = start_with_tls(directory.path());
-    // A sender that is configured with http instead of https.
-    let mut plain = daemon.connect();
-    plain.send(post_head("/", body(0).len(), &body(0)).as_bytes()).unwrap();
-    assert!(plain.read("POST").is_err());
+    let mut client = daemon.connect();
+    client.send(b"\x16\x03\x01\x00\x05nonsense").unwrap();
+    assert!(client.read("POST").is_err());
     let line = daemon.wait_until_it_says(r#""reason":"tls""#);
     assert!(line.contains("WARN") && line.contains("127.0.0.1:"), "{line}");
     // A port that is only looked at says nothing of a sender.

@@ -1,4 +1,4 @@
-//! A disk that stands still: 503 after patience and no 200 for what is not safe, then on without a
+//! A disk that stands still: 503 after `--write-retry-timeout` and no 200 for what is not safe, then on without a
 //! restart.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ fn a_stalled_disk_is_503_unhealthy_and_no_news_for_systemd_and_heals_without_a_r
     let systemd = Systemd::new();
     let mut command = serve(&directory);
     systemd.adopt(&mut command);
-    let daemon = Daemon::start(command.args(["--patience", "1", "--ack", "written"]));
+    let daemon = Daemon::start(command.args(["--write-retry-timeout", "1", "--ack", "written"]));
     systemd.wait_for("READY=1");
     systemd.wait_for("WATCHDOG=1");
     let mut acknowledged = vec![0];

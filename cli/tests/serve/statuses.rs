@@ -119,7 +119,7 @@ fn options_out_of_range_are_named() {
     let directory = tempfile::tempdir().unwrap();
     for (option, value) in [
         ("--event-bytes-max", "0"),
-        ("--patience", "-1"),
+        ("--write-retry-timeout", "-1"),
         ("--idle-timeout", "soon"),
         ("--header-bytes-max", "10"),
         ("--connections-max", "0"),

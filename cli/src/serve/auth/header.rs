@@ -129,7 +129,7 @@ impl HeaderRules {
             return self.add(from, text);
         }
         let list: Vec<String> = serde_json::from_str(text)
-            .map_err(|_| AuthError::new(from, "it is no list like [\"Name: value\"]"))?;
+            .map_err(|_| AuthError::new(from, "it is not a list like [\"Name: value\"]"))?;
         list.iter().try_for_each(|text| self.add(from, text))
     }
 

@@ -50,7 +50,7 @@ impl Signed {
         let signature =
             unhex(signature).ok_or(Denied::Wrong("x-signature is not 64 hexadecimal digits"))?;
         let sent_at = milliseconds(timestamp)
-            .ok_or(Denied::Wrong("x-timestamp is no time in milliseconds"))?;
+            .ok_or(Denied::Wrong("x-timestamp is not a time in milliseconds"))?;
         if now.abs_diff(sent_at) > AGE_MAX {
             return Err(Denied::Wrong("x-timestamp is too far from now; compare the clocks"));
         }

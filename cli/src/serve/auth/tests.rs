@@ -161,7 +161,7 @@ fn secrets_that_are_empty_or_none_are_refused_by_name() {
         (&["Authorization: Basic "], "--header: the secret of authorization is empty"),
         (&["X-Token:  "], "--header: the secret of x-token is empty"),
         (&["a b: c"], r#"--header: it has to be like "Authorization: Basic abc=""#),
-        (&["[1]"], r#"--header: it is no list like ["Name: value"]"#),
+        (&["[1]"], r#"--header: it is not a list like ["Name: value"]"#),
         (
             &[r#"["Content-Type: application/json"]"#],
             "--header: everybody may send content-type; one header must be a secret, such as \

@@ -20,8 +20,8 @@ const WITHOUT_IDENTITY: [&[u8]; 2] = [br#"{"signalSent":"#, br#"{"filterEventDis
 pub(in super::super) struct Key([u8; 16]);
 
 impl Key {
-    /// The key of a body. `None` where it is no event: that one is rejected each time; and where it has
-    /// no identity: that one is written each time.
+    /// The key of a body. `None` if it is not an event, which is rejected each time, or if it has no
+    /// identity, and is written each time.
     pub(in super::super) fn of_body(rewriter: &Rewriter, body: &[u8]) -> Option<Self> {
         thread_local! {
             static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };

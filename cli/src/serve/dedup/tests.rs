@@ -11,7 +11,7 @@ use cdrlog::{Appender, Durability, Rewriter};
 use tokio::sync::oneshot;
 
 use super::tail::{TAIL_BYTES, tail_start};
-use super::{Begun, Dedup, Entered, Guard, Key};
+use super::{Dedup, Entered, Guard, Key, Lookup};
 
 const WINDOW: Duration = Duration::from_secs(60);
 
@@ -25,13 +25,13 @@ fn key_of(body: &str) -> Key {
 
 fn new_one(dedup: &Dedup, key: Key, now: Instant) -> Guard {
     match dedup.begin(key, now) {
-        Begun::New(guard) => guard,
+        Lookup::New(guard) => guard,
         other => panic!("{other:?}"),
     }
 }
 
 fn is_duplicate(dedup: &Dedup, key: Key, now: Instant) -> bool {
-    matches!(dedup.begin(key, now), Begun::Duplicate)
+    matches!(dedup.begin(key, now), Lookup::Duplicate)
 }
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contain::contain;
-use crate::error::{FlushError, UpkeepError};
+use crate::error::{FlushError, MaintenanceError};
 
 /// Something that an operator should know of, told to the callback of
-/// [`Builder::on_trouble`](crate::Builder::on_trouble).
+/// [`Builder::on_notice`](crate::Builder::on_notice).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum Notice {
     /// A write failed: a full disk, most of the time. Nothing is lost; it is tried again and again.
     WritesFail(FlushError),
     /// Writes succeed again.
@@ -40,9 +40,9 @@ pub enum Trouble {
         /// What the system said.
         source: Arc<std::io::Error>,
     },
-    /// A finished file could not be listed in the manifest, compressed or removed. It is tried
+    /// A sealed file could not be listed in the manifest, compressed or removed. It is tried
     /// again, but for a sync, and told once until a time when all goes well. Lines go on.
-    UpkeepFails(UpkeepError),
+    MaintenanceFails(MaintenanceError),
     /// The clock has jumped over a long time in which nothing was written. Retention by age waits
     /// until the clock has gone on for a while: it would remove files that are old by a wrong clock
     /// only. It is told once for each jump.
@@ -70,7 +70,7 @@ pub enum Trouble {
     },
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WritesFail(failure) => write!(f, "{failure}; it is tried again"),
@@ -94,10 +94,10 @@ impl fmt::Display for Trouble {
                     path.display()
                 )
             }
-            Self::UpkeepFails(failure @ UpkeepError::Sync { .. }) => {
+            Self::MaintenanceFails(failure @ MaintenanceError::Sync { .. }) => {
                 write!(f, "{failure}; it is not synced any more before the next opening")
             }
-            Self::UpkeepFails(failure) => write!(f, "{failure}; it is tried again later"),
+            Self::MaintenanceFails(failure) => write!(f, "{failure}; it is tried again later"),
             Self::ClockJumped { skipped, believed_in } => write!(
                 f,
                 "the clock is {:.1} days after the last line: set it if it is wrong; else old files \
@@ -119,19 +119,19 @@ impl fmt::Display for Trouble {
     }
 }
 
-type Callback = dyn Fn(&Trouble) + Send + Sync;
+type Callback = dyn Fn(&Notice) + Send + Sync;
 
 /// The callback of an embedder, or none.
 #[derive(Clone, Default)]
 pub(crate) struct Listener(Option<Arc<Callback>>);
 
 impl Listener {
-    pub(crate) fn new(listener: impl Fn(&Trouble) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(listener)))
     }
 
     /// Tells of trouble. A panic of the callback is its own matter: lines must go on.
-    pub(crate) fn tell(&self, trouble: &Trouble) {
+    pub(crate) fn tell(&self, trouble: &Notice) {
         if let Some(listener) = &self.0 {
             contain(|| listener(trouble));
         }

@@ -10,7 +10,7 @@ use signal_hook::iterator::Signals;
 use super::outcome::say;
 
 /// Does `work` while each SIGHUP rotates the files of `appender`.
-pub(super) fn rotating_on_hangup<T>(
+pub(super) fn rotating_on_sighup<T>(
     appender: &Appender,
     work: impl FnOnce() -> T,
 ) -> Result<T, io::Error> {

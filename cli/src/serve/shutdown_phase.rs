@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 
 /// What a connection is told to do. A later one of these is never taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Order {
+pub(super) enum ShutdownPhase {
     Serve,
     /// It was idle for too long: finish the requests in flight, take no more.
     Finish,
@@ -18,29 +18,29 @@ pub(super) enum Order {
 
 /// The order of one connection, and who wakes its task.
 #[derive(Debug)]
-pub(super) struct Control {
-    order: AtomicU8,
+pub(super) struct ShutdownControl {
+    phase: AtomicU8,
     waker: OnceLock<Waker>,
 }
 
-impl Control {
-    pub(super) const fn new(order: Order) -> Self {
-        Self { order: AtomicU8::new(order as u8), waker: OnceLock::new() }
+impl ShutdownControl {
+    pub(super) const fn new(phase: ShutdownPhase) -> Self {
+        Self { phase: AtomicU8::new(phase as u8), waker: OnceLock::new() }
     }
 
-    pub(super) fn give(&self, order: Order) {
+    pub(super) fn advance(&self, phase: ShutdownPhase) {
         // After the order, so that a task that is just being polled for the first time sees it.
-        if self.order.fetch_max(order as u8, Ordering::SeqCst) < order as u8 {
+        if self.phase.fetch_max(phase as u8, Ordering::SeqCst) < phase as u8 {
             self.wake();
         }
     }
 
-    pub(super) fn given(&self) -> Order {
-        match self.order.load(Ordering::SeqCst) {
-            order if order == Order::Serve as u8 => Order::Serve,
-            order if order == Order::Finish as u8 => Order::Finish,
-            order if order == Order::Stop as u8 => Order::Stop,
-            _ => Order::End,
+    pub(super) fn phase(&self) -> ShutdownPhase {
+        match self.phase.load(Ordering::SeqCst) {
+            phase if phase == ShutdownPhase::Serve as u8 => ShutdownPhase::Serve,
+            phase if phase == ShutdownPhase::Finish as u8 => ShutdownPhase::Finish,
+            phase if phase == ShutdownPhase::Stop as u8 => ShutdownPhase::Stop,
+            _ => ShutdownPhase::End,
         }
     }
 
@@ -51,11 +51,11 @@ impl Control {
     }
 
     /// What the task of the connection should do, which is woken when that changes.
-    pub(super) fn order(&self, context: &Context<'_>) -> Order {
+    pub(super) fn poll_phase(&self, context: &Context<'_>) -> ShutdownPhase {
         if self.waker.get().is_none() {
             // The waker of a spawned task stays the same. Only its task gets here.
             let _ = self.waker.set(context.waker().clone());
         }
-        self.given()
+        self.phase()
     }
 }

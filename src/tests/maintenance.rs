@@ -1,4 +1,4 @@
-//! Whatever happens to the thread that sees to finished files, no line is lost, doubled or split,
+//! Whatever happens to the thread that sees to sealed files, no line is lost, doubled or split,
 //! and the manifest stays a chain that fits what is there.
 //!
 //! Without the order of its steps a full disk or a kill at some unlucky moment would leave half a
@@ -25,7 +25,7 @@ use super::failing::Failing;
 use super::step::{self, End};
 use crate::manifest::Manifest;
 use crate::storage::{Disk, FaultHook};
-use crate::{Appender, Builder, Compression, SyncPolicy, Trouble, UpkeepError};
+use crate::{Appender, Builder, Compression, MaintenanceError, Notice, SyncPolicy};
 
 const CHILD: &str = "CDRLOG_UPKEEP_CHILD";
 const DIRECTORY: &str = "CDRLOG_UPKEEP_DIRECTORY";
@@ -60,7 +60,7 @@ pub(super) fn body(number: u64) -> String {
     format!(r#"{{"n":{number},"p":"{padding}","timestamp":{number},"{name}":"e"}}"#)
 }
 
-/// Sends all events; what is due for finished files is tried twice on the way, and once more.
+/// Sends all events; what is due for sealed files is tried twice on the way, and once more.
 fn live(appender: &Appender) {
     let producer = appender.producer();
     for number in 0..EVENTS {
@@ -68,7 +68,7 @@ fn live(appender: &Appender) {
         if number % 20 == 19 {
             appender.flush().unwrap();
             // What failed is told to the callback too.
-            let _ = appender.upkeep();
+            let _ = appender.wait_for_maintenance();
         }
     }
 }
@@ -79,12 +79,12 @@ pub(super) fn is_keeper() -> bool {
 
 // ===== what must be there =====
 
-/// The directory after an opening on a disk that works, with all upkeep done.
+/// The directory after an opening on a disk that works, with all maintenance done.
 fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
     let appender = builder(directory, retention_bytes).open().unwrap();
     // The empty file of this opening is no part of the life.
     let empty = appender.cdr_path().file_name().unwrap().to_str().unwrap().to_owned();
-    appender.upkeep().unwrap_or_else(|error| panic!("{what}: {error}"));
+    appender.wait_for_maintenance().unwrap_or_else(|error| panic!("{what}: {error}"));
     appender.close().unwrap();
     let mut contents = contents(directory);
     assert!(contents.remove(&empty).is_some_and(|content| content.is_empty()), "{what}");
@@ -119,10 +119,10 @@ fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
 fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64 {
     let directory = super::memory_directory();
     let told = Arc::new(AtomicBool::new(false));
-    let builder = builder(directory.path(), retention_bytes).on_trouble({
+    let builder = builder(directory.path(), retention_bytes).on_notice({
         let told = told.clone();
         move |trouble| {
-            told.fetch_or(matches!(trouble, Trouble::UpkeepFails(_)), Ordering::SeqCst);
+            told.fetch_or(matches!(trouble, Notice::MaintenanceFails(_)), Ordering::SeqCst);
         }
     });
     let appender = builder.open_on(&Disk::with_hook(watcher.clone())).unwrap();
@@ -177,7 +177,7 @@ fn kill_at_every_step(retention_bytes: Option<u64>) {
     for step in (u64::from(std::process::id()) % stride..).step_by(stride as usize) {
         let directory = super::memory_directory();
         let status = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "tests::upkeep::child", "--ignored"])
+            .args(["--exact", "tests::maintenance::child", "--ignored"])
             .env(CHILD, retention_bytes.map_or("none".to_owned(), |bytes| bytes.to_string()))
             .env(STEP, step.to_string())
             .env(DIRECTORY, directory.path())
@@ -221,12 +221,12 @@ fn a_keeper_that_dies_takes_nothing_along() {
     let appender =
         builder(directory.path(), None).open_on(&Disk::with_hook(Arc::new(Deadly))).unwrap();
     live(&appender);
-    assert!(matches!(appender.upkeep(), Err(UpkeepError::Closed)));
+    assert!(matches!(appender.wait_for_maintenance(), Err(MaintenanceError::Closed)));
     assert_eq!(appender.close().unwrap().events_accepted, EVENTS);
     check(directory.path(), None, "after the death of the maintenance thread");
 }
 
-/// Holds the keeper before one of the calls that it is to be held at, until it is let go.
+/// Holds the maintenance thread before one of the calls that it is to be held at, until it is let go.
 struct Held {
     is_one: fn(&'static str, &Path) -> bool,
     /// How many of them come before.
@@ -237,7 +237,7 @@ struct Held {
 }
 
 impl Held {
-    /// With it: what tells that the keeper is held, and what lets it go.
+    /// With it: what tells that the maintenance thread is held, and what lets it go.
     fn behind(
         before: u64,
         is_one: fn(&'static str, &Path) -> bool,
@@ -292,7 +292,7 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
     assert!(fs::read_to_string(&path).unwrap() == content);
     assert!(!directory.path().join(".cdrlog/compressing").exists());
     let appender = builder.open().unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     // The second one is that of the opening before, which may have taken an event.
     assert!(appender.close().unwrap().files_compressed >= 1);
     assert!(!path.exists());
@@ -303,7 +303,7 @@ fn a_close_ends_a_compression_between_two_blocks_and_the_next_opening_begins_it_
 #[test]
 fn a_file_that_is_finished_just_before_a_removal_is_listed_before_it_goes() {
     let directory = super::memory_directory();
-    // Between what it does with finished files and the removal of the oldest.
+    // Between what it does with sealed files and the removal of the oldest.
     let (held, wait, go) = Held::behind(1, |action, _| action == "list");
     let builder = builder(directory.path(), Some(RETENTION_BYTES));
     let appender = builder.open_on(&Disk::with_hook(held)).unwrap();
@@ -312,7 +312,7 @@ fn a_file_that_is_finished_just_before_a_removal_is_listed_before_it_goes() {
     (0..EVENTS).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
     appender.flush().unwrap();
     go.send(()).unwrap();
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     assert!(appender.close().unwrap().files_removed > 0);
     account_for_lines(directory.path(), EVENTS, "after the close");
 }

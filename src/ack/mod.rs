@@ -3,6 +3,8 @@
 //! The level that was asked for and the outcome share one small allocation, an [`Arc`], which goes
 //! through the queue beside the event.
 
+mod pending;
+
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
@@ -15,6 +17,8 @@ use std::time::{Duration, Instant};
 use crate::contain::contain;
 use crate::error::FlushError;
 use crate::rewrite::Rejection;
+
+pub(crate) use pending::{Acks, FilePlace, PendingAck};
 
 /// What an event must have reached before its [`Ack`] is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::ack::{AckError, Acked, Durability, Position};
+use super::{AckError, Acked, Durability, Position};
 use crate::error::FlushError;
 
 /// An event whose line is journaled and whose sender waits for more.

@@ -23,9 +23,9 @@ const MS_DIGITS_MIN: usize = "202611231".len();
 
 /// A time of the command line: what it means depends on the time zone.
 #[derive(Clone, Debug)]
-pub(super) struct When(String);
+pub(super) struct TimeArg(String);
 
-impl FromStr for When {
+impl FromStr for TimeArg {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -34,7 +34,7 @@ impl FromStr for When {
     }
 }
 
-impl When {
+impl TimeArg {
     /// The time that it is, now, in this zone.
     pub(super) fn in_zone(&self, zone: &TimeZone) -> Result<Timestamp, &'static str> {
         parse_at(&self.0, &Timestamp::now().to_zoned_datetime(zone.clone())).ok_or(NEITHER)
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_local_time_is_that_of_the_zone_that_is_asked_for() {
-        let when: When = " 2026-11-23 13:07 ".parse().unwrap();
+        let when: TimeArg = " 2026-11-23 13:07 ".parse().unwrap();
         let zone = TimeZone::posix("EST5").unwrap();
         assert_eq!(when.in_zone(&TimeZone::UTC).unwrap().to_string(), "2026-11-23T13:07:00Z");
         assert_eq!(when.in_zone(&zone).unwrap().to_string(), "2026-11-23T18:07:00Z");

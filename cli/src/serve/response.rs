@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use hyper::StatusCode;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::watch::InFlight;
+use super::conn_state::InFlight;
 
 /// Bytes of a file that are read at once.
 const BLOCK_BYTES: u64 = 64 << 10;
 
-pub(super) type Answer = Response<Content>;
+/// A response of this server.
+pub(super) type Response = hyper::Response<Content>;
 
 /// The body of a response. Its request is in flight until it is dropped.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Content {
             // It is read as the peer takes it.
             Kind::File(_) => Some(0),
         };
-        in_flight.note_answer(bytes);
+        in_flight.note_response(bytes);
         self.in_flight = Some(in_flight);
     }
 }
@@ -128,54 +129,54 @@ impl Body for Content {
 }
 
 /// An answer without a body.
-pub(super) fn empty(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Content::bytes(Bytes::new()));
-    *answer.status_mut() = status;
-    answer
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Content::bytes(Bytes::new()));
+    *response.status_mut() = status;
+    response
 }
 
 /// An answer with a body of this type.
-pub(super) fn text(status: StatusCode, content_type: &'static str, text: String) -> Answer {
-    let mut answer = Response::new(Content::bytes(text));
-    *answer.status_mut() = status;
-    set(&mut answer, header::CONTENT_TYPE, content_type);
-    answer
+pub(super) fn text(status: StatusCode, content_type: &'static str, text: String) -> Response {
+    let mut response = Response::new(Content::bytes(text));
+    *response.status_mut() = status;
+    set(&mut response, header::CONTENT_TYPE, content_type);
+    response
 }
 
 /// Says in JSON what is wrong.
-pub(super) fn error(status: StatusCode, message: &str) -> Answer {
+pub(super) fn error(status: StatusCode, message: &str) -> Response {
     text(status, JSON, json!({ "error": message }).to_string())
 }
 
 /// The server cannot take it now.
-pub(super) fn unavailable(message: &str) -> Answer {
-    let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, message);
-    set(&mut answer, header::RETRY_AFTER, "5");
-    answer
+pub(super) fn unavailable(message: &str) -> Response {
+    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, message);
+    set(&mut response, header::RETRY_AFTER, "5");
+    response
 }
 
 /// A host that is missing or named twice is how a request is smuggled past a proxy.
-pub(super) fn one_host() -> Answer {
+pub(super) fn one_host() -> Response {
     error(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has one header Host")
 }
 
 /// Nothing here decompresses.
-pub(super) fn encoded() -> Answer {
+pub(super) fn encoded() -> Response {
     let message = "the body must be sent as it is, without Content-Encoding";
-    let mut answer = error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
-    set(&mut answer, header::ACCEPT_ENCODING, "identity");
-    answer
+    let mut response = error(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    set(&mut response, header::ACCEPT_ENCODING, "identity");
+    response
 }
 
 /// The resource has other methods.
-pub(super) fn not_allowed(methods: &'static str) -> Answer {
-    let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method");
-    set(&mut answer, header::ALLOW, methods);
-    answer
+pub(super) fn not_allowed(methods: &'static str) -> Response {
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method");
+    set(&mut response, header::ALLOW, methods);
+    response
 }
 
 pub(super) const JSON: &str = "application/json";
 
-pub(super) fn set(answer: &mut Answer, name: HeaderName, value: &'static str) {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+pub(super) fn set(response: &mut Response, name: HeaderName, value: &'static str) {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
 }

@@ -1,4 +1,4 @@
-//! What the requests of a connection share, and all connections with each other.
+//! What all connections share.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cdrlog::{Appender, Producer, Rewriter};
 use hyper::StatusCode;
 
-use super::body::Budget;
+use super::body_budget::Budget;
 use super::connections::Connections;
 use super::dedup::{Dedup, Key};
 use super::gate::Gate;
@@ -16,11 +16,10 @@ use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
 use super::tls::Tls;
 use super::unverified::Unverified;
-use super::watch::Watch;
 
-/// Shared by all connections.
+/// ServerContext by all connections.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct ServerContext {
     pub(super) appender: Appender,
     /// One for all connections, which may be thousands: each producer has a chunk of memory. Nobody
     /// waits with the lock held.
@@ -38,7 +37,7 @@ pub(super) struct Shared {
     pub(super) connections: Arc<Connections>,
 }
 
-impl Shared {
+impl ServerContext {
     pub(super) fn new(
         appender: Appender,
         settings: Settings,
@@ -62,6 +61,10 @@ impl Shared {
             gate,
             tls,
         }
+    }
+
+    pub(super) fn producer(&self) -> MutexGuard<'_, Producer> {
+        self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
@@ -90,59 +93,7 @@ impl Shared {
     }
 
     /// Why events cannot be written now, if they cannot.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.health.trouble(&self.appender)
-    }
-}
-
-/// One connection, as its requests see it.
-#[derive(Debug)]
-pub(super) struct Peer {
-    shared: Arc<Shared>,
-    watch: Arc<Watch>,
-    address: SocketAddr,
-}
-
-impl Peer {
-    pub(super) const fn new(shared: Arc<Shared>, watch: Arc<Watch>, address: SocketAddr) -> Self {
-        Self { shared, watch, address }
-    }
-
-    /// Where the connection is from.
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub(super) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    pub(super) fn producer(&self) -> MutexGuard<'_, Producer> {
-        self.shared.producer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn watch(&self) -> &Arc<Watch> {
-        &self.watch
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.shared.settings
-    }
-
-    pub(super) fn budget(&self) -> &Budget {
-        &self.shared.budget
-    }
-
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
-    }
-
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.shared.trouble()
-    }
-
-    /// The appender takes nothing any more.
-    pub(super) fn note_closed(&self) {
-        self.shared.health.note_closed();
+    pub(super) fn failure(&self) -> Option<String> {
+        self.health.failure(&self.appender)
     }
 }

@@ -6,77 +6,87 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+/// The variable that names the directory, as OpenVidu has it.
+pub(super) const VARIABLE: &str = "OPENVIDU_CDR_PATH";
+
+/// The directory where nothing names one: OpenVidu's own.
+pub(super) const DEFAULT: &str = "/opt/openvidu/cdr";
+
 /// The option `--dir`. Where the command line has an argument for the directory too, the argument
 /// comes before the environment, and `command_line.rs` refuses the two when they differ.
 #[derive(Debug, Args)]
-pub(super) struct DirectoryOption {
+pub(super) struct DirOption {
     /// The directory of the CDR
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "OPENVIDU_CDR_PATH",
-        default_value = "/opt/openvidu/cdr"
-    )]
+    #[arg(long, value_name = "DIR", env = VARIABLE, default_value = DEFAULT)]
     pub(super) dir: PathBuf,
 }
 
 /// One directory, as an argument or as `--dir`.
 #[derive(Debug, Args)]
-pub(super) struct Directory {
+pub(super) struct DirArg {
     /// The directory of the CDR; the same as --dir
-    #[arg(id = "place", value_name = "DIR")]
-    place: Option<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
-    option: DirectoryOption,
+    option: DirOption,
 }
 
-impl Directory {
+impl DirArg {
     pub(super) fn into_path(self) -> PathBuf {
-        self.place.unwrap_or(self.option.dir)
+        self.path.unwrap_or(self.option.dir)
     }
 }
 
 /// One directory or file, as an argument or as `--dir`.
 #[derive(Debug, Args)]
-pub(super) struct Place {
+pub(super) struct PathArg {
     /// The directory of the CDR, the same as --dir, or one file
-    #[arg(id = "place", value_name = "DIR|FILE")]
-    place: Option<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR|FILE")]
+    path: Option<PathBuf>,
 
     #[command(flatten)]
-    option: DirectoryOption,
+    option: DirOption,
 }
 
-impl Place {
+impl PathArg {
     pub(super) fn into_path(self) -> PathBuf {
-        self.place.unwrap_or(self.option.dir)
+        self.path.unwrap_or(self.option.dir)
     }
 }
 
 /// Any number of directories and files as arguments, or one directory as `--dir`.
 #[derive(Debug, Args)]
-pub(super) struct Places {
+pub(super) struct PathArgs {
     /// Directories of a CDR, with all their files, and single files [default: that of --dir]
-    #[arg(id = "place", value_name = "DIR|FILE")]
-    places: Vec<PathBuf>,
+    #[arg(id = "cdr_path", value_name = "DIR|FILE")]
+    paths: Vec<PathBuf>,
 
     #[command(flatten)]
-    option: DirectoryOption,
+    option: DirOption,
 }
 
-impl Places {
+impl PathArgs {
     /// At least one.
     pub(super) fn into_paths(self) -> Vec<PathBuf> {
-        if self.places.is_empty() { vec![self.option.dir] } else { self.places }
+        if self.paths.is_empty() { vec![self.option.dir] } else { self.paths }
     }
+}
+
+/// Says which directory is used instead of the one that an empty variable was meant to name: it may
+/// be the wrong one. `None` where the variable is not empty.
+pub(super) fn empty_variable_note(used: &Path) -> Option<String> {
+    let is_empty = std::env::var_os(VARIABLE).is_some_and(|value| value.is_empty());
+    is_empty.then(|| {
+        format!("{VARIABLE} is empty and counts as not set: the directory is {}", used.display())
+    })
 }
 
 /// What is at `path`. The message of an error says how to name another place.
 pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
     fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!(
-            "there is no directory and no file {}: name one, or set OPENVIDU_CDR_PATH",
+            "{} does not exist: name another directory or file, or set {VARIABLE}",
             path.display()
         ),
         _ => format!("cannot read {}: {error}", path.display()),
@@ -87,7 +97,7 @@ pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
 pub(super) fn check_directory(path: &Path) -> Result<(), String> {
     match metadata(path)?.is_dir() {
         true => Ok(()),
-        false => Err(format!("{} is no directory", path.display())),
+        false => Err(format!("{} is not a directory", path.display())),
     }
 }
 

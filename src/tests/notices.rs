@@ -1,4 +1,4 @@
-//! Trouble with the disk comes to the embedder by itself.
+//! Notice with the disk comes to the embedder by itself.
 //!
 //! Without the callback a full disk would be known to who asks for the counters only, and a server
 //! that does not ask would learn of it when its queue is full.
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::storage::{Disk, FaultHook};
-use crate::{Appender, Builder, FlushError, SyncPolicy, Trouble};
+use crate::{Appender, Builder, FlushError, Notice, SyncPolicy};
 
 const WORKS: u8 = 0;
 const WRITES_FAIL: u8 = 1;
@@ -41,7 +41,7 @@ fn listening(directory: &Path) -> (Builder, Heard) {
     let heard = Heard::default();
     let listener = {
         let heard = heard.clone();
-        move |trouble: &Trouble| {
+        move |trouble: &Notice| {
             heard.lock().unwrap().push(format!("{trouble:?}"));
             // The flusher lives on whatever a callback does.
             panic!("in the callback");
@@ -50,7 +50,7 @@ fn listening(directory: &Path) -> (Builder, Heard) {
     let builder = Appender::builder(directory)
         .flush_interval(Duration::from_millis(1))
         .sync_policy(SyncPolicy::Never)
-        .on_trouble(listener);
+        .on_notice(listener);
     (builder, heard)
 }
 
@@ -115,7 +115,7 @@ fn a_failed_sync_is_told_once_and_lines_go_on() {
 fn the_end_of_patience_and_what_others_do_are_told() {
     let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
     let (builder, heard) = listening(directory.path());
-    let builder = builder.write_patience(Duration::from_millis(20));
+    let builder = builder.write_retry_timeout(Duration::from_millis(20));
     let appender = builder.open_on(&Disk::with_hook(switch.clone())).unwrap();
     std::fs::remove_file(appender.cdr_path()).unwrap();
     let producer = appender.producer();

@@ -7,22 +7,22 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
+use super::conn_state::ConnState;
 
 /// A stream that tells its watch what it does.
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct TrackedStream<S> {
     stream: S,
-    watch: Arc<Watch>,
+    state: Arc<ConnState>,
     /// What is left of the first bytes of HTTP/2; `None` where there were others.
     preface: Option<&'static [u8]>,
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, preface: Some(PREFACE) }
+impl<S> TrackedStream<S> {
+    pub(super) fn new(stream: S, state: Arc<ConnState>) -> Self {
+        Self { stream, state, preface: Some(PREFACE) }
     }
 
     fn note_beginning(&mut self, bytes: &[u8]) {
@@ -31,12 +31,12 @@ impl<S> Watched<S> {
         let (expected, rest) = left.split_at(count);
         self.preface = bytes.starts_with(expected).then_some(rest).filter(|rest| !rest.is_empty());
         if bytes.starts_with(expected) && rest.is_empty() {
-            self.watch.note_http2();
+            self.state.note_http2();
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TrackedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -45,21 +45,21 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if let Some(bytes) = buffer.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
-            self.watch.note_read();
+            self.state.note_read();
             self.note_beginning(bytes);
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TrackedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.watch.note_write(written.is_pending());
+        self.state.note_write(written.is_pending());
         written
     }
 
@@ -77,7 +77,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.watch.note_write(written.is_pending());
+        self.state.note_write(written.is_pending());
         written
     }
 

@@ -1,16 +1,16 @@
-//! A power loss while finished files are listed, compressed and removed costs no synced line.
+//! A power loss while sealed files are listed, compressed and removed costs no synced line.
 //!
 //! Without the syncs between the steps it would: a plain file that is gone, and a compressed one
 //! whose pages did not reach the disk; a removal that nobody can tell from a theft, because the
 //! manifest lost its last line; a manifest that says what a file held before its end was lost.
 //!
 //! An appender with rotation, compression and retention lives on a disk that loses power
-//! (`lossy_disk.rs`) at some call of the thread that sees to finished files. What the disk may hold
+//! (`lossy_disk.rs`) at some call of the thread that sees to sealed files. What the disk may hold
 //! then is opened as after another boot, and all is done that is due. Then the files, with those that
 //! the manifest says were removed, must hold the lines 0, 1, 2, ... up to some number that is not
 //! below the last one synced.
 //!
-//! The long form: `CDRLOG_POWER_LOSS_OUTCOMES=20000 cargo test --release --lib power_loss_upkeep`.
+//! The long form: `CDRLOG_POWER_LOSS_OUTCOMES=20000 cargo test --release --lib power_loss_maintenance`.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::account::account_for_lines;
 use super::lossy_disk::{LossyDisk, Random, outcomes, put};
-use super::upkeep::{EVENTS, RETENTION_BYTES, body, builder, is_keeper};
+use super::maintenance::{EVENTS, RETENTION_BYTES, body, builder, is_keeper};
 use crate::storage::{Disk, FaultHook};
 
 /// Outcomes that are made of one life of an appender.
@@ -61,7 +61,7 @@ fn live(
     for number in 0..EVENTS {
         producer.send_slice(body(number).as_bytes()).unwrap();
         match random.below(12) {
-            0 => appender.upkeep().unwrap(),
+            0 => appender.wait_for_maintenance().unwrap(),
             1 => appender.flush().unwrap(),
             2 => {
                 appender.sync().unwrap();
@@ -70,7 +70,7 @@ fn live(
             _ => {}
         }
     }
-    appender.upkeep().unwrap();
+    appender.wait_for_maintenance().unwrap();
     cut.disk.turn_off();
     appender.close().unwrap();
     (synced, cut)
@@ -89,7 +89,7 @@ fn lose_power(
     for _ in 0..2 {
         let appender = builder(directory.path(), retention_bytes).open();
         let appender = appender.unwrap_or_else(|error| panic!("{what}: {error}"));
-        appender.upkeep().unwrap_or_else(|error| panic!("{what}: {error}"));
+        appender.wait_for_maintenance().unwrap_or_else(|error| panic!("{what}: {error}"));
         appender.close().unwrap();
         account_for_lines(directory.path(), synced, what);
     }

@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::memory::{CONNECTION_BYTES, Memory, STREAM_BYTES};
-use super::order::{Control, Order};
 use super::settings::Limits;
+use super::shutdown_phase::{ShutdownControl, ShutdownPhase};
 
 /// A time that does not come.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -58,10 +58,10 @@ pub(super) fn has_passed(now: u64, since: u64, limit: Duration) -> bool {
 
 /// What is known of one connection. Shared by its task, its requests, and the sweep.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ConnState {
     number: u64,
     common: Arc<Common>,
-    control: Arc<Control>,
+    control: Arc<ShutdownControl>,
     requests: AtomicU32,
     /// A part of the next head has come.
     has_begun: AtomicBool,
@@ -77,26 +77,26 @@ pub(super) struct Watch {
     blocked_since: AtomicU64,
     /// Answers of HTTP/2 that are not sent whole. The peer says how much of each it takes, so that
     /// the stream does not block where it takes nothing.
-    answers: AtomicU32,
+    responses: AtomicU32,
     /// When the first of them began or one of them got on.
-    answered_at: AtomicU64,
+    response_moved_at: AtomicU64,
 }
 
-impl Watch {
-    pub(super) fn new(number: u64, common: Arc<Common>, order: Order) -> Self {
+impl ConnState {
+    pub(super) fn new(number: u64, common: Arc<Common>, phase: ShutdownPhase) -> Self {
         Self {
             number,
             since: AtomicU64::new(common.now()),
             common,
-            control: Arc::new(Control::new(order)),
+            control: Arc::new(ShutdownControl::new(phase)),
             requests: AtomicU32::new(0),
             has_begun: AtomicBool::new(true),
             is_http2: AtomicBool::new(false),
             is_multiplexed: AtomicBool::new(false),
             has_credentials: AtomicBool::new(false),
             blocked_since: AtomicU64::new(NEVER),
-            answers: AtomicU32::new(0),
-            answered_at: AtomicU64::new(0),
+            responses: AtomicU32::new(0),
+            response_moved_at: AtomicU64::new(0),
         }
     }
 
@@ -104,41 +104,41 @@ impl Watch {
         self.number
     }
 
-    pub(super) fn control(&self) -> &Control {
+    pub(super) fn control(&self) -> &ShutdownControl {
         &self.control
     }
 
     /// What should become of the connection at this time. With `idle_timeout` where one that is idle
     /// gets less time than usual.
-    pub(super) fn order_at(&self, now: u64, idle_timeout: Option<Duration>) -> Order {
+    pub(super) fn phase_at(&self, now: u64, idle_timeout: Option<Duration>) -> ShutdownPhase {
         let limits = &self.common.limits;
-        let answer_timeout = if self.has_credentials.load(Ordering::Relaxed) {
+        let response_timeout = if self.has_credentials.load(Ordering::Relaxed) {
             limits.body_timeout
         } else {
             limits.body_timeout.min(STRANGER_TIMEOUT)
         };
-        if has_passed(now, self.blocked_since.load(Ordering::Relaxed), answer_timeout) {
-            return Order::End;
+        if has_passed(now, self.blocked_since.load(Ordering::Relaxed), response_timeout) {
+            return ShutdownPhase::End;
         }
-        if self.has_answers()
-            && has_passed(now, self.answered_at.load(Ordering::Relaxed), answer_timeout)
+        if self.has_responses()
+            && has_passed(now, self.response_moved_at.load(Ordering::Relaxed), response_timeout)
         {
-            return Order::End;
+            return ShutdownPhase::End;
         }
         if self.has_requests() {
-            return Order::Serve;
+            return ShutdownPhase::Serve;
         }
         let since = self.since.load(Ordering::Relaxed);
         if self.has_begun.load(Ordering::Relaxed) {
             let is_late = has_passed(now, since, limits.header_timeout);
-            return if is_late { Order::End } else { Order::Serve };
+            return if is_late { ShutdownPhase::End } else { ShutdownPhase::Serve };
         }
         if has_passed(now, since, limits.idle_timeout + limits.header_timeout) {
-            Order::End
+            ShutdownPhase::End
         } else if has_passed(now, since, idle_timeout.unwrap_or(limits.idle_timeout)) {
-            Order::Finish
+            ShutdownPhase::Finish
         } else {
-            Order::Serve
+            ShutdownPhase::Serve
         }
     }
 
@@ -146,16 +146,16 @@ impl Watch {
     /// done for it.
     pub(super) fn yields(&self) -> bool {
         !self.has_credentials.load(Ordering::Relaxed)
-            && (!self.has_requests() || self.has_answers())
-            && self.control.given() < Order::End
+            && (!self.has_requests() || self.has_responses())
+            && self.control.phase() < ShutdownPhase::End
     }
 
     pub(super) fn has_requests(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }
 
-    fn has_answers(&self) -> bool {
-        self.answers.load(Ordering::Relaxed) > 0
+    fn has_responses(&self) -> bool {
+        self.responses.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the end of the server waits for it: for a request, for the rest of an answer, or for
@@ -212,9 +212,9 @@ impl Watch {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         self.has_begun.store(false, Ordering::Relaxed);
         let mut in_flight = InFlight {
-            watch: self.clone(),
+            state: self.clone(),
             is_one_too_many: false,
-            is_answered: false,
+            has_response: false,
             held_bytes: 0,
         };
         if is_multiplexed {
@@ -253,9 +253,9 @@ impl Watch {
 /// A request between its head and the end of its response.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    watch: Arc<Watch>,
+    state: Arc<ConnState>,
     is_one_too_many: bool,
-    is_answered: bool,
+    has_response: bool,
     held_bytes: usize,
 }
 
@@ -263,32 +263,32 @@ impl InFlight {
     /// The connection has shown no credentials and has as many requests as it may. This one may
     /// show them.
     pub(super) fn is_one_too_many(&self) -> bool {
-        self.is_one_too_many && !self.watch.has_credentials.load(Ordering::Relaxed)
+        self.is_one_too_many && !self.state.has_credentials.load(Ordering::Relaxed)
     }
 
     /// The answer is there, to be sent, with a body of so many bytes in memory; `None` where it has
     /// no body, and so nothing that the peer could refuse to take.
-    pub(super) fn note_answer(&mut self, body_bytes: Option<usize>) {
+    pub(super) fn note_response(&mut self, body_bytes: Option<usize>) {
         let Some(body_bytes) = body_bytes else { return };
-        if self.watch.is_multiplexed.load(Ordering::Relaxed) {
+        if self.state.is_multiplexed.load(Ordering::Relaxed) {
             let stream_bytes = STREAM_BYTES.saturating_sub(self.held_bytes);
             self.hold(stream_bytes + body_bytes);
-            if self.watch.answers.fetch_add(1, Ordering::Relaxed) == 0 {
+            if self.state.responses.fetch_add(1, Ordering::Relaxed) == 0 {
                 self.note_progress();
             }
-            self.is_answered = true;
+            self.has_response = true;
         }
     }
 
     /// A part of the answer is on its way.
     pub(super) fn note_progress(&self) {
-        self.watch.answered_at.store(self.watch.common.now(), Ordering::Relaxed);
+        self.state.response_moved_at.store(self.state.common.now(), Ordering::Relaxed);
     }
 
     fn hold(&mut self, bytes: usize) {
         self.held_bytes += bytes;
-        let has_credentials = self.watch.has_credentials.load(Ordering::Relaxed);
-        let Watch { number, control, common, .. } = &*self.watch;
+        let has_credentials = self.state.has_credentials.load(Ordering::Relaxed);
+        let ConnState { number, control, common, .. } = &*self.state;
         common.memory.hold(*number, control, bytes, has_credentials);
     }
 }
@@ -296,12 +296,12 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.held_bytes > 0 {
-            self.watch.common.memory.release(self.watch.number, self.held_bytes);
+            self.state.common.memory.release(self.state.number, self.held_bytes);
         }
-        if self.is_answered {
-            self.watch.answers.fetch_sub(1, Ordering::Relaxed);
+        if self.has_response {
+            self.state.responses.fetch_sub(1, Ordering::Relaxed);
         }
-        self.watch.since.store(self.watch.common.now(), Ordering::Relaxed);
-        self.watch.requests.fetch_sub(1, Ordering::Relaxed);
+        self.state.since.store(self.state.common.now(), Ordering::Relaxed);
+        self.state.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,0 +1,146 @@
+//! Reads what a line says, by the names of its event and its members.
+//!
+//! Each family of events has a module: OpenVidu 2 (`sessionCreated`, flat members, milliseconds),
+//! LiveKit and OpenVidu 3 (`room_started`, nested members, seconds in strings), and OpenVidu Meet
+//! (`meetingStarted`, members under `data`).
+
+mod livekit;
+mod meet;
+mod openvidu;
+mod value;
+
+use self::value::{milliseconds, seconds};
+use super::event::{Event, Says};
+use super::line::{Line, Members};
+
+/// Reads what `line` says.
+pub(crate) fn read<'a>(line: &Line<'a>) -> Event<'a> {
+    let body = line.body;
+    match line.name.as_ref() {
+        b"sessionCreated"
+        | b"sessionDestroyed"
+        | b"participantJoined"
+        | b"participantLeft"
+        | b"recordingStatusChanged"
+        | b"recordingStopped" => openvidu::read(&line.name, body),
+        b"room_started"
+        | b"room_finished"
+        | b"participant_joined"
+        | b"participant_left"
+        | b"egress_ended" => livekit::read(&line.name, body),
+        b"meetingStarted" | b"meetingEnded" | b"recordingEnded" => meet::read(&line.name, body),
+        _ => Event { at: time_of(body), says: Says::Nothing },
+    }
+}
+
+/// The time of an event of any family.
+fn time_of(body: &[u8]) -> Option<i64> {
+    Members::of_object(body).find_map(|(key, value)| match key.as_ref() {
+        b"timestamp" | b"creationDate" => milliseconds(value),
+        b"createdAt" => seconds(value),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::event::{Id, SessionRef, Stay};
+    use super::super::line::Parser;
+    use super::*;
+
+    fn of_data(name: &str) -> Vec<String> {
+        let mut parser = Parser::default();
+        let mut found = Vec::new();
+        for line in include_str!("../../../../tests/data/cdr.jsonl").lines() {
+            if line.starts_with(&format!("{{\"{name}\":")) {
+                let parsed = parser.parse(line.as_bytes()).unwrap();
+                let event = read(&parsed);
+                found.push(format!("{:?} {}", event.at, show(&event.says)));
+            }
+        }
+        found
+    }
+
+    fn show(says: &Says<'_>) -> String {
+        let id = |id: &Id<'_>| String::from_utf8_lossy(id).into_owned();
+        let session = |session: &SessionRef<'_>| {
+            format!("{}/{}", id(&session.name), session.unique.as_ref().map_or("-".into(), id))
+        };
+        match says {
+            Says::Nothing => "nothing".to_owned(),
+            Says::SessionBegan(began) => format!("began {}", session(began)),
+            Says::SessionEnded { session: ended, began, .. } => {
+                format!("ended {} {began:?}", session(ended))
+            }
+            Says::Joined { session: joined, participant } => {
+                format!("joined {} {}", session(joined), id(participant))
+            }
+            Says::Left(left, Stay { participant, joined, duration, .. }) => {
+                let participant = participant.as_ref().map_or("-".into(), id);
+                format!("left {} {participant} {joined:?} {duration:?}", session(left))
+            }
+            Says::Recorded { id: recording, bytes } => {
+                format!("recorded {} {bytes}", recording.as_ref().map_or("-".into(), id))
+            }
+        }
+    }
+
+    #[test]
+    fn events_of_openvidu_say_what_they_mean() {
+        let unique = "ses_Qk3vT8nLzA/ses_Qk3vT8nLzA_1700000000123";
+        assert_eq!(
+            of_data("sessionCreated"),
+            [
+                "Some(1538481330577) began ses_Jd8tUyvhXO/-".to_owned(),
+                format!("Some(1700000000123) began {unique}")
+            ]
+        );
+        assert_eq!(
+            of_data("participantLeft"),
+            [
+                format!(
+                    "Some(1700000600123) left {unique} con_A1b2C3d4E5 Some(1700000001023) Some(599000)"
+                ),
+                "Some(1700000601023) left ses_Qk3vT8nLzA/- con_A1b2C3d4E5 Some(1700000001023) Some(600000)"
+                    .to_owned()
+            ]
+        );
+        assert_eq!(
+            of_data("recordingStatusChanged"),
+            ["Some(1700000050123) nothing", "Some(1601395005555) recorded ses_Qk3vT8nLzA 1973428"]
+        );
+        assert_eq!(of_data("recordingStopped"), ["Some(1549015640859) recorded TestRoom 617509"]);
+        assert_eq!(of_data("signalSent").len(), 3);
+    }
+
+    #[test]
+    fn events_of_livekit_and_meet_say_what_they_mean() {
+        let room = "daily-standup/RM_hvWnQ2bT7pKd";
+        assert_eq!(
+            of_data("participant_joined"),
+            [format!("Some(1700000002000) joined {room} PA_Yt6uR1eWq9Zx")]
+        );
+        assert_eq!(
+            of_data("room_finished"),
+            [format!("Some(1700000012000) ended {room} Some(1700000000123)")]
+        );
+        assert_eq!(of_data("egress_ended"), ["Some(1700000009000) recorded EG_8kLmN2oPqR 7340032"]);
+        assert_eq!(of_data("recordingEnded"), ["Some(1700000000000) recorded EG_XYZ 1048576"]);
+        assert_eq!(of_data("meetingStarted"), ["Some(1700000000000) began room-123/-"]);
+        assert_eq!(of_data("track_published"), ["Some(1700000003000) nothing"]);
+    }
+
+    #[test]
+    fn members_that_are_missing_or_of_another_type_are_no_members() {
+        let mut parser = Parser::default();
+        for line in [
+            r#"{"participantLeft":{"sessionId":7,"timestamp":"soon","duration":-1,"startTime":0}}"#,
+            r#"{"participantLeft":{}}"#,
+        ] {
+            let parsed = parser.parse(line.as_bytes()).unwrap();
+            let event = read(&parsed);
+            assert_eq!(event.at, None);
+            assert_eq!(show(&event.says), "left /- - None None");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Hears of trouble while it lasts: here somebody removes the file that is being written.
+//!
+//!     cargo run --example notice -- ./cdr
+
+use std::error::Error;
+
+use cdrlog::{Appender, Notice};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = std::env::args().nth(1).ok_or("give me a directory")?;
+    let (tell, told) = std::sync::mpsc::channel();
+    let appender = Appender::builder(directory)
+        .on_notice(move |trouble| {
+            // On the thread that writes: pass it on and return. The other end may be gone.
+            let _ = tell.send(trouble.clone());
+        })
+        .open()?;
+    let producer = appender.producer();
+    producer.send_slice(br#"{"event":"sessionCreated","timestamp":1}"#)?;
+    // An error of it is a disk that fails. The event is in the journal, and the write is tried again.
+    appender.flush()?;
+
+    std::fs::remove_file(appender.cdr_path())?;
+    producer.send_slice(br#"{"event":"sessionDestroyed","timestamp":2}"#)?;
+    appender.flush()?;
+
+    let stats = appender.close()?;
+    // Nobody tells anything after a close.
+    for trouble in told.try_iter() {
+        match trouble {
+            Notice::WritesFail(_) => println!("wake somebody: {trouble}"),
+            _ => println!("note: {trouble}"),
+        }
+    }
+    println!("changed by others: {}", stats.files_changed_by_others);
+    Ok(())
+}

@@ -1,0 +1,347 @@
+//! Where events come in from the tasks of an async runtime: one handle for all of them.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::available_parallelism;
+
+use bytes::Bytes;
+use crossbeam_utils::CachePadded;
+
+use crate::ack::{Ack, Durability};
+use crate::error::{ReserveError, SendError, TrySendError};
+use crate::producer::Producer;
+use crate::queue::{KeptRoom, Queue, Refusal, TaskPlace};
+
+/// Producers that are kept, at most: more threads than that are hardly ever in the middle of a send at
+/// the same time.
+const PRODUCERS_MAX: usize = 64;
+
+/// Takes events from any number of tasks and threads.
+///
+/// It is `Clone + Send + Sync`: it sits in the state of a web server as it is, and a clone of it
+/// costs one count. Made by [`Appender::shared_producer`](crate::Appender::shared_producer).
+///
+/// Nothing here blocks a thread. The futures need no particular runtime: where the queue is full,
+/// their wakers are called as soon as half of it is free again. Each send costs some tens of
+/// nanoseconds more than by a [`Producer`] of one's own, which a thread that sends all the time
+/// better gets ([`producer`](Self::producer)). Up to one producer a processor is kept, with a
+/// chunk of 4 to 64 KiB of the inbox each from its first send on.
+///
+/// ```no_run
+/// use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
+/// use cdrlog::{Durability, SharedProducer};
+///
+/// async fn webhook(State(cdr): State<SharedProducer>, body: Bytes) -> StatusCode {
+///     // The sender gets its 200 when the line survives `kill -9`; otherwise it tries again.
+///     let Ok(ack) = cdr.send_acked_async(body, Durability::Journaled).await else {
+///         return StatusCode::SERVICE_UNAVAILABLE;
+///     };
+///     match ack.await {
+///         Ok(_position) => StatusCode::OK,
+///         Err(cdrlog::AckError::Rejected(_)) => StatusCode::BAD_REQUEST,
+///         Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+///     }
+/// }
+///
+/// let appender = cdrlog::Appender::builder("/opt/openvidu/cdr").open()?;
+/// let router: Router = Router::new()
+///     .route("/webhook", post(webhook))
+///     .with_state(appender.shared_producer());
+/// # Ok::<(), cdrlog::OpenError>(())
+/// ```
+///
+/// # Order
+///
+/// An event whose send completed (its future was ready, or the call returned) before another's
+/// began is before it in the file, whatever handles and producers they came by. Those who wait for room
+/// at the same time get in in any order.
+///
+/// # Cancellation
+///
+/// A future that is dropped before it was ready has sent nothing: its event is dropped with it. One
+/// that was ready has sent it wholly. Where an event must not get lost with a future (a `select!`, a
+/// timeout), keep a clone of the `Bytes`, or [`reserve`](Self::reserve) first.
+///
+/// # What completion means, and after the appender is closed
+///
+/// As with [`Producer`]: *accepted*; and every call gives its event back.
+#[derive(Clone)]
+pub struct SharedProducer(Arc<Shared>);
+
+struct Shared {
+    queue: Queue,
+    /// Producers that nobody uses at the moment. A thread begins to look at a place of its own, so
+    /// that it finds the chunk in its cache and the lock free.
+    idle: Box<[CachePadded<Mutex<Option<Producer>>>]>,
+}
+
+impl SharedProducer {
+    pub(crate) fn new(queue: Queue) -> Self {
+        let producers = available_parallelism().map_or(1, usize::from).min(PRODUCERS_MAX);
+        let idle = (0..producers).map(|_| CachePadded::default()).collect();
+        Self(Arc::new(Shared { queue, idle }))
+    }
+
+    /// A producer for one thread, which may wait for room by blocking it.
+    #[must_use]
+    pub fn producer(&self) -> Producer {
+        Producer::new(self.0.queue.clone())
+    }
+
+    /// Hands an event over as soon as there is room in the queue: see [`Producer::send`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] with the event.
+    pub async fn send_async(&self, event: Bytes) -> Result<(), SendError> {
+        self.when_there_is_room(event, |event| self.try_send(event)).await
+    }
+
+    /// As [`send_async`](Self::send_async), and gives an [`Ack`], a future as well, to learn what
+    /// becomes of the event: see [`Producer::send_acked`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] with the event.
+    pub async fn send_acked_async(
+        &self,
+        event: Bytes,
+        durability: Durability,
+    ) -> Result<Ack, SendError> {
+        self.when_there_is_room(event, |event| self.try_send_acked(event, durability)).await
+    }
+
+    /// Hands an event over without ever waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the event.
+    pub fn try_send(&self, event: Bytes) -> Result<(), TrySendError> {
+        self.0.with_producer(|producer| producer.try_send(event))
+    }
+
+    /// Copies an event once, into the inbox, and hands it over without ever waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the copy.
+    pub fn try_send_slice(&self, event: &[u8]) -> Result<(), TrySendError> {
+        self.0.with_producer(|producer| producer.try_send_slice(event))
+    }
+
+    /// Hands an event over without ever waiting for room, and gives an [`Ack`] to learn what becomes of
+    /// it: see [`Producer::send_acked`].
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the event.
+    pub fn try_send_acked(
+        &self,
+        event: Bytes,
+        durability: Durability,
+    ) -> Result<Ack, TrySendError> {
+        self.0.with_producer(|producer| producer.try_send_acked(event, durability))
+    }
+
+    /// Keeps room in the queue for one event of up to `event_bytes` bytes, as soon as there is some.
+    /// With a reservation an event is sent without waiting: what it is sent from can be asked for
+    /// it once it is sure to be taken.
+    ///
+    /// Room that is reserved is room that others lack, so keep it for a moment only. A task that
+    /// holds a reservation and waits for another one may wait for itself. Reservations count against
+    /// `queue_bytes_max`. They do not take one of the places of `queue_events_max`: where all are taken
+    /// when their events come, that many events more are in the queue.
+    ///
+    /// A future that is dropped before it was ready has reserved nothing.
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let appender = cdrlog::Appender::builder(&directory).open()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # let (source, mut events) = tokio::sync::mpsc::channel(1);
+    /// # runtime.block_on(async {
+    /// # source.send(cdrlog::Bytes::from_static(b"{\"event\":\"e\"}")).await?;
+    /// let shared = appender.shared_producer();
+    /// let room = shared.reserve(64 << 10).await?;
+    /// // Nothing is lost where this is cancelled: the event is taken and sent in one go.
+    /// if let Some(event) = events.recv().await {
+    ///     room.send(event)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # assert_eq!(appender.close()?.events_journaled, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ReserveError::Closed`].
+    pub async fn reserve(&self, event_bytes: usize) -> Result<Reservation, ReserveError> {
+        loop {
+            match self.0.queue.keep_room(event_bytes) {
+                Ok(room) => return Ok(Reservation { shared: self.0.clone(), room }),
+                Err(Refusal::Closed) => return Err(ReserveError::Closed),
+                Err(Refusal::Full) => self.room_for(event_bytes).await,
+            }
+        }
+    }
+
+    /// Wakes the thread that takes events, where it sleeps, to look into the queue now.
+    pub fn wake(&self) {
+        self.0.queue.wake();
+    }
+
+    async fn when_there_is_room<T>(
+        &self,
+        mut event: Bytes,
+        try_send: impl Fn(Bytes) -> Result<T, TrySendError>,
+    ) -> Result<T, SendError> {
+        loop {
+            event = match try_send(event) {
+                Ok(sent) => return Ok(sent),
+                Err(TrySendError::Closed(event)) => return Err(SendError::Closed(event)),
+                Err(TrySendError::Full(event)) => event,
+            };
+            self.room_for(event.len()).await;
+        }
+    }
+
+    fn room_for(&self, event_bytes: usize) -> RoomFor<'_> {
+        RoomFor { queue: &self.0.queue, event_bytes, place: None }
+    }
+}
+
+impl fmt::Debug for SharedProducer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedProducer")
+            .field("events_queued", &self.0.queue.events_queued())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Calls `send` with a producer that nobody else uses. No lock is held meanwhile: `send` may drop
+    /// what is of the embedder, which may send in its turn.
+    fn with_producer<T>(&self, send: impl FnOnce(&Producer) -> T) -> T {
+        let (before, after) = self.idle.split_at(place_of_thread() % self.idle.len());
+        let mut places = after.iter().chain(before);
+        let found = places.find_map(|place| Some((Some(place), take(place)?)));
+        // None was made yet, or all are in use.
+        let (place, producer) =
+            found.unwrap_or_else(|| (after.first(), Producer::new(self.queue.clone())));
+        let sent = send(&producer);
+        if let Some(place) = place {
+            put_back(place, producer);
+        }
+        sent
+    }
+}
+
+fn take(place: &Mutex<Option<Producer>>) -> Option<Producer> {
+    place.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// One too many is dropped.
+fn put_back(place: &Mutex<Option<Producer>>, producer: Producer) {
+    let one_too_many = {
+        let mut idle = place.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*idle {
+            Some(_) => Some(producer),
+            None => idle.replace(producer),
+        }
+    };
+    drop(one_too_many);
+}
+
+/// A number that two threads hardly share: made of the address of what each has for itself.
+fn place_of_thread() -> usize {
+    thread_local!(static HERE: u8 = const { 0 });
+    let address = HERE.with(|here| std::ptr::from_ref(here).addr()) as u64;
+    // The upper half of a product with an odd number depends on all bits of the address.
+    (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
+}
+
+/// Room in the queue for one event, kept until it is sent or this is dropped; those who wait for
+/// room are then woken.
+///
+/// Made by [`SharedProducer::reserve`]. After a close of the appender, which does not wait for it, it
+/// gives the event back.
+#[must_use = "dropping a reservation gives the room back"]
+pub struct Reservation {
+    shared: Arc<Shared>,
+    room: KeptRoom,
+}
+
+impl Reservation {
+    /// The longest event that there is room for, in bytes.
+    #[must_use]
+    pub fn event_bytes(&self) -> u64 {
+        self.room.event_bytes()
+    }
+
+    /// Hands the event over without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError::Closed`] with the event; [`TrySendError::Full`] only where it is longer than
+    /// [`event_bytes`](Self::event_bytes) and there is no room for the rest.
+    pub fn send(self, event: Bytes) -> Result<(), TrySendError> {
+        let Self { shared, room } = self;
+        shared.with_producer(|producer| producer.send_kept(event, room))
+    }
+
+    /// As [`send`](Self::send), and gives an [`Ack`] to learn what becomes of the event: see
+    /// [`Producer::send_acked`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_acked(self, event: Bytes, durability: Durability) -> Result<Ack, TrySendError> {
+        let Self { shared, room } = self;
+        shared.with_producer(|producer| producer.send_acked_kept(event, durability, room))
+    }
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation")
+            .field("event_bytes", &self.event_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ready when an event of `event_bytes` would get into the queue, or the queue is closed.
+struct RoomFor<'a> {
+    queue: &'a Queue,
+    event_bytes: usize,
+    place: TaskPlace,
+}
+
+impl Future for RoomFor<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Self { queue, event_bytes, place } = &mut *self;
+        queue.poll_room(*event_bytes, place, context.waker())
+    }
+}
+
+impl Drop for RoomFor<'_> {
+    fn drop(&mut self) {
+        self.queue.stop_waiting(&mut self.place);
+    }
+}
+
+const _: fn() = || {
+    fn is_shared<T: Clone + Send + Sync + 'static>() {}
+    fn is_send<T: Send + Sync + 'static>() {}
+    fn is_send_future<T: Future + Send>(_: fn(&'static SharedProducer) -> T) {}
+    is_shared::<SharedProducer>();
+    is_send::<Reservation>();
+    is_send_future(|shared| shared.send_async(Bytes::new()));
+    is_send_future(|shared| shared.send_acked_async(Bytes::new(), Durability::Synced));
+    is_send_future(|shared| shared.reserve(0));
+};
