@@ -121,6 +121,10 @@ impl Appender {
         let first_rejects_path = rejects_path.clone();
         let rejects = Sink::new(rejects, journal.rejects.1, rejects_path, rotation(rejects));
 
+        let inbox_identity = match &inbox {
+            Some(inbox) => Identity::of(disk, inbox.path())?,
+            None => None,
+        };
         let pool = chunk_pool(inbox.as_ref(), &options);
         let (queue, queue_end) =
             queue(options.queue_events_max, options.queue_bytes_max as u64, pool, pipeline.clone());
@@ -139,6 +143,7 @@ impl Appender {
             schedule(&options),
             pipeline.clone(),
             lock.clone(),
+            inbox_identity,
         );
         let keeper = Maintenance::new(
             directory,

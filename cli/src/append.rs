@@ -287,13 +287,17 @@ fn event_bytes_max(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Says what concerns sealed files only: the rest is in the report.
+/// Says what concerns sealed files and the inbox: the rest is in the report.
 fn tell(notice: &Trouble) {
     match notice {
         Trouble::ForeignFiles { .. } => {
             say(format_args!("{notice}, unless --manage-foreign is given"));
         }
-        Trouble::UpkeepFails(_) | Trouble::FileRemoved { .. } | Trouble::ClockJumped { .. } => {
+        Trouble::UpkeepFails(_)
+        | Trouble::FileRemoved { .. }
+        | Trouble::ClockJumped { .. }
+        | Trouble::NoInbox { .. }
+        | Trouble::InboxRemoved(_) => {
             say(notice);
         }
         _ => {}
