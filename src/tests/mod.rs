@@ -23,10 +23,14 @@ mod midnight;
 mod power_loss;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod power_loss_upkeep;
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 pub(crate) mod step;
 mod trouble;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod upkeep;
+
+use skip::skip;
 
 /// More than all tests that run at one time take.
 const MEMORY_BYTES_MIN: u64 = 512 << 20;
