@@ -40,6 +40,10 @@ pub enum Notice {
         /// What the system said.
         source: Arc<std::io::Error>,
     },
+    /// Others removed the inbox, or put something else in its place. It is told once, at the next
+    /// write to a CDR file. Until the appender is closed and opened again, events that are accepted
+    /// and not journaled are lost where the process dies.
+    InboxRemoved(PathBuf),
     /// A sealed file could not be listed in the manifest, compressed or removed. It is tried
     /// again, but for a sync, and told once until a time when all goes well. Lines go on.
     MaintenanceFails(MaintenanceError),
@@ -94,6 +98,11 @@ impl fmt::Display for Notice {
                     path.display()
                 )
             }
+            Self::InboxRemoved(path) => write!(
+                f,
+                "the inbox {} was removed; a crash loses what is not journaled: close the appender and open it again",
+                path.display()
+            ),
             Self::MaintenanceFails(failure @ MaintenanceError::Sync { .. }) => {
                 write!(f, "{failure}; it is not synced any more before the next opening")
             }

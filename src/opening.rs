@@ -63,7 +63,19 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
         pace(options.flush_interval),
     );
     let (schedule, shared) = (schedule(&options), pipeline.clone());
-    let flusher = Flusher::new(lines, rejects, journal.control, schedule, shared, lock.clone());
+    let inbox_identity = match &inbox {
+        Some(inbox) => Identity::of(disk, inbox.path())?,
+        None => None,
+    };
+    let flusher = Flusher::new(
+        lines,
+        rejects,
+        journal.control,
+        schedule,
+        shared,
+        lock.clone(),
+        inbox_identity,
+    );
     let (rules, foreign_files) = (options.maintenance_rules(), inventory.foreign_files);
     let maintenance =
         Maintenance::new(directory, calendar, rules, inventory.ours, pipeline.clone());

@@ -1,9 +1,10 @@
 //! Recovery by itself: to see what an opening would do, and to do it without one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::OpenError;
 use crate::file::{CreatedFiles, FileNamer, Lock, LockError};
+use crate::inbox;
 use crate::journal::{self, JournalError, Recovery, StateDir};
 use crate::options::Options;
 use crate::storage::Disk;
@@ -36,7 +37,27 @@ fn run(
     lock.take_state_dir().map_err(locked)?;
     let calendar = FileNamer::new(disk, directory, options.time_zone(), options.clock.clone());
     CreatedFiles::new(disk, directory).look(&calendar)?;
-    Ok(journal::recover(directory, &state_dir, calendar.next_stamp())?)
+    let mut recovery = journal::recover(directory, &state_dir, calendar.next_stamp())?;
+    recovery.unclaimed_inboxes = unclaimed_inboxes(options, disk, &state_dir)?;
+    Ok(recovery)
+}
+
+/// In the default place, and in that of the options. A planned recovery has not taken the inbox that
+/// the control file leads to: that is not one of them.
+fn unclaimed_inboxes(
+    options: &Options,
+    disk: &Disk,
+    state_dir: &StateDir,
+) -> Result<Vec<PathBuf>, OpenError> {
+    let claimed = state_dir.inbox_path()?;
+    let default = Path::new(inbox::DIRECTORY_DEFAULT);
+    let given = options.inbox_directory.as_deref().filter(|given| *given != default);
+    let mut found = Vec::new();
+    for place in [Some(default), given].into_iter().flatten() {
+        found.extend(inbox::unclaimed(disk, place, &options.directory)?);
+    }
+    found.retain(|path| Some(path) != claimed.as_ref());
+    Ok(found)
 }
 
 pub(crate) fn lock_error(error: LockError, directory: &Path) -> OpenError {

@@ -25,7 +25,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use cdrlog::{Appender, Durability, Producer, SyncPolicy};
-use support::{cdr, files, rejects};
+use support::{cdr, files, give_inboxes, inbox_directory, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_CHILD_DIRECTORY";
 const CHILD_ROUND: &str = "CDRLOG_KILL9_CHILD_ROUND";
@@ -43,6 +43,7 @@ fn child() {
     let Ok(directory) = std::env::var(CHILD_DIRECTORY) else { return };
     let round: u64 = std::env::var(CHILD_ROUND).unwrap().parse().unwrap();
     let appender = Appender::builder(directory)
+        .inbox_directory(inbox_directory())
         // Now large, now small rings: kills fall on every step of the reuse of segments.
         .segment_bytes(if round.is_multiple_of(2) { 1 << 20 } else { 16 << 10 })
         .event_bytes_max(8192)
@@ -108,7 +109,7 @@ struct Said {
 
 /// Starts the child and kills it after `pause`.
 fn run_and_kill(directory: &Path, round: u64, pause: Duration) -> Said {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = give_inboxes(&mut Command::new(std::env::current_exe().unwrap()))
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
         .env(CHILD_ROUND, round.to_string())

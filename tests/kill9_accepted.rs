@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use cdrlog::{Appender, Bytes, Durability, OpenError, Producer, SyncPolicy};
-use support::{cdr, files, rejects};
+use support::{cdr, files, give_inboxes, inbox_directory, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_ACCEPTED_DIRECTORY";
 const CHILD_ROUND: &str = "CDRLOG_KILL9_ACCEPTED_ROUND";
@@ -137,6 +137,7 @@ fn child() {
     let round = Round::of(number);
     let noted = File::create(Path::new(&directory).with_extension("noted")).unwrap();
     let appender = Appender::builder(&directory)
+        .inbox_directory(inbox_directory())
         .event_bytes_max(64 << 10)
         .segment_bytes(if number.is_multiple_of(2) { 1 << 20 } else { 64 << 10 })
         // Every length of the rewriter's sleep, and full queues.
@@ -172,7 +173,7 @@ fn run_child(directory: &Path, round: u64, pause: Duration) -> Child {
     let noted = directory.with_extension("noted");
     // Of the round before.
     let _ = std::fs::remove_file(&noted);
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = give_inboxes(&mut Command::new(std::env::current_exe().unwrap()))
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
         .env(CHILD_ROUND, round.to_string())

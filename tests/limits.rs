@@ -19,9 +19,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use cdrlog::{Appender, Bytes, Durability, Producer};
+use cdrlog::{Appender, Builder, Bytes, Durability, Producer};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
-use support::{body, cdr, lines};
+use support::{body, cdr, give_inboxes, inbox_directory, lines};
 
 const ROLE: &str = "CDRLOG_LIMITS_CHILD";
 const DIRECTORY: &str = "CDRLOG_LIMITS_DIRECTORY";
@@ -46,6 +46,10 @@ fn child() {
     }
 }
 
+fn builder(directory: &Path) -> Builder {
+    Appender::builder(directory).inbox_directory(inbox_directory())
+}
+
 fn limit_descriptors(count: u64) {
     let limit = Rlimit {
         current: Some(count),
@@ -56,10 +60,10 @@ fn limit_descriptors(count: u64) {
 
 fn without_descriptors(directory: &Path) {
     limit_descriptors(3);
-    let error = Appender::builder(directory).open().map(|_| ()).unwrap_err().to_string();
+    let error = builder(directory).open().map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("Too many open files") && error.contains("cdr"), "{error}");
     limit_descriptors(100);
-    let appender = Appender::builder(directory).open().unwrap();
+    let appender = builder(directory).open().unwrap();
     let producer = appender.producer();
     limit_descriptors(3);
     fs::remove_file(appender.cdr_path()).unwrap();
@@ -86,12 +90,12 @@ fn limit_address_space(bytes: Option<u64>) {
 fn without_address_space(directory: &Path) {
     for mebibytes in 1..4 {
         limit_address_space(Some(address_space_bytes() + (mebibytes << 20)));
-        let error = Appender::builder(directory).open().map(|_| ()).unwrap_err().to_string();
+        let error = builder(directory).open().map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("Cannot allocate memory"), "{error}");
         assert!(error.contains(directory.to_str().unwrap()), "{error}");
     }
     limit_address_space(None);
-    let appender = Appender::builder(directory).open().unwrap();
+    let appender = builder(directory).open().unwrap();
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     appender.close().unwrap();
     assert_eq!(cdr(directory), lines(1));
@@ -99,7 +103,7 @@ fn without_address_space(directory: &Path) {
 
 /// Enough for an appender at work, and not for a server that takes ever more.
 fn until_memory_ends(directory: &Path) {
-    let appender = Appender::builder(directory).open().unwrap();
+    let appender = builder(directory).open().unwrap();
     // Behind these all three threads run, which takes memory too.
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     appender.flush().unwrap();
@@ -112,7 +116,7 @@ fn until_memory_ends(directory: &Path) {
 }
 
 fn until_the_file_is_too_large(directory: &Path) {
-    let appender = Appender::builder(directory)
+    let appender = builder(directory)
         .write_retry_timeout(Duration::from_millis(50))
         .queue_events_max(64)
         .open()
@@ -142,7 +146,7 @@ fn send_and_note(producer: &Producer, directory: &Path, first: u64, mut each: im
 }
 
 fn send_all(directory: &Path, events: u64) {
-    let appender = Appender::builder(directory).open().unwrap();
+    let appender = builder(directory).open().unwrap();
     let producer = appender.producer();
     (0..events).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
     appender.close().unwrap();
@@ -153,7 +157,7 @@ fn send_all(directory: &Path, events: u64) {
 /// Starts the child, by way of a shell that does `first`.
 fn start(role: &str, directory: &Path, first: &str) -> Child {
     let this = std::env::current_exe().unwrap();
-    Command::new("sh")
+    give_inboxes(&mut Command::new("sh"))
         .arg("-c")
         .arg(format!("{first}; exec {} --exact child --ignored --nocapture", this.display()))
         .env(ROLE, role)

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Bytes, Durability, SyncPolicy};
-use support::{Mount, body, cdr, change_boot_id, lines};
+use support::{Mount, body, cdr, change_boot_id, give_inboxes, inbox_directory, lines};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_POWER_CUT_CHILD_DIRECTORY";
 const ACKS_WAITING: usize = 200;
@@ -35,6 +35,7 @@ const BEGIN_MAX: Duration = Duration::from_secs(60);
 fn child() {
     let Ok(directory) = std::env::var(CHILD_DIRECTORY) else { return };
     let appender = Appender::builder(directory)
+        .inbox_directory(inbox_directory())
         .sync_policy(SyncPolicy::Interval(Duration::from_millis(20)))
         .rotate_bytes(1 << 20)
         .open()
@@ -56,7 +57,7 @@ fn child() {
 /// What it says afterwards does not count: a sync that is under way while ext4 is shut down may
 /// return success, which no process lives to see when the power is really gone.
 fn work_and_cut(mount: &Mount, directory: &Path, pause: Duration) -> Option<u64> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut child = give_inboxes(&mut Command::new(std::env::current_exe().unwrap()))
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env(CHILD_DIRECTORY, directory)
         .stdout(Stdio::piped())

@@ -287,13 +287,17 @@ fn event_bytes_max(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Says what concerns sealed files only: the rest is in the report.
+/// Says what concerns sealed files and the inbox: the rest is in the report.
 fn tell(notice: &Notice) {
     match notice {
         Notice::ForeignFiles { .. } => {
             say(format_args!("{notice}, unless --manage-foreign is given"));
         }
-        Notice::MaintenanceFails(_) | Notice::FileRemoved { .. } | Notice::ClockJumped { .. } => {
+        Notice::MaintenanceFails(_)
+        | Notice::FileRemoved { .. }
+        | Notice::ClockJumped { .. }
+        | Notice::NoInbox { .. }
+        | Notice::InboxRemoved(_) => {
             say(notice);
         }
         _ => {}

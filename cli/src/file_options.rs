@@ -1,10 +1,11 @@
 //! Options for the files of a CDR directory, of every command that writes to one.
 
 use cdrlog::{Builder, Compression};
-use clap::builder::BoolishValueParser;
-use clap::{Args, ValueEnum};
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::{Args, ValueEnum, ValueHint};
 use serde::Deserialize;
 
+use super::inbox_place::InboxPlace;
 use super::local_time;
 use super::units::{Days, Size};
 
@@ -67,6 +68,18 @@ pub(super) struct FileOptions {
         value_parser = BoolishValueParser::new()
     )]
     utc: Option<bool>,
+
+    /// The directory for the inbox, a file in which accepted events survive kill -9; it must be on a
+    /// tmpfs; "none" makes no inbox
+    /// [default: /dev/shm]
+    #[arg(
+        long,
+        value_name = "DIR|none",
+        value_hint = ValueHint::DirPath,
+        env = "CDRLOG_INBOX_DIRECTORY",
+        value_parser = PathBufValueParser::new().try_map(InboxPlace::try_from)
+    )]
+    inbox_directory: Option<InboxPlace>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
@@ -98,6 +111,9 @@ impl FileOptions {
         if let Some(Size(bytes)) = self.retention_bytes {
             builder = builder.retention_bytes(Some(bytes).filter(|&bytes| bytes > 0));
         }
+        if let Some(place) = &self.inbox_directory {
+            builder = place.apply(builder);
+        }
         builder
             .manage_foreign(self.manage_foreign.unwrap_or_default())
             .utc(self.utc.unwrap_or_default())
@@ -112,8 +128,15 @@ impl FileOptions {
     #[cfg(feature = "serve")]
     pub(super) fn or(self, file: Self) -> Self {
         // Every field by name: a new one that is forgotten here does not compile.
-        let Self { rotate_bytes, compress, retention_days, retention_bytes, manage_foreign, utc } =
-            self;
+        let Self {
+            rotate_bytes,
+            compress,
+            retention_days,
+            retention_bytes,
+            manage_foreign,
+            utc,
+            inbox_directory,
+        } = self;
         Self {
             rotate_bytes: rotate_bytes.or(file.rotate_bytes),
             compress: compress.or(file.compress),
@@ -121,6 +144,7 @@ impl FileOptions {
             retention_bytes: retention_bytes.or(file.retention_bytes),
             manage_foreign: manage_foreign.or(file.manage_foreign),
             utc: utc.or(file.utc),
+            inbox_directory: inbox_directory.or(file.inbox_directory),
         }
     }
 }

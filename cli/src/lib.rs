@@ -12,6 +12,7 @@ mod command_line;
 mod completions;
 mod count;
 mod file_options;
+mod inbox_place;
 mod json_output;
 mod local_time;
 mod man;

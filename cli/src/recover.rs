@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use cdrlog::{Appender, Recovery};
-use clap::Args;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
+use clap::{Args, ValueHint};
 use indicatif::HumanCount;
 
 use super::cdr_path::{self, DirArg};
+use super::inbox_place::InboxPlace;
 use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
 use super::print::print;
@@ -55,6 +56,17 @@ pub(super) struct Recover {
     )]
     utc: Option<bool>,
 
+    /// A directory in which to look for inboxes of the CDR directory that no opening will use;
+    /// /dev/shm is always looked at
+    #[arg(
+        long,
+        value_name = "DIR|none",
+        value_hint = ValueHint::DirPath,
+        env = "CDRLOG_INBOX_DIRECTORY",
+        value_parser = PathBufValueParser::new().try_map(InboxPlace::try_from)
+    )]
+    inbox_directory: Option<InboxPlace>,
+
     #[command(flatten)]
     directory: DirArg,
 }
@@ -63,7 +75,10 @@ impl Recover {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let directory = self.directory.into_path();
         cdr_path::check_directory(&directory)?;
-        let options = Appender::builder(&directory).utc(self.utc.unwrap_or_default());
+        let mut options = Appender::builder(&directory).utc(self.utc.unwrap_or_default());
+        if let Some(place) = &self.inbox_directory {
+            options = place.apply(options);
+        }
         let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
         let report = Report { directory: &directory, recovery: &recovery, applied: self.apply };
         let text = if self.json { report.json().to_string() } else { report.to_string() };
@@ -93,12 +108,22 @@ impl Report<'_> {
             "rejects_bytes": recovery.rejects_bytes,
             "inbox_events": recovery.inbox_events,
             "unusable_inbox": recovery.unusable_inbox.as_ref().map(|(path, _)| path.to_string_lossy()),
+            "unclaimed_inboxes": paths(&recovery.unclaimed_inboxes),
             "files": paths(&recovery.files),
             "torn_bytes": recovery.torn_bytes,
             "torn_files": paths(&recovery.torn_files),
             "changed_by_others": paths(&recovery.changed_by_others),
         });
         json_output::object("recover", ObjectType::Summary, members)
+    }
+
+    fn write_unclaimed(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = &self.recovery.unclaimed_inboxes;
+        if paths.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\ninboxes of this directory that no opening will use; remove them if nobody needs them:")?;
+        write_paths(f, paths)
     }
 
     /// A line for each thing to do.
@@ -142,7 +167,8 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let directory = self.directory.display();
         if self.recovery.is_nothing() {
-            return write!(f, "{directory}: nothing to do");
+            write!(f, "{directory}: nothing to do")?;
+            return self.write_unclaimed(f);
         }
         let cause = if self.recovery.power_loss { "machine went down" } else { "process ended" };
         write!(f, "{directory}: the last {cause} without closing")?;
@@ -152,6 +178,6 @@ impl fmt::Display for Report<'_> {
                 "\nnothing was changed; the next opening does this, or --apply does it now",
             )?;
         }
-        Ok(())
+        self.write_unclaimed(f)
     }
 }

@@ -26,6 +26,16 @@ impl Identity {
         let now = self.disk.examine(&self.path);
         now.is_ok_and(|now| now.is_some_and(|now| now.is_same_file(&self.metadata)))
     }
+
+    /// Whether something else is there now, or nothing. `false` also where that cannot be found out.
+    pub(crate) fn is_gone(&self) -> bool {
+        let now = self.disk.examine(&self.path);
+        now.is_ok_and(|now| now.is_none_or(|now| !now.is_same_file(&self.metadata)))
+    }
+
+    pub(crate) fn into_path(self) -> PathBuf {
+        self.path
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use self::group::Group;
 use crate::error::FlushError;
-use crate::file::Lock;
+use crate::file::{Identity, Lock};
 use crate::journal::Control;
 use crate::notice::Notice;
 use crate::pipeline::{Backoff, FlushTarget, Pipeline, Request};
@@ -49,6 +49,8 @@ pub(crate) struct Flusher {
     schedule: Schedule,
     pipeline: Arc<Pipeline>,
     lock: Arc<Lock>,
+    /// `None` where there is no inbox, or others removed it, which was told.
+    inbox: Option<Identity>,
     requests: Vec<Request>,
     /// When the oldest of what waits to be written was first seen.
     gathering_since: Option<Instant>,
@@ -102,6 +104,7 @@ impl Flusher {
         schedule: Schedule,
         pipeline: Arc<Pipeline>,
         lock: Arc<Lock>,
+        inbox: Option<Identity>,
     ) -> Self {
         let last_sync = Instant::now();
         Self {
@@ -111,6 +114,7 @@ impl Flusher {
             schedule,
             pipeline,
             lock,
+            inbox,
             requests: Vec::new(),
             gathering_since: None,
             last_sync,
@@ -188,6 +192,7 @@ impl Flusher {
     /// Writes both streams as far as they are published; `false` where that failed.
     fn write(&mut self) -> bool {
         self.gathering_since = None;
+        self.check_inbox();
         let writes_before = self.pipeline.counters.flusher.writes.get();
         let written = self.check_lock().and_then(|()| {
             let lines = self.lines.write(&mut self.control, &self.pipeline);
@@ -218,6 +223,13 @@ impl Flusher {
             self.pipeline.listener.tell(&Notice::LockReplaced(path));
         }
         Ok(())
+    }
+
+    /// Tells of an inbox that others removed, while somebody can still mend it.
+    fn check_inbox(&mut self) {
+        if let Some(inbox) = self.inbox.take_if(|inbox| inbox.is_gone()) {
+            self.pipeline.listener.tell(&Notice::InboxRemoved(inbox.into_path()));
+        }
     }
 
     /// `has_progressed`: something was written before the write that failed. Patience starts again

@@ -187,6 +187,12 @@ impl Header {
     }
 }
 
+/// The path of the directory whose inbox it is, as far as there is room for it.
+pub(super) fn path_in(page: &[u8; HEADER_BYTES]) -> &[u8] {
+    let path = page.get(OFFSET_PATH..).unwrap_or_default();
+    path.iter().position(|&byte| byte == 0).and_then(|end| path.get(..end)).unwrap_or(path)
+}
+
 fn checked(page: &[u8; HEADER_BYTES]) -> &[u8] {
     page.get(..CHECKED_BYTES).unwrap_or_default()
 }

@@ -5,6 +5,7 @@
 //! this directory and of this boot of the kernel, and where nobody holds it.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use super::file::InboxName;
@@ -104,7 +105,19 @@ pub(crate) fn remove_unread(
 
 /// Opens and claims the file of that name; or says why it is not one to be opened.
 fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'static str>> {
-    let file = match disk.open_existing(&name.path()) {
+    let file = match open_private(disk, &name.path())? {
+        Ok(file) => file,
+        Err(why) => return Ok(Err(why)),
+    };
+    if !claim(&file)? {
+        return Ok(Err("another process holds it"));
+    }
+    Ok(Ok(file))
+}
+
+/// Opens a file that only our user can have written to; or says why it is not one.
+pub(super) fn open_private(disk: &Disk, path: &Path) -> DiskResult<Result<DiskFile, &'static str>> {
+    let file = match disk.open_existing(path) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Err("it is not there any more")),
         // A link, a directory or a FIFO, or a file of others.
@@ -115,9 +128,6 @@ fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'stat
     let own = metadata.owner == rustix::process::geteuid().as_raw();
     if !own || metadata.mode & 0o077 != 0 || metadata.names != 1 {
         return Ok(Err("others may have written to it"));
-    }
-    if !claim(&file)? {
-        return Ok(Err("another process holds it"));
     }
     Ok(Ok(file))
 }
@@ -155,7 +165,7 @@ fn claim(file: &DiskFile) -> DiskResult<bool> {
     Ok(false)
 }
 
-fn read_header(file: &DiskFile) -> DiskResult<Option<([u8; HEADER_BYTES], Header)>> {
+pub(super) fn read_header(file: &DiskFile) -> DiskResult<Option<([u8; HEADER_BYTES], Header)>> {
     let mut page = [0; HEADER_BYTES];
     let file_bytes = file.bytes()?;
     if file_bytes < HEADER_BYTES as u64 {

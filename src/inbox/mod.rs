@@ -20,6 +20,7 @@ mod pool;
 mod record;
 #[cfg(any(test, fuzzing))]
 mod sample;
+mod unclaimed;
 
 pub(crate) use arena::{Arena, Stored};
 pub(crate) use file::{
@@ -31,3 +32,4 @@ pub(crate) use pool::ChunkPool;
 pub(crate) use record::{RecordGuard, RecordRef, Released};
 #[cfg(fuzzing)]
 pub(crate) use sample::{bodies_in, sample};
+pub(crate) use unclaimed::unclaimed;

@@ -43,6 +43,12 @@ pub struct Recovery {
     /// from it: it is not there any more, damaged, or of another directory, of which this one is a
     /// copy. It is left as it is.
     pub unusable_inbox: Option<(PathBuf, &'static str)>,
+    /// Inboxes that name this directory, that nobody holds and that no opening will take: the
+    /// control file leads to none of them. They are left as they are, for a person to decide. Only
+    /// [`Builder::plan_recovery`](crate::Builder::plan_recovery) and
+    /// [`recover`](crate::Builder::recover) look for them, in `/dev/shm` and in the inbox directory
+    /// of the builder.
+    pub unclaimed_inboxes: Vec<PathBuf>,
     /// The files they were appended to.
     pub files: Vec<PathBuf>,
     /// The machine went down since the last process, not only the process.

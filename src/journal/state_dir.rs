@@ -117,6 +117,12 @@ impl StateDir {
     }
 
     /// The control file of the last opening, and what it says; `None` where there was none.
+    /// The inbox that the control file leads to.
+    pub(crate) fn inbox_path(&self) -> Result<Option<PathBuf>, JournalError> {
+        let inbox = self.control()?.and_then(|(_, state)| state.inbox);
+        Ok(inbox.map(|inbox| inbox.name.path()))
+    }
+
     pub(super) fn control(&self) -> Result<Option<(DiskFile, ControlState)>, JournalError> {
         let path = self.control_path();
         let Some(file) = self.disk.open_existing(&path)? else { return Ok(None) };

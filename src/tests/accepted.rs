@@ -10,7 +10,8 @@
 //! then. The long form: `CDRLOG_ABORT_STRIDE=1 cargo test --release --lib accepted`.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::{Appender, Builder, Bytes, Recovery, SyncPolicy};
 const CHILD: &str = "CDRLOG_ACCEPTED_CHILD";
 const DIRECTORY: &str = "CDRLOG_ACCEPTED_DIRECTORY";
 const STEP: &str = "CDRLOG_ACCEPTED_STEP";
+const INBOX: &str = "CDRLOG_ACCEPTED_INBOX";
 
 const EVENTS: u64 = 24;
 
@@ -62,6 +64,7 @@ fn child() {
             step::end_at(at, "", End::Kill);
             builder(&directory).open_on(&step::disk()).unwrap().close().unwrap();
         }
+        "refuses" => refuses(&directory, &PathBuf::from(std::env::var(INBOX).unwrap())),
         other => panic!("{other}"),
     }
 }
@@ -98,14 +101,19 @@ fn send_and_die(directory: &Path, at: u64, thread: &'static str, end: End) {
     appender.close().unwrap();
 }
 
-/// Gives whether the child came to its end.
-fn run_child(role: &str, directory: &Path, step: u64) -> bool {
-    let output = Command::new(std::env::current_exe().unwrap())
+fn child_command(program: &Path, role: &str, directory: &Path, step: u64) -> Command {
+    let mut command = Command::new(program);
+    command
         .args(["--exact", "tests::accepted::child", "--ignored", "--nocapture"])
         .envs([(CHILD, role), (STEP, &step.to_string())])
-        .env(DIRECTORY, directory)
-        .output()
-        .unwrap();
+        .env(DIRECTORY, directory);
+    command
+}
+
+/// Gives whether the child came to its end.
+fn run_child(role: &str, directory: &Path, step: u64) -> bool {
+    let program = std::env::current_exe().unwrap();
+    let output = child_command(&program, role, directory, step).output().unwrap();
     let killed = output.status.code().is_none();
     assert!(killed || output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     !killed
@@ -259,6 +267,63 @@ fn an_inbox_that_is_not_ours_is_not_followed_and_the_opening_goes_on() {
         assert_eq!(numbers(&directory), (vec![], vec![]), "{what}");
         assert!(recover(&directory).is_nothing(), "{what}: it is told twice");
     }
+}
+
+/// Of the user `nobody`.
+const NOBODY: u32 = 65534;
+
+fn refuses(directory: &Path, inbox: &Path) {
+    let recovery = recover(directory);
+    let unusable = recovery.unusable_inbox.map(|(path, _)| path);
+    assert_eq!((unusable.as_deref(), recovery.inbox_events), (Some(inbox), 0));
+    assert_eq!(numbers(directory), (vec![], vec![]));
+}
+
+fn give_to_nobody(path: &Path) {
+    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    if path.is_dir() {
+        fs::read_dir(path).unwrap().for_each(|entry| give_to_nobody(&entry.unwrap().path()));
+    }
+}
+
+/// Root may open any file, and takes none that somebody else may have written.
+#[test]
+fn an_inbox_of_another_user_is_not_followed_by_root() {
+    if !rustix::process::geteuid().is_root() {
+        return super::skip("an inbox cannot be given to another user", "run as root");
+    }
+    let parent = parent();
+    let (directory, inbox) = left(&parent);
+    chown(&inbox, Some(NOBODY), Some(NOBODY)).unwrap();
+    refuses(&directory, &inbox);
+    assert!(inbox.exists(), "it was removed");
+}
+
+/// All but the inbox belongs to `nobody`, who opens the directory.
+#[test]
+fn an_inbox_of_root_is_not_followed_by_another_user_and_the_opening_goes_on() {
+    if !rustix::process::geteuid().is_root() {
+        return super::skip("no other user can be played", "run as root");
+    }
+    let parent = parent();
+    let (directory, inbox) = left(&parent);
+    give_to_nobody(parent.path());
+    chown(&inbox, Some(0), Some(0)).unwrap();
+    // The other user may have no way to where this program is.
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = home.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    let output = child_command(&program, "refuses", &directory, 0)
+        .env(INBOX, &inbox)
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(inbox.exists(), "it was removed");
 }
 
 /// Changes a byte of the header, and makes its checksum fit again.

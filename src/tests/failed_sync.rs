@@ -183,26 +183,25 @@ mod maintenance {
         for failing in 0.. {
             let directory = super::super::memory_directory();
             super::super::copy::copy_tree(original.path(), directory.path());
-            let watcher = FailingSync::of("cdrlog-keep", failing);
+            let watcher = FailingSync::of("cdrlog-maint", failing);
             let builder = builder(directory.path()).compression(Compression::Zstd);
             let appender = builder.clone().open_on(&Disk::with_hook(watcher.clone())).unwrap();
-            let upkeeps = [
+            let outcomes = [
                 appender.wait_for_maintenance(),
                 appender.wait_for_maintenance(),
                 appender.wait_for_maintenance(),
             ];
             appender.close().unwrap();
             let Some(failed) = watcher.failed() else {
-                assert!(upkeeps.iter().all(Result::is_ok), "{upkeeps:?}");
+                assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
                 break;
             };
             // A file that was not finished is made anew, from a plain one that is whole.
             if failed == "compressing" {
-                assert!(upkeeps[1].is_ok(), "{upkeeps:?}");
+                assert!(outcomes[1].is_ok(), "{outcomes:?}");
             } else {
-                let is_sync =
-                    |maintenance| matches!(maintenance, &Err(MaintenanceError::Sync { .. }));
-                assert!(upkeeps.iter().skip(1).all(is_sync), "{failed}: {upkeeps:?}");
+                let is_sync = |outcome| matches!(outcome, &Err(MaintenanceError::Sync { .. }));
+                assert!(outcomes.iter().skip(1).all(is_sync), "{failed}: {outcomes:?}");
             }
             // The next opening, on a disk that works, makes good what was left undone.
             let appender = builder.open().unwrap();

@@ -31,7 +31,7 @@ const CHILD: &str = "CDRLOG_UPKEEP_CHILD";
 const DIRECTORY: &str = "CDRLOG_UPKEEP_DIRECTORY";
 const STEP: &str = "CDRLOG_UPKEEP_STEP";
 
-const THREAD: &str = "cdrlog-keep";
+const THREAD: &str = "cdrlog-maint";
 pub(super) const EVENTS: u64 = 60;
 
 /// Two of its files and the one that is open: some of the files of a life are removed, whether they

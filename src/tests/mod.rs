@@ -26,7 +26,11 @@ mod notices;
 mod power_loss;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod power_loss_maintenance;
+#[path = "../../tests/support/skip.rs"]
+mod skip;
 pub(crate) mod step;
+
+use skip::skip;
 
 /// More than all tests that run at one time take.
 const MEMORY_BYTES_MIN: u64 = 512 << 20;

@@ -3,13 +3,15 @@
 //! Without bounds on what it takes, an inbox could fill the tmpfs that others need; a store to a page
 //! that cannot be had would end the process by SIGBUS.
 //!
-//! This takes root; there is no longer form: `cargo test -p cdrlog --test it inbox_place`.
+//! Most of this takes root; there is no longer form: `cargo test -p cdrlog --test it inbox_place`.
 
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Mount, body, cdr, lines};
-use cdrlog::{Appender, Builder, Stats};
+use std::sync::mpsc::channel;
+
+use crate::support::{Mount, body, cdr, inbox_directory, lines};
+use cdrlog::{Appender, Builder, Notice, Stats};
 
 const EVENTS: u64 = 20_000;
 
@@ -69,4 +71,60 @@ fn a_tmpfs_that_others_fill_later_costs_nothing() {
     let stats = appender.close().unwrap();
     assert_eq!((stats.events_journaled, stats.events_unprotected), (EVENTS, 0));
     assert!(cdr(directory.path()) == lines(EVENTS));
+}
+
+#[test]
+fn an_inbox_that_others_remove_is_told_once_and_lines_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (told, notices) = channel();
+    let appender = Appender::builder(&directory)
+        .inbox_directory(inbox_directory())
+        .on_notice(move |trouble| told.send(trouble.clone()).unwrap())
+        .open()
+        .unwrap();
+    let path = appender.inbox_path().unwrap().to_owned();
+    let producer = appender.producer();
+    for number in 0..3 {
+        if number == 1 {
+            assert!(notices.try_recv().is_err(), "an inbox that is in its place was told of");
+            fs::remove_file(&path).unwrap();
+        }
+        producer.send_slice(body(number).as_bytes()).unwrap();
+        appender.flush().unwrap();
+    }
+    let notice = notices.try_recv().unwrap();
+    assert!(matches!(&notice, Notice::InboxRemoved(removed) if *removed == path), "{notice:?}");
+    assert!(notices.try_recv().is_err(), "it was told twice");
+    appender.close().unwrap();
+    assert_eq!(cdr(directory.path()), lines(3));
+}
+
+/// A copy of an inbox that is in use is one that no control file leads to.
+#[test]
+fn recovery_lists_inboxes_of_the_directory_that_no_opening_will_use_and_leaves_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let place = inbox_directory();
+    let options = |directory: &Path| Appender::builder(directory).inbox_directory(&place);
+    let copy = |directory: &Path, name: &str| {
+        let appender = options(directory).open().unwrap();
+        let path = place.join(name);
+        fs::copy(appender.inbox_path().unwrap(), &path).unwrap();
+        appender.close().unwrap();
+        path
+    };
+    let stray = copy(directory.path(), "cdrlog-1.inbox");
+    let of_other = copy(other.path(), "cdrlog-2.inbox");
+    fs::write(place.join("cdrlog-3.inbox"), "no inbox").unwrap();
+    let plan = options(directory.path()).plan_recovery().unwrap();
+    assert_eq!(plan.unclaimed_inboxes, std::slice::from_ref(&stray));
+    assert!(plan.is_nothing());
+    let done = options(directory.path()).recover().unwrap();
+    assert_eq!(done.unclaimed_inboxes, std::slice::from_ref(&stray));
+    assert!(stray.exists() && of_other.exists());
+    // One that somebody holds is in use.
+    let held = fs::File::open(&stray).unwrap();
+    held.lock().unwrap();
+    let plan = options(directory.path()).plan_recovery().unwrap();
+    assert_eq!(plan.unclaimed_inboxes, Vec::<std::path::PathBuf>::new());
 }

@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn the_command_line_comes_before_the_file() {
         let Ok(file) = parse(
-            "listen = \"127.0.0.1:1\"\nutc = true\npath = [\"/file\"]\nworkers = 3\nretention_days = 7\ncompress = \"gzip\"",
+            "listen = \"127.0.0.1:1\"\nutc = true\npath = [\"/file\"]\nworkers = 3\nretention_days = 7\ncompress = \"gzip\"\ninbox_directory = \"/file\"",
         ) else {
             panic!("it was not understood");
         };
@@ -352,6 +352,8 @@ mod tests {
             "/line",
             "--compress",
             "zstd",
+            "--inbox-directory",
+            "none",
         ]);
         let options = given.or(file);
         assert_eq!(options.listen.unwrap().0.port(), 2);
@@ -359,6 +361,7 @@ mod tests {
         assert!(files.contains("utc: Some(false)"), "{files}");
         assert!(files.contains("retention_days: Some(Days(604800s))"), "{files}");
         assert!(files.contains("compress: Some(Zstd)"), "{files}");
+        assert!(files.contains("inbox_directory: Some(None)"), "{files}");
         assert_eq!(options.path, ["/line"]);
         assert_eq!(options.workers, Some(3));
     }
@@ -386,6 +389,10 @@ mod tests {
         let made = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
         assert_eq!(directory, std::path::Path::new("/var/lib").join(made));
         assert!(!unit.contains("/opt/"), "the unit names another directory");
+        let made = unit.lines().find_map(|line| line.strip_prefix("RuntimeDirectory=")).unwrap();
+        let files = format!("{:?}", options.files);
+        let expected = format!("inbox_directory: Some(Directory(\"/run/{made}\"))");
+        assert!(files.contains(&expected), "{files}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::common::{body, cdr, files, lines};
 use crate::run::{Run, append, end, run, run_with, start, wait_for};
 use crate::skip::skip;
+use crate::support::give_inboxes;
 
 /// How often the program is killed. A quick look; more rounds find rarer moments.
 const KILLS: u64 = 3;
@@ -202,6 +203,7 @@ fn run_with_failing(failing: &str) {
     }
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("strace");
+    give_inboxes(&mut command);
     command.args(strace).arg(env!("CARGO_BIN_EXE_cdrlog")).arg("append");
     command.arg("--dir").arg(directory.path()).args(["--sync", "always", "--rotate-bytes", "1"]);
     let ended = run_with(&mut command, bodies(0..COUNT).as_bytes());

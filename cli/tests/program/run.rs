@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::support::give_inboxes;
 pub use crate::wait::wait_for;
 
 /// How a run ended and what it said.
@@ -56,6 +57,7 @@ pub fn cdrlog() -> Command {
     ] {
         command.env_remove(format!("CDRLOG_{name}"));
     }
+    give_inboxes(&mut command);
     command.stdin(Stdio::null());
     command
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::common::body;
 use crate::daemon::{Daemon, serve};
+use crate::support::give_inboxes;
 
 fn serve_with(directory: &Path, text: &str) -> Command {
     let file = directory.join("cdrlog.toml");
@@ -62,6 +63,7 @@ fn an_empty_variable_for_the_directory_is_told_with_the_directory_that_is_used()
     fs::write(&file, format!("dir = {cdr:?}\n")).unwrap();
     let start = |dir: Option<&Path>| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+        give_inboxes(&mut command);
         command.args(["serve", "--listen", "127.0.0.1:0", "--log-form", "json", "--config"]);
         command.arg(&file).args(dir).env("OPENVIDU_CDR_PATH", "");
         Daemon::start(&mut command)
@@ -132,6 +134,7 @@ fn an_empty_directory_in_the_file_is_named() {
     let file = directory.path().join("cdrlog.toml");
     fs::write(&file, "dir = \"\"\n").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+    give_inboxes(&mut command);
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
     let output = command.env_remove("OPENVIDU_CDR_PATH").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::client::{Answer, Client, post_head};
 use crate::common::{body, cdr};
 use crate::daemon::{Daemon, serve, start};
+use crate::support::give_inboxes;
 
 const SECRET: &str = "Basic T1BFTlZJRFVBUFA6TVlfU0VDUkVU";
 
@@ -205,6 +206,7 @@ fn without_credentials_only_this_machine_is_served_unless_it_is_told_otherwise()
     let directory = tempfile::tempdir().unwrap();
     let run = |options: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+        give_inboxes(&mut command);
         command.args(["serve", "--listen", "0.0.0.0:0", "--log-form", "json", "--dir"]);
         command.arg(directory.path()).args(options);
         command

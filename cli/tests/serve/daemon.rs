@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::client::Client;
+use crate::support::give_inboxes;
 pub use crate::wait::wait_for;
 
 /// A server of this test. Killed where the test forgets it.
@@ -30,6 +31,7 @@ pub fn serve(directory: &Path) -> Command {
             command.env_remove(name);
         }
     }
+    give_inboxes(&mut command);
     command
         .args(["serve", "--listen", "127.0.0.1:0", "--log-form", "json", "--dir"])
         .arg(directory);

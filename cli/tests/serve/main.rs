@@ -18,6 +18,7 @@ mod ending;
 mod failed_sync;
 mod full_disk;
 mod guide;
+mod inbox;
 mod kills;
 mod limits;
 mod notify;

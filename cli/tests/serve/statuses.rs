@@ -7,6 +7,7 @@ use crate::client::{Client, post_head};
 use crate::common::{body, cdr, rejects};
 use crate::credentials;
 use crate::daemon::{serve, start};
+use crate::support::give_inboxes;
 
 #[test]
 fn other_paths_are_404_and_other_methods_405_with_those_there_are() {
@@ -97,6 +98,7 @@ fn a_taken_address_and_a_taken_directory_are_said_and_begin_nothing() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+    give_inboxes(&mut command);
     let output = command
         .args(["serve", "--listen", &address, "--dir"])
         .arg(directory.path())
