@@ -65,7 +65,7 @@ fn the_inbox_is_where_the_option_says_and_nowhere_for_none() {
         let metrics = daemon.connect().get("/metrics");
         let metrics = metrics.text();
         let name = "cdrlog_events_unprotected_total ";
-        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or(&metrics);
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or(metrics);
         let count = line.strip_prefix(name).map(str::to_owned);
         daemon.terminate();
         assert_eq!(inboxes(), 0, "{options:?}");
