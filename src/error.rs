@@ -23,7 +23,8 @@ pub enum OpenError {
         /// What it has to be.
         requirement: String,
     },
-    /// Another appender writes to the directory, in this process or another one.
+    /// Another appender writes to the directory, in this process or another one; or the last process
+    /// is still ending, or a child that it forked lives, and holds its inbox.
     Locked {
         /// The directory.
         directory: PathBuf,

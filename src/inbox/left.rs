@@ -27,6 +27,9 @@ pub(crate) enum Found {
     Inbox(LeftInbox),
     /// It is not there, or not what it should be: nothing is taken from it, and nothing removed.
     Unusable(&'static str),
+    /// It is what it should be, and another process has it: one that is still dying, or a forked
+    /// child of the last one.
+    Held,
 }
 
 /// A file that was claimed: nobody else takes it as long as this value lives.
@@ -59,15 +62,22 @@ pub(crate) struct LeftEvent {
 
 /// Finds the inbox of that name which belongs to `folder`, and claims it.
 pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> DiskResult<Found> {
-    let file = match open_own(disk, name)? {
+    let file = match open_private(disk, &name.path())? {
         Ok(file) => file,
         Err(why) => return Ok(Found::Unusable(why)),
     };
-    Ok(match read(disk, file)? {
-        Some(left) if is_of(&left.header, name, folder) => Found::Inbox(left),
-        Some(_) => Found::Unusable("it is of another directory"),
-        None => Found::Unusable("it is damaged"),
-    })
+    // First this: a copy of a directory does not wait for whoever has the original.
+    match read_header(&file)? {
+        Some((_, header)) if is_of(&header, name, folder) => {}
+        Some(_) => return Ok(Found::Unusable("it is of another directory")),
+        None => return Ok(Found::Unusable("it is damaged")),
+    }
+    if !claim(&file)? {
+        return Ok(Found::Held);
+    }
+    // Again: until now its appender may have stored into it.
+    let left = read(disk, file)?;
+    Ok(left.map_or(Found::Unusable("it is damaged"), Found::Inbox))
 }
 
 /// What the file says, whoever it belongs to; `None` where it is no inbox.
@@ -89,30 +99,19 @@ pub(super) fn read(disk: &Disk, file: DiskFile) -> DiskResult<Option<LeftInbox>>
     }))
 }
 
-/// Takes away an inbox that holds nothing which is not in the files, or that was never finished.
-pub(crate) fn remove_unread(
-    disk: &Disk,
-    name: &InboxName,
-    folder: FolderIdentity,
-) -> DiskResult<()> {
-    let Ok(file) = open_own(disk, name)? else { return Ok(()) };
+/// Takes away an inbox that holds nothing which is not in the files, or that was never finished. One
+/// that cannot be removed stays: nothing depends on it.
+pub(crate) fn remove_unread(disk: &Disk, name: &InboxName, folder: FolderIdentity) {
+    let _ = try_remove_unread(disk, name, folder);
+}
+
+fn try_remove_unread(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> DiskResult<()> {
+    let Ok(file) = open_private(disk, &name.path())? else { return Ok(()) };
     let is_ours = match read_header(&file)? {
         Some((_, header)) => is_of(&header, name, folder),
         None => is_unfinished(&file)?,
     };
-    if is_ours { disk.remove(file.path()) } else { Ok(()) }
-}
-
-/// Opens and claims the file of that name; or says why it is not one to be opened.
-fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'static str>> {
-    let file = match open_private(disk, &name.path())? {
-        Ok(file) => file,
-        Err(why) => return Ok(Err(why)),
-    };
-    if !claim(&file)? {
-        return Ok(Err("another process holds it"));
-    }
-    Ok(Ok(file))
+    if is_ours && claim(&file)? { disk.remove(file.path()) } else { Ok(()) }
 }
 
 /// Opens a file that only our user can have written to; or says why it is not one.

@@ -13,7 +13,7 @@
 //!     52      4  CRC32C of bytes 16..24 and 44..52
 //!     64     16  inbox: its id; zeros where there is none
 //!     80      8         bytes of its directory's path, CRC32C of id, that number and path
-//!     88      8         1 while accepted events may be in it
+//!     88      8         1 while accepted events may be in it, 2 where they could not be taken
 //!     96    416         the path
 //!    512     16  lines:   position written, position synced
 //!    528     16  rejects: position written, position synced
@@ -58,6 +58,8 @@ const OFFSET_CHECKSUM: usize = 40;
 const OFFSET_INBOX: usize = 64;
 const OFFSET_INBOX_IN_USE: usize = 88;
 const OFFSET_INBOX_PATH: usize = 96;
+const INBOX_IN_USE: u64 = 1;
+const INBOX_ABANDONED: u64 = 2;
 const OFFSET_SEGMENTS: usize = 44;
 const OFFSET_SEGMENTS_CHECKSUM: usize = 52;
 const OFFSET_COUNTERS: usize = 512;
@@ -104,6 +106,8 @@ pub(crate) struct InboxState {
     pub(crate) name: InboxName,
     /// Accepted events may be in it.
     pub(crate) in_use: bool,
+    /// They could not be taken by the opening after: they are left to people.
+    pub(crate) is_abandoned: bool,
 }
 
 /// What the control file says of one stream.
@@ -195,7 +199,9 @@ fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, Contro
         return Err(ControlFault::Inbox);
     }
     let name = InboxName { id, directory: PathBuf::from(OsStr::from_bytes(path)) };
-    Ok(Some(InboxState { name, in_use: u64_at(page, OFFSET_INBOX_IN_USE) == 1 }))
+    let word = u64_at(page, OFFSET_INBOX_IN_USE);
+    let is_abandoned = word == INBOX_ABANDONED;
+    Ok(Some(InboxState { name, in_use: is_abandoned || word == INBOX_IN_USE, is_abandoned }))
 }
 
 fn inbox_checksum(page: &[u8; CONTROL_BYTES], path: &[u8]) -> u32 {
@@ -367,7 +373,12 @@ impl Control {
 
     /// Whether accepted events may be in the inbox.
     pub(crate) fn set_inbox_in_use(&self, in_use: bool) {
-        self.mapping.store_u64(OFFSET_INBOX_IN_USE, u64::from(in_use));
+        self.mapping.store_u64(OFFSET_INBOX_IN_USE, if in_use { INBOX_IN_USE } else { 0 });
+    }
+
+    /// What is in the inbox could not be taken, and the next opening goes on without it.
+    pub(crate) fn set_inbox_abandoned(&self) {
+        self.mapping.store_u64(OFFSET_INBOX_IN_USE, INBOX_ABANDONED);
     }
 
     /// The appender closed and left nothing to do.

@@ -41,7 +41,8 @@ pub struct Recovery {
     pub inbox_events: u64,
     /// The inbox of the last process, where accepted events may have been, and why nothing was taken
     /// from it: it is not there any more, damaged, or of another directory, of which this one is a
-    /// copy. It is left as it is.
+    /// copy. It is left as it is. After [`Builder::recover`](crate::Builder::recover) the next
+    /// opening looks for it once more.
     pub unusable_inbox: Option<(PathBuf, &'static str)>,
     /// Inboxes that name this directory, that nobody holds and that no opening will take: the
     /// control file leads to none of them. They are left as they are, for a person to decide. Only
@@ -142,8 +143,11 @@ pub(crate) fn recover(
         let rejects = session.plan(rejects)?;
         session.finish(lines)?;
         session.finish(rejects)?;
-        // First this: an inbox beside a clean control file holds nothing that is missing.
-        session.control.set_clean();
+        // First this: an inbox beside a clean control file holds nothing that is missing. Where there
+        // may be events in one that cannot be used now, whoever comes next looks again.
+        if session.recovery.unusable_inbox.is_none() {
+            session.control.set_clean();
+        }
         if let Some(inbox) = inbox {
             inbox.remove()?;
         }
@@ -153,8 +157,11 @@ pub(crate) fn recover(
 
 /// Takes away what is left of an inbox whose appender closed, or never used it.
 fn remove_empty_inbox(state_dir: &StateDir, state: &ControlState) -> DiskResult<()> {
-    let Some(inbox) = &state.inbox else { return Ok(()) };
-    inbox::remove_unread(state_dir.disk(), &inbox.name, state_dir.identity()?)
+    let Some(inbox) = state.inbox.as_ref().filter(|inbox| !inbox.is_abandoned) else {
+        return Ok(());
+    };
+    inbox::remove_unread(state_dir.disk(), &inbox.name, state_dir.identity()?);
+    Ok(())
 }
 
 /// Segments that hold something without a control file to say where it belongs: not ours to throw
@@ -232,6 +239,7 @@ impl Session<'_> {
         }
         match inbox::find(self.state_dir.disk(), &inbox.name, self.state_dir.identity()?)? {
             Found::Inbox(left) => Ok(Some(left)),
+            Found::Held => Err(JournalError::InboxHeld { directory: self.directory.to_owned() }),
             Found::Unusable(why) => {
                 self.recovery.unusable_inbox = Some((inbox.name.path(), why));
                 Ok(None)

@@ -2,6 +2,7 @@
 
 mod abort;
 mod accepted;
+mod accepted_beside;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod account;
 #[path = "../../tests/support/boot.rs"]
@@ -22,6 +23,9 @@ mod lossy_disk;
 mod maintenance;
 mod meanwhile;
 mod midnight;
+#[path = "../../tests/support/mount.rs"]
+#[expect(unsafe_code, dead_code, reason = "shared with the tests of the public interface")]
+mod mount;
 mod notices;
 mod power_loss;
 #[cfg(all(feature = "compress", feature = "manifest"))]
@@ -29,6 +33,7 @@ mod power_loss_maintenance;
 #[path = "../../tests/support/skip.rs"]
 mod skip;
 pub(crate) mod step;
+mod unusable_inbox;
 
 use skip::skip;
 
