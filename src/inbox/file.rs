@@ -130,7 +130,7 @@ impl Inbox {
     }
 
     /// All of the file.
-    #[cfg(any(fuzzing, test))]
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> DiskResult<Vec<u8>> {
         self.file.read_range(0..self.file.bytes()?)
     }

@@ -18,6 +18,8 @@ mod io_error;
 mod loom;
 #[cfg(loom)]
 mod loom_gate;
+#[cfg(loom)]
+mod loom_waker;
 mod lossy_disk;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod maintenance;
