@@ -26,7 +26,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cdrlog::Rewriter;
-use common::loggers::{CdrlogSlice, CdrlogSynced, TracingRaw};
+use common::ours::{CdrlogSlice, CdrlogSynced};
+use common::peers::TracingRaw;
 use common::{CORPUS, EVENTS, Logger, Sender};
 use hdrhistogram::Histogram;
 

@@ -17,7 +17,8 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use common::loggers::{CdrlogBytes, CdrlogSlice, MutexBufWriter, Spdlog, TracingRaw, TracingSerde};
+use common::ours::{CdrlogBytes, CdrlogSlice};
+use common::peers::{MutexBufWriter, Spdlog, TracingRaw, TracingSerde};
 use common::{CORPUS, EVENTS, EVENTS_TEST, Logger, Sender};
 use criterion::measurement::WallTime;
 use criterion::{
