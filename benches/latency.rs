@@ -23,9 +23,8 @@ mod stopped_disk;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use common::loggers::{
-    CdrlogRotating, CdrlogSynced, CdrlogSyncing, CdrlogTry, TracingLossy, TracingRaw,
-};
+use common::ours::{CdrlogRotating, CdrlogSynced, CdrlogSyncing, CdrlogTry};
+use common::peers::{TracingLossy, TracingRaw};
 use common::{CORPUS, EVENTS, Logger, Sender};
 use hdrhistogram::Histogram;
 use stopped_disk::StoppableDisk;
