@@ -164,11 +164,14 @@ fn measure_stopped_disk(producers: usize, rate: Option<u64>) -> Result<(), Strin
     let senders: Vec<_> = (0..producers).map(|_| logger.sender(events)).collect();
     disk.stop()?;
     let measured: Vec<Measured> = std::thread::scope(|scope| {
-        let start = |(producer, mut sender)| {
-            // Each begins somewhere else in the corpus.
-            scope.spawn(move || send_all(&mut sender, producer * 1021, events, rate).1)
-        };
-        let threads: Vec<_> = senders.into_iter().enumerate().map(start).collect();
+        let threads: Vec<_> = senders
+            .into_iter()
+            .enumerate()
+            .map(|(producer, mut sender)| {
+                // Each begins somewhere else in the corpus.
+                scope.spawn(move || send_all(&mut sender, producer * 1021, events, rate).1)
+            })
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("a producer")).collect()
     });
     disk.go_on();

@@ -11,7 +11,7 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64 as Count, Ordering::Relaxed};
 
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +20,7 @@ use loom::thread;
 
 use super::layout::{HEADER_BYTES, OFFSET_SLOT, UNIT_BYTES, Units};
 use super::left::{LeftEvent, events_in};
-use super::memory::{Memory, die_at, take_step};
+use super::memory::{Killed, Memory, die_at, take_step};
 use super::{Arena, ChunkPool, Place, RecordRef, Released};
 use crate::queue::Gate;
 
@@ -124,7 +124,12 @@ fn live(step: Option<u32>, life: impl FnOnce()) -> bool {
     die_at(step);
     let lived = catch_unwind(AssertUnwindSafe(life));
     die_at(None);
-    lived.is_ok()
+    match lived {
+        Ok(()) => true,
+        Err(payload) if payload.is::<Killed>() => false,
+        // What loom or an assertion found.
+        Err(payload) => resume_unwind(payload),
+    }
 }
 
 /// A sender; gives how many of its sends returned, and the arena, which a dead process never leaves.

@@ -11,6 +11,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -231,7 +232,7 @@ fn a_plan_tells_of_the_inbox_and_changes_nothing() {
 #[test]
 fn an_inbox_that_is_not_ours_is_not_followed_and_the_opening_goes_on() {
     type Change = fn(&Path);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("removed", |inbox| fs::remove_file(inbox).unwrap()),
         ("a link to it", |inbox| {
             fs::rename(inbox, inbox.with_extension("moved")).unwrap();
@@ -247,6 +248,10 @@ fn an_inbox_that_is_not_ours_is_not_followed_and_the_opening_goes_on() {
             let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
             let (here, fifo) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
             rustix::fs::mknodat(here, inbox, fifo, mode, 0).unwrap();
+        }),
+        ("a socket", |inbox| {
+            fs::remove_file(inbox).unwrap();
+            drop(UnixListener::bind(inbox).unwrap());
         }),
         ("writable by others", |inbox| {
             fs::set_permissions(inbox, fs::Permissions::from_mode(0o666)).unwrap();
