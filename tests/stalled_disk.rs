@@ -22,6 +22,7 @@
 
 mod support;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Producer};
@@ -94,6 +95,12 @@ fn resident_bytes() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
 }
 
+/// One test after the other: the memory of the process is that of all.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Below the bounds of the default queue: 32 768 events and 16 MiB.
 const SENDS: u64 = 10_000;
 
@@ -102,6 +109,7 @@ const STALL: Duration = Duration::from_secs(4);
 
 #[test]
 fn no_send_below_the_bounds_takes_the_time_that_the_disk_stands_still() {
+    let _alone = alone();
     let Some(mut mount) = Mount::new("ext4", 64) else { return };
     let directory = mount.path().join("cdr");
     let appender = Appender::builder(&directory).inbox_directory(inbox_directory()).open().unwrap();
@@ -148,6 +156,7 @@ fn no_send_below_the_bounds_takes_the_time_that_the_disk_stands_still() {
 
 #[test]
 fn a_frozen_file_system_costs_producers_nothing_and_loses_nothing() {
+    let _alone = alone();
     let seconds = std::env::var("CDRLOG_STALL_SECONDS").map_or(2, |text| text.parse().unwrap());
     let Some(mut mount) = Mount::new("ext4", 64) else { return };
     let directory = mount.path().join("cdr");

@@ -11,6 +11,8 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`
 
+#![expect(unsafe_code, reason = "loom watches it")]
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64 as Count, Ordering::Relaxed};
 

@@ -71,9 +71,9 @@ fn a_directory_that_cannot_have_an_inbox_is_told_with_the_reason_and_all_is_appe
 }
 
 #[test]
-fn an_empty_name_is_wrong_usage_that_says_what_to_give() {
+fn an_empty_name_is_wrong_usage() {
     let directory = tempfile::tempdir().unwrap();
     let ended = run_with(append(directory.path()).args(["--inbox-directory", ""]), b"");
-    ended.expect(2, &["--inbox-directory", "name a directory or none"]);
+    ended.expect(2, &["a value is required for '--inbox-directory <DIR|none>'"]);
     assert!(!directory.path().join(".cdrlog").exists(), "it was opened");
 }
