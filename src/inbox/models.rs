@@ -242,7 +242,7 @@ fn loom_a_sender_and_a_rewriter_that_die_at_any_two_steps_lose_and_double_nothin
     let mut orders = 0;
     for sender_dies_at in 0..=SENDER_STEPS {
         for rewriter_dies_at in 0..=REWRITER_STEPS {
-            orders += check_orders("", 2, move || {
+            orders += check_orders("", 3, move || {
                 let shared = Shared::new(2);
                 let sender = sender(&shared, Some(sender_dies_at), 0..2);
                 let rewriter = rewriter(&shared, Some(rewriter_dies_at), 2);
@@ -263,7 +263,7 @@ fn loom_a_sender_and_a_rewriter_that_die_at_any_two_steps_lose_and_double_nothin
 fn loom_what_was_sent_after_another_send_returned_comes_after_it_whoever_dies() {
     let mut orders = 0;
     for rewriter_dies_at in 0..=REWRITER_STEPS {
-        orders += check_orders("", 2, move || {
+        orders += check_orders("", 3, move || {
             let shared = Shared::new(3);
             let rewriter = rewriter(&shared, Some(rewriter_dies_at), 2);
             let (first, one) = sender(&shared, None, 0..1).join().unwrap();
@@ -304,7 +304,7 @@ fn loom_a_hole_that_one_sender_leaves_costs_the_other_one_nothing() {
     println!("two senders, of which one dies, and the rewriter: {orders} orders");
 }
 
-/// There is one chunk, which two events fill: the third one gets it again, once both are consumed.
+/// There is one chunk left, which two events fill: the third one gets it again, once both are consumed.
 #[test]
 fn loom_a_chunk_that_is_used_again_when_all_die_holds_nothing_of_its_last_use() {
     let mut orders = 0;
@@ -312,8 +312,10 @@ fn loom_a_chunk_that_is_used_again_when_all_die_holds_nothing_of_its_last_use() 
     for sender_dies_at in SENDER_STEPS - 1..=SENDER_STEPS + 6 {
         for rewriter_dies_at in [REWRITER_STEPS - 2, REWRITER_STEPS - 1, REWRITER_STEPS, 99] {
             let reuses = reuses.clone();
-            orders += check_orders("", 2, move || {
-                let shared = Shared::new(1);
+            orders += check_orders("", 3, move || {
+                let shared = Shared::new(2);
+                // Somebody else has the other chunk.
+                let _other = shared.pool.take(1).unwrap();
                 let sender = sender(&shared, Some(sender_dies_at), 0..3);
                 let rewriter = rewriter(&shared, Some(rewriter_dies_at), 3);
                 let (returned, arena) = sender.join().unwrap();

@@ -88,6 +88,8 @@ impl Queue {
                 let has_work = depth == Sleep::Idle && self.gate.load_of_events() > 0;
                 has_work || self.gate.is_closed() != closed
             });
+            // It may have seen a sender that is between the gate and the channel, and looks again.
+            thread::yield_now();
         }
         taken
     }
