@@ -76,6 +76,12 @@ impl Memory {
         self.word(offset).store(value, Ordering::Release);
     }
 
+    /// All of it, as a file would have it.
+    #[cfg(test)]
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        (0..self.bytes).step_by(8).flat_map(|offset| self.load(offset).to_le_bytes()).collect()
+    }
+
     /// Copies `bytes` to `offset`.
     ///
     /// # Safety
