@@ -78,8 +78,9 @@ impl Memory {
 
     /// All of it, as a file would have it.
     #[cfg(test)]
-    pub(super) fn to_vec(&self) -> Vec<u8> {
-        (0..self.bytes).step_by(8).flat_map(|offset| self.load(offset).to_le_bytes()).collect()
+    pub(super) fn copy_all(&mut self) -> Vec<u8> {
+        // SAFETY: nobody else uses what is borrowed exclusively.
+        unsafe { self.slice(0, self.bytes) }.to_vec()
     }
 
     /// Copies `bytes` to `offset`.

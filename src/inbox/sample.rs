@@ -60,29 +60,28 @@ mod tests {
     use super::super::memory::Memory;
     use super::super::record::{RecordRef, Released};
     use super::*;
-    use crate::file::boot_id;
 
     const KEY: u64 = 7;
+    const UNITS: Units = Units::in_file(FILE_BYTES);
+    const FILE_BYTES: usize = 64 << 10;
 
     /// Chunks as those of a file.
     fn pool(key: u64) -> Arc<ChunkPool> {
-        let bytes = 64 << 10;
-        let memory = Memory::of_process(bytes);
-        Arc::new(ChunkPool::new(memory, Units::in_file(bytes), key, true))
+        Arc::new(ChunkPool::new(Memory::of_process(FILE_BYTES), UNITS, key, true))
     }
 
-    /// The file that `pool` would have.
-    fn file_of(pool: &ChunkPool) -> Vec<u8> {
+    /// The file that `pool`, which has no sender any more, would have.
+    fn file_of(pool: Arc<ChunkPool>) -> Vec<u8> {
         let folder = Disk::default().examine_target(Path::new("/")).unwrap();
         let header = Header {
             id: [1; 16],
-            boot_id: boot_id(),
+            boot_id: [2; 16],
             key: KEY,
             event_bytes_max: 1 << 20,
             folder: FolderIdentity::of(&folder),
-            units: pool.units,
+            units: UNITS,
         };
-        let mut bytes = pool.memory.to_vec();
+        let mut bytes = Arc::into_inner(pool).unwrap().memory.copy_all();
         bytes[..HEADER_BYTES].copy_from_slice(&header.encode(b"/"));
         bytes
     }
@@ -90,7 +89,12 @@ mod tests {
     fn file_with(bodies: &[&[u8]]) -> Vec<u8> {
         let pool = pool(KEY);
         store(&pool, bodies);
-        file_of(&pool)
+        file_of(pool)
+    }
+
+    /// Where a record has this body.
+    fn offset_of(body: &[u8], bytes: &[u8]) -> usize {
+        (UNITS.begin..bytes.len()).step_by(8).find(|&at| bytes[at..].starts_with(body)).unwrap()
     }
 
     fn read(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
@@ -121,7 +125,7 @@ mod tests {
     #[test]
     fn a_record_that_is_not_complete_ends_what_is_taken_from_its_chunk() {
         let mut bytes = file_with(&[b"one", b"two", b"three"]);
-        let begin = bytes.windows(3).position(|window| window == b"two").unwrap();
+        let begin = offset_of(b"two", &bytes);
         bytes[begin - 1] ^= 1;
         assert_eq!(read(&bytes).unwrap(), [b"one"]);
     }
@@ -147,20 +151,21 @@ mod tests {
         }
         released.tell(&pool);
         pool.open(cancelled).cancel();
-        assert_eq!(read(&file_of(&pool)).unwrap(), [&b"sent"[..], b"sent too"]);
+        drop(arena);
+        assert_eq!(read(&file_of(pool)).unwrap(), [&b"sent"[..], b"sent too"]);
     }
 
     #[test]
     fn a_body_that_looks_like_records_is_one_body() {
         let other = pool(KEY + 1);
         store(&other, &[b"one"]);
-        let other = file_of(&other);
-        let begin = other.windows(3).position(|window| window == b"one").unwrap();
+        let other = file_of(other);
+        let begin = offset_of(b"one", &other);
         let body = other[begin - 24..begin + 8].repeat(20);
         let mut bytes = file_with(&[&body, b"two"]);
         assert_eq!(read(&bytes).unwrap(), [body.clone(), b"two".to_vec()]);
         // Without the record that it is in, it is nothing.
-        let begin = bytes.windows(body.len()).position(|window| window == body).unwrap();
+        let begin = offset_of(&body, &bytes);
         bytes[begin - 8] ^= 1;
         assert!(read(&bytes).unwrap().is_empty());
     }

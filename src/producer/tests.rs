@@ -65,7 +65,7 @@ fn body(sender: usize, number: usize) -> Vec<u8> {
 /// ThreadSanitizer look at each access.
 #[test]
 fn records_of_four_senders_are_read_in_place_while_their_chunks_are_used_again() {
-    let events = if cfg!(miri) { 40 } else { 5000 };
+    let events = if cfg!(miri) { 12 } else { 5000 };
     let pool = Arc::new(ChunkPool::unprotected(64 << 10));
     let (queue, mut end) = queue(32, 32 << 10, pool, Arc::default());
     let senders: Vec<_> = (0..4)
