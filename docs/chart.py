@@ -4,7 +4,7 @@
     cargo bench --bench pipeline
     python3 docs/chart.py                 # prints the table, writes docs/pipeline.svg
 
-Reads target/criterion/pipeline/<name>/<producers>/new/{estimates,benchmark}.json; another folder
+Reads target/criterion/pipeline/<name>/<producers>/new/{estimates,benchmark}.json; another directory
 may be given as the first argument. Needs nothing but Python 3.
 """
 
@@ -17,7 +17,7 @@ CHART = REPOSITORY / "docs" / "pipeline.svg"
 
 # In the order of the chart, with what a reader has to know of each.
 NAMES = {
-    "cdrlog": "cdrlog (checks and rewrites)",
+    "cdrlog": "cdrlog (validates and rewrites)",
     "cdrlog-bytes": "cdrlog, without a copy",
     "tracing-appender-serde": "tracing-appender + serde_json (the same job)",
     "tracing-appender-raw": "tracing-appender, finished lines",
@@ -40,7 +40,7 @@ BAR, GAP, LEFT, WIDTH, RIGHT, TOP = 14, 16, 340, 400, 60, 56
 
 
 def read(folder):
-    """{name: {producers: (median, low, high)}}, in million events a second."""
+    """{name: {producers: (median, low, high)}}, in million events per second."""
     rates = {}
     for estimates in sorted(folder.glob("*/*/new/estimates.json")):
         run = json.loads((estimates.parent / "benchmark.json").read_text())
@@ -84,7 +84,7 @@ def chart(rates):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" '
         f'width="{total}" height="{height}" font-family="sans-serif" font-size="13" fill="#333">',
         f'<rect width="{total}" height="{height}" fill="#fff"/>',
-        text(12, 22, "Million events a second into a file, every line delivered",
+        text(12, 22, "Million events per second into a file, every line delivered",
              'font-size="15" font-weight="bold"'),
     ]
     for index, producers in enumerate(PRODUCERS):
