@@ -1,4 +1,4 @@
-//! The file system of the machine.
+//! The real file system.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, FileTimes, OpenOptions, Permissions, TryLockError};
@@ -17,14 +17,14 @@ use super::metadata::Metadata;
 /// Read and write for the owner, read for the group: a CDR holds personal data.
 const FILE_MODE: u32 = 0o640;
 
-/// Read and write for the owner: an inbox holds bodies of everybody.
+/// Read and write for the owner only: an inbox holds bodies of events.
 const PRIVATE_FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o750;
 
 /// The bits of a mode that can be set: permissions, set-user-id, set-group-id, sticky.
 const MODE_MASK: u32 = 0o7777;
 
-/// The file system of the machine: the default storage.
+/// The real file system: the default storage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileSystem;
 
