@@ -1,4 +1,4 @@
-//! Opening a directory: takes it, finishes what the last process left, and starts the threads.
+//! Opening a directory: locks it, recovers what the last process left, and starts the threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::recovery::lock_error;
 use crate::sealed::Maintenance;
 use crate::storage::{Disk, DiskError};
 
-/// The longest that an event goes unseen by the rewriter thread.
+/// The longest time that the rewriter thread may not see an event.
 const SLEEP_MAX: Duration = Duration::from_millis(10);
 
 /// Opens the directory of valid options, which is absolute.
@@ -92,7 +92,7 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
     }))
 }
 
-/// Takes the directory, which is created where it is missing, and the state directory in it.
+/// Creates the directory and its state directory if they are missing, and locks both.
 fn lock_directory(disk: &Disk, directory: &Path) -> Result<(Arc<Lock>, StateDir), OpenError> {
     disk.create_directory(directory)?;
     let locked = |error| lock_error(error, directory);
@@ -102,7 +102,7 @@ fn lock_directory(disk: &Disk, directory: &Path) -> Result<(Arc<Lock>, StateDir)
     Ok((lock, state_dir))
 }
 
-/// Finishes what the last process left, and looks at what is in the directory then.
+/// Recovers what the last process left, and then lists the directory.
 fn recover(
     directory: &Path,
     state_dir: &StateDir,
@@ -112,7 +112,7 @@ fn recover(
     let mut inventory = created_files.look(calendar)?;
     let recovery = journal::recover(directory, state_dir, calendar.next_stamp())?;
     if !recovery.is_nothing() {
-        // It may have used its stamp for a file that was gone.
+        // Recovery may have used its stamp for a file that was gone.
         inventory = created_files.look(calendar)?;
     }
     created_files.shorten(&inventory)?;
@@ -127,7 +127,7 @@ fn tell_foreign_files(options: &Options, inventory: &Inventory) {
     }
 }
 
-/// Creates the first file of the lines; that its name is not synced is an error too.
+/// Creates the first file of lines; a failed sync of its name is an error too.
 fn create_first_file(
     lines: &mut Sink,
     control: &mut Control,
@@ -143,7 +143,7 @@ fn create_first_file(
     }
 }
 
-/// An event that comes alone is in the file within one interval of its being sent: a quarter of it
+/// A single event is in the file within one interval after it was sent: a quarter of the interval
 /// may pass before the rewriter sees it, half while others gather, and the rest is left for waking
 /// up and for the write itself.
 fn pace(flush_interval: Duration) -> Pace {
@@ -159,7 +159,7 @@ fn schedule(options: &Options) -> Schedule {
     }
 }
 
-/// Makes the journal, and the inbox that its control file names.
+/// Creates the journal, and the inbox that its control file names.
 fn create_journal(
     disk: &Disk,
     state_dir: &StateDir,
@@ -174,26 +174,26 @@ fn create_journal(
         tell_no_inbox(options, error);
         None
     });
-    // First this: a file that no control file names would stay for ever.
+    // The journal first: an inbox that no control file names would stay for ever.
     let journal = state_dir.create_journal(ring, name.as_ref())?;
     let inbox = match &name {
         Some(name) => create_inbox(disk, name, state_dir, options)?,
         None => None,
     };
     if inbox.is_some() {
-        // Nothing is accepted before.
+        // Nothing is accepted before this.
         journal.control.set_inbox_in_use(true);
     }
     Ok((journal, inbox))
 }
 
-/// Where records are stored: in the inbox, or in memory of the process alone.
+/// Where records are stored: in the inbox, or in the memory of the process alone.
 fn chunk_pool(inbox: Option<&Inbox>, options: &Options) -> Arc<ChunkPool> {
     let unprotected = || ChunkPool::unprotected(inbox::bytes_for_queue(options.queue_bytes_max));
     inbox.map_or_else(|| Arc::new(unprotected()), |inbox| inbox.pool().clone())
 }
 
-/// Makes the inbox; `None` where it cannot be had, which is told.
+/// Creates the inbox; if it cannot be created, reports that and returns `None`.
 fn create_inbox(
     disk: &Disk,
     name: &InboxName,
@@ -231,8 +231,8 @@ fn start(
         Box::new(move || queue.close())
     };
     let rewriter = spawn("cdrlog-rewrite", move || rewriter.run())?;
-    // Where this fails, the queue is dropped with the flusher and the rewriter ends by itself. So it
-    // does where the next one fails, and the flusher with it.
+    // If this fails, the queue is dropped with the flusher, and the rewriter ends on its own. If
+    // the next one fails, so does the flusher.
     let flusher =
         spawn("cdrlog-flush", move || flusher.run(close_queue)).inspect_err(|_| queue.close())?;
     let maintenance =

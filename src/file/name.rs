@@ -1,5 +1,5 @@
 //! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own
-//! pattern; `.zst` or `.gz` after it where the file is compressed.
+//! pattern, followed by `.zst` or `.gz` if the file is compressed.
 
 use std::fmt;
 
@@ -54,7 +54,7 @@ impl Stamp {
             Some(number) if number < NUMBER_MAX => Self { number: Some(number + 1), ..last },
             _ => match last.time.checked_add(1.second()) {
                 Ok(time) => Self { time, number: Some(1) },
-                // By a clock that tells the last second of all time.
+                // Only if the clock shows the last second of all time.
                 Err(_) => Self { number: Some(last.number.map_or(1, |number| number + 1)), ..last },
             },
         }
@@ -111,7 +111,7 @@ impl fmt::Display for Stamp {
 
 fn time_of_text(text: &str) -> Option<DateTime> {
     let time = DateTime::strptime(STAMP_FORMAT, text).ok()?;
-    // It takes a sign and single digits too.
+    // The parser also accepts a sign and single digits.
     (time.strftime(STAMP_FORMAT).to_string() == text).then_some(time)
 }
 
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use jiff::civil::date;
 
-    /// Names of files that are created one after the other, the first after `last`.
+    /// Names of files that are created in this order, the first after `last`.
     fn names_after(last: Option<&str>, times: &[DateTime]) -> Vec<String> {
         let mut last = last.and_then(Stamp::of_name);
         let mut next = |now: &DateTime| {
@@ -264,7 +264,7 @@ mod tests {
         for last in ["CDR.9999-12-31_23-59-59.log", "CDR.9999-01-01_00-00-00.log"] {
             assert_eq!(names_after(Some(last), &[now]), ["CDR.2026-11-23_13-07-28.log"]);
         }
-        // By such a clock there are names too, and each is another one.
+        // Even with such a clock each file gets a name of its own.
         let end = DateTime::MAX;
         let names = names_after(None, &[end, end, end]);
         assert!(names[0] != names[1] && names[1] != names[2], "{names:?}");
