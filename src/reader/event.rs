@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(fault("{\"x\":{},\"x\":{}}"), EventError::SeveralMembers);
     }
 
-    /// Making values recurses: the parser's own limit is what keeps it from the end of the stack.
+    /// Building values recurses: the parser's own limit keeps it from overflowing the stack.
     #[test]
     fn a_line_that_is_nested_very_deep_is_an_error_and_no_end_of_the_process() {
         let line =

@@ -114,25 +114,25 @@ impl Number {
 }
 
 impl<'event> Items<'event> {
-    /// How many there are.
+    /// The number of values.
     #[must_use]
     pub const fn len(self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value at `index`, from 0 on.
+    /// The value at `index`, from 0.
     #[must_use]
     pub fn get(self, index: usize) -> Option<Value<'event>> {
         self.0.get(index).map(Value::of)
     }
 
-    /// One after the other.
+    /// The values, in order.
     pub fn iter(self) -> impl ExactSizeIterator<Item = Value<'event>> + use<'event> {
         self.0.iter().map(Value::of)
     }
@@ -143,13 +143,13 @@ impl<'event> Members<'event> {
         Self(members)
     }
 
-    /// How many there are.
+    /// The number of members.
     #[must_use]
     pub fn len(self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no members.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
@@ -161,7 +161,7 @@ impl<'event> Members<'event> {
         self.0.get(key).map(Value::of)
     }
 
-    /// Keys and values, in the order of the line where there are not more than 32.
+    /// Keys and values; in the order of the line if there are at most 32.
     pub fn iter(self) -> impl Iterator<Item = (&'event str, Value<'event>)> + use<'event> {
         self.0.iter().map(|(key, value)| (key.as_str(), Value::of(value)))
     }
@@ -210,7 +210,7 @@ impl fmt::Display for Members<'_> {
     }
 }
 
-/// `text` as a string of JSON.
+/// `text` as a JSON string.
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str(&OwnedValue::from(text).encode())
 }

@@ -335,7 +335,7 @@ mod tests {
     fn an_event_may_be_nested_as_deep_as_a_body() {
         for (depth, word) in [(127, None), (128, Some("too_deep"))] {
             let (open, close) = ("[".repeat(depth), "]".repeat(depth));
-            // Once for the fast check, and once for the other one.
+            // Once for the fast check, and once for the slow one.
             for space in ["", " "] {
                 let line = format!("{{\"x\":{space}{{\"a\":{open}{close}}}}}\n");
                 let fault = LineCheck::new().line(line.as_bytes()).err();
@@ -377,7 +377,7 @@ mod tests {
             let mut line = b"{\"sessionCreated\":{\"a\":[1.5e3,true,{\"b\":\"\\u00e9\xc3\xa9\"}],\"c\":null}}\n".to_vec();
             let at = at % line.len();
             line[at] = byte;
-            // A key that is there twice is one for the parser.
+            // The parser accepts a key that occurs twice.
             prop_assume!(byte != b'\n' || at + 1 == line.len());
             prop_assert_eq!(LineCheck::new().line(&line).is_ok(), is_right(&line), "{:?}", String::from_utf8_lossy(&line));
         }
