@@ -1,4 +1,4 @@
-//! `cdrlog recover`: what a process that did not close left to do, and doing it.
+//! `cdrlog recover`: shows or writes what a process left that did not close.
 
 use std::error::Error;
 use std::fmt;
@@ -15,12 +15,12 @@ use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
 use super::print::print;
 
-/// Show what the next opening of a directory would finish, or finish it now
+/// Show what the next open of a directory would recover, or recover it now
 ///
 /// A process that was killed leaves lines in the journal that are not in the CDR yet. A power loss
-/// may leave a torn end of a file. The next run of `append`, `serve` or a server that contains cdrlog
-/// repairs both. `recover` runs the same code to show what it would do, and changes nothing; with
-/// --apply it does it, and begins no new CDR file.
+/// may leave a torn end of a file. The next run of `append`, `serve` or a server that contains
+/// cdrlog repairs both. `recover` runs the same code to show what it would do, and changes nothing;
+/// with --apply it does it, and creates no new CDR file.
 ///
 /// While a process writes to the directory there is nothing to recover. `recover` then fails and
 /// names the process.
@@ -56,8 +56,8 @@ pub(super) struct Recover {
     )]
     utc: Option<bool>,
 
-    /// A directory in which to look for inboxes of the CDR directory that no opening will use;
-    /// /dev/shm is always looked at
+    /// A directory in which to search for inboxes of the CDR directory that no open will use;
+    /// /dev/shm is always searched
     #[arg(
         long,
         value_name = "DIR|none",
@@ -126,7 +126,7 @@ impl Report<'_> {
         write_paths(f, paths)
     }
 
-    /// A line for each thing to do.
+    /// One line for each thing to do.
     fn write_steps(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let recovery = self.recovery;
         let (cut, append) =

@@ -1,4 +1,4 @@
-//! What a run of `append` says at its end.
+//! The summary of a run of `append`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(super) struct Summary {
     pub(super) rejects: FileRange,
 }
 
-/// The files that a run wrote, one after the other.
+/// The files that a run wrote.
 #[derive(Clone, Debug)]
 pub(super) struct FileRange {
     pub(super) first: PathBuf,
@@ -51,7 +51,7 @@ impl Summary {
         Self { lines, rejected, bytes, elapsed, cdr, rejects }
     }
 
-    /// Bodies that need not be given again.
+    /// Bodies that must not be given again.
     pub(super) fn taken(&self) -> u64 {
         self.lines + self.rejected
     }

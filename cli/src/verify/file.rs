@@ -11,12 +11,12 @@ use super::chain::has_writer;
 use super::plan::Task;
 use super::remark::Remark;
 
-/// Who hears of what is found.
+/// Receives the findings.
 pub(super) trait Listener {
-    /// Somebody is still there to hear more.
+    /// Whether to continue.
     fn tell(&mut self, remark: Remark) -> Result<(), NobodyListens>;
 
-    /// So many bytes of files were read, counted as they are on the disk.
+    /// This many bytes of files were read, as on the disk.
     fn read(&mut self, bytes: u64) -> Result<(), NobodyListens>;
 }
 
@@ -60,7 +60,7 @@ struct FileCheck<'a, L> {
     task: &'a Task,
     listener: &'a mut L,
     lines: LineCheck,
-    /// `None` where there is nothing to compare with.
+    /// `None` if there is nothing to compare with.
     measure: Option<Measure>,
     checked: Checked,
 }
