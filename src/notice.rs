@@ -81,52 +81,52 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WritesFail(failure) => write!(f, "{failure}; it is tried again"),
+            Self::WritesFail(failure) => write!(f, "{failure}; it is retried"),
             Self::WritesGoOn { failed_for } => {
-                write!(f, "writes go on after {:.1} s", failed_for.as_secs_f64())
+                write!(f, "writes succeed again after {:.1} s", failed_for.as_secs_f64())
             }
             Self::SyncFailed(failure) => write!(f, "{failure}; nothing is synced any more"),
             Self::ChangedByOthers(path) => {
-                write!(f, "{} was changed by others; lines go on", path.display())
+                write!(f, "{} was changed by another program; lines continue", path.display())
             }
             Self::LockReplaced(path) => write!(
                 f,
-                "{} was moved or removed while in use; lines go on at that path: close the appender and open it again",
+                "{} was moved or removed while in use; lines continue at that path: close the appender and open it again",
                 path.display()
             ),
-            Self::GaveUp(failure) => write!(f, "{failure}; it is not tried any more"),
+            Self::GaveUp(failure) => write!(f, "{failure}; it is not retried any more"),
             Self::NoInbox { path, source } => {
                 write!(
                     f,
-                    "no inbox, {}: {source}; a crash loses what is not journaled",
+                    "no inbox at {}: {source}; a crash loses events that are not journaled",
                     path.display()
                 )
             }
             Self::InboxRemoved(path) => write!(
                 f,
-                "the inbox {} was removed; a crash loses what is not journaled: close the appender and open it again",
+                "the inbox {} was removed; a crash loses events that are not journaled: close the appender and open it again",
                 path.display()
             ),
             Self::MaintenanceFails(failure @ MaintenanceError::Sync { .. }) => {
-                write!(f, "{failure}; it is not synced any more before the next opening")
+                write!(f, "{failure}; it is not synced again before the next open")
             }
-            Self::MaintenanceFails(failure) => write!(f, "{failure}; it is tried again later"),
+            Self::MaintenanceFails(failure) => write!(f, "{failure}; it is retried later"),
             Self::ClockJumped { skipped, believed_in } => write!(
                 f,
-                "the clock is {:.1} days after the last line: set it if it is wrong; else old files \
+                "the clock is {:.1} days after the last line: set it if it is wrong; otherwise old files \
                  are removed in {:.1} hours",
                 skipped.as_secs_f64() / 86_400.0,
                 believed_in.as_secs_f64() / 3600.0
             ),
             Self::ForeignFiles { directory, files } => write!(
                 f,
-                "{} holds {files} CDR or rejects {} that cdrlog did not begin there; they are \
+                "{} holds {files} CDR or rejects {} that cdrlog did not create there; they are \
                  neither compressed nor removed",
                 directory.display(),
                 if *files == 1 { "file" } else { "files" }
             ),
             Self::FileRemoved { path, bytes } => {
-                write!(f, "removed {} ({bytes} bytes), as retention has it", path.display())
+                write!(f, "retention removed {} ({bytes} bytes)", path.display())
             }
         }
     }

@@ -43,8 +43,8 @@ Examples:
 
 ", units_help!(), "
 
-Exit codes: 0 success; 1 failed, or all bodies were taken and the summary of --json could not be
-written: standard error says which; 2 wrong usage; 3 some bodies were rejected"))]
+Exit codes: 0 success; 1 failure, or all bodies were taken and the summary of --json could not be
+written: standard error says which; 2 usage error; 3 some bodies were rejected"))]
 pub(super) struct Append {
     #[command(flatten)]
     directory: DirOption,
@@ -216,7 +216,7 @@ impl Append {
         if let Some((path, Stop::Read(error))) = stop {
             outcome = Outcome::Failed;
             say(format_args!(
-                "cannot read {}: {error}; what was read before is appended",
+                "cannot read {}: {error}; the bodies before it were appended",
                 display(&path)
             ));
         }
@@ -231,7 +231,7 @@ impl Append {
             // If a failed run is simply repeated, everything is in the CDR twice.
             return Err(match outcome {
                 Outcome::Failed => error,
-                _ => format!("{error}; all {} bodies were taken, give none again", summary.taken())
+                _ => format!("{error}; all {} bodies were taken, do not give them again", summary.taken())
                     .into(),
             });
         }
@@ -246,33 +246,33 @@ impl Append {
         if !error.journal_is_in_place() {
             let which = if is_all { "all" } else { "the first" };
             return format!(
-                "{which} {taken} bodies were taken, but {} is not what it was: where it was moved, \
-                 run on its new place, which writes what is missing{}; where it was removed, what \
-                 was in it is lost: give all bodies again",
+                "{which} {taken} bodies were taken, but {} was moved or removed: if it was moved, run \
+                 cdrlog on its new path, which writes what is missing{}; if it was removed, what was \
+                 in it is lost: give all bodies again",
                 journal.display(),
                 if is_all { "" } else { ", and give the bodies after them again" }
             );
         }
         let safety = match error.sync_failure() {
             Some(_) => format!(
-                "; but lines since the last sync that succeeded may not survive a power loss: look \
-                 at the disk and at {}",
+                "; but lines since the last successful sync may not survive a power loss: check \
+                 the disk and {}",
                 summary.cdr
             ),
             None => String::new(),
         };
         if !is_all {
             return format!(
-                "the first {taken} bodies were taken: they are in the CDR, or in {}, from where the next run \
-                 on this directory writes them; give the bodies after them again{safety}",
+                "the first {taken} bodies were taken: they are in the CDR, or in {}, from where the next \
+                 run on this directory writes them; give the bodies after them again{safety}",
                 journal.display()
             );
         }
         if matches!(error.cause(), FlushError::Sync { .. }) {
-            return format!("all {taken} bodies were taken, give none again{safety}");
+            return format!("all {taken} bodies were taken, do not give them again{safety}");
         }
         format!(
-            "all {taken} bodies were taken, give none again: they are in the CDR, or in {}, from \
+            "all {taken} bodies were taken, do not give them again: they are in the CDR, or in {}, from \
              where the next run on this directory writes them{safety}",
             journal.display()
         )
@@ -312,7 +312,7 @@ fn append_file(
 ) -> Result<(), Stop> {
     let source: Box<dyn Read> = if is_standard_input(path) {
         if io::stdin().is_terminal() {
-            say("reading bodies from the terminal, one on each line; Ctrl-D ends them");
+            say("reading bodies from the terminal, one per line; Ctrl-D ends the input");
         }
         Box::new(io::stdin().lock())
     } else {

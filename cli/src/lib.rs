@@ -48,7 +48,7 @@ struct Arguments {
     command: Command,
 }
 
-const LONG_ABOUT: &str = "Turns WebHook events of OpenVidu and LiveKit into OpenVidu CDR lines, and loses none.
+const LONG_ABOUT: &str = "Turns webhook events of OpenVidu and LiveKit into OpenVidu CDR lines, and loses none.
 
 A body {\"event\":\"sessionCreated\",\"timestamp\":1} becomes the line {\"sessionCreated\":{\"timestamp\":1}}.";
 

@@ -10,11 +10,11 @@ use std::process::ExitCode;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  failed: something could not be read, written or used; or `verify` has findings; or
+  1  failure: something could not be read, written or used; or `verify` has findings; or
      `stats --strict` met a line that is not an event. Standard error says what failed
-  2  wrong usage of the command line, or a variable with a wrong value; nothing was read or written
+  2  usage error: a wrong option, argument or variable; nothing was read or written
   3  `append` took all bodies, and rejected some of them
-The --help of each command says more.";
+The --help of each command has the details.";
 
 /// The command line asks for something that does not exist, which only the command itself can
 /// detect.

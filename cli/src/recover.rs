@@ -31,10 +31,10 @@ Examples:
   cdrlog recover --apply /opt/openvidu/cdr
   cdrlog recover --json ./cdr | jq .clean
 
---json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done now.
+--json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done.
 The other members say how many bytes go, or went, to which files.
 
-Exit codes: 0 nothing to do, or shown, or done; 1 failed, in use, or damaged; 2 wrong usage")]
+Exit codes: 0 nothing to do, shown, or done; 1 failed, in use, or damaged; 2 usage error")]
 pub(super) struct Recover {
     /// Do it now, instead of showing it
     #[arg(long)]
@@ -122,7 +122,7 @@ impl Report<'_> {
         if paths.is_empty() {
             return Ok(());
         }
-        f.write_str("\ninboxes of this directory that no opening will use; remove them if nobody needs them:")?;
+        f.write_str("\ninboxes of this directory that no open will use; remove them if nobody needs them:")?;
         write_paths(f, paths)
     }
 
@@ -175,7 +175,7 @@ impl fmt::Display for Report<'_> {
         self.write_steps(f)?;
         if !self.applied {
             f.write_str(
-                "\nnothing was changed; the next opening does this, or --apply does it now",
+                "\nnothing was changed; the next open does this, or --apply does it now",
             )?;
         }
         self.write_unclaimed(f)

@@ -20,7 +20,7 @@ pub(super) fn rotating_on_sighup<T>(
         let rotate = move || {
             for _ in signals.forever() {
                 if let Err(error) = appender.rotate() {
-                    say(format_args!("no new file was begun: {error}"));
+                    say(format_args!("no new file was created: {error}"));
                 }
             }
         };

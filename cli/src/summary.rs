@@ -80,7 +80,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {}, {} rejected, {} in {:.3} s, {} lines a second, in {}",
+            "{} {}, {} rejected, {} in {:.3} s, {} lines per second, in {}",
             HumanCount(self.lines),
             if self.lines == 1 { "line" } else { "lines" },
             HumanCount(self.rejected),

@@ -111,19 +111,19 @@ Examples:
 What is counted:
   events               lines, at their own time; a line without a time counts at the time of the
                        line before
-  sessions             sessions that began, when they began (sessionCreated, room_started,
+  sessions             sessions that started, when they started (sessionCreated, room_started,
                        meetingStarted)
   participants         participants that joined, when they joined
-  participant-minutes  `duration` of participantLeft, else end minus beginning, when the participant
+  participant-minutes  `duration` of participantLeft, else end minus start, when the participant
                        left; if the end is missing, up to the end of the session
   recordings           recordings with files (status ready, egress_ended with files) and their bytes,
                        when they were complete
   peaks                most sessions and participants at one time, by the times of the events
   rejected bodies      records of the rejects files of directories, by reason
-If the beginning of a session or participant is missing, the start time in its last event is used. If
+If the start of a session or participant is missing, the start time in its last event is used. If
 that is before the first line, or missing too, it counts only in the peaks. A session without an
-event for 24 hours is given up: its server died. --since and --until choose what is counted; earlier
-lines are read too.
+event for 24 hours counts as over: its server died. --since and --until select what is counted;
+earlier lines are read too.
 Two events of sessions are the same event if kind, session, participant and time are equal; two other
 events, if their lines are equal. Events may be up to 5 minutes late; a message says how many events
 could not be compared.
@@ -131,10 +131,10 @@ could not be compared.
     times_help!(),
     "
 
-A line that is not an event is counted, and named on standard error; with --strict the exit code is
-1.
+A line that is not an event is counted, and reported on standard error; with --strict the exit code
+is 1.
 
-Exit codes: 0 success; 1 a file could not be read, or --strict and a bad line; 2 wrong usage"
+Exit codes: 0 success; 1 a file could not be read, or a bad line with --strict; 2 usage error"
 );
 
 impl Stats {
@@ -196,7 +196,7 @@ fn say_what_is_uncertain(report: &Report, lines_bad: u64) {
     }
     if report.events_unknown > 0 {
         say(format_args!(
-            "{} events are older than the events around them: they may be there twice, and all of \
+            "{} events are older than the events around them: they may occur twice, and all of \
              them count",
             HumanCount(report.events_unknown)
         ));

@@ -9,7 +9,7 @@ use crate::count::files::InputFiles;
 use crate::count::line::{Members, number, text};
 
 /// The reason that counts lines of a rejects file that are not records.
-const NO_RECORD: &[u8] = b"(no record)";
+const NO_RECORD: &[u8] = b"(not a record)";
 
 /// The totals of the rejects files of the directories.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use super::period::{Divider, Span};
 use crate::count::{Count, Level, Listener};
 
 /// What an event without a reason is counted under.
-const NO_REASON: &[u8] = b"(not told)";
+const NO_REASON: &[u8] = b"(none)";
 
 #[derive(Debug)]
 pub(super) struct Rows {

@@ -151,8 +151,8 @@ fn summary(report: &Report, rejects: &Rejects) -> Vec<Vec<String>> {
 /// What the events exclude, or may count twice.
 fn repeated(report: &Report) -> String {
     let notes = [
-        (report.events_repeated, "more were there twice"),
-        (report.events_unknown, "may be there twice"),
+        (report.events_repeated, "more occur twice"),
+        (report.events_unknown, "may occur twice"),
     ];
     let notes = notes.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> =

@@ -46,7 +46,7 @@ Examples:
 ", times_help!(), "
 It is compared with the timestamp of the event.
 
-Exit codes: 0 success; 1 something could not be read; 2 wrong usage"))]
+Exit codes: 0 success; 1 something could not be read; 2 usage error"))]
 pub(super) struct Tail {
     /// Also print new lines, across rotations, until Ctrl-C
     #[arg(short, long)]

@@ -123,7 +123,7 @@ impl Chain {
 fn broken_link(directory: &Path, path: &Path, line: u64, fault: &ManifestFault) -> Remark {
     let remark = match fault {
         ManifestFault::Torn if has_writer(directory) => {
-            Remark::note(path, "manifest_torn", "this line is just being written")
+            Remark::note(path, "manifest_torn", "this line is being written")
         }
         ManifestFault::Torn => Remark::finding(path, "manifest_torn", fault),
         ManifestFault::WrongPrevious => Remark::finding(path, "manifest_chain", fault),

@@ -111,7 +111,7 @@ impl<L: Listener> FileCheck<'_, L> {
             && self.task.may_grow
             && has_writer(path.parent().unwrap_or(Path::new(".")));
         let remark = if is_being_written {
-            Remark::note(path, "line_open", "this line is just being written")
+            Remark::note(path, "line_open", "this line is being written")
         } else {
             Remark::finding(path, reason.as_str(), reason)
         };
@@ -155,11 +155,11 @@ fn difference(found: &SealedFile, finished: &SealedFile) -> Option<(&'static str
         return Some(("bytes_differ", message));
     }
     if found.blake3 != finished.blake3 {
-        let message = "its length is as when it was sealed, but its content is not";
+        let message = "its length is unchanged since it was sealed, but its content is not";
         return Some(("content_differs", message.to_owned()));
     }
     (found != finished).then(|| {
-        let message = "its content is as when it was sealed, but the manifest has other lines or timestamps for it";
+        let message = "its content is unchanged since it was sealed, but the manifest has other lines or timestamps for it";
         ("entry_differs", message.to_owned())
     })
 }

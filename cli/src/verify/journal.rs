@@ -49,8 +49,8 @@ fn describe(directory: &Path, recovery: &Recovery) -> String {
         parts.push(format!("another program changed {}", names.join(", ")));
     }
     format!(
-        "the last process did not close: {}; `cdrlog recover --apply {}` or the next opening puts \
-         this right",
+        "the last process did not close: {}; `cdrlog recover --apply {}` or the next open \
+         repairs this",
         parts.join("; "),
         directory.display()
     )

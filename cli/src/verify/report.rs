@@ -96,7 +96,7 @@ impl Report {
         }
         let per_second = DecimalBytes((bytes as f64 / seconds.max(1e-9)) as u64);
         let mut text = format!(
-            "{}, {}, {} in {seconds:.3} s, {per_second} a second: ",
+            "{}, {}, {} in {seconds:.3} s, {per_second} per second: ",
             count(files, "file"),
             count(lines, "line"),
             DecimalBytes(bytes),

@@ -176,7 +176,7 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
     let directory = disk.directory();
     let mut command = append(&directory);
     let ended = run_with(command.args(["--write-retry-timeout", "1"]), bodies(0..COUNT).as_bytes());
-    ended.expect(1, &["No space left on device", "all 12000 bodies were taken, give none again"]);
+    ended.expect(1, &["No space left on device", "all 12000 bodies were taken, do not give them again"]);
     disk.free();
     run(&mut append(&directory)).expect(0, &["0 lines, 0 rejected"]);
     assert!(cdr(&directory) == lines(COUNT));
@@ -211,7 +211,7 @@ fn run_with_failing(failing: &str) {
     let (first, last) = (files.first().unwrap(), files.last().unwrap());
     let last = last.file_name().unwrap().display();
     let left = format!("look at the disk and at {} to {last}", first.display());
-    ended.expect(1, &["Input/output error", "all 20 bodies were taken, give none again", &left]);
+    ended.expect(1, &["Input/output error", "all 20 bodies were taken, do not give them again", &left]);
     assert_eq!(cdr(directory.path()), lines(COUNT));
 }
 
@@ -268,7 +268,7 @@ fn a_run_whose_directory_is_removed_or_moved_does_not_say_that_the_next_one_fini
         |directory: &Path, elsewhere: &Path| fs::rename(directory, elsewhere).unwrap(),
     ] {
         let ended = run_whose_directory_is(take);
-        assert!(!ended.stderr.contains("give none again"), "{ended:?}");
+        assert!(!ended.stderr.contains("do not give them again"), "{ended:?}");
         ended.expect(1, &["No such file or directory", ".cdrlog is not what it was"]);
     }
 }
