@@ -231,8 +231,11 @@ impl Append {
             // If a failed run is simply repeated, everything is in the CDR twice.
             return Err(match outcome {
                 Outcome::Failed => error,
-                _ => format!("{error}; all {} bodies were taken, do not give them again", summary.taken())
-                    .into(),
+                _ => format!(
+                    "{error}; all {} bodies were taken, do not give them again",
+                    summary.taken()
+                )
+                .into(),
             });
         }
         Ok(outcome)

@@ -122,7 +122,9 @@ impl Report<'_> {
         if paths.is_empty() {
             return Ok(());
         }
-        f.write_str("\ninboxes of this directory that no open will use; remove them if nobody needs them:")?;
+        f.write_str(
+            "\ninboxes of this directory that no open will use; remove them if nobody needs them:",
+        )?;
         write_paths(f, paths)
     }
 
@@ -174,9 +176,7 @@ impl fmt::Display for Report<'_> {
         write!(f, "{directory}: the last {cause} without closing")?;
         self.write_steps(f)?;
         if !self.applied {
-            f.write_str(
-                "\nnothing was changed; the next open does this, or --apply does it now",
-            )?;
+            f.write_str("\nnothing was changed; the next open does this, or --apply does it now")?;
         }
         self.write_unclaimed(f)
     }

@@ -150,10 +150,8 @@ fn summary(report: &Report, rejects: &Rejects) -> Vec<Vec<String>> {
 
 /// What the events exclude, or may count twice.
 fn repeated(report: &Report) -> String {
-    let notes = [
-        (report.events_repeated, "more occur twice"),
-        (report.events_unknown, "may occur twice"),
-    ];
+    let notes =
+        [(report.events_repeated, "more occur twice"), (report.events_unknown, "may occur twice")];
     let notes = notes.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> =
         notes.map(|(count, note)| format!("{} {note}", HumanCount(*count))).collect();

@@ -176,7 +176,10 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
     let directory = disk.directory();
     let mut command = append(&directory);
     let ended = run_with(command.args(["--write-retry-timeout", "1"]), bodies(0..COUNT).as_bytes());
-    ended.expect(1, &["No space left on device", "all 12000 bodies were taken, do not give them again"]);
+    ended.expect(
+        1,
+        &["No space left on device", "all 12000 bodies were taken, do not give them again"],
+    );
     disk.free();
     run(&mut append(&directory)).expect(0, &["0 lines, 0 rejected"]);
     assert!(cdr(&directory) == lines(COUNT));
@@ -211,7 +214,10 @@ fn run_with_failing(failing: &str) {
     let (first, last) = (files.first().unwrap(), files.last().unwrap());
     let last = last.file_name().unwrap().display();
     let left = format!("look at the disk and at {} to {last}", first.display());
-    ended.expect(1, &["Input/output error", "all 20 bodies were taken, do not give them again", &left]);
+    ended.expect(
+        1,
+        &["Input/output error", "all 20 bodies were taken, do not give them again", &left],
+    );
     assert_eq!(cdr(directory.path()), lines(COUNT));
 }
 
