@@ -54,7 +54,7 @@
 //! | state | reached when | process dies (`kill -9`, crash, panic, abort) | disk full or stalled | power loss, kernel crash |
 //! |---|---|---|---|---|
 //! | *accepted* | [`Producer::send`] returned `Ok` | kept by the inbox, if there is one | kept, or given back by [`Appender::close`] | lost |
-//! | *journaled* | an [`Ack`] for [`Durability::Journaled`] says so; within 10 ms while the disk keeps up | kept | kept | may be lost |
+//! | *journaled* | an [`Ack`] for [`Durability::Journaled`] says so; within 20 ms while the disk keeps up | kept | kept | may be lost |
 //! | *written* | [`Appender::flush`] returned `Ok`; within [`Builder::flush_interval`] while the disk keeps up | kept; readers see it | kept | may be lost |
 //! | *synced* | [`Appender::sync`] returned `Ok`, or [`Appender::close`] unless the policy is [`SyncPolicy::Never`]; by default every second | kept | kept | kept |
 //!

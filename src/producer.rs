@@ -153,7 +153,7 @@ impl Producer {
     }
 
     /// Like [`try_send_acked`](Self::try_send_acked), but does not wake the rewriter thread, which
-    /// lets events gather for up to 10 ms. For event loops: many sends, then one
+    /// lets events gather for up to 20 ms. For event loops: many sends, then one
     /// [`wake`](Self::wake) before the loop blocks.
     ///
     /// # Errors
