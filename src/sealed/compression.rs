@@ -83,7 +83,7 @@ impl Compressor {
             self.replace(&plain.path, &compressed.path, compressed.name.encoding, inbox)?;
             return Ok(true);
         }
-        // There is nothing to be won with an empty one.
+        // Compressing an empty file gains nothing.
         if self.compression == Compression::None || plain.bytes == 0 {
             return Ok(false);
         }
@@ -95,7 +95,7 @@ impl Compressor {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(halt) => {
-                // The first error is the one to tell. What stays is removed before the next try.
+                // Report the first error. What stays is removed before the next attempt.
                 let _ = self.clean_up();
                 return Err(halt);
             }
@@ -122,7 +122,7 @@ impl Compressor {
             target.set_modified(modified)?;
         }
         target.sync_all()?;
-        // Whatever has the name is no regular file, or came in this moment: it is not ours.
+        // What has this name is not a regular file, or was created just now: it is not ours.
         if self.disk.examine(compressed)?.is_some() {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
             return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));

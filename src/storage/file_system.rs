@@ -42,7 +42,7 @@ impl Storage for FileSystem {
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn StorageFile>> {
-        // Not to wait for the other end of a FIFO, which is no file of ours anyway.
+        // Do not wait for the other end of a FIFO, which is not one of our files anyway.
         let flags = match mode {
             OpenMode::Read => OFlags::NOFOLLOW | OFlags::NONBLOCK,
             _ => OFlags::NOFOLLOW,
@@ -114,7 +114,7 @@ impl StorageFile for File {
         Self::set_len(self, bytes)
     }
 
-    /// By `fallocate(2)`. `posix_fallocate` would not do: it writes bytes where the file system
+    /// By `fallocate(2)`. `posix_fallocate` is not enough: it writes bytes if the file system
     /// cannot allocate.
     fn allocate(&self, range: Range<u64>) -> io::Result<()> {
         if Self::metadata(self)?.len() == 0 {
@@ -165,9 +165,8 @@ impl StorageFile for File {
     }
 }
 
-/// On btrfs a page that is stored into again needs a new block, whatever was allocated. Only an
-/// empty file can be told otherwise. File systems that do not know the flag do not need it, so its
-/// error means nothing.
+/// On btrfs, storing into a page again needs a new block, whatever was allocated. Only an empty
+/// file can get NOCOW. File systems without the flag do not need it, so its error means nothing.
 fn disable_copy_on_write(file: &File) {
     if let Ok(flags) = rustix::fs::ioctl_getflags(file)
         && !flags.contains(IFlags::NOCOW)
