@@ -62,8 +62,8 @@
 //!   comes first in the file, whatever threads they were sent from.
 //! - **Inbox.** Accepted events are in a file in `/dev/shm` until they are journaled.
 //!   [`Appender::inbox_path`] names the file; [`Stats::events_unprotected`] counts the events that had
-//!   no place in it, which die with the process. The inbox lasts until the machine, or the container
-//!   that owns the `/dev/shm`, goes away.
+//!   no place in it, which are lost if the process dies. The inbox lasts until the next reboot, or
+//!   until the container that owns `/dev/shm` is removed.
 //! - **Acknowledgement.** [`Producer::send_acked`] tells a sender when its event is journaled, written
 //!   or synced. An event that was accepted but not acknowledged may still be kept, so a sender that
 //!   sends it again may find it twice.
@@ -71,9 +71,9 @@
 //!   the event back, and [`SharedProducer::send_async`] waits without blocking a thread. Nothing is
 //!   dropped silently; [`Stats`] counts everything.
 //! - **Full disk.** A failed write is retried until it succeeds, or for
-//!   [`Builder::write_retry_timeout`]. Events wait in the journal and in the queue meanwhile. A process
-//!   that dies then loses nothing: the next `open` is an error until there is space, and may be
-//!   repeated.
+//!   [`Builder::write_retry_timeout`]. Events wait in the journal and in the queue meanwhile. If the
+//!   process dies before there is space, the table still holds: [`Builder::open`] returns an error
+//!   until there is space, and can be repeated.
 //! - **Failed sync.** The first failed sync is remembered: every later [`Appender::sync`] and
 //!   [`Appender::close`] returns it. It is never retried, because a retry may succeed although the
 //!   data is gone.
