@@ -213,7 +213,7 @@ fn run_with_failing(failing: &str) {
     let files = files(directory.path(), "CDR.");
     let (first, last) = (files.first().unwrap(), files.last().unwrap());
     let last = last.file_name().unwrap().display();
-    let left = format!("look at the disk and at {} to {last}", first.display());
+    let left = format!("check the disk and {} to {last}", first.display());
     ended.expect(
         1,
         &["Input/output error", "all 20 bodies were taken, do not give them again", &left],
@@ -275,6 +275,6 @@ fn a_run_whose_directory_is_removed_or_moved_does_not_say_that_the_next_one_fini
     ] {
         let ended = run_whose_directory_is(take);
         assert!(!ended.stderr.contains("do not give them again"), "{ended:?}");
-        ended.expect(1, &["No such file or directory", ".cdrlog is not what it was"]);
+        ended.expect(1, &["No such file or directory", ".cdrlog was moved or removed"]);
     }
 }
