@@ -11,8 +11,8 @@ use bytes::Bytes;
 use crate::stats::Stats;
 use crate::storage::DiskError;
 
-/// A directory could not be opened for appending. Nothing in it was changed, except that directories
-/// may have been created.
+/// A directory could not be opened for appending. Nothing in it was changed, except that
+/// directories may have been created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -96,8 +96,8 @@ impl From<DiskError> for OpenError {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted any
-    /// more.
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed(Bytes),
 }
 
@@ -133,8 +133,8 @@ impl Error for SendError {}
 pub enum TrySendError {
     /// The queue is full now. There may be room later.
     Full(Bytes),
-    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted any
-    /// more.
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed(Bytes),
 }
 
@@ -178,8 +178,8 @@ impl Error for TrySendError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted any
-    /// more.
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed,
 }
 
@@ -197,20 +197,21 @@ impl Error for ReserveError {}
 pub enum FlushError {
     /// A file could not be written or created, usually because the disk is full.
     ///
-    /// Nothing is lost: lines wait in the journal and in the queue, and the write is retried without
-    /// another call.
+    /// Nothing is lost: lines wait in the journal and in the queue, and the write is retried
+    /// without another call.
     Write {
         /// The file.
         path: PathBuf,
         /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list of
-    /// files in `.cdrlog`, or of the anchor by which recovery finds a file after a power loss.
+    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list
+    /// of files in `.cdrlog`, or of the anchor by which recovery finds a file after a power loss.
     ///
     /// Lines that were written but not synced may be gone for good, although readers see them. The
-    /// sync is never retried, because a retry may succeed although the data is gone; every later call
-    /// returns this error again. What to do: close the appender, check the disk, open again. See
+    /// sync is never retried, because a retry may succeed although the data is gone; every later
+    /// call returns this error again. What to do: close the appender, check the disk, open again.
+    /// See
     /// ["Can Applications Recover from fsync Failures?"][paper], ATC '20.
     ///
     /// [paper]: https://www.usenix.org/conference/atc20/presentation/rebello
@@ -262,8 +263,8 @@ impl Error for FlushError {
     }
 }
 
-/// Maintenance of a sealed file failed. No line is lost. Maintenance is retried, except for a failed
-/// sync.
+/// Maintenance of a sealed file failed. No line is lost. Maintenance is retried, except for a
+/// failed sync.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MaintenanceError {
@@ -276,17 +277,17 @@ pub enum MaintenanceError {
         /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A sync of the manifest or of a compressed file failed. It is not retried before the next open,
-    /// because a retry may succeed although the data is gone: the manifest is continued but may not
-    /// survive a power loss, and the plain file stays.
+    /// A sync of the manifest or of a compressed file failed. It is not retried before the next
+    /// open, because a retry may succeed although the data is gone: the manifest is continued but
+    /// may not survive a power loss, and the plain file stays.
     Sync {
         /// The file or directory.
         path: PathBuf,
         /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// There is a compressed file next to the plain one, with different content. Both are left as they
-    /// are: somebody must decide which one to keep.
+    /// There is a compressed file next to the plain one, with different content. Both are left as
+    /// they are: somebody must decide which one to keep.
     Differs {
         /// The plain file.
         plain: PathBuf,
@@ -347,10 +348,10 @@ impl Error for MaintenanceError {
 
 /// A close could not write or sync everything.
 ///
-/// Events that were journaled and not written are in the journal, and the next open of the directory
-/// writes them, if the journal [is in its place](Self::journal_is_in_place). Events that were only
-/// accepted are [given back](Self::events). If a sync [failed](Self::sync_failure), written lines may
-/// still be lost in a power loss.
+/// Events that were journaled and not written are in the journal, and the next open of the
+/// directory writes them, if the journal [is in its place](Self::journal_is_in_place). Events that
+/// were only accepted are [given back](Self::events). If a sync [failed](Self::sync_failure),
+/// written lines may still be lost in a power loss.
 #[derive(Clone)]
 pub struct CloseError(Box<Undone>);
 
@@ -376,8 +377,8 @@ impl CloseError {
         &self.0.cause
     }
 
-    /// The first sync that failed, whether it is the cause or not: lines that were written after the
-    /// last successful sync may not survive a power loss.
+    /// The first sync that failed, whether it is the cause or not: lines that were written after
+    /// the last successful sync may not survive a power loss.
     #[must_use]
     pub fn sync_failure(&self) -> Option<&FlushError> {
         self.0.sync_failure.as_ref()
