@@ -1,4 +1,4 @@
-//! What other threads have for the maintenance thread.
+//! What other threads ask of the maintenance thread.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,12 @@ use crate::sync::lock;
 use crate::waker::{Sleep, Waker};
 
 /// The one who waits for the end of the maintenance.
-pub(super) type Waiting = Sender<Result<(), MaintenanceError>>;
+pub(crate) type Waiting = Sender<Result<(), MaintenanceError>>;
 
+/// The flusher tells of files that are sealed, the appender waits for all that is due, and ends the
+/// thread.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct MaintenanceRequests {
     waker: Waker,
     /// Names of files that the next one was created for.
     sealed: Mutex<Vec<String>>,
@@ -23,7 +25,7 @@ pub(crate) struct Inbox {
     ended: AtomicBool,
 }
 
-impl Inbox {
+impl MaintenanceRequests {
     /// Nothing will be written to the file any more.
     pub(crate) fn add_sealed(&self, name: String) {
         lock(&self.sealed).push(name);
@@ -48,25 +50,25 @@ impl Inbox {
         self.waker.wake();
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn take_sealed(&self) -> Vec<String> {
+    pub(crate) fn take_sealed(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.sealed))
     }
 
-    pub(super) fn take_waiting(&self) -> Vec<Waiting> {
+    pub(crate) fn take_waiting(&self) -> Vec<Waiting> {
         std::mem::take(&mut *lock(&self.waiting))
     }
 
     /// The calling thread is the maintenance thread.
-    pub(super) fn attach(&self) {
+    pub(crate) fn attach(&self) {
         self.waker.attach();
     }
 
     /// Sleeps until there is something, for `timeout` at most.
-    pub(super) fn sleep(&self, timeout: Duration) {
+    pub(crate) fn sleep(&self, timeout: Duration) {
         let has_work = || {
             self.is_stopping() || !lock(&self.sealed).is_empty() || !lock(&self.waiting).is_empty()
         };
@@ -74,7 +76,7 @@ impl Inbox {
     }
 
     /// Nobody looks into it any more.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         drop(self.take_waiting());
     }
