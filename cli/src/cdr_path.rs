@@ -12,6 +12,9 @@ pub(super) const VARIABLE: &str = "OPENVIDU_CDR_PATH";
 /// The directory where nothing names one: OpenVidu's own.
 pub(super) const DEFAULT: &str = "/opt/openvidu/cdr";
 
+/// The folder in it where the library keeps its own files.
+pub(super) const STATE_DIR_NAME: &str = ".cdrlog";
+
 /// The option `--dir`. Where the command line has an argument for the directory too, the argument
 /// comes before the environment, and `command_line.rs` refuses the two when they differ.
 #[derive(Debug, Args)]
