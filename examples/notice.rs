@@ -10,9 +10,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("give me a directory")?;
     let (tell, told) = std::sync::mpsc::channel();
     let appender = Appender::builder(directory)
-        .on_notice(move |trouble| {
+        .on_notice(move |notice| {
             // On the thread that writes: pass it on and return. The other end may be gone.
-            let _ = tell.send(trouble.clone());
+            let _ = tell.send(notice.clone());
         })
         .open()?;
     let producer = appender.producer();
@@ -26,10 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let stats = appender.close()?;
     // Nobody tells anything after a close.
-    for trouble in told.try_iter() {
-        match trouble {
-            Notice::WritesFail(_) => println!("wake somebody: {trouble}"),
-            _ => println!("note: {trouble}"),
+    for notice in told.try_iter() {
+        match notice {
+            Notice::WritesFail(_) => println!("wake somebody: {notice}"),
+            _ => println!("note: {notice}"),
         }
     }
     println!("changed by others: {}", stats.files_changed_by_others);

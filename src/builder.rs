@@ -88,18 +88,19 @@ impl Builder {
         self
     }
 
-    /// How long writes may fail, one after the other and without a byte written, before the appender gives up: sends then give
-    /// their events back, and [`Appender::close`] says why. Default: for ever, the writes are
-    /// tried again until one succeeds. Any duration; with zero the first failure is the last.
-    pub fn write_retry_timeout(mut self, patience: Duration) -> Self {
-        self.options.write_retry_timeout = Some(patience);
+    /// How long writes may fail, one after the other and without a byte written, before the appender
+    /// gives up: sends then give their events back, and [`Appender::close`] says why. Default: for
+    /// ever, the writes are tried again until one succeeds. Any duration; with zero the first failure
+    /// is the last.
+    pub fn write_retry_timeout(mut self, timeout: Duration) -> Self {
+        self.options.write_retry_timeout = Some(timeout);
         self
     }
 
     /// How long [`Appender::close`] tries to write what is left when writes fail, counted anew each
     /// time that something is written. Default: 5 seconds. Any duration.
-    pub fn close_timeout(mut self, patience: Duration) -> Self {
-        self.options.close_timeout = patience;
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.options.close_timeout = timeout;
         self
     }
 
@@ -213,7 +214,7 @@ impl Builder {
         self
     }
 
-    /// A callback that hears of trouble with the disk, when it begins and when it ends. Default:
+    /// A callback that hears of failures of the disk, when they begin and when they end. Default:
     /// none; [`Appender::stats`] and [`Appender::write_failure`] tell the same to who asks.
     ///
     /// Most of it is told by the thread that writes, which writes nothing meanwhile: it should send a

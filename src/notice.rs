@@ -30,7 +30,7 @@ pub enum Notice {
     /// journal stays where it is: where the directory or the folder is gone, lines that are not
     /// written yet do not survive a kill until the appender is closed and opened again.
     LockReplaced(PathBuf),
-    /// Writes failed for longer than the patience of the appender, which has ended.
+    /// Writes failed for longer than the appender was told to try them again. It has ended.
     GaveUp(FlushError),
     /// There is no inbox: until the next opening, events that are accepted and not journaled are lost
     /// where the process dies.
@@ -65,7 +65,7 @@ pub enum Notice {
         /// How many there are.
         files: usize,
     },
-    /// Retention removed a file. No trouble, but nobody should wonder where it is.
+    /// Retention removed a file. Nothing is wrong, but nobody should wonder where it is.
     FileRemoved {
         /// The file.
         path: PathBuf,
@@ -139,10 +139,10 @@ impl Listener {
         Self(Some(Arc::new(listener)))
     }
 
-    /// Tells of trouble. A panic of the callback is its own matter: lines must go on.
-    pub(crate) fn tell(&self, trouble: &Notice) {
+    /// Tells the embedder. A panic of the callback is its own matter: lines must go on.
+    pub(crate) fn tell(&self, notice: &Notice) {
         if let Some(listener) = &self.0 {
-            contain(|| listener(trouble));
+            contain(|| listener(notice));
         }
     }
 }
