@@ -138,6 +138,7 @@ mod inbox;
 mod journal;
 mod loom;
 mod notice;
+mod open_files;
 mod opening;
 mod options;
 mod pipeline;

@@ -16,7 +16,7 @@ use crate::contain::contain;
 use crate::error::FlushError;
 use crate::inbox::{ChunkPool, RecordGuard, RecordRef, Released};
 use crate::journal::{RingWriter, Stream};
-use crate::pipeline::{Pipeline, Request};
+use crate::pipeline::{FlushRequest, Pipeline};
 use crate::queue::{Barrier, Body, Content, Other, QueueEnd};
 use crate::sync::EndGuard;
 use crate::waker::Sleep;
@@ -121,7 +121,7 @@ impl RewriterThread {
     }
 
     /// Runs until the queue is closed and empty. Gives back what could not be journaled: nothing,
-    /// unless the disk failed until patience ended.
+    /// unless the disk failed until a timeout was over.
     pub(crate) fn run(mut self) -> Vec<Undelivered> {
         self.pipeline.rewriter_waker.attach();
         let pipeline = self.pipeline.clone();
@@ -270,20 +270,22 @@ impl RewriterThread {
     /// Tells the sender of an event what became of it, or lets the flusher do that.
     fn answer(&mut self, acked: Acked, put: Put) {
         match put {
-            Put::Line { start, line_bytes } => match self.pipeline.place(Stream::Lines) {
-                Some(place) if acked.durability() == Durability::Journaled => {
-                    acked.complete(Ok(place.position_of(start, line_bytes)));
+            Put::Line { start, line_bytes } => {
+                match self.pipeline.open_files.place(Stream::Lines) {
+                    Some(place) if acked.durability() == Durability::Journaled => {
+                        acked.complete(Ok(place.position_of(start, line_bytes)));
+                    }
+                    // At once: as soon as the line is published, be it because the segment is full, the
+                    // flusher may write it, and then looks who waits for it.
+                    _ => {
+                        self.pipeline.add_ack(PendingAck { acked, start, line_bytes });
+                        self.is_awaited = true;
+                    }
                 }
-                // At once: as soon as the line is published, be it because the segment is full, the
-                // flusher may write it, and then looks who waits for it.
-                _ => {
-                    self.pipeline.add_ack(PendingAck { acked, start, line_bytes });
-                    self.is_awaited = true;
-                }
-            },
+            }
             Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
             Put::Left => {
-                let failure = self.pipeline.trouble().unwrap_or(FlushError::Closed);
+                let failure = self.pipeline.write_failure().unwrap_or(FlushError::Closed);
                 acked.complete(Err(AckError::Failed(failure)));
             }
         }
@@ -294,11 +296,17 @@ impl RewriterThread {
         self.writer.publish();
         if self.writer.has_given_up() {
             // The other side may have stopped waiting.
-            let _ = barrier.reply.send(Err(self.pipeline.trouble().unwrap_or(FlushError::Closed)));
+            let _ = barrier
+                .reply
+                .send(Err(self.pipeline.write_failure().unwrap_or(FlushError::Closed)));
             return;
         }
         let positions = self.writer.positions();
-        self.pipeline.request(Request { positions, goal: barrier.goal, reply: barrier.reply });
+        self.pipeline.request(FlushRequest {
+            positions,
+            target: barrier.target,
+            reply: barrier.reply,
+        });
     }
 
     /// Sleeps until there is enough in the queue, or the flusher is to write.

@@ -64,7 +64,7 @@ impl Sink {
             Some(path) => path,
             None => self.rotation.next_path(),
         };
-        pipeline.begin_file(self.stream, &path);
+        pipeline.open_files.begin(self.stream, &path);
         let counters = &pipeline.counters.flusher;
         let file = match self.make_file(&path, counters) {
             Err(error) => {
@@ -125,7 +125,7 @@ impl Sink {
         self.keep_failure(control.sync(), &pipeline.counters.flusher);
         let (path, position) = (file.path().into(), self.end.position());
         let place = FilePlace { file: path, file_bytes: file.bytes(), position };
-        pipeline.set_place(self.stream, place.clone());
+        pipeline.open_files.set_place(self.stream, place.clone());
         self.place = Some(place);
         self.file = Some(file);
         self.is_unsettled = false;

@@ -18,9 +18,6 @@ use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind};
 /// Where inboxes are, if nothing else is said.
 pub(crate) const DIRECTORY_DEFAULT: &str = "/dev/shm";
 
-/// `f_type` of tmpfs: `TMPFS_MAGIC` of `linux/magic.h`.
-const TMPFS_MAGIC: u64 = 0x0102_1994;
-
 /// Less than this is no inbox.
 const FILE_BYTES_MIN: usize = 64 << 10;
 
@@ -110,7 +107,7 @@ impl Inbox {
         owner: Owner<'_>,
         bytes: usize,
     ) -> DiskResult<Self> {
-        let bytes = affordable(&name.directory, bytes)?;
+        let bytes = affordable(disk, &name.directory, bytes)?;
         let file = disk.create_private(&name.path())?;
         let made = fill(&file, name, owner, bytes);
         if made.is_err() {
@@ -158,24 +155,15 @@ impl Drop for Inbox {
 }
 
 /// How many bytes of `wanted` the tmpfs at `directory` can give.
-fn affordable(directory: &Path, wanted: usize) -> DiskResult<usize> {
-    let affordable = affordable_bytes(directory, wanted);
-    affordable.map_err(|error| DiskError::new("use for inboxes", directory, error))
-}
-
-fn affordable_bytes(directory: &Path, wanted: usize) -> io::Result<usize> {
-    let info = rustix::fs::statfs(directory)?;
-    if info.f_type as u64 != TMPFS_MAGIC {
-        let fault = "it is not a tmpfs: a store to it could wait for a disk";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
-    }
-    let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
+fn affordable(disk: &Disk, directory: &Path, wanted: usize) -> DiskResult<usize> {
+    let free = disk.free_memory_bytes(directory)?;
     // Beyond this limit, `fallocate` would end the process by SIGXFSZ.
     let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
     let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
     if bytes < FILE_BYTES_MIN {
         let fault = "less than 256 KiB are free there, or files are limited to less than 64 KiB";
-        return Err(io::Error::new(io::ErrorKind::StorageFull, fault));
+        let error = io::Error::new(io::ErrorKind::StorageFull, fault);
+        return Err(DiskError::new("use for inboxes", directory, error));
     }
     Ok(bytes / UNIT_BYTES * UNIT_BYTES)
 }

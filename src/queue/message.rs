@@ -40,7 +40,7 @@ pub(crate) enum Body {
 /// Asks the flusher for everything sent before.
 #[derive(Debug)]
 pub(crate) struct Barrier {
-    pub(crate) goal: FlushTarget,
+    pub(crate) target: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 

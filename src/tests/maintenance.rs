@@ -121,8 +121,8 @@ fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64
     let told = Arc::new(AtomicBool::new(false));
     let builder = builder(directory.path(), retention_bytes).on_notice({
         let told = told.clone();
-        move |trouble| {
-            told.fetch_or(matches!(trouble, Notice::MaintenanceFails(_)), Ordering::SeqCst);
+        move |notice| {
+            told.fetch_or(matches!(notice, Notice::MaintenanceFails(_)), Ordering::SeqCst);
         }
     });
     let appender = builder.open_on(&Disk::with_hook(watcher.clone())).unwrap();

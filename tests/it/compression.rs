@@ -161,8 +161,8 @@ fn a_compressed_file_of_others_that_is_not_whole_is_not_believed() {
     let told = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let listener = {
         let told = told.clone();
-        move |trouble: &Notice| {
-            assert!(matches!(trouble, Notice::MaintenanceFails(_)), "{trouble}");
+        move |notice: &Notice| {
+            assert!(matches!(notice, Notice::MaintenanceFails(_)), "{notice}");
             told.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     };

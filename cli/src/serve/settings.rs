@@ -88,7 +88,7 @@ impl Settings {
         })
     }
 
-    /// What is wrong with the local time, where files are named in it.
+    /// What is wrong with the local time zone, if file names use it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
         self.files.local_time_fault()
     }

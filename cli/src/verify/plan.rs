@@ -71,7 +71,8 @@ impl Plan {
         // Before the files: what is sealed or removed meanwhile is then not a finding.
         let chain = Chain::read(directory, demands.expected, &mut self.remarks);
         let files = cdr_files(directory)?;
-        if files.is_empty() && chain.is_empty && !directory.join(".cdrlog").is_dir() {
+        if files.is_empty() && chain.is_empty && !directory.join(cdr_path::STATE_DIR_NAME).is_dir()
+        {
             let directory = directory.display();
             return Err(format!("there is no CDR or rejects file in {directory}").into());
         }
