@@ -75,7 +75,7 @@ impl Builder {
         self
     }
 
-    /// The longest time between the journaling of a line and its being in the file, while the disk
+    /// The longest time between the send of an event and its line being in the file, while the disk
     /// keeps up. Default: 20 ms. From 1 ms to 1 minute.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.options.flush_interval = interval;

@@ -22,8 +22,11 @@ use crate::recovery::lock_error;
 use crate::sealed::Maintenance;
 use crate::storage::{Disk, DiskError};
 
-/// The longest that an event goes unseen by the rewriter thread.
-const SLEEP_MAX: Duration = Duration::from_millis(10);
+/// The longest that the rewriter thread sleeps while there are events.
+const SLEEP_MAX: Duration = Duration::from_millis(20);
+
+/// The same without an inbox: the process may die meanwhile, and events that it did not see are lost.
+const SLEEP_MAX_UNPROTECTED: Duration = Duration::from_millis(10);
 
 /// Opens the directory of valid options, which is absolute.
 pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
@@ -60,7 +63,7 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
         journal.lines.0,
         journal.rejects.0,
         pipeline.clone(),
-        pace(options.flush_interval),
+        pace(options.flush_interval, inbox.is_some()),
     );
     let (schedule, shared) = (schedule(&options), pipeline.clone());
     let inbox_identity = match &inbox {
@@ -137,16 +140,28 @@ fn create_first_file(
     }
 }
 
-/// An event that comes alone is in the file within one interval of its being sent: a quarter of it
-/// may pass before the rewriter sees it, half while others gather, and the rest is left for waking
-/// up and for the write itself.
-fn pace(flush_interval: Duration) -> Pace {
-    Pace { sleep_max: SLEEP_MAX.min(flush_interval / 4), gather: flush_interval / 2 }
+/// An event is in the file within one flush interval of its being sent: the flusher is told to write
+/// after four fifths of it, and the rest is left for waking up and for the write itself.
+///
+/// Events in the inbox survive the process before they are journaled, so the rewriter may sleep for
+/// as long as the flusher may wait, and both wake up once. Without an inbox it journals them sooner.
+fn pace(flush_interval: Duration, has_inbox: bool) -> Pace {
+    let write_within = flush_interval - write_margin(flush_interval);
+    let sleep_max = match has_inbox {
+        true => write_within.min(SLEEP_MAX),
+        false => (flush_interval / 4).min(SLEEP_MAX_UNPROTECTED),
+    };
+    Pace { sleep_max, write_within }
+}
+
+/// What is left of the flush interval when the flusher is told to write.
+fn write_margin(flush_interval: Duration) -> Duration {
+    flush_interval / 5
 }
 
 fn schedule(options: &Options) -> Schedule {
     Schedule {
-        gather: pace(options.flush_interval).gather,
+        gather: write_margin(options.flush_interval),
         sync_policy: options.sync_policy,
         write_retry_timeout: options.write_retry_timeout,
         close_timeout: options.close_timeout,

@@ -6,7 +6,7 @@ use super::policy::SyncPolicy;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
-    /// How long lines may gather.
+    /// How long lines may gather that were journaled while the flusher was not idle.
     pub(crate) gather: Duration,
     pub(crate) sync_policy: SyncPolicy,
     /// How long writes may fail before the appender gives up; `None` is for ever.
