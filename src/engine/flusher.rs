@@ -21,6 +21,9 @@ use crate::waker::Sleep;
 /// A long time: how long a flusher without anything to do sleeps until it is woken.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
+/// How often, at most, the flusher looks whether the inbox is still there.
+const INBOX_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 pub(crate) struct FlusherThread {
     sinks: Sinks,
     schedule: Schedule,
@@ -28,6 +31,7 @@ pub(crate) struct FlusherThread {
     lock: Arc<Lock>,
     /// `None` where there is no inbox, or others removed it, which was told.
     inbox: Option<Identity>,
+    inbox_checked_at: Instant,
     requests: Vec<FlushRequest>,
     /// When the oldest of what waits to be written was first seen.
     gathering_since: Option<Instant>,
@@ -54,6 +58,7 @@ impl FlusherThread {
             pipeline,
             lock,
             inbox,
+            inbox_checked_at: last_sync,
             requests: Vec::new(),
             gathering_since: None,
             last_sync,
@@ -158,6 +163,10 @@ impl FlusherThread {
 
     /// Tells of an inbox that others removed, while somebody can still mend it.
     fn check_inbox(&mut self) {
+        if self.inbox_checked_at.elapsed() < INBOX_CHECK_INTERVAL {
+            return;
+        }
+        self.inbox_checked_at = Instant::now();
         if let Some(inbox) = self.inbox.take_if(|inbox| inbox.is_gone()) {
             self.pipeline.listener.tell(&Notice::InboxRemoved(inbox.into_path()));
         }

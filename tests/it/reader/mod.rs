@@ -8,6 +8,7 @@
 mod follow;
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use crate::support::{line, lines};
