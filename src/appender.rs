@@ -110,18 +110,18 @@ impl Appender {
     ///
     /// # Errors
     ///
-    /// Those of [`flush`](Self::flush), and [`FlushError::Sync`] if a sync of these files failed, or
-    /// any earlier sync: the new files are started all the same.
+    /// Those of [`flush`](Self::flush), and [`FlushError::Sync`] if a sync of these files failed,
+    /// or any earlier sync: the new files are started all the same.
     pub fn rotate(&self) -> Result<(), FlushError> {
         self.wait_for(FlushTarget::Rotated)
     }
 
-    /// Waits until all due maintenance of sealed files is done: they have their lines in the manifest
-    /// (feature `manifest`), are compressed (`Builder::compression`), and the oldest are removed
-    /// ([`Builder::retention_age`](crate::Builder::retention_age),
-    /// [`Builder::retention_bytes`](crate::Builder::retention_bytes)). Maintenance runs without this
-    /// call; a short-lived process may want to wait for it. It may take minutes if there is much to
-    /// compress. Nothing else waits for it.
+    /// Waits until all due maintenance of sealed files is done: they have their lines in the
+    /// manifest (feature `manifest`), are compressed (`Builder::compression`), and the oldest are
+    /// removed ([`Builder::retention_age`](crate::Builder::retention_age),
+    /// [`Builder::retention_bytes`](crate::Builder::retention_bytes)). Maintenance runs without
+    /// this call; a short-lived process may want to wait for it. It may take minutes if there is
+    /// much to compress. Nothing else waits for it.
     ///
     /// # Errors
     ///
@@ -217,8 +217,8 @@ impl Appender {
             .unwrap_or_default()
     }
 
-    /// The rejects file that was written to last, or will be written to first: it is created when the
-    /// first body is rejected.
+    /// The rejects file that was written to last, or will be written to first: it is created when
+    /// the first body is rejected.
     #[must_use]
     pub fn rejects_path(&self) -> PathBuf {
         let place = self.parts.pipeline.open_files.place(Stream::Rejects);
@@ -227,14 +227,14 @@ impl Appender {
     }
 
     /// Accepts nothing more, writes and (unless the policy is
-    /// [`SyncPolicy::Never`](crate::SyncPolicy::Never)) syncs everything that was accepted, and ends
-    /// the threads.
+    /// [`SyncPolicy::Never`](crate::SyncPolicy::Never)) syncs everything that was accepted, and
+    /// ends the threads.
     ///
     /// # Errors
     ///
-    /// [`CloseError`], with the events that could be neither written nor journaled, if writes failed
-    /// for [`Builder::close_timeout`](crate::Builder::close_timeout), a sync has failed, or a thread
-    /// has ended.
+    /// [`CloseError`], with the events that could be neither written nor journaled, if writes
+    /// failed for [`Builder::close_timeout`](crate::Builder::close_timeout), a sync has failed, or
+    /// a thread has ended.
     pub fn close(mut self) -> Result<Stats, CloseError> {
         self.end(Fate::GivenBack)
     }

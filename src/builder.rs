@@ -18,8 +18,8 @@ use crate::{opening, recovery};
 
 /// Options of an [`Appender`], created by [`Appender::builder`].
 ///
-/// Each setter documents its default and its range. [`open`](Self::open) checks them: a value out of
-/// range is [`OpenError::InvalidOption`], and nothing is touched.
+/// Each setter documents its default and its range. [`open`](Self::open) checks them: a value out
+/// of range is [`OpenError::InvalidOption`], and nothing is touched.
 ///
 /// With the defaults an appender uses at most about 39 MiB of memory: 18 MiB for the inbox, which
 /// holds the queued events, 0.5 MiB for the queue, 4.5 MiB for the journal, and up to 16 MiB for
@@ -31,8 +31,8 @@ pub struct Builder {
 }
 
 impl Appender {
-    /// Options for an appender to `directory`, to be opened by [`Builder::open`]. A relative path is
-    /// resolved by `open`; a later change of the current directory does not matter.
+    /// Options for an appender to `directory`, to be opened by [`Builder::open`]. A relative path
+    /// is resolved by `open`; a later change of the current directory does not matter.
     pub fn builder(directory: impl AsRef<Path>) -> Builder {
         Builder { options: Options::new(directory.as_ref()) }
     }
@@ -71,14 +71,15 @@ impl Builder {
     /// The length of a segment of the journal in bytes. Default: 1 MiB. From `event_bytes_max` to
     /// 1 GiB; rounded up to 4 KiB.
     ///
-    /// A small ring stays in the processor's cache; a large one outlasts a longer stall of the disk.
+    /// A small ring stays in the processor's cache; a large one outlasts a longer stall of the
+    /// disk.
     pub fn segment_bytes(mut self, bytes: usize) -> Self {
         self.options.segment_bytes = bytes;
         self
     }
 
-    /// The maximum time from sending an event until its line is in the file, while the disk keeps up.
-    /// Default: 20 ms. From 1 ms to 1 minute.
+    /// The maximum time from sending an event until its line is in the file, while the disk keeps
+    /// up. Default: 20 ms. From 1 ms to 1 minute.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.options.flush_interval = interval;
         self
@@ -90,32 +91,34 @@ impl Builder {
         self
     }
 
-    /// How long writes may fail without a byte written before the appender gives up: sends then give
-    /// their events back, and [`Appender::close`] returns the error. Default: for ever, writes are
-    /// retried until one succeeds. Any duration; with zero, the appender gives up at the first
+    /// How long writes may fail without a byte written before the appender gives up: sends then
+    /// give their events back, and [`Appender::close`] returns the error. Default: for ever, writes
+    /// are retried until one succeeds. Any duration; with zero, the appender gives up at the first
     /// failure.
     pub fn write_retry_timeout(mut self, timeout: Duration) -> Self {
         self.options.write_retry_timeout = Some(timeout);
         self
     }
 
-    /// How long [`Appender::close`] retries failing writes before it gives up; the time starts again
-    /// whenever something is written. Default: 5 seconds. Any duration.
+    /// How long [`Appender::close`] retries failing writes before it gives up; the time starts
+    /// again whenever something is written. Default: 5 seconds. Any duration.
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.options.close_timeout = timeout;
         self
     }
 
-    /// Whether file names use UTC instead of local time. Default: local time, from `TZ` or the system.
+    /// Whether file names use UTC instead of local time. Default: local time, from `TZ` or the
+    /// system.
     pub fn utc(mut self, utc: bool) -> Self {
         self.options.utc = utc;
         self
     }
 
-    /// The maximum length of a file in bytes: the line that would make it longer goes to a new file. A
-    /// single line that is longer gets a file of its own. Default: no limit, as in OpenVidu. At least
-    /// 1. A reject record larger than 256 KiB is started before its length is known, and may make its
-    /// file longer; it is never split.
+    /// The maximum length of a file in bytes: the line that would make it longer goes to a new
+    /// file. A single line that is longer gets a file of its own. Default: no limit, as in
+    /// OpenVidu. At least
+    /// 1. A reject record larger than 256 KiB is started before its length is known, and may make
+    ///   its file longer; it is never split.
     ///
     /// Files always end at the end of a line, and a rotation loses and doubles no line, whatever
     /// happens to the process. The new file is named after the time of its creation, like the first
@@ -132,9 +135,9 @@ impl Builder {
         self
     }
 
-    /// How sealed files are compressed. Default: not at all. A thread of low priority compresses them,
-    /// and removes the plain file once the compressed one is synced and was found to have the same
-    /// content.
+    /// How sealed files are compressed. Default: not at all. A thread of low priority compresses
+    /// them, and removes the plain file once the compressed one is synced and was found to have the
+    /// same content.
     #[cfg(feature = "compress")]
     pub fn compression(mut self, compression: Compression) -> Self {
         self.options.compression = compression;
@@ -151,15 +154,15 @@ impl Builder {
     /// every hour.
     ///
     /// If the clock jumps forward by more than a third of this age (from an hour to 10 days) while
-    /// nothing is written, it is trusted only after it has run for a day, or for that third if it is
-    /// shorter. Until then, [`Notice::ClockJumped`] reports that files are spared.
+    /// nothing is written, it is trusted only after it has run for a day, or for that third if it
+    /// is shorter. Until then, [`Notice::ClockJumped`] reports that files are spared.
     pub fn retention_age(mut self, age: Option<Duration>) -> Self {
         self.options.retention_age = age;
         self
     }
 
-    /// The total length of the files in bytes above which the oldest are removed; `None` is no limit.
-    /// Default: 20 GB (20 000 000 000), as in OpenVidu. At least 1.
+    /// The total length of the files in bytes above which the oldest are removed; `None` is no
+    /// limit. Default: 20 GB (20 000 000 000), as in OpenVidu. At least 1.
     ///
     /// Open files count, but stay: use [`rotate_bytes`](Self::rotate_bytes) if one of them could
     /// become too large.
@@ -172,27 +175,28 @@ impl Builder {
     /// outlive the process until they are journaled. Default: `/dev/shm`.
     ///
     /// It takes as much memory as the queue ([`queue_bytes_max`](Self::queue_bytes_max)) and an
-    /// eighth more, but at most a quarter of what is free there. Events that find no room are held in
-    /// the memory of the process, and [`Stats::events_unprotected`](crate::Stats::events_unprotected)
-    /// counts them. If the directory is missing, full, not writable or not on a tmpfs, this holds for
-    /// all events: [`Appender::inbox_path`] is then `None`, and [`on_notice`](Self::on_notice) gets
+    /// eighth more, but at most a quarter of what is free there. Events that find no room are held
+    /// in the memory of the process, and
+    /// [`Stats::events_unprotected`](crate::Stats::events_unprotected) counts them. If the
+    /// directory is missing, full, not writable or not on a tmpfs, this holds for all events:
+    /// [`Appender::inbox_path`] is then `None`, and [`on_notice`](Self::on_notice) gets
     /// [`Notice::NoInbox`]. `docs/operations.md` says what a container needs.
     pub fn inbox_directory(mut self, directory: impl AsRef<Path>) -> Self {
         self.options.inbox_directory = Some(directory.as_ref().to_owned());
         self
     }
 
-    /// Turns the inbox off: if the process dies, events that are accepted and not journaled are lost.
-    /// What an earlier process left in its inbox is still recovered.
+    /// Turns the inbox off: if the process dies, events that are accepted and not journaled are
+    /// lost. What an earlier process left in its inbox is still recovered.
     pub fn no_inbox(mut self) -> Self {
         self.options.inbox_directory = None;
         self
     }
 
-    /// Whether compression and retention also apply to CDR and rejects files that no appender created
-    /// in the directory, such as those of OpenVidu's own server. Default: no, they are left alone;
-    /// [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody has
-    /// written to them for 25 hours; retention counts and removes them at once.
+    /// Whether compression and retention also apply to CDR and rejects files that no appender
+    /// created in the directory, such as those of OpenVidu's own server. Default: no, they are left
+    /// alone; [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody
+    /// has written to them for 25 hours; retention counts and removes them at once.
     pub fn manage_foreign(mut self, manage: bool) -> Self {
         self.options.manage_foreign = manage;
         self
@@ -218,10 +222,10 @@ impl Builder {
     /// [`Appender::write_failure`] say the same on request.
     ///
     /// Most notices come from the flusher thread, which writes nothing in the meantime, so the
-    /// callback should send a message or log a line and return. Notices about sealed files come from
-    /// the maintenance thread. The callback must not call [`Appender::flush`], [`Appender::sync`],
-    /// [`Appender::wait_for_maintenance`] or [`Appender::close`], which would wait for the very thread
-    /// that it runs on. A panic in it is caught and changes nothing.
+    /// callback should send a message or log a line and return. Notices about sealed files come
+    /// from the maintenance thread. The callback must not call [`Appender::flush`],
+    /// [`Appender::sync`], [`Appender::wait_for_maintenance`] or [`Appender::close`], which would
+    /// wait for the very thread that it runs on. A panic in it is caught and changes nothing.
     pub fn on_notice(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.options.listener = Listener::new(listener);
         self
@@ -250,8 +254,8 @@ impl Builder {
     ///
     /// Of the options, [`utc`](Self::utc) matters for the name of a file that would have to be
     /// created again, and [`inbox_directory`](Self::inbox_directory) for
-    /// [`Recovery::unclaimed_inboxes`]. This locks the directory while it runs, and does not wait for
-    /// a lock.
+    /// [`Recovery::unclaimed_inboxes`]. This locks the directory while it runs, and does not wait
+    /// for a lock.
     ///
     /// # Errors
     ///
@@ -261,13 +265,13 @@ impl Builder {
         recovery::plan(&self.options.clone().with_absolute_directory()?)
     }
 
-    /// Writes and repairs what [`open`](Self::open) would, and nothing else: it creates no journal and
-    /// no CDR file. The next open then finds nothing to do.
+    /// Writes and repairs what [`open`](Self::open) would, and nothing else: it creates no journal
+    /// and no CDR file. The next open then finds nothing to do.
     ///
     /// # Errors
     ///
-    /// Those of [`plan_recovery`](Self::plan_recovery), and [`OpenError::Io`] on a full disk. It may
-    /// be called again.
+    /// Those of [`plan_recovery`](Self::plan_recovery), and [`OpenError::Io`] on a full disk. It
+    /// may be called again.
     pub fn recover(&self) -> Result<Recovery, OpenError> {
         recovery::recover(&self.options.clone().with_absolute_directory()?)
     }

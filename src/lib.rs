@@ -9,8 +9,8 @@
 //! {"sessionCreated":{"sessionId":"ses_Jd8tUyvhXO","timestamp":1538481330577}}
 //! ```
 //!
-//! Every other byte is kept as it came: order, spelling of numbers, escapes, whitespace. Each body is
-//! validated in full (RFC 8259, UTF-8, exactly one root member `event`, at most 128 levels of
+//! Every other byte is kept as it came: order, spelling of numbers, escapes, whitespace. Each body
+//! is validated in full (RFC 8259, UTF-8, exactly one root member `event`, at most 128 levels of
 //! nesting). A body that fails goes to the rejects file, whole and with the reason. There is no
 //! schema: servers send members that no documentation names.
 //!
@@ -47,9 +47,9 @@
 //!
 //! # Promises
 //!
-//! An event passes through four states. "Kept" means that its line ends up in the CDR (for a rejected
-//! body: its record in the rejects file) exactly once, whole and in order; after a crash, the next
-//! [`Builder::open`] of the directory sees to that.
+//! An event passes through four states. "Kept" means that its line ends up in the CDR (for a
+//! rejected body: its record in the rejects file) exactly once, whole and in order; after a crash,
+//! the next [`Builder::open`] of the directory sees to that.
 //!
 //! | state | reached when | process dies (`kill -9`, crash, panic, abort) | disk full or stalled | power loss, kernel crash |
 //! |---|---|---|---|---|
@@ -61,30 +61,30 @@
 //! - **Order.** If `send` returns for one event before it is called for another, the first event
 //!   comes first in the file, whatever threads they were sent from.
 //! - **Inbox.** Accepted events are in a file in `/dev/shm` until they are journaled.
-//!   [`Appender::inbox_path`] names the file; [`Stats::events_unprotected`] counts the events that had
-//!   no place in it, which are lost if the process dies. The inbox lasts until the next reboot, or
-//!   until the container that owns `/dev/shm` is removed.
-//! - **Acknowledgement.** [`Producer::send_acked`] tells a sender when its event is journaled, written
-//!   or synced. An event that was accepted but not acknowledged may still be kept, so a sender that
-//!   sends it again may find it twice.
-//! - **Back-pressure.** When the queue is full, [`Producer::send`] waits, [`Producer::try_send`] gives
-//!   the event back, and [`SharedProducer::send_async`] waits without blocking a thread. Nothing is
-//!   dropped silently; [`Stats`] counts everything.
+//!   [`Appender::inbox_path`] names the file; [`Stats::events_unprotected`] counts the events that
+//!   had no place in it, which are lost if the process dies. The inbox lasts until the next reboot,
+//!   or until the container that owns `/dev/shm` is removed.
+//! - **Acknowledgement.** [`Producer::send_acked`] tells a sender when its event is journaled,
+//!   written or synced. An event that was accepted but not acknowledged may still be kept, so a
+//!   sender that sends it again may find it twice.
+//! - **Back-pressure.** When the queue is full, [`Producer::send`] waits, [`Producer::try_send`]
+//!   gives the event back, and [`SharedProducer::send_async`] waits without blocking a thread.
+//!   Nothing is dropped silently; [`Stats`] counts everything.
 //! - **Full disk.** A failed write is retried until it succeeds, or for
-//!   [`Builder::write_retry_timeout`]. Events wait in the journal and in the queue meanwhile. If the
-//!   process dies before there is space, the table still holds: [`Builder::open`] returns an error
-//!   until there is space, and can be repeated.
+//!   [`Builder::write_retry_timeout`]. Events wait in the journal and in the queue meanwhile. If
+//!   the process dies before there is space, the table still holds: [`Builder::open`] returns an
+//!   error until there is space, and can be repeated.
 //! - **Failed sync.** The first failed sync is remembered: every later [`Appender::sync`] and
 //!   [`Appender::close`] returns it. It is never retried, because a retry may succeed although the
 //!   data is gone.
-//! - **Power loss.** The next `open` keeps everything that was synced, and the whole lines after that
-//!   up to the first torn one; the rest goes to a `.torn` file. Then it appends the lines that only
-//!   the journal holds, if their checksums are right.
+//! - **Power loss.** The next `open` keeps everything that was synced, and the whole lines after
+//!   that up to the first torn one; the rest goes to a `.torn` file. Then it appends the lines that
+//!   only the journal holds, if their checksums are right.
 //! - **One writer per directory.** A second [`Builder::open`], in any process, fails at once with
 //!   [`OpenError::Locked`].
-//! - **Other programs.** If another program moves, truncates or replaces a file, the next write notices
-//!   it and reports it. If one removes the directory or `.cdrlog`, what was only accepted or journaled
-//!   no longer survives the death of the process.
+//! - **Other programs.** If another program moves, truncates or replaces a file, the next write
+//!   notices it and reports it. If one removes the directory or `.cdrlog`, what was only accepted
+//!   or journaled no longer survives the death of the process.
 //! - No panic on any input or I/O error, no signal handler, no global state, no thread left after a
 //!   close.
 //!

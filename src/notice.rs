@@ -9,8 +9,8 @@ use crate::contain::contain;
 use crate::error::{FlushError, MaintenanceError};
 
 /// Something that an operator should know, passed to the callback of
-/// [`Builder::on_notice`](crate::Builder::on_notice). [`Display`](fmt::Display) gives a sentence for
-/// the log.
+/// [`Builder::on_notice`](crate::Builder::on_notice). [`Display`](fmt::Display) gives a sentence
+/// for the log.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Notice {
@@ -26,14 +26,14 @@ pub enum Notice {
     /// Another program truncated, moved or removed the file, or wrote to it. Lines continue in the
     /// file of this name.
     ChangedByOthers(PathBuf),
-    /// The directory, `.cdrlog` in it, or the lock file in that was moved or removed while an appender
-    /// has it open. What is at this path now is locked instead, and lines continue there. The journal
-    /// stays where it is: if the directory or `.cdrlog` is gone, lines that are not written yet do not
-    /// survive a kill until the appender is closed and opened again.
+    /// The directory, `.cdrlog` in it, or the lock file in that was moved or removed while an
+    /// appender has it open. What is at this path now is locked instead, and lines continue there.
+    /// The journal stays where it is: if the directory or `.cdrlog` is gone, lines that are not
+    /// written yet do not survive a kill until the appender is closed and opened again.
     LockReplaced(PathBuf),
     /// Writes failed for [`Builder::write_retry_timeout`](crate::Builder::write_retry_timeout), or
-    /// while closing for [`Builder::close_timeout`](crate::Builder::close_timeout), and the appender
-    /// gave up.
+    /// while closing for [`Builder::close_timeout`](crate::Builder::close_timeout), and the
+    /// appender gave up.
     GaveUp(FlushError),
     /// The inbox could not be made: until the next open, events that are accepted and not journaled
     /// are lost if the process dies.
@@ -48,12 +48,12 @@ pub enum Notice {
     /// accepted and not journaled are lost if the process dies.
     InboxRemoved(PathBuf),
     /// A sealed file could not be listed in the manifest, compressed or removed. This is retried,
-    /// except for a failed sync, and reported once until everything has succeeded again. Lines are not
-    /// affected.
+    /// except for a failed sync, and reported once until everything has succeeded again. Lines are
+    /// not affected.
     MaintenanceFails(MaintenanceError),
     /// The clock jumped forward over a long time in which nothing was written. If it is wrong,
-    /// retention by age would remove files that are not old, so it waits until the clock has run for a
-    /// while. Reported once for each jump.
+    /// retention by age would remove files that are not old, so it waits until the clock has run
+    /// for a while. Reported once for each jump.
     ClockJumped {
         /// The time that the clock jumped over.
         skipped: Duration,

@@ -31,8 +31,8 @@ impl OpenFiles {
         of(&mut lock(&self.places), stream).clone()
     }
 
-    /// The files that are being written, or will be. Every other file that was seen in the directory
-    /// before this call is sealed, as far as this appender wrote it.
+    /// The files that are being written, or will be. Every other file that was seen in the
+    /// directory before this call is sealed, as far as this appender wrote it.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         // In the order in which they are set: a file that moves from the one to the other is in
         // both.

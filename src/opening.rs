@@ -25,8 +25,8 @@ use crate::storage::{Disk, DiskError};
 /// The maximum sleep of the rewriter thread while there are events.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
 
-/// The same without an inbox: if the process dies meanwhile, events that the rewriter did not see are
-/// lost.
+/// The same without an inbox: if the process dies meanwhile, events that the rewriter did not see
+/// are lost.
 const SLEEP_MAX_UNPROTECTED: Duration = Duration::from_millis(10);
 
 /// Opens the directory of valid options, which is absolute.
@@ -141,11 +141,12 @@ fn create_first_file(
     }
 }
 
-/// An event is in the file within one flush interval after it was sent: the flusher is told to write
-/// after four fifths of it, and the rest is left for waking up and for the write itself.
+/// An event is in the file within one flush interval after it was sent: the flusher is told to
+/// write after four fifths of it, and the rest is left for waking up and for the write itself.
 ///
 /// Events in the inbox survive the process before they are journaled, so the rewriter may sleep for
-/// as long as the flusher may wait, and both wake up once. Without an inbox it journals them sooner.
+/// as long as the flusher may wait, and both wake up once. Without an inbox it journals them
+/// sooner.
 fn pace(flush_interval: Duration, has_inbox: bool) -> Pace {
     let write_within = flush_interval - write_margin(flush_interval);
     let sleep_max = match has_inbox {

@@ -24,8 +24,8 @@ use crate::queue::{Body, Content, KeptRoom, Message, Other, Queue, Refused};
 ///
 /// The event is *accepted*: it is in the inbox, which outlives the process (see the [table of
 /// promises](crate#promises)). [`Stats`](crate::Stats) counts what becomes of it;
-/// [`Appender::flush`](crate::Appender::flush) and [`Appender::sync`](crate::Appender::sync) wait for
-/// it. A body that is not an event is accepted too, and goes to the rejects file.
+/// [`Appender::flush`](crate::Appender::flush) and [`Appender::sync`](crate::Appender::sync) wait
+/// for it. A body that is not an event is accepted too, and goes to the rejects file.
 ///
 /// An event that was accepted but not acknowledged is recovered after a crash. If its sender, which
 /// got no answer, sends it again, it is in the CDR twice.
@@ -45,8 +45,8 @@ impl Producer {
         Self { queue, arena }
     }
 
-    /// Sends an event; waits while the queue is full. This copies the event into the inbox and drops
-    /// the `Bytes`, unless the inbox has no room for it.
+    /// Sends an event; waits while the queue is full. This copies the event into the inbox and
+    /// drops the `Bytes`, unless the inbox has no room for it.
     ///
     /// # Errors
     ///
@@ -108,12 +108,12 @@ impl Producer {
         }
     }
 
-    /// Like [`send`](Self::send), and returns an [`Ack`], which completes when the event has reached
-    /// `durability`.
+    /// Like [`send`](Self::send), and returns an [`Ack`], which completes when the event has
+    /// reached `durability`.
     ///
     /// Senders that wait at the same time share one write and one sync (group commit). An
-    /// acknowledgement costs two small allocations, and a system call if the rewriter thread must be
-    /// woken.
+    /// acknowledgement costs two small allocations, and a system call if the rewriter thread must
+    /// be woken.
     ///
     /// # Errors
     ///

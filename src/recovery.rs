@@ -11,8 +11,8 @@ use crate::storage::Disk;
 
 /// What an open would repair; nothing is changed.
 ///
-/// This is the code of the real recovery on a disk that forgets every change, so that the two cannot
-/// differ.
+/// This is the code of the real recovery on a disk that forgets every change, so that the two
+/// cannot differ.
 pub(crate) fn plan(options: &Options) -> Result<Recovery, OpenError> {
     let disk = options.disk.dry_run();
     run(options, &disk, |directory| Lock::look(&disk, directory))
@@ -42,8 +42,8 @@ fn run(
     Ok(recovery)
 }
 
-/// In the default directory and in that of the options. A planned recovery has not removed the inbox
-/// that the control file names, which is not one of them.
+/// In the default directory and in that of the options. A planned recovery has not removed the
+/// inbox that the control file names, which is not one of them.
 fn unclaimed_inboxes(
     options: &Options,
     disk: &Disk,

@@ -21,15 +21,15 @@ const PRODUCERS_MAX: usize = 64;
 
 /// Sends events from any number of tasks and threads.
 ///
-/// It is `Clone + Send + Sync`, so it can be part of a web server's state without a lock, and a clone
-/// costs one reference count. Created by
+/// It is `Clone + Send + Sync`, so it can be part of a web server's state without a lock, and a
+/// clone costs one reference count. Created by
 /// [`Appender::shared_producer`](crate::Appender::shared_producer).
 ///
 /// Nothing here blocks a thread. The futures need no particular runtime: when the queue is full,
 /// their wakers are called as soon as half of it is free again. Each send costs some tens of
 /// nanoseconds more than one by a [`Producer`]; a thread that sends all the time should get its own
-/// ([`producer`](Self::producer)). The handle keeps up to one producer per processor, and each owns a
-/// chunk of 4 to 64 KiB of the inbox from its first send on.
+/// ([`producer`](Self::producer)). The handle keeps up to one producer per processor, and each owns
+/// a chunk of 4 to 64 KiB of the inbox from its first send on.
 ///
 /// ```no_run
 /// use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
@@ -56,9 +56,9 @@ const PRODUCERS_MAX: usize = 64;
 ///
 /// # Order
 ///
-/// If a send completes (its future is ready, or the call returns) before another one starts, its event
-/// comes first in the file, whatever handles and producers they use. Tasks that wait for room at the
-/// same time get in in any order.
+/// If a send completes (its future is ready, or the call returns) before another one starts, its
+/// event comes first in the file, whatever handles and producers they use. Tasks that wait for room
+/// at the same time get in in any order.
 ///
 /// # Cancellation
 ///
@@ -75,8 +75,8 @@ pub struct SharedProducer(Arc<Shared>);
 
 struct Shared {
     queue: Queue,
-    /// Producers that are not in use. Each thread starts its search at a place of its own, so that it
-    /// finds the chunk in its cache and the lock free.
+    /// Producers that are not in use. Each thread starts its search at a place of its own, so that
+    /// it finds the chunk in its cache and the lock free.
     idle: Box<[CachePadded<Mutex<Option<Producer>>>]>,
 }
 
@@ -102,8 +102,8 @@ impl SharedProducer {
         self.when_there_is_room(event, |event| self.try_send(event)).await
     }
 
-    /// Like [`send_async`](Self::send_async), and returns an [`Ack`], a future that completes when the
-    /// event has reached `durability`: see [`Producer::send_acked`].
+    /// Like [`send_async`](Self::send_async), and returns an [`Ack`], a future that completes when
+    /// the event has reached `durability`: see [`Producer::send_acked`].
     ///
     /// # Errors
     ///
@@ -134,7 +134,8 @@ impl SharedProducer {
         self.0.with_producer(|producer| producer.try_send_slice(event))
     }
 
-    /// Sends an event, never waiting for room, and returns an [`Ack`]: see [`Producer::send_acked`].
+    /// Sends an event, never waiting for room, and returns an [`Ack`]: see
+    /// [`Producer::send_acked`].
     ///
     /// # Errors
     ///
@@ -147,14 +148,14 @@ impl SharedProducer {
         self.0.with_producer(|producer| producer.try_send_acked(event, durability))
     }
 
-    /// Reserves room in the queue for one event of up to `event_bytes` bytes, as soon as there is some.
-    /// With a reservation, sending does not wait, so the event can be taken from its source once it is
-    /// certain to be accepted.
+    /// Reserves room in the queue for one event of up to `event_bytes` bytes, as soon as there is
+    /// some. With a reservation, sending does not wait, so the event can be taken from its source
+    /// once it is certain to be accepted.
     ///
     /// Nobody else can use reserved room, so hold it only briefly. A task that holds a reservation
-    /// and waits for another one may deadlock. Reservations count against `queue_bytes_max`. They do
-    /// not take a place of `queue_events_max`: if all places are taken when their events arrive, the
-    /// queue holds that many events more.
+    /// and waits for another one may deadlock. Reservations count against `queue_bytes_max`. They
+    /// do not take a place of `queue_events_max`: if all places are taken when their events arrive,
+    /// the queue holds that many events more.
     ///
     /// A future that is dropped before it is ready has reserved nothing.
     ///
@@ -224,8 +225,8 @@ impl fmt::Debug for SharedProducer {
 }
 
 impl Shared {
-    /// Calls `send` with a producer that nobody else uses. No lock is held meanwhile: `send` may drop
-    /// values of the embedder, whose destructors may send in turn.
+    /// Calls `send` with a producer that nobody else uses. No lock is held meanwhile: `send` may
+    /// drop values of the embedder, whose destructors may send in turn.
     fn with_producer<T>(&self, send: impl FnOnce(&Producer) -> T) -> T {
         let (before, after) = self.idle.split_at(place_of_thread() % self.idle.len());
         let mut places = after.iter().chain(before);
@@ -265,8 +266,8 @@ fn place_of_thread() -> usize {
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
 }
 
-/// Room in the queue for one event, reserved until the event is sent or this is dropped. Dropping it
-/// wakes tasks and threads that wait for room.
+/// Room in the queue for one event, reserved until the event is sent or this is dropped. Dropping
+/// it wakes tasks and threads that wait for room.
 ///
 /// Created by [`SharedProducer::reserve`]. A close of the appender does not wait for reservations;
 /// after it, they give the event back.

@@ -27,8 +27,8 @@ pub struct Stats {
     /// Accepted bodies that are not events; they go to the rejects file.
     pub events_rejected: u64,
     /// Events that left the queue and had no place in the inbox: a crash before they were journaled
-    /// would have lost them. 0 as long as the promise for *accepted* holds for all events; without an
-    /// inbox, all events.
+    /// would have lost them. 0 as long as the promise for *accepted* holds for all events; without
+    /// an inbox, all events.
     pub events_unprotected: u64,
     /// Events in the queue now.
     pub events_queued: u64,
@@ -36,7 +36,8 @@ pub struct Stats {
     pub bytes_queued: u64,
     /// Times that a `send` waited, or a `try_send` gave its event back, because the queue was full.
     pub queue_full: u64,
-    /// Times that the rewriter waited because every segment of the journal was waiting to be written.
+    /// Times that the rewriter waited because every segment of the journal was waiting to be
+    /// written.
     pub journal_full: u64,
     /// Bytes of lines written to the CDR file.
     pub bytes_written: u64,
@@ -50,7 +51,8 @@ pub struct Stats {
     pub write_errors: u64,
     /// Calls of `fdatasync` for either file.
     pub syncs: u64,
-    /// Syncs that failed: of a file, its directory, an anchor or the list of files. None is retried.
+    /// Syncs that failed: of a file, its directory, an anchor or the list of files. None is
+    /// retried.
     pub sync_errors: u64,
     /// Files that were sealed because the next one was created.
     pub rotations: u64,
@@ -83,8 +85,8 @@ impl Stats {
     ///
     /// A name starts with its unit: `bytes_…` are bytes (`rejects_bytes_written` too), `events_…`
     /// events, `files_…` files; `…_errors`, `…_full` and all others count how often something
-    /// happened. The two that end in `_queued` are gauges ([`is_gauge`](Self::is_gauge)); all others
-    /// are counters that start at 0 at the open.
+    /// happened. The two that end in `_queued` are gauges ([`is_gauge`](Self::is_gauge)); all
+    /// others are counters that start at 0 at the open.
     ///
     /// For the crate `metrics` it takes two lines: `gauge!(name).set(value as f64)` or
     /// `counter!(name).absolute(value)`. For `prometheus-client`, a collector is called at each

@@ -9,9 +9,9 @@ use super::inbox_place::InboxOption;
 use super::local_time::UtcOption;
 use super::units::{Days, Size};
 
-/// None has a default for clap, because `serve` looks into its file first. If an option is not given,
-/// the default of the library applies. Options that other commands have too are read from the same
-/// table of the file, but separately: flattened, an error in them would have no line.
+/// None has a default for clap, because `serve` looks into its file first. If an option is not
+/// given, the default of the library applies. Options that other commands have too are read from
+/// the same table of the file, but separately: flattened, an error in them would have no line.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(

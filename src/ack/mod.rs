@@ -1,7 +1,7 @@
 //! Acknowledged sends: the sender learns what became of its event.
 //!
-//! The requested level and the outcome share one small allocation, an [`Arc`], which goes through the
-//! queue with the event.
+//! The requested level and the outcome share one small allocation, an [`Arc`], which goes through
+//! the queue with the event.
 
 mod pending;
 
@@ -37,8 +37,8 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Position {
-    /// The CDR file. With [`Durability::Journaled`], the file that the line will be written to, unless
-    /// that file is replaced first.
+    /// The CDR file. With [`Durability::Journaled`], the file that the line will be written to,
+    /// unless that file is replaced first.
     pub file: Arc<Path>,
     /// The offset of the line's first byte in the file.
     pub offset: u64,
@@ -101,8 +101,9 @@ impl Shared {
 
 /// A future that is ready when an event has reached its [`Durability`], or never will.
 ///
-/// Created by [`Producer::send_acked`](crate::Producer::send_acked). It needs no particular runtime,
-/// and none at all with [`wait`](Self::wait). Dropping it discards the answer, not the event.
+/// Created by [`Producer::send_acked`](crate::Producer::send_acked). It needs no particular
+/// runtime, and none at all with [`wait`](Self::wait). Dropping it discards the answer, not the
+/// event.
 #[must_use = "an acknowledgement must be awaited or waited for"]
 pub struct Ack(Arc<Shared>);
 
@@ -129,8 +130,8 @@ impl Ack {
     ///
     /// # Errors
     ///
-    /// The acknowledgement itself if there is no outcome by then, so that it can be waited for again.
-    /// The inner result is that of [`wait`](Self::wait).
+    /// The acknowledgement itself if there is no outcome by then, so that it can be waited for
+    /// again. The inner result is that of [`wait`](Self::wait).
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<Position, AckError>, Self> {
         let end = Instant::now().checked_add(timeout);
         let mut state = self.0.state();
@@ -175,8 +176,8 @@ impl fmt::Debug for Ack {
     }
 }
 
-/// The other end of an [`Ack`]. If it is dropped without an outcome, the outcome is that the appender
-/// ended, so that nobody waits for ever.
+/// The other end of an [`Ack`]. If it is dropped without an outcome, the outcome is that the
+/// appender ended, so that nobody waits for ever.
 pub(crate) struct Acked(Arc<Shared>);
 
 /// What goes through the queue with an event, and the acknowledgement for its sender.

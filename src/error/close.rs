@@ -10,10 +10,10 @@ use crate::stats::Stats;
 
 /// A close could not write or sync everything.
 ///
-/// Events that were journaled and not written are in the journal, and the next open of the directory
-/// writes them, if the journal [is in its place](Self::journal_is_in_place). Events that were only
-/// accepted are [given back](Self::events). If a sync [failed](Self::sync_failure), written lines may
-/// still be lost in a power loss.
+/// Events that were journaled and not written are in the journal, and the next open of the
+/// directory writes them, if the journal [is in its place](Self::journal_is_in_place). Events that
+/// were only accepted are [given back](Self::events). If a sync [failed](Self::sync_failure),
+/// written lines may still be lost in a power loss.
 #[derive(Clone)]
 pub struct CloseError(Box<Undone>);
 
@@ -39,8 +39,8 @@ impl CloseError {
         &self.0.cause
     }
 
-    /// The first sync that failed, whether it is the cause or not: lines that were written after the
-    /// last successful sync may not survive a power loss.
+    /// The first sync that failed, whether it is the cause or not: lines that were written after
+    /// the last successful sync may not survive a power loss.
     #[must_use]
     pub fn sync_failure(&self) -> Option<&FlushError> {
         self.0.sync_failure.as_ref()

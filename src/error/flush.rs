@@ -14,21 +14,21 @@ use crate::storage::DiskError;
 pub enum FlushError {
     /// A file could not be written or created, usually because the disk is full.
     ///
-    /// Nothing is lost: lines wait in the journal and in the queue, and the write is retried without
-    /// another call.
+    /// Nothing is lost: lines wait in the journal and in the queue, and the write is retried
+    /// without another call.
     Write {
         /// The file.
         path: PathBuf,
         /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list of
-    /// files in `.cdrlog`, or of the anchor by which recovery finds a file after a power loss.
+    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list
+    /// of files in `.cdrlog`, or of the anchor by which recovery finds a file after a power loss.
     ///
     /// Lines that were written but not synced may be gone for good, although readers see them. The
-    /// sync is never retried, because a retry may succeed although the data is gone; every later call
-    /// returns this error again. What to do: close the appender, check the disk, open again. See
-    /// ["Can Applications Recover from fsync Failures?"][paper], ATC '20.
+    /// sync is never retried, because a retry may succeed although the data is gone; every later
+    /// call returns this error again. What to do: close the appender, check the disk, open again.
+    /// See ["Can Applications Recover from fsync Failures?"][paper], ATC '20.
     ///
     /// [paper]: https://www.usenix.org/conference/atc20/presentation/rebello
     Sync {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::storage::DiskError;
 
-/// Maintenance of a sealed file failed. No line is lost. Maintenance is retried, except for a failed
-/// sync.
+/// Maintenance of a sealed file failed. No line is lost. Maintenance is retried, except for a
+/// failed sync.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MaintenanceError {
@@ -22,17 +22,17 @@ pub enum MaintenanceError {
         /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A sync of the manifest or of a compressed file failed. It is not retried before the next open,
-    /// because a retry may succeed although the data is gone: the manifest is continued but may not
-    /// survive a power loss, and the plain file stays.
+    /// A sync of the manifest or of a compressed file failed. It is not retried before the next
+    /// open, because a retry may succeed although the data is gone: the manifest is continued but
+    /// may not survive a power loss, and the plain file stays.
     Sync {
         /// The file or directory.
         path: PathBuf,
         /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// There is a compressed file next to the plain one, with different content. Both are left as they
-    /// are: somebody must decide which one to keep.
+    /// There is a compressed file next to the plain one, with different content. Both are left as
+    /// they are: somebody must decide which one to keep.
     Differs {
         /// The plain file.
         plain: PathBuf,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::storage::DiskError;
 
-/// A directory could not be opened for appending. Nothing in it was changed, except that directories
-/// may have been created.
+/// A directory could not be opened for appending. Nothing in it was changed, except that
+/// directories may have been created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {

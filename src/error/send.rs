@@ -9,8 +9,8 @@ use bytes::Bytes;
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted any
-    /// more.
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed(Bytes),
 }
 
@@ -46,8 +46,8 @@ impl Error for SendError {}
 pub enum TrySendError {
     /// The queue is full now. There may be room later.
     Full(Bytes),
-    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted any
-    /// more.
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed(Bytes),
 }
 
@@ -91,8 +91,8 @@ impl Error for TrySendError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted any
-    /// more.
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
+    /// any more.
     Closed,
 }
 

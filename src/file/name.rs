@@ -23,8 +23,8 @@ pub(crate) const STATE_DIR_NAME: &str = ".cdrlog";
 const NUMBER_DIGITS: usize = 4;
 const NUMBER_MAX: u32 = 9999;
 
-/// The last year. No name can follow its last second, so a file with this year in its name, which no
-/// real file has, is ignored.
+/// The last year. No name can follow its last second, so a file with this year in its name, which
+/// no real file has, is ignored.
 const YEAR_MAX: i16 = 9999;
 
 /// The date and time in the name of a file, to the second, and its number, if it has one.
@@ -41,11 +41,11 @@ impl Stamp {
     /// The stamp of a file that is created at the local time `now`, after files whose last stamp is
     /// `last`.
     ///
-    /// If the time is later than the last stamp, it is the time, without a number. Otherwise, after a
-    /// quick rotation or a clock that was set back, it is the last stamp with the next number. A last
-    /// stamp without a number is followed by number 1 of the next second, because `.0001.log` sorts
-    /// before `.log`. So a stamp is at most a second ahead of the clock, plus one for each 9999 files
-    /// that are created before the clock gets there.
+    /// If the time is later than the last stamp, it is the time, without a number. Otherwise, after
+    /// a quick rotation or a clock that was set back, it is the last stamp with the next number. A
+    /// last stamp without a number is followed by number 1 of the next second, because `.0001.log`
+    /// sorts before `.log`. So a stamp is at most a second ahead of the clock, plus one for each
+    /// 9999 files that are created before the clock gets there.
     pub(crate) fn after(last: Option<Self>, now: DateTime) -> Self {
         let now =
             Self { time: now.with().subsec_nanosecond(0).build().unwrap_or(now), number: None };
@@ -136,8 +136,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// All of them, in the order of the search for a file: if two forms exist, one was just made from
-    /// the other.
+    /// All of them, in the order of the search for a file: if two forms exist, one was just made
+    /// from the other.
     #[cfg(feature = "reader")]
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Gzip];
 

@@ -2,18 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-/// When the flusher calls `fdatasync(2)` on its own. [`Appender::sync`](crate::Appender::sync) works
-/// with every policy.
+/// When the flusher calls `fdatasync(2)` on its own. [`Appender::sync`](crate::Appender::sync)
+/// works with every policy.
 ///
-/// Lines that are written and not synced survive the end of the process, however it ends, but **not**
-/// a power loss or a kernel crash.
+/// Lines that are written and not synced survive the end of the process, however it ends, but
+/// **not** a power loss or a kernel crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncPolicy {
     /// Never, not even on close. The kernel writes data back after about 30 seconds.
     Never,
-    /// This long after the last sync, if anything was written since, and on close. The default, with
-    /// one second. Must be longer than zero.
+    /// This long after the last sync, if anything was written since, and on close. The default,
+    /// with one second. Must be longer than zero.
     Interval(Duration),
     /// After every write: everything that arrives during one sync shares the next (group commit).
     Always,

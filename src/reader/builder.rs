@@ -53,33 +53,34 @@ impl ReaderBuilder {
         self
     }
 
-    /// The position to start at, as returned by [`Reader::position`]. If its file was removed since,
-    /// the reader starts with the next one. Default: the oldest line.
+    /// The position to start at, as returned by [`Reader::position`]. If its file was removed
+    /// since, the reader starts with the next one. Default: the oldest line.
     pub fn begin_at(mut self, position: ReaderPosition) -> Self {
         self.begin = Some(position);
         self
     }
 
-    /// Whether to return lines that are written later: after `None`, [`Reader::next_line`] may return
-    /// lines again, and [`Reader::wait`] waits for them. Default: no.
+    /// Whether to return lines that are written later: after `None`, [`Reader::next_line`] may
+    /// return lines again, and [`Reader::wait`] waits for them. Default: no.
     pub const fn follow(mut self, follow: bool) -> Self {
         self.follows = follow;
         self
     }
 
-    /// The maximum length of a line, in bytes without its line feed. A longer line is an error and is
-    /// skipped, so that memory stays bounded whatever a file holds. Default: 64 MiB.
+    /// The maximum length of a line, in bytes without its line feed. A longer line is an error and
+    /// is skipped, so that memory stays bounded whatever a file holds. Default: 64 MiB.
     pub const fn line_bytes_max(mut self, bytes: usize) -> Self {
         self.line_bytes_max = bytes;
         self
     }
 
-    /// Creates the reader. Relative paths are resolved now; a later change of the current directory does
-    /// not matter. Lines and positions have absolute paths.
+    /// Creates the reader. Relative paths are resolved now; a later change of the current directory
+    /// does not matter. Lines and positions have absolute paths.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] if the directory or the first file cannot be read, or the position does not exist.
+    /// [`ReadError`] if the directory or the first file cannot be read, or the position does not
+    /// exist.
     pub fn open(mut self) -> Result<Reader, ReadError> {
         self.make_paths_absolute()?;
         let begin = self.begin.as_ref();

@@ -17,8 +17,8 @@ pub enum ReadError {
     },
     /// An I/O error, or a damaged compressed file.
     ///
-    /// After a damaged compressed file the reader continues with the next file. The next call reads a
-    /// plain file again, from the current position; [`Reader::skip_file`] skips it.
+    /// After a damaged compressed file the reader continues with the next file. The next call reads
+    /// a plain file again, from the current position; [`Reader::skip_file`] skips it.
     ///
     /// [`Reader::skip_file`]: super::Reader::skip_file
     Io {

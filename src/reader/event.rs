@@ -37,7 +37,8 @@ impl Event {
     }
 
     /// When the event happened, in milliseconds since 1970: the member `timestamp`, else LiveKit's
-    /// `createdAt` (which is in seconds), else OpenVidu Meet's `creationDate`. `None` if it has none.
+    /// `createdAt` (which is in seconds), else OpenVidu Meet's `creationDate`. `None` if it has
+    /// none.
     #[must_use]
     pub const fn timestamp_ms(&self) -> Option<i64> {
         self.timestamp_ms

@@ -12,8 +12,8 @@ use crate::file::lines::first_line_end;
 /// It stays valid when the file is compressed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ReaderPosition {
-    /// The path of the file, without `.zst` or `.gz`. For a reader of a directory only the file name
-    /// counts, so the directory may be moved.
+    /// The path of the file, without `.zst` or `.gz`. For a reader of a directory only the file
+    /// name counts, so the directory may be moved.
     pub file: PathBuf,
     /// The offset in the file, in uncompressed bytes.
     pub offset: u64,

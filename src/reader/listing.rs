@@ -32,9 +32,9 @@ pub struct CdrFile {
 
 /// The CDR and rejects files of a directory: CDR files first, and the oldest of each kind first.
 ///
-/// A file that exists in both forms because it is being compressed is listed once. Files whose names
-/// are not exactly those of CDR and rejects files are left out, and so is anything that is not a
-/// regular file.
+/// A file that exists in both forms because it is being compressed is listed once. Files whose
+/// names are not exactly those of CDR and rejects files are left out, and so is anything that is
+/// not a regular file.
 ///
 /// # Errors
 ///
@@ -62,8 +62,9 @@ pub(super) fn list(
         io::ErrorKind::NotFound => ReadError::NoDirectory { path: directory.to_owned() },
         _ => ReadError::io("list", directory, error),
     };
-    // Twice: if a file is compressed meanwhile, its plain name may be removed before the listing gets
-    // to it, and its compressed name may be added where the listing has been. The second one finds it.
+    // Twice: if a file is compressed meanwhile, its plain name may be removed before the listing
+    // gets to it, and its compressed name may be added where the listing has been. The second one
+    // finds it.
     let mut found = BTreeMap::new();
     for _ in 0..2 {
         for entry in fs::read_dir(directory).map_err(failed)? {
@@ -80,8 +81,8 @@ pub(super) fn list(
     examined.filter_map(Result::transpose).collect()
 }
 
-/// The file whose uncompressed name is `name`, and which was just seen with `encoding`. `None` if it
-/// was removed since, or is not a regular file.
+/// The file whose uncompressed name is `name`, and which was just seen with `encoding`. `None` if
+/// it was removed since, or is not a regular file.
 fn examine(
     directory: &Path,
     name: String,

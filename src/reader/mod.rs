@@ -33,15 +33,15 @@
 //! }
 //! ```
 //!
-//! A following reader returns only whole lines. The writer appends nothing to a file once the next one
-//! holds something, so a reader that sees a newer file reads the old one to its end and continues with
-//! the new one. A file that logrotate renames (`create`) is read to its end too, and then the one in
-//! its place. After a truncation (`copytruncate`) the reader starts again at byte 0; what was written
-//! and truncated before it was read is only in logrotate's copy. A file may be compressed or removed
-//! while it is being read.
+//! A following reader returns only whole lines. The writer appends nothing to a file once the next
+//! one holds something, so a reader that sees a newer file reads the old one to its end and
+//! continues with the new one. A file that logrotate renames (`create`) is read to its end too, and
+//! then the one in its place. After a truncation (`copytruncate`) the reader starts again at byte
+//! 0; what was written and truncated before it was read is only in logrotate's copy. A file may be
+//! compressed or removed while it is being read.
 //!
-//! inotify reports changes. The reader also checks four times a second, because inotify events can be
-//! lost.
+//! inotify reports changes. The reader also checks four times a second, because inotify events can
+//! be lost.
 
 mod block;
 mod builder;
@@ -108,9 +108,9 @@ impl Reader {
         ReaderBuilder::of_directory(directory.into())
     }
 
-    /// Options for a reader of these files, in this order, whatever their names are; a name that ends
-    /// in `.zst` or `.gz` is compressed. With [`follow`](ReaderBuilder::follow), the last one is
-    /// followed.
+    /// Options for a reader of these files, in this order, whatever their names are; a name that
+    /// ends in `.zst` or `.gz` is compressed. With [`follow`](ReaderBuilder::follow), the last one
+    /// is followed.
     pub fn of_files(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> ReaderBuilder {
         ReaderBuilder::of_files(paths.into_iter().map(Into::into).collect())
     }
@@ -143,8 +143,8 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// Those of [`next_line`](Self::next_line); but a line longer than `line_bytes_max` may be among
-    /// the lines if it fits into the block that was read.
+    /// Those of [`next_line`](Self::next_line); but a line longer than `line_bytes_max` may be
+    /// among the lines if it fits into the block that was read.
     pub fn next_lines(&mut self) -> Result<Option<Lines<'_>>, ReadError> {
         let Some(Found { range, offset }) = self.find(true)? else { return Ok(None) };
         Ok(self.file.as_ref().map(|file| Lines {
@@ -154,8 +154,8 @@ impl Reader {
         }))
     }
 
-    /// Waits until there may be something to read, or for `timeout`. It may return earlier, and returns
-    /// at once if the reader does not follow.
+    /// Waits until there may be something to read, or for `timeout`. It may return earlier, and
+    /// returns at once if the reader does not follow.
     pub fn wait(&self, timeout: Duration) {
         if let Some(watch) = &self.watch {
             watch.wait(timeout);
@@ -168,7 +168,8 @@ impl Reader {
         self.file.as_ref().map_or_else(|| self.position.clone(), |file| Some(file.position()))
     }
 
-    /// Skips the rest of the file that is being read: the next line is the first one of the next file.
+    /// Skips the rest of the file that is being read: the next line is the first one of the next
+    /// file.
     pub fn skip_file(&mut self) {
         self.close_file();
     }
@@ -218,8 +219,9 @@ impl Reader {
         self.file = None;
     }
 
-    /// All lines of the open file were returned. The file is over once there is a newer one, but lines
-    /// may have been appended before that one was created, so it is then read to its end once more.
+    /// All lines of the open file were returned. The file is over once there is a newer one, but
+    /// lines may have been appended before that one was created, so it is then read to its end once
+    /// more.
     fn at_end(&mut self) -> Result<AtEnd, ReadError> {
         let Some(file) = &mut self.file else { return Ok(AtEnd::Over) };
         if file.is_superseded {

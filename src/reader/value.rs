@@ -105,8 +105,8 @@ impl Number {
         self.0.as_u64()
     }
 
-    /// The number, rounded to the nearest `f64`. An integer of more than 64 bits exists only in this
-    /// form.
+    /// The number, rounded to the nearest `f64`. An integer of more than 64 bits exists only in
+    /// this form.
     #[must_use]
     pub fn as_f64(self) -> Option<f64> {
         self.0.cast_f64()

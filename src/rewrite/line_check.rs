@@ -1,10 +1,10 @@
 //! Checks lines that were written earlier.
 //!
-//! A line of ours is what the rewriter makes of its body, and the body can be rebuilt from the line:
-//! its members, and the name of the event as the last one. So the rewriter itself, at its speed,
-//! checks whether a line is right. Only if it says no, the line is examined byte by byte: it may be
-//! right all the same, with whitespace between the tokens if another program wrote it, or there is a
-//! fault to report.
+//! A line of ours is what the rewriter makes of its body, and the body can be rebuilt from the
+//! line: its members, and the name of the event as the last one. So the rewriter itself, at its
+//! speed, checks whether a line is right. Only if it says no, the line is examined byte by byte: it
+//! may be right all the same, with whitespace between the tokens if another program wrote it, or
+//! there is a fault to report.
 
 use std::fmt;
 
@@ -60,7 +60,8 @@ pub enum LineReason {
 pub struct LineFault {
     /// What is wrong.
     pub reason: LineReason,
-    /// The first byte that is not allowed; the length of the line if something is missing at its end.
+    /// The first byte that is not allowed; the length of the line if something is missing at its
+    /// end.
     pub offset: usize,
 }
 
@@ -71,8 +72,8 @@ impl LineCheck {
         Self { body: Vec::new(), again: Vec::new() }
     }
 
-    /// Checks a line of a CDR file, including its line feed: RFC 8259, UTF-8, one root member with a
-    /// non-empty name, whose value is an object, nested at most 128 deep, and no escape of half a
+    /// Checks a line of a CDR file, including its line feed: RFC 8259, UTF-8, one root member with
+    /// a non-empty name, whose value is an object, nested at most 128 deep, and no escape of half a
     /// surrogate pair.
     ///
     /// # Errors

@@ -25,7 +25,8 @@ impl Rewriter {
         Self { event_bytes_max }
     }
 
-    /// Appends the line of `body` to `lines` and returns its length in bytes, including the line feed.
+    /// Appends the line of `body` to `lines` and returns its length in bytes, including the line
+    /// feed.
     ///
     /// # Errors
     ///
@@ -39,8 +40,8 @@ impl Rewriter {
         result
     }
 
-    /// Writes the line of `body` to the front of `line` and returns its length in bytes, including the
-    /// line feed.
+    /// Writes the line of `body` to the front of `line` and returns its length in bytes, including
+    /// the line feed.
     ///
     /// A line is never longer than its body. After an error the content of `line` is unspecified.
     ///

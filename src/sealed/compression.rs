@@ -1,9 +1,10 @@
 //! Compresses sealed files.
 //!
 //! The compressed file is written in the state directory, where nobody looks for CDR files, synced,
-//! and then renamed to its place next to the plain one. The plain file is removed last, and only after
-//! the compressed one was read back and found to have the same content. If this is interrupted before
-//! the rename, it starts over; after the rename, both files exist and only the comparison is repeated.
+//! and then renamed to its place next to the plain one. The plain file is removed last, and only
+//! after the compressed one was read back and found to have the same content. If this is
+//! interrupted before the rename, it starts over; after the rename, both files exist and only the
+//! comparison is repeated.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -70,8 +71,8 @@ impl Compressor {
         self.disk.remove(&self.unfinished)
     }
 
-    /// Replaces a sealed file by its compressed form; returns whether there was anything to do. `all`
-    /// is everything in the directory, none of which is overwritten.
+    /// Replaces a sealed file by its compressed form; returns whether there was anything to do.
+    /// `all` is everything in the directory, none of which is overwritten.
     pub(super) fn compress(
         &mut self,
         plain: &Found,
@@ -158,7 +159,8 @@ impl Compressor {
         }
     }
 
-    /// Removes the plain file once the compressed one is synced and was found to have the same content.
+    /// Removes the plain file once the compressed one is synced and was found to have the same
+    /// content.
     fn replace(
         &mut self,
         plain: &Path,

@@ -1,17 +1,17 @@
 //! The manifest: a line for each sealed file, in a chain.
 //!
 //! A sealed file gets no more lines, because the next one was created. Its line in
-//! `<directory>/.cdrlog/manifest.jsonl` has its name, lines, bytes, first and last timestamp, and the
-//! BLAKE3 hash of its uncompressed content. Each line also has the hash of the line before it, so that
-//! no line can be changed, removed or inserted without writing all later lines again:
+//! `<directory>/.cdrlog/manifest.jsonl` has its name, lines, bytes, first and last timestamp, and
+//! the BLAKE3 hash of its uncompressed content. Each line also has the hash of the line before it,
+//! so that no line can be changed, removed or inserted without writing all later lines again:
 //!
 //! ```text
 //! {"name":"CDR.2026-11-23_13-07-28.log","lines":3,"bytes":421,"first_timestamp":1538481330577,"last_timestamp":1538481339999,"blake3":"<64 hex>","previous":"<64 hex>"}
 //! {"name":"CDR.2026-11-23_13-07-28.log","removed_at":1798000000000,"previous":"<64 hex>"}
 //! ```
 //!
-//! The second form is written before retention removes a file. The chain has no key: anybody who can
-//! write to the directory can forge a new chain from some line on. A copy of the last hash
+//! The second form is written before retention removes a file. The chain has no key: anybody who
+//! can write to the directory can forge a new chain from some line on. A copy of the last hash
 //! ([`Manifest::last_hash`]) that is kept elsewhere reveals that too.
 //!
 //! A line is written and synced as a whole. The next open moves a line that a power loss tore to
@@ -48,8 +48,8 @@ pub struct SealedFile {
     pub lines: u64,
     /// The length of its uncompressed content in bytes.
     pub bytes: u64,
-    /// The `timestamp` of the event in its first line (OpenVidu: milliseconds since 1970); `None` if
-    /// there is no such integer. In a rejects file, the time of the rejection.
+    /// The `timestamp` of the event in its first line (OpenVidu: milliseconds since 1970); `None`
+    /// if there is no such integer. In a rejects file, the time of the rejection.
     pub first_timestamp: Option<i64>,
     /// The same of its last line.
     pub last_timestamp: Option<i64>,
@@ -166,11 +166,11 @@ pub enum ManifestError {
 pub enum ManifestFault {
     /// It is not an entry, for this reason.
     NotAnEntry(String),
-    /// It does not have the hash of the line before: that line was changed, or a line between them was
-    /// removed or inserted.
+    /// It does not have the hash of the line before: that line was changed, or a line between them
+    /// was removed or inserted.
     WrongPrevious,
-    /// It is the last one and incomplete: a power loss tore it, or it is being written now. The next
-    /// open of the directory repairs it.
+    /// It is the last one and incomplete: a power loss tore it, or it is being written now. The
+    /// next open of the directory repairs it.
     Torn,
 }
 
@@ -216,8 +216,8 @@ impl From<DiskError> for ManifestError {
 
 /// An iterator over the entries of a manifest. It checks each line against the line before.
 ///
-/// After an error it continues: the entry of a line with [`ManifestFault::WrongPrevious`] comes after
-/// its error.
+/// After an error it continues: the entry of a line with [`ManifestFault::WrongPrevious`] comes
+/// after its error.
 #[derive(Debug)]
 pub struct Entries {
     path: PathBuf,
@@ -313,8 +313,8 @@ impl Iterator for Entries {
 pub struct ManifestFile {
     /// The file as it was sealed.
     pub finished: SealedFile,
-    /// When retention was about to remove it, in milliseconds since 1970. The file still exists if the
-    /// process ended just then, or the removal failed.
+    /// When retention was about to remove it, in milliseconds since 1970. The file still exists if
+    /// the process ended just then, or the removal failed.
     pub removed_at: Option<u64>,
 }
 
@@ -369,8 +369,8 @@ impl Manifest {
         self.entries
     }
 
-    /// The hash of its last line, or 64 zeros if there is none. Keep it elsewhere to show later that
-    /// nothing before it was changed.
+    /// The hash of its last line, or 64 zeros if there is none. Keep it elsewhere to show later
+    /// that nothing before it was changed.
     #[must_use]
     pub const fn last_hash(&self) -> Hash {
         self.last

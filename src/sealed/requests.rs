@@ -13,8 +13,8 @@ use crate::waker::{Sleep, Waker};
 /// A caller that waits for the end of the maintenance.
 pub(crate) type Waiting = Sender<Result<(), MaintenanceError>>;
 
-/// The flusher reports sealed files; the appender waits for all maintenance that is due, and ends the
-/// thread.
+/// The flusher reports sealed files; the appender waits for all maintenance that is due, and ends
+/// the thread.
 #[derive(Debug, Default)]
 pub(crate) struct MaintenanceRequests {
     waker: Waker,

@@ -8,15 +8,15 @@ use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
 /// The first bytes of a file, mapped into memory by [`StorageFile::map`](super::StorageFile::map).
 ///
-/// Only this crate can access its bytes. As with every mapping, a write to the file changes them, and
-/// if the file is shortened, a later access kills the process by SIGBUS: a storage must map a file only
-/// once, and leave it alone until the map is dropped.
+/// Only this crate can access its bytes. As with every mapping, a write to the file changes them,
+/// and if the file is shortened, a later access kills the process by SIGBUS: a storage must map a
+/// file only once, and leave it alone until the map is dropped.
 pub struct FileMap(MmapRaw);
 
 impl FileMap {
     /// Maps the first `bytes` bytes of `file`, which are allocated, and faults every page in for
-    /// writing: a page that cannot be had (on a full copy-on-write file system) is an error here, and
-    /// not a SIGBUS later.
+    /// writing: a page that cannot be had (on a full copy-on-write file system) is an error here,
+    /// and not a SIGBUS later.
     ///
     /// # Errors
     ///

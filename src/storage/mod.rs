@@ -1,9 +1,9 @@
 //! The file system as an appender sees it, as a trait that a program can implement.
 //!
 //! Everything that an appender reads, writes, creates, renames, locks, syncs or maps goes through a
-//! [`Storage`] and the [`StorageFile`]s that it opens. The default is [`FileSystem`]. Pass another one
-//! to [`Builder::storage`](crate::Builder::storage): one whose disk is full or whose syncs fail, to
-//! test how a program reacts, or one that keeps the files elsewhere.
+//! [`Storage`] and the [`StorageFile`]s that it opens. The default is [`FileSystem`]. Pass another
+//! one to [`Builder::storage`](crate::Builder::storage): one whose disk is full or whose syncs
+//! fail, to test how a program reacts, or one that keeps the files elsewhere.
 //!
 //! Most storages wrap [`FileSystem`]:
 //!
@@ -49,8 +49,8 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! [`Reader`](../struct.Reader.html) and the program `cdrlog` read the file system directly: they find
-//! only what a storage keeps there.
+//! [`Reader`](../struct.Reader.html) and the program `cdrlog` read the file system directly: they
+//! find only what a storage keeps there.
 
 mod contract;
 mod disk;

@@ -185,9 +185,9 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
     assert!(cdr(&directory) == lines(COUNT));
 }
 
-/// By strace, which counts the calls of each thread: `fdatasync` from the third on (an opening makes
-/// two), and the 15th `fsync` (an opening makes eleven), which is that of the directory after a
-/// rotation.
+/// By strace, which counts the calls of each thread: `fdatasync` from the third on (an opening
+/// makes two), and the 15th `fsync` (an opening makes eleven), which is that of the directory after
+/// a rotation.
 #[test]
 fn a_failed_sync_is_one_sentence_and_no_body_is_to_be_given_again() {
     for failing in ["inject=fdatasync:error=EIO:when=3+", "inject=fsync:error=EIO:when=15"] {

@@ -14,28 +14,28 @@ pub struct Recovery {
     /// Events that the last process had accepted but not journaled, recovered from its inbox. Their
     /// lines and records are part of the bytes above.
     pub inbox_events: u64,
-    /// The inbox of the last process, if accepted events may have been lost with it, and the reason why
-    /// nothing was recovered from it: it is gone, damaged, or belongs to another directory, of which
-    /// this one is a copy. It is left as it is.
+    /// The inbox of the last process, if accepted events may have been lost with it, and the reason
+    /// why nothing was recovered from it: it is gone, damaged, or belongs to another directory, of
+    /// which this one is a copy. It is left as it is.
     pub unusable_inbox: Option<(PathBuf, &'static str)>,
-    /// Inboxes that name this directory, that no process holds, and that no open will use, because the
-    /// control file names none of them. They are left as they are, for a person to decide. Only
+    /// Inboxes that name this directory, that no process holds, and that no open will use, because
+    /// the control file names none of them. They are left as they are, for a person to decide. Only
     /// [`Builder::plan_recovery`](crate::Builder::plan_recovery) and
-    /// [`recover`](crate::Builder::recover) look for them, in `/dev/shm` and in the inbox directory of
-    /// the builder.
+    /// [`recover`](crate::Builder::recover) look for them, in `/dev/shm` and in the inbox directory
+    /// of the builder.
     pub unclaimed_inboxes: Vec<PathBuf>,
     /// The files that lines and records were appended to.
     pub files: Vec<PathBuf>,
     /// Whether the machine went down, not only the process.
     pub power_loss: bool,
-    /// Bytes that are not whole lines: cut from the end of a file after a power loss, or the rest of a
-    /// record whose start another program removed.
+    /// Bytes that are not whole lines: cut from the end of a file after a power loss, or the rest
+    /// of a record whose start another program removed.
     pub torn_bytes: u64,
     /// The files that keep those bytes.
     pub torn_files: Vec<PathBuf>,
-    /// Files that another program truncated, removed or appended to, so that their length says nothing.
-    /// Recovery used the last noted position instead, and wrote the line at that position, if any,
-    /// again from its start.
+    /// Files that another program truncated, removed or appended to, so that their length says
+    /// nothing. Recovery used the last noted position instead, and wrote the line at that position,
+    /// if any, again from its start.
     pub changed_by_others: Vec<PathBuf>,
 }
 
