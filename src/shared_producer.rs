@@ -168,7 +168,7 @@ impl SharedProducer {
     /// # source.send(cdrlog::Bytes::from_static(b"{\"event\":\"e\"}")).await?;
     /// let shared = appender.shared_producer();
     /// let room = shared.reserve(64 << 10).await?;
-    /// // Nothing is lost if this is cancelled: the event is received and sent without an await between.
+    /// // Nothing is lost if this is cancelled: there is no await between receiving and sending.
     /// if let Some(event) = events.recv().await {
     ///     room.send(event)?;
     /// }
