@@ -1,8 +1,8 @@
 //! What `cdrlog serve` can be told: on the command line, in the environment, and in a file.
 //!
-//! One struct for all three, so that none of them knows an option that another one does not.
-//! Nothing has a default here: `settings.rs` gives them, after command line, environment and file
-//! were put together.
+//! One struct for all three, so that none of them knows an option that another one does not. Nothing
+//! has a default here: `settings.rs` gives them, after command line, environment and file were put
+//! together.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -67,8 +67,8 @@ pub(super) struct Options {
     #[arg(long, value_enum, value_name = "WHEN", env = "CDRLOG_SYNC")]
     pub(super) sync: Option<Sync>,
 
-    /// A header that a request must have, such as "Authorization: Basic …"; may be given several
-    /// times. Prefer the environment or a file: the list of processes shows the command line
+    /// A header that a request must have, such as "Authorization: Basic …"; may be given several times.
+    /// Prefer the environment or a file: the list of processes shows the command line
     #[arg(long, value_name = "HEADER", env = "OPENVIDU_WEBHOOK_HEADERS", hide_env_values = true)]
     pub(super) header: Vec<String>,
 
@@ -155,8 +155,7 @@ pub(super) struct Options {
     )]
     pub(super) body_timeout: Option<Seconds>,
 
-    /// How long a connection may stay open without a request; a number without a unit is seconds
-    /// [default: 75s]
+    /// How long a connection may stay open without a request; a number without a unit is seconds [default: 75s]
     #[arg(
         long,
         value_name = "DURATION",
@@ -165,8 +164,8 @@ pub(super) struct Options {
     )]
     pub(super) idle_timeout: Option<Seconds>,
 
-    /// How long requests in flight may take when the server ends; a number without a unit is
-    /// seconds [default: 10s]
+    /// How long requests in flight may take when the server ends; a number without a unit is seconds
+    /// [default: 10s]
     #[arg(
         long,
         value_name = "DURATION",
@@ -195,9 +194,9 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// These options, completed by those of `file`.
+    /// These options, and those of `file` where one is not given.
     pub(super) fn or(self, file: Self) -> Self {
-        // Every field by name: if a new one is forgotten here, this does not compile.
+        // Every field by name: a new one that is forgotten here does not compile.
         let Self {
             listen,
             dir,

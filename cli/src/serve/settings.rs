@@ -88,7 +88,7 @@ impl Settings {
         })
     }
 
-    /// What is wrong with the local time zone, if file names use it.
+    /// What is wrong with the local time, where files are named in it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
         self.files.local_time_fault()
     }
@@ -165,8 +165,8 @@ fn paths(given: &[String]) -> Result<Vec<String>, String> {
     }
 }
 
-/// Half of the cores: the other half is for the rewriter, the flusher, and whoever sends. On two
-/// cores a second thread made the server slower.
+/// Half of the cores: the other half is for the rewriter, the flusher, and whoever sends. On two cores
+/// a second thread made the server slower.
 fn workers_default() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u16::try_from(cores / 2).unwrap_or(16).clamp(1, 16)
