@@ -114,11 +114,10 @@ impl Builder {
         self
     }
 
-    /// The maximum length of a file in bytes: the line that would make it longer goes to a new
-    /// file. A single line that is longer gets a file of its own. Default: no limit, as in
-    /// OpenVidu. At least
-    /// 1. A reject record larger than 256 KiB is started before its length is known, and may make
-    ///   its file longer; it is never split.
+    /// The maximum length of a file in bytes, at least 1: the line that would make it longer goes to
+    /// a new file. A single line that is longer gets a file of its own. Default: no limit, as in
+    /// OpenVidu. A reject record larger than 256 KiB is started before its length is known, and may
+    /// make its file longer; it is never split.
     ///
     /// Files always end at the end of a line, and a rotation loses and doubles no line, whatever
     /// happens to the process. The new file is named after the time of its creation, like the first

@@ -1,10 +1,9 @@
 //! The flusher thread: writes what the journal holds to the files, and syncs them.
 //!
-//! It is idle until there is something to write, then lets it gather until a segment is full or the
-//! time is up, and writes whole lines. Those who wait for a sync gather too: see
-//! `flush/group_commit.rs`. A write that fails is tried again, later and later; nothing is lost,
-//! because the segments are not given back until they are written. A sync that fails is never tried
-//! again.
+//! It is idle until there is something to write, then lets more gather until a segment is full or
+//! the time is up, and writes whole lines. Requests for a sync gather too: see
+//! `flush/group_commit.rs`. A failed write is retried, with growing pauses; nothing is lost,
+//! because segments are not released until they are written. A failed sync is never retried.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,10 +17,10 @@ use crate::storage::DiskResult;
 use crate::sync::EndGuard;
 use crate::waker::Sleep;
 
-/// A long time: how long a flusher without anything to do sleeps until it is woken.
+/// A long time: how long an idle flusher sleeps unless it is woken.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
-/// How often, at most, the flusher looks whether the inbox is still there.
+/// The minimum time between two checks that the inbox is still there.
 const INBOX_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) struct FlusherThread {
@@ -29,17 +28,17 @@ pub(crate) struct FlusherThread {
     schedule: Schedule,
     pipeline: Arc<Pipeline>,
     lock: Arc<Lock>,
-    /// `None` where there is no inbox, or others removed it, which was told.
+    /// `None` if there is no inbox, or if another program removed it, which was reported.
     inbox: Option<Identity>,
     inbox_checked_at: Instant,
     requests: Vec<FlushRequest>,
-    /// When the oldest of what waits to be written was first seen.
+    /// When the oldest pending bytes were first seen.
     gathering_since: Option<Instant>,
     last_sync: Instant,
-    /// Those who wait for a sync.
+    /// The requests for a sync.
     group_commit: GroupCommit,
     failing: Option<FailingWrites>,
-    /// The failed sync was told to the listener.
+    /// The failed sync was reported to the listener.
     sync_failure_told: bool,
 }
 
@@ -68,22 +67,22 @@ impl FlusherThread {
         }
     }
 
-    /// Runs until the rewriter has ended and everything is written and synced, or a timeout of
-    /// failing writes is over.
+    /// Runs until the rewriter has ended and everything is written and synced, or until a timeout
+    /// of failing writes is over.
     pub(crate) fn run(mut self, close_queue: Box<dyn Fn() + Send>) -> Result<(), FlushError> {
         self.pipeline.flusher_waker.attach();
         let pipeline = self.pipeline.clone();
-        // Ends the appender where the thread ends before its time, so that nobody waits for it.
+        // Closes the queue if the thread ends early, so that nobody waits for it.
         let _guard = EndGuard::new(|| {
-            // First of all, so that whoever hears of the end finds the queue closed.
+            // First of all, so that whoever learns of the end finds the queue closed.
             close_queue();
             pipeline.give_up();
             drop(pipeline.take_requests());
             drop(pipeline.take_acks());
         });
         loop {
-            // Looked up before anything is taken or written: what the rewriter did before it ended
-            // is then done below.
+            // Read before anything is taken or written: what the rewriter did before it ended is
+            // then handled below.
             let last_round = self.pipeline.rewriter_has_ended();
             self.requests.append(&mut self.pipeline.take_requests());
             self.sinks.take_acks(&self.pipeline);
@@ -129,7 +128,7 @@ impl FlusherThread {
             || self.schedule.sync_policy.writes_at_once()
     }
 
-    /// Writes both streams as far as they are published; `false` where that failed.
+    /// Writes both streams as far as they are published; `false` if that failed.
     fn write(&mut self) -> bool {
         self.gathering_since = None;
         self.check_inbox();
@@ -152,8 +151,7 @@ impl FlusherThread {
         }
     }
 
-    /// Makes sure that the directory is still the one that is locked, before anything is written to
-    /// it by its name.
+    /// Checks that the directory is still the locked one, before anything is written to it by name.
     fn check_lock(&self) -> DiskResult<()> {
         if let Some(path) = self.lock.check()? {
             self.pipeline.listener.tell(&Notice::LockReplaced(path));
@@ -161,7 +159,7 @@ impl FlusherThread {
         Ok(())
     }
 
-    /// Tells of an inbox that others removed, while somebody can still mend it.
+    /// Reports an inbox that another program removed, while somebody can still repair it.
     fn check_inbox(&mut self) {
         if self.inbox_checked_at.elapsed() < INBOX_CHECK_INTERVAL {
             return;
@@ -174,7 +172,7 @@ impl FlusherThread {
 
     /// `has_progressed`: something was written before the write that failed.
     fn note_failure(&mut self, error: FlushError, has_progressed: bool) {
-        // Not when the try began: one that took long would be the end of a timeout by itself.
+        // Not the time at which the attempt started: a single long attempt would exhaust a timeout.
         let now = Instant::now();
         self.pipeline.counters.flusher.write_errors.add_alone(1);
         self.pipeline.set_write_failure(error.clone());
@@ -190,7 +188,7 @@ impl FlusherThread {
         self.failing.as_ref().is_some_and(|failing| failing.retry_timeout_is_over(&self.schedule))
     }
 
-    /// Syncs where the policy, a request, the group of those who wait or the end says so.
+    /// Syncs if the policy, a request, the group commit or the end requires it.
     fn sync_if_due(&mut self, last_round: bool, group_is_due: bool) {
         let by_policy = self.schedule.sync_policy.sync_is_due(self.last_sync, last_round);
         let by_request = self.requests.iter().any(|request| request.target == FlushTarget::Synced);
@@ -201,8 +199,8 @@ impl FlusherThread {
         self.latch_sync_failure();
     }
 
-    /// Keeps the first failed sync, be it of lines, of a file's name, of an anchor or of the list
-    /// of our files, where everybody finds it.
+    /// Keeps the first failed sync, of lines, of a file's name, of an anchor or of the list of our
+    /// files, where everybody finds it.
     fn latch_sync_failure(&mut self) {
         if let Some(failure) = self.sinks.sync_failure() {
             self.pipeline.latch_sync_failure(failure.clone());
@@ -223,7 +221,7 @@ impl FlusherThread {
         self.group_commit.note_sync(answered, waiting, self.last_sync - begin);
     }
 
-    /// Begins new files where somebody asked for that and what was to be before them is written.
+    /// Starts new files if that was requested and everything before the request is written.
     fn rotate_if_asked(&mut self) -> Result<(), FlushError> {
         let is_due = |request: &FlushRequest| {
             request.target == FlushTarget::Rotated && self.sinks.is_ready(request)
@@ -231,7 +229,7 @@ impl FlusherThread {
         if self.requests.iter().any(is_due) { self.sinks.rotate(&self.pipeline) } else { Ok(()) }
     }
 
-    /// Answers those who wait for something that is done by now, or that cannot be done.
+    /// Answers the requests that are done by now, or that cannot be done.
     fn answer_requests(&mut self) {
         let rotated = self.rotate_if_asked();
         self.latch_sync_failure();
@@ -255,18 +253,18 @@ impl FlusherThread {
         if let Some(failing) = &self.failing {
             until = until.min(failing.retry_at());
         } else if has_pending {
-            // Also what was journaled since the last look, during a sync or a rotation.
+            // Including what was journaled since the last check, during a sync or a rotation.
             let since = *self.gathering_since.get_or_insert(now);
             until = until.min(since + self.schedule.gather);
         }
-        // An acknowledgement may be here before its line is: the rewriter wakes us when that is, too.
+        // An acknowledgement may arrive before its line: the rewriter wakes us for that, too.
         let has_waiters = has_pending || self.sinks.acks().written_sync_waiters() > 0;
         if self.failing.is_none()
             && has_waiters
             && let Some(due) = self.group_due_at(now)
         {
-            // Not to be woken by each of them, which would take the processor from those who come.
-            // It is short, so that others need not wake us either.
+            // Do not let each of them wake us, which would take the processor from those that
+            // arrive. The sleep is short, so nobody else needs to wake us either.
             if due > now && !self.pipeline.has_requests() && !self.has_full_segment() {
                 std::thread::sleep(due - now);
             }
@@ -290,14 +288,13 @@ impl FlusherThread {
         }
     }
 
-    /// Whether a segment is full that may be written now: not while writes fail.
+    /// Whether a full segment may be written now: not while writes fail.
     fn has_full_segment(&self) -> bool {
         self.failing.is_none() && self.sinks.segment_is_full()
     }
 
-    /// Everything is written. The next opening has nothing to do, unless a sync failed, or the
-    /// rewriter panicked: what it had journaled and not published is found by that opening
-    /// only.
+    /// Everything is written. The next open has nothing to do, unless a sync failed, or the
+    /// rewriter panicked: only that open finds what it had journaled and not published.
     fn finish(self) -> Result<(), FlushError> {
         if self.pipeline.rewriter_has_panicked() {
             return Err(FlushError::Closed);
@@ -313,7 +310,7 @@ impl FlusherThread {
     }
 
     /// A timeout was over while writes failed. What is in the journal stays there for the next
-    /// opening.
+    /// open.
     fn give_up(mut self) -> Result<(), FlushError> {
         let failing = self.failing.take();
         let failure = failing.map_or(FlushError::Closed, |failing| failing.error().clone());
@@ -324,7 +321,7 @@ impl FlusherThread {
         self.sinks.acks().fail_all(&failure);
         self.sinks.cut_to_line();
         self.sync();
-        // It is told by the error of `close` too: what is in the file may not be safe either.
+        // The error of `close` says so too: what is in the file may not be safe either.
         self.latch_sync_failure();
         self.pipeline.listener.tell(&Notice::GaveUp(failure.clone()));
         Err(failure)

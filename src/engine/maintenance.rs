@@ -1,6 +1,6 @@
-//! The maintenance thread: sees to sealed files when there is one more, and every hour.
+//! The maintenance thread: maintains sealed files whenever there is a new one, and every hour.
 //!
-//! What fails is told and tried again, later and later.
+//! Failures are reported and retried, with growing pauses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::sealed::{Halt, Maintenance, MaintenanceRequests};
 use crate::sync::EndGuard;
 
-/// How often the age of files is looked at.
+/// How often the age of files is checked.
 const ROUND_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// When a failed round is tried again at first; it doubles up to `ROUND_INTERVAL`.
+/// The first pause before a failed round is retried; it doubles up to `ROUND_INTERVAL`.
 const RETRY_INTERVAL_MIN: Duration = Duration::from_secs(60);
 
-/// Everything else that wants the processor goes first.
+/// Everything else that needs the processor goes first.
 const NICENESS: i32 = 10;
 
 pub(crate) struct MaintenanceThread {
@@ -30,11 +30,11 @@ impl MaintenanceThread {
 
     /// Runs until it is stopped.
     pub(crate) fn run(mut self) {
-        // Being nicer is always allowed; where it is not, nothing but the priority is lost.
+        // Raising the niceness is always allowed; if it fails, only the priority is lost.
         let _ = rustix::process::setpriority_process(None, NICENESS);
         let requests = self.requests.clone();
         requests.attach();
-        // Whoever waits is told of the end, however it comes.
+        // Tells whoever waits that the thread has ended, however it ended.
         let _guard = EndGuard::new(|| requests.end());
         while !requests.is_stopping() {
             let waiting = requests.take_waiting();

@@ -1,4 +1,4 @@
-//! Writes that fail: since when, when they are tried again, and when that ends.
+//! Failing writes: since when, when they are retried, and when the appender gives up.
 
 use std::time::{Duration, Instant};
 
@@ -8,22 +8,22 @@ use crate::error::FlushError;
 /// Writes fail, from the first failure until one succeeds.
 #[derive(Debug)]
 pub(crate) struct FailingWrites {
-    /// When the first try failed.
+    /// When the first attempt failed.
     since: Instant,
-    /// When the first try failed since which nothing was written.
+    /// When the first attempt failed after which nothing was written.
     stuck_since: Instant,
-    /// When the last one did.
+    /// When the last attempt failed.
     failed_at: Instant,
     retry_at: Instant,
     backoff: Backoff,
     error: FlushError,
-    /// Whether the appender was being closed at the last try, and since when, or since when nothing
+    /// Whether the appender was closing at the last attempt, and since when, or since when nothing
     /// was written.
     closing_since: Option<Instant>,
 }
 
 impl FailingWrites {
-    /// Writes began to fail, at `now`; [`note`](Self::note) is to follow.
+    /// Writes started to fail, at `now`; [`note`](Self::note) must follow.
     pub(crate) fn begin(error: FlushError, now: Instant) -> Self {
         Self {
             since: now,
@@ -36,8 +36,8 @@ impl FailingWrites {
         }
     }
 
-    /// A write failed at `now`. `has_progressed`: something was written before it, so that the
-    /// timeouts start again: a disk that is slow to be freed is not one that stays full.
+    /// A write failed at `now`. `has_progressed`: something was written before it, so the timeouts
+    /// start again: a disk that is slowly freed is not one that stays full.
     pub(crate) fn note(
         &mut self,
         error: FlushError,
@@ -58,8 +58,9 @@ impl FailingWrites {
         }
     }
 
-    /// Whether a timeout is over, from the first failure to the last without anything written in
-    /// between: so there is more than one try within every timeout but none, and one at its end.
+    /// Whether a timeout is over, from the first failure to the last without a byte written in
+    /// between: so within every timeout except zero there is more than one attempt, the last at its
+    /// end.
     pub(crate) fn retry_timeout_is_over(&self, schedule: &Schedule) -> bool {
         let longer_than = |since: Instant, timeout: Duration| {
             self.failed_at.saturating_duration_since(since) >= timeout
@@ -68,17 +69,17 @@ impl FailingWrites {
             || self.closing_since.is_some_and(|since| longer_than(since, schedule.close_timeout))
     }
 
-    /// When the next try is.
+    /// The time of the next attempt.
     pub(crate) const fn retry_at(&self) -> Instant {
         self.retry_at
     }
 
-    /// Whether the last try was made while the appender was being closed.
+    /// Whether the last attempt was made while the appender was closing.
     pub(crate) const fn has_failed_while_closing(&self) -> bool {
         self.closing_since.is_some()
     }
 
-    /// For how long writes have failed.
+    /// How long writes have failed.
     pub(crate) fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
@@ -89,7 +90,7 @@ impl FailingWrites {
     }
 }
 
-/// How long a disk that fails is left alone before the next try: it doubles from try to try.
+/// The pause before the next attempt: it doubles with each attempt.
 #[derive(Clone, Copy, Debug)]
 struct Backoff {
     pause: Duration,

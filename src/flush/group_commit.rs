@@ -1,32 +1,31 @@
-//! Lets those who wait for a sync gather, so that one sync answers many: the group commit of
-//! databases.
+//! Lets requests for a sync gather, so that one sync answers many: group commit, as in databases.
 
 use std::time::{Duration, Instant};
 
-/// The longest time that those who wait are let gather.
+/// The maximum time that requests gather.
 const GATHER_MAX: Duration = Duration::from_millis(2);
 
-/// How long to wait for one more to come: half of what a sync takes, within these bounds.
+/// How long to wait for one more: half of the duration of a sync, within these bounds.
 const LOOK_MIN: Duration = Duration::from_micros(50);
 const LOOK_MAX: Duration = Duration::from_micros(500);
 
-/// When the next sync is to answer those who wait for one.
+/// When the next sync for requests is due.
 ///
-/// At the end of a sync, those whom it answered may be back soon, and those who came meanwhile are
-/// there: together they are the expected group. The next sync waits for the group as long as more of
-/// it come. Somebody who was alone is a group of one, and waits for nobody.
+/// At the end of a sync, the senders that it answered may soon be back, and new ones have arrived:
+/// together they are the expected group. The next sync waits for the group as long as more of it
+/// arrive. A single sender is a group of one, and waits for nobody.
 #[derive(Debug, Default)]
 pub(crate) struct GroupCommit {
     expected: usize,
     look: Duration,
-    /// When the first one was seen to wait, how many waited at the last look that found more, and
-    /// when the next look is.
+    /// When the first request was seen, how many there were at the last check that found more, and
+    /// the time of the next check.
     gathering: Option<(Instant, usize, Instant)>,
 }
 
 impl GroupCommit {
-    /// When the sync for those who wait, `waiting` of them, is due or is to be looked at again; `None`
-    /// where nobody waits.
+    /// When the sync for `waiting` requests is due or must be checked again; `None` if there are
+    /// none.
     pub(crate) fn due_at(&mut self, waiting: usize, now: Instant) -> Option<Instant> {
         if waiting == 0 {
             self.gathering = None;
@@ -43,7 +42,7 @@ impl GroupCommit {
         Some(*due)
     }
 
-    /// A sync `took` so long, and answered some; others wait for the next one.
+    /// A sync took this long and answered some requests; the others wait for the next one.
     pub(crate) fn note_sync(&mut self, answered: usize, waiting: usize, took: Duration) {
         self.gathering = None;
         if answered > 0 {

@@ -1,7 +1,7 @@
 //! From the journal to the files: what the flusher thread (`engine/flusher.rs`) works with.
 //!
-//! A sink moves one stream to its file. Everything else says when: when a new file is created, when
-//! lines are synced, for whom a sync waits, and when a write that failed is tried again.
+//! A sink moves one stream to its file. Everything else decides when: when a new file is created,
+//! when lines are synced, which requests a sync waits for, and when a failed write is retried.
 
 mod failing_writes;
 mod group_commit;

@@ -25,10 +25,10 @@ impl Default for SyncPolicy {
     }
 }
 
-/// What the flusher asks. Each policy is named in each answer: a new one does not compile before it
-/// has them all.
+/// What the flusher asks the policy. Each answer names every policy, so a new one does not compile
+/// before it has all answers.
 impl SyncPolicy {
-    /// Whether it can be kept.
+    /// Whether it is valid.
     pub(crate) fn is_valid(self) -> bool {
         match self {
             Self::Never | Self::Always => true,
@@ -36,7 +36,7 @@ impl SyncPolicy {
         }
     }
 
-    /// Whether lines are written without being let gather.
+    /// Whether lines are written without letting them gather.
     pub(crate) const fn writes_at_once(self) -> bool {
         match self {
             Self::Never | Self::Interval(_) => false,
@@ -44,7 +44,7 @@ impl SyncPolicy {
         }
     }
 
-    /// Whether what was written is to be synced now. `is_last`: nothing will be written after it.
+    /// Whether to sync what was written now. `is_last`: nothing will be written after it.
     pub(crate) fn sync_is_due(self, last_sync: Instant, is_last: bool) -> bool {
         match self {
             Self::Never => false,
@@ -53,7 +53,7 @@ impl SyncPolicy {
         }
     }
 
-    /// When it is, where that is later than at once.
+    /// When to sync, if that is later than at once.
     pub(crate) fn next_sync(self, last_sync: Instant) -> Option<Instant> {
         match self {
             Self::Never | Self::Always => None,

@@ -1,4 +1,4 @@
-//! When the flusher does what.
+//! When the flusher acts.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use super::policy::SyncPolicy;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
-    /// How long lines may gather that were journaled while the flusher was not idle.
+    /// How long journaled lines may gather while the flusher was not idle.
     pub(crate) gather: Duration,
     pub(crate) sync_policy: SyncPolicy,
     /// How long writes may fail before the appender gives up; `None` is for ever.
     pub(crate) write_retry_timeout: Option<Duration>,
-    /// The same from the moment of a close.
+    /// The same while closing.
     pub(crate) close_timeout: Duration,
 }

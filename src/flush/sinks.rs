@@ -1,4 +1,4 @@
-//! Both streams on their way to their files, and the control file that says how far they are.
+//! Both streams on their way to their files, and the control file that records how far they are.
 
 use super::sink::Sink;
 use crate::ack::Acks;
@@ -19,17 +19,17 @@ impl Sinks {
         Self { lines, rejects, control }
     }
 
-    /// Whether something waits to be written.
+    /// Whether anything is pending.
     pub(crate) fn has_pending(&self) -> bool {
         self.lines.has_pending() || self.rejects.has_pending()
     }
 
-    /// Whether what waits to be written has filled a segment: it need not wait for more.
+    /// Whether the pending bytes fill a segment: they need not wait for more.
     pub(crate) fn segment_is_full(&self) -> bool {
         self.lines.segment_is_full() || self.rejects.segment_is_full()
     }
 
-    /// Whether something was written since the last sync.
+    /// Whether anything was written since the last sync.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.lines.is_unsynced() || self.rejects.is_unsynced()
     }
@@ -39,12 +39,12 @@ impl Sinks {
         self.lines.sync_failure().or(self.rejects.sync_failure())
     }
 
-    /// Those who wait for lines.
+    /// The acknowledgements for lines.
     pub(crate) fn acks(&mut self) -> &mut Acks {
         self.lines.acks()
     }
 
-    /// Takes over those who began to wait since.
+    /// Takes over the new acknowledgements.
     pub(crate) fn take_acks(&mut self, pipeline: &Pipeline) {
         self.lines.take_acks(pipeline);
     }
@@ -63,7 +63,7 @@ impl Sinks {
         let _ = self.rejects.sync(&self.control, counters);
     }
 
-    /// Begins a new file in the place of each that holds something.
+    /// Starts a new file in place of each that holds something.
     pub(crate) fn rotate(&mut self, pipeline: &Pipeline) -> Result<(), FlushError> {
         for sink in [&mut self.lines, &mut self.rejects] {
             if !sink.file_is_empty() {
@@ -74,18 +74,18 @@ impl Sinks {
     }
 
     /// Writing was given up: takes back lines that were written in part. Shortening needs no space;
-    /// where it fails all the same, the next opening completes the line in place.
+    /// if it fails all the same, the next open completes the line in place.
     pub(crate) fn cut_to_line(&mut self) {
         let _ = self.lines.cut_to_line(&self.control);
         let _ = self.rejects.cut_to_line(&self.control);
     }
 
-    /// Everything is written: no event is in the inbox alone.
+    /// Everything is written: no event is only in the inbox.
     pub(crate) fn set_inbox_unused(&self) {
         self.control.set_inbox_in_use(false);
     }
 
-    /// Everything is written: the next opening has nothing to do, unless a power loss may still tear
+    /// Everything is written: the next open has nothing to do, unless a power loss may still tear
     /// what was not synced.
     pub(crate) fn set_clean_if_synced(&self) {
         if !self.is_unsynced() {
@@ -93,8 +93,8 @@ impl Sinks {
         }
     }
 
-    /// Whether what was asked for can be done as far as writes go: a new file is not created in the
-    /// middle of a line, though what is asked for is written.
+    /// Whether a request can be fulfilled as far as writes go: a new file is not started in the
+    /// middle of a line, even if everything requested is written.
     pub(crate) fn is_ready(&self, request: &FlushRequest) -> bool {
         let splits = request.target == FlushTarget::Rotated
             && (self.lines.is_in_line() || self.rejects.is_in_line());
@@ -109,9 +109,8 @@ impl Sinks {
         self.lines.synced() >= positions.lines && self.rejects.synced() >= positions.rejects
     }
 
-    /// What somebody who waits is told; `None` where what was asked for is still to be done.
-    /// `write_failure` says that writes fail now, `rotated` what became of the new files, where it
-    /// was time to make some.
+    /// The answer to a request; `None` if it is not done yet. `write_failure` is set while writes
+    /// fail; `rotated` is the outcome of starting new files, if it was time for that.
     pub(crate) fn answer(
         &self,
         request: &FlushRequest,

@@ -1,5 +1,5 @@
-//! The steps of a round that failed: each is counted, told once, and the first one is kept for those
-//! who wait.
+//! The failed steps of a round: each is counted and reported once, and the first one is kept for
+//! callers that wait.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(super) struct Failures {
     listener: Listener,
     /// The first one of this round.
     first: Option<MaintenanceError>,
-    /// Files of which a failure was told since the last round without any.
+    /// Files whose failure was reported since the last round without failures.
     told: HashSet<PathBuf>,
 }
 
@@ -24,7 +24,7 @@ impl Failures {
         Self { counters, listener, first: None, told: HashSet::new() }
     }
 
-    /// Notes that a step failed that was about `path`, and goes on; `None` where it did.
+    /// Notes that a step about `path` failed, and continues; `None` if it failed.
     pub(super) fn note<T>(&mut self, path: &Path, outcome: Step<T>) -> Step<Option<T>> {
         match outcome {
             Ok(value) => Ok(Some(value)),
@@ -40,7 +40,7 @@ impl Failures {
         }
     }
 
-    /// Every step of the round was tried: the first failure, if there were any.
+    /// Every step of the round was tried: the first failure, if any.
     pub(super) fn end_round(&mut self) -> Step<()> {
         match self.first.take() {
             None => {

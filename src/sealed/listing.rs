@@ -1,4 +1,4 @@
-//! Gives sealed files, and removals, their lines in the manifest.
+//! Writes the manifest lines of sealed files and removals.
 
 use std::collections::HashSet;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use crate::storage::Disk;
 pub(super) struct Listing {
     disk: Disk,
     manifest: ManifestWriter,
-    /// Removals that could not be listed, on a full disk for example.
+    /// Removals that could not be listed, for example on a full disk.
     unlisted: Vec<ManifestEntry>,
     context: MaintenanceContext,
 }
@@ -26,26 +26,25 @@ impl Listing {
         Self { disk, manifest, unlisted: Vec::new(), context }
     }
 
-    /// Whether the file has a line in the manifest, be it that of its removal.
+    /// Whether the file has a line in the manifest, even if it is that of its removal.
     pub(super) fn has(&self, plain_name: &str) -> bool {
         self.manifest.listed(plain_name).is_some()
     }
 
-    /// Reads the manifest, and of it keeps what it says of files called `names`; `false` where it
-    /// cannot be read.
+    /// Reads the manifest and keeps the entries of the files `names`; `false` if it cannot be read.
     pub(super) fn read(&mut self, names: &HashSet<String>, failures: &mut Failures) -> Step<bool> {
         let read = self.manifest.retain(names).map_err(Halt::from);
         let path = self.manifest.path().to_owned();
         Ok(failures.note(&path, read)?.is_some())
     }
 
-    /// The last chance for what is not listed yet: nobody knows of it once the thread has ended. A
-    /// failure is told.
+    /// The last chance for what is not listed yet: it is forgotten once the thread has ended. A
+    /// failure is reported.
     pub(super) fn finish(&mut self, failures: &mut Failures) {
         let _ = self.list_removals(failures).and_then(|_| self.note_sync_failure(failures));
     }
 
-    /// A sync of the manifest that failed fails every round from then on.
+    /// A failed sync of the manifest fails every later round.
     pub(super) fn note_sync_failure(&self, failures: &mut Failures) -> Step<()> {
         let Some(failure) = self.manifest.sync_failure().cloned() else { return Ok(()) };
         let path = self.manifest.path().to_owned();
@@ -66,7 +65,7 @@ impl Listing {
         Ok(true)
     }
 
-    /// Gives each file its line in the manifest that has none yet.
+    /// Writes the manifest line of each file that has none yet.
     pub(super) fn list(
         &mut self,
         files: &[Found],
@@ -100,7 +99,7 @@ impl Listing {
         Ok(())
     }
 
-    /// Reads the file through; `None` where it is gone.
+    /// Reads the whole file; `None` if it is gone.
     fn measure(&self, file: &Found) -> Step<Option<SealedFile>> {
         let Some(mut content) = Content::open(&self.disk, &file.path, file.name.encoding)? else {
             return Ok(None);
@@ -119,8 +118,8 @@ impl Listing {
         }
     }
 
-    /// Before the file is removed, so that a process that ends in between leaves no gap that nobody
-    /// explains. Where it fails the file is removed all the same: space may be just what is
+    /// Called before the file is removed, so that a process that ends in between leaves no
+    /// unexplained gap. If this fails, the file is removed all the same: space may be just what is
     /// missing.
     pub(super) fn list_removal(
         &mut self,

@@ -1,12 +1,13 @@
 //! A round of maintenance: everything that is due for the sealed files of a directory.
 //!
-//! A file that an appender began is ours. It is sealed unless it is one of the two that are
-//! written to now: the lock says that there is no other appender. Any other file may still be open
-//! elsewhere, in OpenVidu's own server for example, which begins a file each day. It is sealed,
-//! and gets its line in the manifest, once nobody wrote to it for longer than a day. It is
-//! compressed and removed only if we are told to manage files that we did not create, too.
+//! A file that an appender created is ours. It is sealed unless it is one of the two open files:
+//! the lock says that there is no other appender. Any other file may still be open elsewhere, for
+//! example in OpenVidu's own server, which starts a file each day. It is sealed, and gets its line
+//! in the manifest, once nobody has written to it for longer than a day. It is compressed and
+//! removed only if we are to manage files that we did not create.
 //!
-//! What fails is told and tried again in the next round. No file is given up for another one.
+//! Failures are reported and retried in the next round. A failure with one file does not stop the
+//! others.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,12 @@ use super::{listing::Listing, manifest_writer::ManifestWriter};
 use crate::file::FileNamer;
 use crate::notice::Notice;
 
-/// Since when nobody may have written to a file of unknown origin: a day, and an hour for the day
-/// on which summer time ends.
+/// How long nobody may have written to a file of unknown origin: a day, and an hour for the day on
+/// which summer time ends.
 #[cfg(any(feature = "compress", feature = "manifest"))]
 const FOREIGN_AGE_MIN: Duration = Duration::from_secs(25 * 3600);
 
-/// What is done with sealed files.
+/// The rules for sealed files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
     #[cfg(feature = "compress")]
@@ -46,7 +47,7 @@ pub(crate) struct Maintenance {
     retention: Retention,
     manage_foreign: bool,
     watch: Watch,
-    /// The clock has jumped, and that was told.
+    /// The clock has jumped, and that was reported.
     jump_told: bool,
     #[cfg(feature = "compress")]
     compressor: Compressor,
@@ -59,7 +60,7 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// The maintenance of `directory`. `known` are the names of the files that appenders began.
+    /// The maintenance of `directory`. `known` are the names of the files that appenders created.
     pub(crate) fn new(
         directory: &Path,
         calendar: FileNamer,
@@ -89,15 +90,15 @@ impl Maintenance {
         }
     }
 
-    /// Does everything that is due. The first failure, if there were any; what it does not concern
-    /// is done all the same.
+    /// Does everything that is due. Returns the first failure, if any; everything that it does not
+    /// concern is done.
     pub(crate) fn round(&mut self) -> Step<()> {
         self.known.extend(self.context.requests.take_sealed());
         self.each_step()?;
         self.failures.end_round()
     }
 
-    /// Ends the maintenance: there is no other round.
+    /// Ends the maintenance: there is no further round.
     pub(crate) fn finish(&mut self) {
         #[cfg(feature = "manifest")]
         self.listing.finish(&mut self.failures);
@@ -107,9 +108,9 @@ impl Maintenance {
         let Some(all) = self.find()? else { return Ok(()) };
         let names: HashSet<_> = all.iter().map(|file| file.plain_name.clone()).collect();
         self.known.retain(|name| names.contains(name));
-        // Looked up after the files: one that was created since is not among them.
+        // Read after the files: one that was created since is not among them.
         let open = self.context.open_files.paths();
-        // And this after those: a file of ours that is not open any more is known by now.
+        // And this after those: a file of ours that is no longer open is known by now.
         self.known.extend(self.context.requests.take_sealed());
         let is_settled = |file: &&Found| !open.contains(&file.path);
         let settled: Vec<Found> = all.iter().filter(is_settled).cloned().collect();
@@ -133,7 +134,7 @@ impl Maintenance {
         Ok(())
     }
 
-    /// What is in the directory now; `None` where it cannot be read.
+    /// What is in the directory now; `None` if it cannot be read.
     fn find(&mut self) -> Step<Option<Vec<Found>>> {
         let found = directory::find(&self.calendar.disk, &self.directory);
         self.failures.note(&self.directory, found.map_err(Halt::from))
@@ -143,12 +144,12 @@ impl Maintenance {
         time_of(&self.calendar)
     }
 
-    /// Whether compression and retention hold for the file.
+    /// Whether compression and retention apply to the file.
     fn is_managed(&self, file: &Found) -> bool {
         self.manage_foreign || self.known.contains(&file.plain_name)
     }
 
-    /// Those of `files` that retention holds for: not the files of other programs, because none of
+    /// Those of `files` that retention applies to: not the files of other programs, because none of
     /// them may be removed, whatever is counted. The open ones are ours too.
     fn retained(&self, files: Vec<Found>) -> Vec<Found> {
         let open = self.context.open_files.paths();
@@ -157,7 +158,7 @@ impl Maintenance {
         files
     }
 
-    /// The time by which files are old; where the clock has jumped, that is told.
+    /// The time by which ages are measured; if the clock has jumped, this is reported.
     fn age_time(&mut self, files: &[Found]) -> SystemTime {
         let now = self.now();
         let Some(age_max) = self.retention.age_max else { return now };
@@ -172,8 +173,9 @@ impl Maintenance {
         time.now
     }
 
-    /// Removes those of `files` that are too old or too many. One that was sealed in the meantime, and
-    /// is not among `settled`, is looked at in the next round, once it has its line in the manifest.
+    /// Removes those of `files` that are too old or too many. A file that was sealed in the
+    /// meantime, and is not among `settled`, waits for the next round, when it has its line in the
+    /// manifest.
     fn remove_surplus(&mut self, files: &[Found], settled: &[Found]) -> Step<()> {
         let settled: HashSet<_> = settled.iter().map(|file| file.plain_name.as_str()).collect();
         let is_open = |file: &Found| !settled.contains(file.plain_name.as_str());
@@ -202,14 +204,14 @@ impl Maintenance {
     }
 }
 
-/// The time by the clock; where that cannot be a time, one by which no file is old.
+/// The time of the clock; if it is invalid, a time by which no file is old.
 fn time_of(calendar: &FileNamer) -> SystemTime {
     calendar.now().timestamp().try_into().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 #[cfg(any(feature = "compress", feature = "manifest"))]
 impl Maintenance {
-    /// Those of `settled` that nothing is written to any more.
+    /// Those of `settled` that are not being written.
     fn sealed_of(&self, settled: &[Found]) -> Vec<Found> {
         let now = self.now();
         settled.iter().filter(|file| self.is_sealed(file, now)).cloned().collect()
