@@ -63,8 +63,8 @@ pub struct SealedFile {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum ManifestEntry {
-    /// The file was finished with this content.
-    Finished(SealedFile),
+    /// The file was sealed with this content.
+    Sealed(SealedFile),
     /// Retention was about to remove the file.
     #[non_exhaustive]
     Removed {
@@ -101,7 +101,7 @@ impl ManifestEntry {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Finished(file) => &file.name,
+            Self::Sealed(file) => &file.name,
             Self::Removed { name, .. } => name,
         }
     }
@@ -122,7 +122,7 @@ impl ManifestEntry {
                 Self::Removed { name: any.name, removed_at }
             }
             AnyLine { lines: Some(lines), bytes: Some(bytes), blake3: Some(blake3), .. } => {
-                Self::Finished(SealedFile {
+                Self::Sealed(SealedFile {
                     name: any.name,
                     lines,
                     bytes,
@@ -312,8 +312,8 @@ impl Iterator for Entries {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ManifestFile {
-    /// What it was when it was finished.
-    pub finished: SealedFile,
+    /// What it was when it was sealed.
+    pub sealed: SealedFile,
     /// When retention was about to remove it, in milliseconds since 1970. The file is still there
     /// where the process ended just then, or the removal failed.
     pub removed_at: Option<u64>,
@@ -339,9 +339,9 @@ impl Manifest {
         let mut files = BTreeMap::new();
         for entry in &mut entries {
             match entry? {
-                ManifestEntry::Finished(finished) => {
-                    let name = finished.name.clone();
-                    files.insert(name, ManifestFile { finished, removed_at: None });
+                ManifestEntry::Sealed(sealed) => {
+                    let name = sealed.name.clone();
+                    files.insert(name, ManifestFile { sealed, removed_at: None });
                 }
                 ManifestEntry::Removed { name, removed_at } => {
                     if let Some(file) = files.get_mut(&name) {
