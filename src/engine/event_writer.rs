@@ -24,7 +24,7 @@ pub(super) enum Put {
     },
     Rejected(Rejection),
     /// It cannot be journaled any more, and is left to the caller.
-    Left,
+    Undeliverable,
 }
 
 pub(super) struct EventWriter {
@@ -68,11 +68,11 @@ impl EventWriter {
     /// the inbox, `ticket` is that of the record.
     pub(super) fn put(&mut self, event: &[u8], ticket: Option<u64>) -> Put {
         if self.has_given_up {
-            return Put::Left;
+            return Put::Undeliverable;
         }
         self.try_put(event, ticket).unwrap_or_else(|GaveUp| {
             self.has_given_up = true;
-            Put::Left
+            Put::Undeliverable
         })
     }
 

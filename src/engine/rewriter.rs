@@ -51,7 +51,7 @@ pub(crate) struct RewriterThread {
     gathering_since: Option<Instant>,
     released: Released,
     /// Events that were accepted and cannot be journaled any more.
-    left: Vec<Undelivered>,
+    undelivered: Vec<Undelivered>,
     /// Somebody waits for the flusher to write a line of this batch.
     is_awaited: bool,
 }
@@ -114,7 +114,7 @@ impl RewriterThread {
             write_within: pace.write_within,
             gathering_since: None,
             released: Released::default(),
-            left: Vec::new(),
+            undelivered: Vec::new(),
             is_awaited: false,
         }
     }
@@ -136,7 +136,7 @@ impl RewriterThread {
             self.sleep();
         }
         self.writer.publish();
-        std::mem::take(&mut self.left)
+        std::mem::take(&mut self.undelivered)
     }
 
     /// Processes what is in the queue, up to a batch; returns the number of messages.
@@ -194,7 +194,7 @@ impl RewriterThread {
     fn put_record(&mut self, record: RecordRef) {
         let record = self.pool.open(record);
         match self.writer.put(&record, Some(record.ticket())) {
-            Put::Left => self.left.push(Undelivered::Record(record.keep())),
+            Put::Undeliverable => self.undelivered.push(Undelivered::Record(record.keep())),
             Put::Line { .. } | Put::Rejected(_) => record.consume(&mut self.released),
         }
     }
@@ -238,8 +238,8 @@ impl RewriterThread {
     }
 
     fn keep_or_drop(&mut self, event: Bytes, put: &Put) {
-        if matches!(put, Put::Left) {
-            self.left.push(Undelivered::Bytes(event));
+        if matches!(put, Put::Undeliverable) {
+            self.undelivered.push(Undelivered::Bytes(event));
         } else {
             // Its owner may be a type of the embedder.
             contain(|| drop(event));
@@ -256,10 +256,10 @@ impl RewriterThread {
             None => return,
         };
         let (Some(record), Some(acked)) = (event.record.take(), event.acked.take()) else { return };
-        if matches!(put, Put::Left) {
+        if matches!(put, Put::Undeliverable) {
             // Its sender is told that it failed.
             record.cancel();
-            self.left.push(Undelivered::Record(record.keep()));
+            self.undelivered.push(Undelivered::Record(record.keep()));
         } else {
             record.consume(&mut self.released);
         }
@@ -283,7 +283,7 @@ impl RewriterThread {
                 }
             }
             Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
-            Put::Left => {
+            Put::Undeliverable => {
                 let failure = self.pipeline.write_failure().unwrap_or(FlushError::Closed);
                 acked.complete(Err(AckError::Failed(failure)));
             }

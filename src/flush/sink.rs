@@ -222,11 +222,11 @@ impl Sink {
     /// Makes sure that there is a file, and that it still has its name and our length.
     fn settle_file(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         let Some(file) = &mut self.file else { return self.create_file(control, pipeline) };
-        if let Some(interference) = file.check()? {
+        if let Some(change) = file.check()? {
             pipeline.counters.flusher.files_changed_by_others.add_alone(1);
             let path = file.path().to_owned();
             pipeline.listener.tell(&Notice::ChangedByOthers(path));
-            self.settle_with_others(interference, control, pipeline)?;
+            self.settle_with_others(change, control, pipeline)?;
         }
         if self.is_unsettled
             && let Some(mut file) = self.file.take()
@@ -245,12 +245,12 @@ impl Sink {
     /// written again from its start: half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
-        interference: ExternalChange,
+        change: ExternalChange,
         control: &Control,
         pipeline: &Pipeline,
     ) -> DiskResult<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        let reopened = match interference {
+        let reopened = match change {
             ExternalChange::Resized => None,
             ExternalChange::Replaced => match file.reopen() {
                 Ok(reopened) => Some(reopened),

@@ -93,7 +93,7 @@ impl Listing {
             && can_decode(file.name.encoding)
             && let Some(sealed) = self.measure(file)?
         {
-            self.manifest.append(&ManifestEntry::Finished(sealed))?;
+            self.manifest.append(&ManifestEntry::Sealed(sealed))?;
             self.context.counters.files_listed.add_alone(1);
         }
         Ok(())

@@ -27,14 +27,14 @@ use super::control::{Control, ControlState};
 use super::remainder::Remainder;
 use super::state_dir::{JournalError, StateDir};
 use super::{Stream, accepted};
-use crate::file::{Stamp, boot_id};
+use crate::file::{FileStamp, boot_id};
 
 /// Finishes what the last process left in the journal of `directory`. A file that is missing is
 /// made again with the names of `stamp`.
 pub(crate) fn recover(
     directory: &Path,
     state_dir: &StateDir,
-    stamp: Stamp,
+    stamp: FileStamp,
 ) -> Result<Recovery, JournalError> {
     let mut recovery = Recovery::default();
     let Some((file, state)) = state_dir.control()? else {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::report::Recovery;
-use crate::file::{LogFile, Stamp};
+use crate::file::{FileStamp, LogFile};
 use crate::inbox::{self, Found, LeftInbox};
 use crate::journal::Stream;
 use crate::journal::control::{Control, ControlState};
@@ -16,7 +16,7 @@ use crate::storage::{Disk, DiskFile, DiskResult};
 pub(super) struct Session<'a> {
     pub(super) directory: &'a Path,
     pub(super) state_dir: &'a StateDir,
-    pub(super) stamp: Stamp,
+    pub(super) stamp: FileStamp,
     pub(super) state: &'a ControlState,
     pub(super) control: Control,
     pub(super) recovery: Recovery,

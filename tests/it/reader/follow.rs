@@ -215,8 +215,8 @@ fn compress_finished(directory: &Path) {
         std::thread::sleep(Duration::from_millis(5));
         idle += 1;
         let files = cdr_files(directory).unwrap();
-        let finished = files.split_last().map_or(&files[..0], |(_, finished)| finished);
-        for file in finished.iter().step_by(2) {
+        let sealed = files.split_last().map_or(&files[..0], |(_, sealed)| sealed);
+        for file in sealed.iter().step_by(2) {
             if file.encoding == Encoding::Plain {
                 let beside = directory.join("beside");
                 let content = fs::read(&file.path).unwrap();
