@@ -1,4 +1,4 @@
-//! The implementations of the rewriter, and which of them this processor runs.
+//! The implementations of the rewriter, and which of them this processor can run.
 
 use std::env;
 use std::error::Error;
@@ -32,8 +32,7 @@ impl Instructions {
     /// What a rewriter uses unless it is told otherwise: the fastest, or those that the variable
     /// `CDRLOG_VECTOR` names.
     ///
-    /// The variable is looked at once for each process, and is for tests and for who looks for a
-    /// fault. A name that [`named_by_variable`](Self::named_by_variable) refuses is not used.
+    /// The variable is looked at once for each process, and is for tests and for troubleshooting. A name that [`named_by_variable`](Self::named_by_variable) refuses is not used.
     #[must_use]
     pub fn in_use() -> Self {
         Self(Implementation::best())
@@ -100,12 +99,12 @@ pub(super) enum Implementation {
     Sse2(Sse2),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
-    /// No vectors: everything is done by the portable scan.
+    /// No vectors: the portable scan does everything.
     Portable,
 }
 
 impl Implementation {
-    /// All there are here, the best first.
+    /// All that can run here, best first.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         [
             #[cfg(target_arch = "x86_64")]
@@ -126,7 +125,7 @@ impl Implementation {
         Self::all().next().unwrap_or(Self::Portable)
     }
 
-    /// The best, looked for once for each process.
+    /// The best one, or the one that the variable names; determined once per process.
     #[inline]
     pub(super) fn best() -> Self {
         static BEST: OnceLock<Implementation> = OnceLock::new();
@@ -136,7 +135,7 @@ impl Implementation {
         })
     }
 
-    /// Its name, in lower case.
+    /// The name, in lower case.
     pub(super) const fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -152,7 +151,7 @@ impl Implementation {
     }
 
     /// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and
-    /// gives its length.
+    /// returns its length.
     #[inline]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
         match self.rewrite_fast(body, line) {
