@@ -257,6 +257,7 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
 
+    use super::super::layout::HEADER_BYTES;
     use super::*;
 
     struct Chunks {
@@ -266,7 +267,7 @@ mod loom_tests {
 
     impl Chunks {
         fn new() -> Arc<Self> {
-            let pool = ChunkPool::unprotected(64 << 10);
+            let pool = ChunkPool::unprotected(HEADER_BYTES + 4 * UNIT_BYTES);
             let cells = (0..pool.units.count).map(|_| UnsafeCell::new(0)).collect();
             Arc::new(Self { pool, cells })
         }

@@ -7,6 +7,7 @@ use support::{common, skip, wait};
 
 mod faults;
 mod finished;
+mod inbox;
 mod input;
 mod json;
 mod man;
