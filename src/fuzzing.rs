@@ -1,4 +1,4 @@
-//! What fuzz targets ask of the recovery.
+//! What the fuzz targets call of the recovery.
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::journal::{JournalOptions, RingWriter, StateDir};
 use crate::storage::Disk;
 use crate::{OpenError, Recovery, Rewriter, journal, rewrite};
 
-/// Only the recovery of an opening: threads and fresh segments would take most of the time.
+/// Only the recovery of an open: threads and fresh segments would take most of the time.
 ///
 /// # Errors
 ///
-/// As [`Builder::open`](crate::Builder::open).
+/// Those of [`Builder::open`](crate::Builder::open).
 pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
     let state_dir = StateDir::create(&disk, directory)?;
@@ -39,7 +39,7 @@ pub fn is_whole_record(line: &[u8]) -> bool {
 ///
 /// # Panics
 ///
-/// Where one of `events` is none, or `inbox_directory` is not on a tmpfs.
+/// If one of `events` is not an event, or `inbox_directory` is not on a tmpfs.
 #[must_use]
 pub fn leave_accepted(
     directory: &Path,

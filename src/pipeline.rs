@@ -1,22 +1,20 @@
-//! What the threads of one appender share: wakers, counters, and the state of failure.
+//! What the threads of one appender share: wakers, counters, and the state of failures.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::ack::{FilePlace, PendingAck};
+use crate::ack::PendingAck;
 use crate::error::FlushError;
-use crate::journal::Stream;
 use crate::notice::Listener;
-use crate::sealed::Inbox;
+use crate::open_files::OpenFiles;
+use crate::sealed::{MaintenanceContext, MaintenanceRequests};
 use crate::stats::Counters;
 use crate::sync::lock;
 use crate::waker::Waker;
 
-/// A place in both streams.
+/// A position in both streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {
     pub(crate) lines: u64,
@@ -28,15 +26,15 @@ pub(crate) struct Positions {
 pub(crate) enum FlushTarget {
     Written,
     Synced,
-    /// Written, and new files are begun behind it.
+    /// Written, and new files are started after it.
     Rotated,
 }
 
-/// Somebody waits until everything before `positions` has reached a goal.
+/// Somebody waits until everything before `positions` has reached a target.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct FlushRequest {
     pub(crate) positions: Positions,
-    pub(crate) goal: FlushTarget,
+    pub(crate) target: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 
@@ -44,34 +42,31 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
-    /// Who wants to hear of trouble. Told by the flusher thread.
+    /// The callback for notices. Called by the flusher and maintenance threads.
     pub(crate) listener: Listener,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_waker: Waker,
     /// Wakes the flusher thread.
     pub(crate) flusher_waker: Waker,
-    /// What gathered for the flusher is to be written now.
+    /// What has gathered for the flusher is to be written now.
     write_now: AtomicBool,
-    /// What there is for the maintenance thread.
-    pub(crate) maintenance: Inbox,
-    requests: Mutex<Vec<Request>>,
+    /// What other threads request from the maintenance thread.
+    pub(crate) maintenance: Arc<MaintenanceRequests>,
+    pub(crate) open_files: Arc<OpenFiles>,
+    requests: Mutex<Vec<FlushRequest>>,
     acks: Mutex<Vec<PendingAck>>,
-    /// By stream: the file that is written to now, or was last.
-    places: Mutex<[Option<FilePlace>; 2]>,
-    /// By stream: the file that is being made.
-    begun: Mutex<[Option<Arc<Path>>; 2]>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
-    /// It did so by a panic.
+    /// It ended by a panic.
     rewriter_panicked: AtomicBool,
-    /// Close was called: the flusher gives up after the patience of a close.
+    /// Close was called: the flusher gives up after the timeout of a close.
     closing: AtomicBool,
     /// The flusher gave up, or ended: a rewriter that waits for a free segment waits in vain.
     gave_up: AtomicBool,
     /// The last failed write, until one succeeds.
-    trouble: Mutex<Option<FlushError>>,
-    /// Failed attempts to write since the opening.
-    troubles: AtomicU64,
+    write_failure: Mutex<Option<FlushError>>,
+    /// Failed attempts to write since the open.
+    write_failures: AtomicU64,
     /// The first failed sync, for good.
     sync_failure: OnceLock<FlushError>,
 }
@@ -81,11 +76,21 @@ impl Pipeline {
         Self { listener, ..Self::default() }
     }
 
-    /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the
-    /// reply is told so.
-    pub(crate) fn request(&self, request: Request) {
+    /// What the maintenance thread has of all this.
+    pub(crate) fn maintenance_context(&self) -> MaintenanceContext {
+        MaintenanceContext {
+            requests: self.maintenance.clone(),
+            open_files: self.open_files.clone(),
+            counters: self.counters.maintenance.clone(),
+            listener: self.listener.clone(),
+        }
+    }
+
+    /// Sends a request to the flusher. If it has ended, the request is dropped, which tells whoever
+    /// waits for the reply.
+    pub(crate) fn request(&self, request: FlushRequest) {
         let mut requests = lock(&self.requests);
-        // Looked up under the lock: a flusher that ends says so before it empties the list for the
+        // Checked under the lock: a flusher that ends says so before it empties the list for the
         // last time.
         if !self.has_given_up() {
             requests.push(request);
@@ -94,18 +99,18 @@ impl Pipeline {
         self.flusher_waker.wake();
     }
 
-    /// Lines have gathered for as long as they may: the flusher writes them.
+    /// Lines have gathered for as long as they may: the flusher is to write them.
     pub(crate) fn ask_to_write(&self) {
         self.write_now.store(true, Ordering::SeqCst);
         self.flusher_waker.wake();
     }
 
-    /// Whether that was asked for since the last call.
+    /// Whether this was requested since the last call.
     pub(crate) fn take_write_now(&self) -> bool {
         self.write_now.load(Ordering::Relaxed) && self.write_now.swap(false, Ordering::SeqCst)
     }
 
-    pub(crate) fn take_requests(&self) -> Vec<Request> {
+    pub(crate) fn take_requests(&self) -> Vec<FlushRequest> {
         std::mem::take(&mut *lock(&self.requests))
     }
 
@@ -113,8 +118,8 @@ impl Pipeline {
         !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
     }
 
-    /// Hands an acknowledgement over to the flusher, before its line is published. Where the
-    /// flusher has ended it is dropped, which tells the one who waits.
+    /// Hands an acknowledgement to the flusher, before its line is published. If the flusher has
+    /// ended, it is dropped, which tells whoever waits.
     pub(crate) fn add_ack(&self, ack: PendingAck) {
         let mut waiting = lock(&self.acks);
         if !self.has_given_up() {
@@ -124,43 +129,6 @@ impl Pipeline {
 
     pub(crate) fn take_acks(&self) -> Vec<PendingAck> {
         std::mem::take(&mut *lock(&self.acks))
-    }
-
-    pub(crate) fn set_place(&self, stream: Stream, place: FilePlace) {
-        let [lines, rejects] = &mut *lock(&self.places);
-        *match stream {
-            Stream::Lines => lines,
-            Stream::Rejects => rejects,
-        } = Some(place);
-    }
-
-    pub(crate) fn place(&self, stream: Stream) -> Option<FilePlace> {
-        let [lines, rejects] = &*lock(&self.places);
-        match stream {
-            Stream::Lines => lines,
-            Stream::Rejects => rejects,
-        }
-        .clone()
-    }
-
-    /// Called before the file is made.
-    pub(crate) fn begin_file(&self, stream: Stream, path: &Path) {
-        let [lines, rejects] = &mut *lock(&self.begun);
-        *match stream {
-            Stream::Lines => lines,
-            Stream::Rejects => rejects,
-        } = Some(path.into());
-    }
-
-    /// The files that are written to, or will be. Every other one that was seen in the directory
-    /// before this call is finished, as far as it was written by this appender.
-    pub(crate) fn open_paths(&self) -> Vec<PathBuf> {
-        // In the order in which they are set: a file that is on its way from the one to the other
-        // is in both.
-        let begun = lock(&self.begun).clone();
-        let places = lock(&self.places).clone();
-        let places = places.into_iter().flatten().map(|place| place.file);
-        begun.into_iter().flatten().chain(places).map(|path| path.to_path_buf()).collect()
     }
 
     /// `in_order`: everything that was journaled is published.
@@ -198,23 +166,23 @@ impl Pipeline {
         self.gave_up.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn set_trouble(&self, error: FlushError) {
-        *lock(&self.trouble) = Some(error);
-        self.troubles.fetch_add(1, Ordering::SeqCst);
+    pub(crate) fn set_write_failure(&self, error: FlushError) {
+        *lock(&self.write_failure) = Some(error);
+        self.write_failures.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(crate) fn clear_trouble(&self) {
-        *lock(&self.trouble) = None;
+    pub(crate) fn clear_write_failure(&self) {
+        *lock(&self.write_failure) = None;
     }
 
-    /// The write that failed last and was not made good since.
-    pub(crate) fn trouble(&self) -> Option<FlushError> {
-        lock(&self.trouble).clone()
+    /// The write that failed last, unless one has succeeded since.
+    pub(crate) fn write_failure(&self) -> Option<FlushError> {
+        lock(&self.write_failure).clone()
     }
 
-    /// Failed attempts to write, ever.
-    pub(crate) fn troubles(&self) -> u64 {
-        self.troubles.load(Ordering::SeqCst)
+    /// All failed attempts to write.
+    pub(crate) fn write_failures(&self) -> u64 {
+        self.write_failures.load(Ordering::SeqCst)
     }
 
     /// Keeps the first failed sync.
@@ -224,27 +192,5 @@ impl Pipeline {
 
     pub(crate) fn sync_failure(&self) -> Option<FlushError> {
         self.sync_failure.get().cloned()
-    }
-}
-
-/// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles
-/// from try to try.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
-    pause: Duration,
-}
-
-impl Backoff {
-    const PAUSE_MIN: Duration = Duration::from_millis(5);
-    const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-    pub(crate) const fn new() -> Self {
-        Self { pause: Self::PAUSE_MIN }
-    }
-
-    pub(crate) fn next_pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(Self::PAUSE_MAX);
-        pause
     }
 }

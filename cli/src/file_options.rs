@@ -1,21 +1,25 @@
-//! Options for the files of a CDR directory, of every command that writes to one.
+//! Options for the files of a CDR directory, shared by the commands that write to one.
 
 use cdrlog::{Builder, Compression};
-use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
-use clap::{Args, ValueEnum, ValueHint};
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::inbox_place::InboxPlace;
-use super::local_time;
+use super::inbox_place::InboxOption;
+use super::local_time::UtcOption;
 use super::units::{Days, Size};
 
-/// None has a default for clap: `serve` looks into its file before it takes one. Where an option is
-/// not given, the default of the library holds.
+/// None has a default for clap, because `serve` looks into its file first. If an option is not
+/// given, the default of the library applies. Options that other commands have too are read from
+/// the same table of the file, but separately: flattened, an error in them would have no line.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default)]
-#[command(next_help_heading = "Files")]
+#[command(
+    next_help_heading = "Files",
+    mut_arg("utc", |utc| utc.help("Name files in UTC instead of local time [default: false]"))
+)]
 pub(super) struct FileOptions {
-    /// Begin a new file before a file gets longer than this; 0 sets no limit [default: 0]
+    /// Start a new file before a file gets longer than this; 0 sets no limit [default: 0]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, env = "CDRLOG_ROTATE_BYTES")]
     rotate_bytes: Option<Size>,
 
@@ -23,9 +27,8 @@ pub(super) struct FileOptions {
     #[arg(long, value_enum, value_name = "HOW", env = "CDRLOG_COMPRESS")]
     compress: Option<Compress>,
 
-    /// Remove files whose last write is longer ago than this; a number without a unit is days; 0 keeps
-    /// files for ever
-    /// [default: 30d]
+    /// Remove files whose last write is longer ago than this; a number without a unit is days; 0
+    /// keeps files for ever [default: 30d]
     #[arg(
         long,
         value_name = "DURATION",
@@ -44,8 +47,8 @@ pub(super) struct FileOptions {
     )]
     retention_bytes: Option<Size>,
 
-    /// Also compress and remove CDR files that cdrlog did not begin in this directory
-    /// [default: false]
+    /// Also compress and remove CDR files that cdrlog did not create in this directory [default:
+    /// false]
     #[arg(
         long,
         value_name = "true|false",
@@ -57,39 +60,23 @@ pub(super) struct FileOptions {
     )]
     manage_foreign: Option<bool>,
 
-    /// Name files in UTC instead of local time [default: false]
-    #[arg(
-        long,
-        value_name = "true|false",
-        env = "CDRLOG_UTC",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
-    )]
-    utc: Option<bool>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) utc: UtcOption,
 
-    /// The directory for the inbox, a file in which accepted events survive kill -9; it must be on a
-    /// tmpfs; "none" makes no inbox
-    /// [default: /dev/shm]
-    #[arg(
-        long,
-        value_name = "DIR|none",
-        value_hint = ValueHint::DirPath,
-        env = "CDRLOG_INBOX_DIRECTORY",
-        value_parser = PathBufValueParser::new().try_map(InboxPlace::try_from)
-    )]
-    inbox_directory: Option<InboxPlace>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) inbox: InboxOption,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Compress {
-    /// Not at all
+    /// No compression
     None,
-    /// To .zst
+    /// zstd, to .zst
     Zstd,
-    /// To .gz, which is slower and gives larger files than .zst
+    /// gzip, to .gz, which is slower and gives larger files than zstd
     Gzip,
 }
 
@@ -111,23 +98,21 @@ impl FileOptions {
         if let Some(Size(bytes)) = self.retention_bytes {
             builder = builder.retention_bytes(Some(bytes).filter(|&bytes| bytes > 0));
         }
-        if let Some(place) = &self.inbox_directory {
-            builder = place.apply(builder);
-        }
-        builder
+        self.inbox
+            .apply(builder)
             .manage_foreign(self.manage_foreign.unwrap_or_default())
-            .utc(self.utc.unwrap_or_default())
+            .utc(self.utc.is_utc())
     }
 
-    /// What is wrong with the local time, where files are named in it.
+    /// What is wrong with the local time zone, if file names use it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
-        if self.utc.unwrap_or_default() { None } else { local_time::fault() }
+        self.utc.fault()
     }
 
-    /// These options, and those of `file` where one is not given.
+    /// These options, completed by those of `file`.
     #[cfg(feature = "serve")]
     pub(super) fn or(self, file: Self) -> Self {
-        // Every field by name: a new one that is forgotten here does not compile.
+        // Every field by name: if a new one is forgotten here, this does not compile.
         let Self {
             rotate_bytes,
             compress,
@@ -135,7 +120,7 @@ impl FileOptions {
             retention_bytes,
             manage_foreign,
             utc,
-            inbox_directory,
+            inbox,
         } = self;
         Self {
             rotate_bytes: rotate_bytes.or(file.rotate_bytes),
@@ -144,7 +129,7 @@ impl FileOptions {
             retention_bytes: retention_bytes.or(file.retention_bytes),
             manage_foreign: manage_foreign.or(file.manage_foreign),
             utc: utc.or(file.utc),
-            inbox_directory: inbox_directory.or(file.inbox_directory),
+            inbox: inbox.or(file.inbox),
         }
     }
 }

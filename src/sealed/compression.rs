@@ -1,10 +1,10 @@
 //! Compresses sealed files.
 //!
-//! The compressed file is made in the state directory, where nobody looks for CDR files. It
-//! is synced and then gets its name beside the plain one, which is removed last, and only after
-//! what can be read from the compressed one was found to be the same. Interrupted before the
-//! renaming, everything starts again; interrupted after it, both files are there and only the
-//! comparison is made.
+//! The compressed file is written in the state directory, where nobody looks for CDR files, synced,
+//! and then renamed to its place next to the plain one. The plain file is removed last, and only
+//! after the compressed one was read back and found to have the same content. If this is
+//! interrupted before the rename, it starts over; after the rename, both files exist and only the
+//! comparison is repeated.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::content::{BLOCK_BYTES, Content};
 use super::directory::Found;
-use super::inbox::Inbox;
+use super::requests::MaintenanceRequests;
 use super::step::{Halt, Step};
 use crate::error::MaintenanceError;
 use crate::file::{Encoding, STATE_DIR_NAME};
@@ -22,12 +22,12 @@ use crate::storage::{Disk, DiskError, DiskFile, DiskReader, DiskResult};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all. The default.
+    /// Not compressed. The default.
     #[default]
     None,
-    /// To `.log.zst`, by zstd at its default level 3, with a checksum.
+    /// zstd at its default level 3, with a checksum: `.log.zst`.
     Zstd,
-    /// To `.log.gz`, by gzip at its default level 6. Slower and larger than zstd.
+    /// gzip at its default level 6: `.log.gz`. Slower and larger than zstd.
     Gzip,
 }
 
@@ -41,22 +41,22 @@ impl Compression {
     }
 }
 
-/// The levels that the tools of these names have by default.
+/// The default levels of the command line tools.
 const ZSTD_LEVEL: i32 = 3;
 const GZIP_LEVEL: u32 = 6;
 
-/// So much is written between two syncs: a close waits for one of them at most.
+/// The bytes written between two syncs: a close waits for at most one of them.
 const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
 
 /// Compresses the files of one directory.
 #[derive(Debug)]
 pub(super) struct Compressor {
     disk: Disk,
-    /// The file that is being made.
+    /// The file that is being written.
     unfinished: PathBuf,
     compression: Compression,
-    /// Compressed files of which a sync failed, with the failure: it is not tried again, because
-    /// the second try would succeed with the content gone, and the plain file would be removed.
+    /// Compressed files whose sync failed, with the error. The sync is not retried, because a retry
+    /// may succeed although the content is gone, and the plain file would then be removed.
     unsafe_files: HashMap<PathBuf, MaintenanceError>,
 }
 
@@ -66,14 +66,19 @@ impl Compressor {
         Self { disk: disk.clone(), unfinished, compression, unsafe_files: HashMap::new() }
     }
 
-    /// Removes what an earlier process did not finish.
+    /// Removes what an earlier process left incomplete.
     pub(super) fn clean_up(&self) -> DiskResult<()> {
         self.disk.remove(&self.unfinished)
     }
 
-    /// Leaves of a sealed file only its compressed form; gives whether there was something to do.
-    /// `all` is everything that is in the directory: nothing there is overwritten.
-    pub(super) fn compress(&mut self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
+    /// Replaces a sealed file by its compressed form; returns whether there was anything to do.
+    /// `all` is everything in the directory, none of which is overwritten.
+    pub(super) fn compress(
+        &mut self,
+        plain: &Found,
+        all: &[Found],
+        requests: &MaintenanceRequests,
+    ) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {
             return Ok(false);
         }
@@ -81,10 +86,10 @@ impl Compressor {
             file.name.encoding != Encoding::Plain && file.plain_name == plain.plain_name
         };
         if let Some(compressed) = all.iter().find(is_of_it) {
-            self.replace(&plain.path, &compressed.path, compressed.name.encoding, inbox)?;
+            self.replace(&plain.path, &compressed.path, compressed.name.encoding, requests)?;
             return Ok(true);
         }
-        // There is nothing to be won with an empty one.
+        // Compressing an empty file gains nothing.
         if self.compression == Compression::None || plain.bytes == 0 {
             return Ok(false);
         }
@@ -92,28 +97,27 @@ impl Compressor {
         let mut compressed = plain.path.clone().into_os_string();
         compressed.push(encoding.suffix());
         let compressed = PathBuf::from(compressed);
-        match self.make(&plain.path, &compressed, inbox) {
+        match self.make(&plain.path, &compressed, requests) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(halt) => {
-                // The first error is the one to tell. What stays is removed before the next try.
+                // Report the first error. What stays is removed before the next attempt.
                 let _ = self.clean_up();
                 return Err(halt);
             }
         }
-        self.replace(&plain.path, &compressed, encoding, inbox)?;
+        self.replace(&plain.path, &compressed, encoding, requests)?;
         Ok(true)
     }
 
-    /// Makes the compressed file, complete and synced; `false` where there is no plain one any
-    /// more.
-    fn make(&self, plain: &Path, compressed: &Path, inbox: &Inbox) -> Step<bool> {
+    /// Writes the compressed file, complete and synced; `false` if the plain one is gone.
+    fn make(&self, plain: &Path, compressed: &Path, requests: &MaintenanceRequests) -> Step<bool> {
         self.clean_up()?;
         let Some(source) = self.disk.open_reading(plain)? else { return Ok(false) };
         let before = source.metadata()?;
         let mut source = DiskReader::new(source);
         let target = self.disk.create_appending(&self.unfinished)?;
-        self.encode(&mut source, &target, inbox)?;
+        self.encode(&mut source, &target, requests)?;
         let after = source.file().metadata()?;
         if (before.bytes, before.modified) != (after.bytes, after.modified) {
             return Err(Halt::Failed(MaintenanceError::Changed { path: plain.to_owned() }));
@@ -124,7 +128,7 @@ impl Compressor {
             target.set_modified(modified)?;
         }
         target.sync_all()?;
-        // Whatever has the name is no regular file, or came in this moment: it is not ours.
+        // What has this name is not a regular file, or was created just now: it is not ours.
         if self.disk.examine(compressed)?.is_some() {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
             return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));
@@ -133,13 +137,18 @@ impl Compressor {
         Ok(true)
     }
 
-    fn encode(&self, source: &mut DiskReader, target: &DiskFile, inbox: &Inbox) -> Step<()> {
+    fn encode(
+        &self,
+        source: &mut DiskReader,
+        target: &DiskFile,
+        requests: &MaintenanceRequests,
+    ) -> Step<()> {
         let failed = |error| DiskError::new("write", &self.unfinished, error);
         let writer = Writer { file: target, unsynced: 0 };
         let mut encoder = Encoder::new(self.compression, writer).map_err(failed)?;
         let mut block = vec![0; BLOCK_BYTES];
         loop {
-            if inbox.is_stopping() {
+            if requests.is_stopping() {
                 return Err(Halt::Stopped);
             }
             let read = source.read_some(&mut block)?;
@@ -150,13 +159,14 @@ impl Compressor {
         }
     }
 
-    /// Removes the plain file, if the compressed one holds the same, and once it is on the disk.
+    /// Removes the plain file once the compressed one is synced and was found to have the same
+    /// content.
     fn replace(
         &mut self,
         plain: &Path,
         compressed: &Path,
         encoding: Encoding,
-        inbox: &Inbox,
+        requests: &MaintenanceRequests,
     ) -> Step<()> {
         if let Some(failure) = self.unsafe_files.get(compressed) {
             return Err(Halt::Failed(failure.clone()));
@@ -168,7 +178,7 @@ impl Compressor {
         ) else {
             return Ok(());
         };
-        if !is_same(one, other, inbox)? {
+        if !is_same(one, other, requests)? {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
             return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));
         }
@@ -186,10 +196,14 @@ impl Compressor {
     }
 }
 
-fn is_same(mut one: Content<'_>, mut other: Content<'_>, inbox: &Inbox) -> Step<bool> {
+fn is_same(
+    mut one: Content<'_>,
+    mut other: Content<'_>,
+    requests: &MaintenanceRequests,
+) -> Step<bool> {
     let (mut block, mut other_block) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
     loop {
-        if inbox.is_stopping() {
+        if requests.is_stopping() {
             return Err(Halt::Stopped);
         }
         let read = one.fill(&mut block)?;
@@ -203,7 +217,7 @@ fn is_same(mut one: Content<'_>, mut other: Content<'_>, inbox: &Inbox) -> Step<
     }
 }
 
-/// Appends to a file and syncs it now and then.
+/// Appends to a file and syncs it from time to time.
 #[derive(Debug)]
 struct Writer<'a> {
     file: &'a DiskFile,

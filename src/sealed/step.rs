@@ -3,15 +3,15 @@
 use crate::error::MaintenanceError;
 use crate::storage::DiskError;
 
-/// Why a step was not done.
+/// Why a step was not completed.
 #[derive(Debug)]
-pub(super) enum Halt {
+pub(crate) enum Halt {
     /// The appender is being closed.
     Stopped,
     Failed(MaintenanceError),
 }
 
-pub(super) type Step<T> = Result<T, Halt>;
+pub(crate) type Step<T> = Result<T, Halt>;
 
 impl From<DiskError> for Halt {
     fn from(error: DiskError) -> Self {

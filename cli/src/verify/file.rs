@@ -11,12 +11,12 @@ use super::chain::has_writer;
 use super::plan::Task;
 use super::remark::Remark;
 
-/// Who hears of what is found.
+/// Receives the findings.
 pub(super) trait Listener {
-    /// Somebody is still there to hear more.
+    /// Whether to continue.
     fn tell(&mut self, remark: Remark) -> Result<(), NobodyListens>;
 
-    /// So many bytes of files were read, counted as they are on the disk.
+    /// This many bytes of files were read, as on the disk.
     fn read(&mut self, bytes: u64) -> Result<(), NobodyListens>;
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Checked {
 
 /// Checks every line of a file, and the file as a whole.
 pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked, NobodyListens> {
-    let measure = task.finished.is_some().then(Measure::new);
+    let measure = task.sealed.is_some().then(Measure::new);
     let mut check = FileCheck {
         task: &task,
         listener,
@@ -43,9 +43,9 @@ pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked,
     };
     check.run()?;
     let (measure, checked) = (check.measure, check.checked);
-    if let (Some(measure), Some(finished)) = (measure, &task.finished) {
-        let found = measure.finish(&finished.name);
-        if let Some((reason, message)) = difference(&found, finished) {
+    if let (Some(measure), Some(sealed)) = (measure, &task.sealed) {
+        let found = measure.finish(&sealed.name);
+        if let Some((reason, message)) = difference(&found, sealed) {
             listener.tell(Remark::finding(&task.path, reason, message))?;
         }
     }
@@ -60,7 +60,7 @@ struct FileCheck<'a, L> {
     task: &'a Task,
     listener: &'a mut L,
     lines: LineCheck,
-    /// `None` where there is nothing to compare with.
+    /// `None` if there is nothing to compare with.
     measure: Option<Measure>,
     checked: Checked,
 }
@@ -111,7 +111,7 @@ impl<L: Listener> FileCheck<'_, L> {
             && self.task.may_grow
             && has_writer(path.parent().unwrap_or(Path::new(".")));
         let remark = if is_being_written {
-            Remark::note(path, "line_open", "this line is just being written")
+            Remark::note(path, "line_open", "this line is being written")
         } else {
             Remark::finding(path, reason.as_str(), reason)
         };
@@ -148,18 +148,18 @@ impl<L: Listener> FileCheck<'_, L> {
 }
 
 /// How a file differs from what it was when it was sealed.
-fn difference(found: &SealedFile, finished: &SealedFile) -> Option<(&'static str, String)> {
-    if found.bytes != finished.bytes {
+fn difference(found: &SealedFile, sealed: &SealedFile) -> Option<(&'static str, String)> {
+    if found.bytes != sealed.bytes {
         let message =
-            format!("it has {} bytes, and had {} when it was sealed", found.bytes, finished.bytes);
+            format!("it has {} bytes, and had {} when it was sealed", found.bytes, sealed.bytes);
         return Some(("bytes_differ", message));
     }
-    if found.blake3 != finished.blake3 {
-        let message = "its length is as when it was sealed, but its content is not";
+    if found.blake3 != sealed.blake3 {
+        let message = "its length is unchanged since it was sealed, but its content is not";
         return Some(("content_differs", message.to_owned()));
     }
-    (found != finished).then(|| {
-        let message = "its content is as when it was sealed, but the manifest has other lines or timestamps for it";
+    (found != sealed).then(|| {
+        let message = "its content is unchanged since it was sealed, but the manifest has other lines or timestamps for it";
         ("entry_differs", message.to_owned())
     })
 }

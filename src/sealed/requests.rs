@@ -1,4 +1,4 @@
-//! What other threads have for the maintenance thread.
+//! What other threads ask of the maintenance thread.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,27 +10,29 @@ use crate::error::MaintenanceError;
 use crate::sync::lock;
 use crate::waker::{Sleep, Waker};
 
-/// The one who waits for the end of the maintenance.
-pub(super) type Waiting = Sender<Result<(), MaintenanceError>>;
+/// A caller that waits for the end of the maintenance.
+pub(crate) type Waiting = Sender<Result<(), MaintenanceError>>;
 
+/// The flusher reports sealed files; the appender waits for all maintenance that is due, and ends
+/// the thread.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct MaintenanceRequests {
     waker: Waker,
-    /// Names of files that the next one was created for.
+    /// Names of files that were sealed because the next one was created.
     sealed: Mutex<Vec<String>>,
     waiting: Mutex<Vec<Waiting>>,
     stopping: AtomicBool,
     ended: AtomicBool,
 }
 
-impl Inbox {
-    /// Nothing will be written to the file any more.
+impl MaintenanceRequests {
+    /// The file gets no more lines.
     pub(crate) fn add_sealed(&self, name: String) {
         lock(&self.sealed).push(name);
         self.waker.wake();
     }
 
-    /// Asks for an answer once everything is done that is due now. Where the maintenance thread has
+    /// Requests an answer once everything that is due now is done. If the maintenance thread has
     /// ended, the sender is dropped, which is an answer too.
     pub(crate) fn ask(&self, waiting: Waiting) {
         let mut all = lock(&self.waiting);
@@ -42,39 +44,39 @@ impl Inbox {
         self.waker.wake();
     }
 
-    /// Ends the maintenance thread at its next look.
+    /// Makes the maintenance thread end as soon as it checks.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.waker.wake();
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn take_sealed(&self) -> Vec<String> {
+    pub(crate) fn take_sealed(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.sealed))
     }
 
-    pub(super) fn take_waiting(&self) -> Vec<Waiting> {
+    pub(crate) fn take_waiting(&self) -> Vec<Waiting> {
         std::mem::take(&mut *lock(&self.waiting))
     }
 
-    /// The calling thread is the maintenance thread.
-    pub(super) fn attach(&self) {
+    /// Registers the calling thread as the maintenance thread.
+    pub(crate) fn attach(&self) {
         self.waker.attach();
     }
 
-    /// Sleeps until there is something, for `timeout` at most.
-    pub(super) fn sleep(&self, timeout: Duration) {
+    /// Sleeps until there is a request, for at most `timeout`.
+    pub(crate) fn sleep(&self, timeout: Duration) {
         let has_work = || {
             self.is_stopping() || !lock(&self.sealed).is_empty() || !lock(&self.waiting).is_empty()
         };
         self.waker.sleep(Sleep::Idle, timeout, has_work);
     }
 
-    /// Nobody looks into it any more.
-    pub(super) fn end(&self) {
+    /// Nobody will read it any more.
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         drop(self.take_waiting());
     }
