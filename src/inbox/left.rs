@@ -119,7 +119,7 @@ pub(super) fn open_private(disk: &Disk, path: &Path) -> DiskResult<Result<DiskFi
     let file = match disk.open_existing(path) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Err("it is not there any more")),
-        // A link, a directory or a FIFO, or a file of others.
+        // A link, a directory, a FIFO or a socket, or a file of others.
         Err(error) if is_of_others(&error.source) => return Ok(Err("it is not a file of ours")),
         Err(error) => return Err(error),
     };
@@ -142,14 +142,16 @@ fn is_unfinished(file: &DiskFile) -> DiskResult<bool> {
 }
 
 fn is_of_others(error: &io::Error) -> bool {
-    let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    let errno = rustix::io::Errno::from_io_error(error);
+    let is_link = errno == Some(rustix::io::Errno::LOOP);
+    let is_socket = errno == Some(rustix::io::Errno::NXIO);
     let kinds = [
         io::ErrorKind::InvalidInput,
         io::ErrorKind::IsADirectory,
         io::ErrorKind::NotADirectory,
         io::ErrorKind::PermissionDenied,
     ];
-    is_link || kinds.contains(&error.kind())
+    is_link || is_socket || kinds.contains(&error.kind())
 }
 
 /// Locks the file. A process that is being killed lets go of its files one after the other, so the
