@@ -21,7 +21,7 @@ mod memory;
 mod models;
 mod pool;
 mod record;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod sample;
 mod unclaimed;
 

@@ -63,8 +63,8 @@ fn a_directory_that_cannot_have_an_inbox_is_told_with_the_reason_and_all_is_appe
             command.arg("--inbox-directory").arg(&place),
             format!("{}\n", body(0)).as_bytes(),
         );
-        let expected = format!("cdrlog: no inbox, {}: {reason}", place.display());
-        let ended = ended.expect(0, &[&expected, "a crash loses what is not journaled"]);
+        let expected = format!("cdrlog: no inbox at {}: {reason}", place.display());
+        let ended = ended.expect(0, &[&expected, "a crash loses events that are not journaled"]);
         assert_eq!(ended.stderr.lines().count(), 2, "it is told once: {ended:?}");
         assert_eq!(cdr(directory.path()), lines(1));
     }
