@@ -12,9 +12,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::listen::{Accepted, Listeners, Stream};
 use super::notify;
 use super::response;
 use super::settings::Settings;
@@ -38,7 +38,7 @@ pub(super) fn is_for_room(error: &OpenError) -> bool {
 /// Opens the directory as soon as there is room. `None` where a signal said to end before.
 pub(super) async fn open(
     error: OpenError,
-    listener: &TcpListener,
+    listeners: &Listeners,
     signals: &mut Signals,
     tls: Option<&Tls>,
     settings: &Settings,
@@ -54,13 +54,16 @@ pub(super) async fn open(
                 Signal::End => return Ok(None),
                 // The start reads everything anew that a reload would.
                 Signal::Reload => {}
+                Signal::HandOver => {
+                    tracing::error!("not handed over: there is no room on the disk");
+                }
             },
-            Ok((stream, _)) = listener.accept() => {
+            Ok(accepted) = listeners.accept() => {
                 let Ok(permit) = places.clone().try_acquire_owned() else { continue };
-                let acceptor = tls.map(Tls::acceptor);
+                let acceptor = tls.filter(|_| accepted.is_tls).map(Tls::acceptor);
                 let failure = failure.clone();
                 tokio::spawn(async move {
-                    let answered = answer(stream, acceptor, failure);
+                    let answered = answer(accepted, acceptor, failure);
                     // Late or not, they have been told or cannot be.
                     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answered).await;
                     drop(permit);
@@ -78,7 +81,7 @@ pub(super) async fn open(
 
 async fn try_open(settings: &Settings) -> Result<Appender, OpenError> {
     let builder = settings.builder();
-    let opened = tokio::task::spawn_blocking(move || super::open(builder)).await;
+    let opened = tokio::task::spawn_blocking(move || super::start::open(builder)).await;
     match opened {
         Ok(opened) => opened,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -93,10 +96,15 @@ async fn tick(signs_of_life: &mut Option<tokio::time::Interval>) {
     }
 }
 
-async fn answer(stream: TcpStream, acceptor: Option<tokio_rustls::TlsAcceptor>, failure: Arc<str>) {
-    match acceptor {
-        None => answer_stream(stream, failure).await,
-        Some(acceptor) => {
+async fn answer(
+    accepted: Accepted,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    failure: Arc<str>,
+) {
+    match (accepted.stream, acceptor) {
+        (Stream::Unix(stream), _) => answer_stream(stream, failure).await,
+        (Stream::Tcp(stream), None) => answer_stream(stream, failure).await,
+        (Stream::Tcp(stream), Some(acceptor)) => {
             if let Ok(stream) = acceptor.accept(stream).await {
                 answer_stream(stream, failure).await;
             }
