@@ -9,9 +9,9 @@ use cdrlog::{Producer, Stats};
 use tokio::runtime::Runtime;
 
 use super::handover::{Successor, Verdict};
-use super::server::{self, Arrival, Process};
+use super::main_loop::{self, Arrival, Process};
 use super::server_context::ServerContext;
-use super::start;
+use super::waiting;
 use crate::outcome::Outcome;
 
 /// How long tasks get to let go of what they hold, after their connections have ended.
@@ -50,7 +50,7 @@ impl Lifetime {
         let mut shared = Arc::new(context);
         loop {
             *lock(&self.bell) = Some(shared.appender.producer());
-            let served = server::run(self.process, shared.clone(), arrival);
+            let served = main_loop::run(self.process, shared.clone(), arrival);
             let (process, successor) = self.runtime.block_on(self.runtime.spawn(served))?;
             self.process = process;
             let Some(successor) = successor else { break };
@@ -106,7 +106,7 @@ impl Lifetime {
             }
         };
         let (settings, tls) = (&closed.settings, closed.tls.as_ref());
-        let opened = handle.block_on(start::open_or_wait(settings, &mut self.process, tls))?;
+        let opened = handle.block_on(waiting::open_or_wait(settings, &mut self.process, tls))?;
         let Some(appender) = opened else { return Ok(Next::End) };
         Ok(Next::Serve(Arc::new(closed.reopen(appender)), reason))
     }

@@ -16,6 +16,7 @@
 //!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies);
 //! - a socket that connections come from: `listen`; its hand-over to another process: `handover`, and
 //!   before it `drain.rs`;
+//! - what signals ask for: `main_loop.rs`;
 //! - the end of a connection or of the server: `shutdown_phase.rs`, `lifetime.rs`;
 //! - what all requests share: `server_context.rs`, those of one connection: `conn_context.rs`.
 
@@ -29,6 +30,7 @@ mod conn_state;
 mod connections;
 mod dedup;
 mod descriptors;
+mod directory;
 mod downloads;
 mod drain;
 #[cfg(fuzzing)]
@@ -40,6 +42,7 @@ mod intake;
 mod lifetime;
 mod listen;
 mod log;
+mod main_loop;
 mod memory;
 mod metrics;
 mod notify;

@@ -4,22 +4,22 @@
 use std::error::Error;
 use std::sync::{Arc, PoisonError};
 
-use cdrlog::{Appender, Builder, Notice, OpenError};
+use cdrlog::Appender;
 use tokio::runtime::{self, Runtime};
 
 use super::dedup::{Dedup, ReadSoFar};
+use super::directory;
 use super::gate::Gate;
 use super::handover::{Launcher, Predecessor};
 use super::lifetime::Bell;
 use super::listen::{Listeners, Passed, Plan};
+use super::main_loop::{Arrival, Process};
 use super::options::{AckLevel, Options};
-use super::server::{Arrival, Process};
 use super::server_context::ServerContext;
 use super::settings::Settings;
 use super::signals::Signals;
 use super::tls::Tls;
-use super::waiting;
-use crate::opening;
+use super::waiting::open_or_wait;
 
 /// A server that has read everything it is told, and has opened nothing.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ async fn take_over(
 ) -> Result<(Appender, Predecessor), Box<dyn Error>> {
     tracing::info!(from = predecessor.pid(), "taking over");
     predecessor.release().await?;
-    match open(settings.builder()) {
+    match directory::open(settings.builder()) {
         Ok(appender) => Ok((appender, predecessor)),
         Err(error) => {
             predecessor.give_back(error.to_string()).await;
@@ -159,38 +159,4 @@ pub(super) fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Err
         }
     });
     Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
-}
-
-/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
-/// before.
-pub(super) async fn open_or_wait(
-    settings: &Settings,
-    process: &mut Process,
-    tls: Option<&Tls>,
-) -> Result<Option<Appender>, Box<dyn Error>> {
-    match open(settings.builder()) {
-        Ok(appender) => Ok(Some(appender)),
-        Err(error) if waiting::is_for_room(&error) => {
-            let Process { listeners, signals, .. } = process;
-            tracing::error!(listen = %listeners, %error, "waiting for room on the disk");
-            Ok(waiting::open(error, listeners, signals, tls, settings).await?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub(super) fn open(builder: Builder) -> Result<Appender, OpenError> {
-    let appender = opening::open(&builder.on_notice(tell_notice))?;
-    if !appender.recovery().is_nothing() {
-        tracing::warn!("{}", appender.recovery());
-    }
-    Ok(appender)
-}
-
-fn tell_notice(notice: &Notice) {
-    match notice {
-        Notice::WritesGoOn { .. } => tracing::info!("{notice}"),
-        Notice::SyncFailed(_) | Notice::GaveUp(_) => tracing::error!("{notice}"),
-        _ => tracing::warn!("{notice}"),
-    }
 }

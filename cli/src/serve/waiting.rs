@@ -2,6 +2,7 @@
 //! with 503 meanwhile, `GET /healthz` too, and systemd hears of it.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
+use super::directory;
 use super::listen::{Accepted, Listeners, Stream};
+use super::main_loop::Process;
 use super::notify;
 use super::response;
 use super::settings::Settings;
@@ -29,14 +32,32 @@ const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether it is only room that is missing.
-pub(super) fn is_for_room(error: &OpenError) -> bool {
+fn is_for_room(error: &OpenError) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     let OpenError::Io { source, .. } = error else { return false };
     matches!(source.kind(), StorageFull | QuotaExceeded)
 }
 
+/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
+/// before.
+pub(super) async fn open_or_wait(
+    settings: &Settings,
+    process: &mut Process,
+    tls: Option<&Tls>,
+) -> Result<Option<Appender>, Box<dyn Error>> {
+    match directory::open(settings.builder()) {
+        Ok(appender) => Ok(Some(appender)),
+        Err(error) if is_for_room(&error) => {
+            let Process { listeners, signals, .. } = process;
+            tracing::error!(listen = %listeners, %error, "waiting for room on the disk");
+            Ok(open(error, listeners, signals, tls, settings).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Opens the directory as soon as there is room. `None` where a signal said to end before.
-pub(super) async fn open(
+async fn open(
     error: OpenError,
     listeners: &Listeners,
     signals: &mut Signals,
@@ -81,7 +102,7 @@ pub(super) async fn open(
 
 async fn try_open(settings: &Settings) -> Result<Appender, OpenError> {
     let builder = settings.builder();
-    let opened = tokio::task::spawn_blocking(move || super::start::open(builder)).await;
+    let opened = tokio::task::spawn_blocking(move || directory::open(builder)).await;
     match opened {
         Ok(opened) => opened,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

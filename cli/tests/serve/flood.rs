@@ -1,8 +1,8 @@
-//! Senders that never try again: each event goes over a connection of its own, at a steady rate.
+//! Senders that never try again, at a steady rate: each event goes over a connection of its own, or
+//! over one that stays open until the server says that it closes.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +17,10 @@ use crate::daemon::wait_for;
 /// As many connections at the same time. Senders that wait for an answer send nothing.
 const SENDERS: u64 = 48;
 
+/// A connection that was not used for longer is not used again, as clients have it that know the idle
+/// timeout of their server.
+const KEPT_TIME: Duration = Duration::from_millis(500);
+
 /// Events that run until they are told to stop.
 pub struct Flood {
     shared: Arc<Shared>,
@@ -25,6 +29,7 @@ pub struct Flood {
 
 struct Shared {
     address: SocketAddr,
+    keeps_connections: bool,
     answered: AtomicU64,
     is_over: AtomicBool,
 }
@@ -48,10 +53,19 @@ pub enum Failure {
 }
 
 impl Flood {
-    /// So many events a second, all senders together.
+    /// So many events a second, all senders together, each over a new connection.
     pub fn start(address: SocketAddr, events_per_second: u64) -> Self {
-        let is_over = AtomicBool::new(false);
-        let shared = Arc::new(Shared { address, answered: AtomicU64::new(0), is_over });
+        Self::run(address, events_per_second, false)
+    }
+
+    /// The same over connections that stay open.
+    pub fn start_keeping(address: SocketAddr, events_per_second: u64) -> Self {
+        Self::run(address, events_per_second, true)
+    }
+
+    fn run(address: SocketAddr, events_per_second: u64, keeps_connections: bool) -> Self {
+        let (answered, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        let shared = Arc::new(Shared { address, keeps_connections, answered, is_over });
         let interval = Duration::from_secs(1) * u32::try_from(SENDERS).unwrap();
         let interval = interval / u32::try_from(events_per_second).unwrap();
         let senders = (0..SENDERS).map(|sender| {
@@ -80,7 +94,7 @@ impl Flood {
 
 impl Shared {
     fn run(&self, sender: u64, offset: Duration, interval: Duration) -> Vec<Sent> {
-        let mut sent = Vec::new();
+        let (mut sent, mut kept) = (Vec::new(), None);
         let mut next = Instant::now() + offset;
         for number in (sender..).step_by(SENDERS as usize) {
             thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -90,7 +104,7 @@ impl Shared {
             // What could not be sent while it waited is not made up for.
             next = (next + interval).max(Instant::now());
             let begin = Instant::now();
-            let outcome = self.send(number);
+            let outcome = self.send(number, &mut kept);
             if outcome.is_ok() {
                 self.answered.fetch_add(1, Ordering::Relaxed);
             }
@@ -99,12 +113,19 @@ impl Shared {
         sent
     }
 
-    fn send(&self, number: u64) -> Result<(), Failure> {
-        let connected = Client::try_connect(self.address);
-        let mut client = connected.map_err(|_: io::Error| Failure::Refused)?;
+    fn send(&self, number: u64, kept: &mut Option<(Client, Instant)>) -> Result<(), Failure> {
+        let mut client = match kept.take() {
+            Some((client, used)) if used.elapsed() < KEPT_TIME => client,
+            _ => Client::try_connect(self.address).map_err(|_| Failure::Refused)?,
+        };
         let event = format!(r#"{{"number":{number},"timestamp":1,"event":"e"}}"#);
         match client.try_post("/", &event) {
-            Ok(answer) if answer.status == 200 => Ok(()),
+            Ok(answer) if answer.status == 200 => {
+                if self.keeps_connections && answer.header("connection") != Some("close") {
+                    *kept = Some((client, Instant::now()));
+                }
+                Ok(())
+            }
             Ok(answer) => Err(Failure::Status(answer.status)),
             Err(_) => Err(Failure::Unanswered),
         }

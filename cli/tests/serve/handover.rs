@@ -3,12 +3,14 @@
 //! Without it, an upgrade loses the events of some moments: OpenVidu 2 sends each of them once.
 //!
 //! The long form:
-//! `CDRLOG_HANDOVER_ROUNDS=100 cargo test -p cdrlog-cli --test serve handover -- --nocapture`
+//! `CDRLOG_HANDOVER_ROUNDS=100 cargo test -p cdrlog-cli --test serve hand_overs_ -- --nocapture`,
+//! with `CDRLOG_HANDOVER_RATE=1000` events a second (500 otherwise) and `CDRLOG_HANDOVER_PAUSE=2` seconds
+//! between two hand-overs (a fifth of one otherwise).
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -27,6 +29,7 @@ use crate::client::{Client, post_head};
 use crate::common::{body, cdr, line, lines};
 use crate::daemon::{Daemon, copy_environment, serve, start, wait_for};
 use crate::flood::Flood;
+use crate::mount::Mount;
 use crate::notify::Systemd;
 use crate::skip::skip;
 
@@ -43,7 +46,7 @@ impl Peer {
     /// Has the sockets of the server, and may say [`Self::go`].
     fn greet(directory: &Path) -> (Self, Vec<OwnedFd>) {
         let peer = Self::connect(directory);
-        peer.say(r#"{"take_over":{"version":1,"pid":1}}"#, &[]);
+        peer.say(r#"{"take_over":{"version":1}}"#, &[]);
         let (said, sockets) = peer.hear();
         assert!(said.starts_with(r#"{"sockets":{"sockets":[{"asked":"127.0.0.1:0"}]"#), "{said}");
         (peer, sockets)
@@ -129,20 +132,31 @@ impl Drop for Started {
 
 #[test]
 fn hand_overs_refuse_lose_and_double_nothing() {
+    hand_over_under(Flood::start);
+}
+
+#[test]
+fn hand_overs_cut_no_connection_that_stays_open() {
+    hand_over_under(Flood::start_keeping);
+}
+
+fn hand_over_under(start_flood: fn(SocketAddr, u64) -> Flood) {
     let rounds =
         std::env::var("CDRLOG_HANDOVER_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
     let rate = std::env::var("CDRLOG_HANDOVER_RATE").map_or(500, |rate| rate.parse().unwrap());
+    let pause = std::env::var("CDRLOG_HANDOVER_PAUSE").map_or(0.2, |pause| pause.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let mut daemon = start(directory.path(), &[]);
     let address = daemon.address;
-    let flood = Flood::start(address, rate);
+    let flood = start_flood(address, rate);
     for _ in 0..rounds {
-        flood.wait(rate / 5);
+        std::thread::sleep(Duration::from_secs_f64(pause));
+        flood.wait(1);
         let new = Daemon::start(&mut successor(directory.path(), &[]));
         assert_eq!(new.address, address);
         std::mem::replace(&mut daemon, new).hand_over();
     }
-    flood.wait(rate / 5);
+    flood.wait(1);
     let outcome = flood.stop();
     daemon.terminate();
     eprintln!("{rounds} hand-overs, {outcome}");
@@ -300,6 +314,67 @@ fn the_old_process_goes_on_where_the_new_one_is_killed_while_it_opens_the_direct
     assert_eq!(cdr(directory.path()), lines(2));
 }
 
+/// The old process has an acknowledged event in its journal, and a request in flight for which it
+/// waits.
+#[test]
+fn the_new_process_finishes_what_the_old_one_left_where_that_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &["--end-timeout", "600", "--body-timeout", "600"]);
+    let mut slow = daemon.connect();
+    let head = post_head("/", 100, "").replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    slow.send(head.as_bytes()).unwrap();
+    assert_eq!(slow.read("HEAD").unwrap().status, 100);
+    let mut command = successor(directory.path(), &[]);
+    let new = std::thread::spawn(move || Daemon::start(&mut command));
+    daemon.wait_until_it_says("handing over");
+    assert_eq!(daemon.connect().post(&body(0)).status, 200);
+    let address = daemon.address;
+    daemon.kill();
+    let new = new.join().unwrap();
+    assert_eq!(new.address, address);
+    for number in 0..2 {
+        assert_eq!(new.connect().post(&body(number)).status, 200);
+    }
+    new.terminate();
+    assert_eq!(cdr(directory.path()), lines(2));
+}
+
+/// It would end with events that it could not write, and the next one could not open the directory.
+#[test]
+fn a_server_that_cannot_write_hands_over_to_nobody_until_it_can() {
+    let Some(mount) = Mount::new("tmpfs", 32) else { return };
+    let directory = mount.path().join("cdr");
+    let daemon = start(&directory, &["--write-retry-timeout", "0.5"]);
+    let padding = "x".repeat(100_000);
+    let event = |number: u64| format!(r#"{{"number":{number},"p":"{padding}","event":"e"}}"#);
+    mount.fill();
+    let refused = (0..1000).find(|number| daemon.connect().post(&event(*number)).status != 200);
+    refused.expect("a full disk is noticed");
+    let output = successor(&directory, &[]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("does not hand over: events cannot be written now"), "{said}");
+    mount.free();
+    wait_for("health", || (daemon.connect().get("/healthz").status == 200).then_some(()));
+    let new = Daemon::start(&mut successor(&directory, &[]));
+    daemon.hand_over();
+    assert_eq!(new.connect().post(&event(1000)).status, 200);
+    new.terminate();
+}
+
+#[test]
+fn where_nobody_can_ask_for_a_hand_over_events_are_taken_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    start(directory.path(), &[]).terminate();
+    fs::write(control(directory.path()), "precious").unwrap();
+    let daemon = start(directory.path(), &[]);
+    let told = daemon.said.iter().find(|line| line.contains("no hand-over is possible"));
+    assert!(told.is_some_and(|line| line.contains("not a socket")), "{:?}", daemon.said);
+    assert_eq!(daemon.connect().post(&body(0)).status, 200);
+    daemon.terminate();
+    assert_eq!(fs::read(control(directory.path())).unwrap(), b"precious");
+}
+
 /// The old process, played by the test, dies in the middle.
 #[test]
 fn the_new_process_goes_on_where_the_old_one_dies() {
@@ -345,7 +420,7 @@ fn a_process_of_another_user_gets_nothing() {
         let changed = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
         assert_eq!(changed, 0);
         let peer = Peer::connect(&path);
-        peer.say(r#"{"take_over":{"version":1,"pid":1}}"#, &[]);
+        peer.say(r#"{"take_over":{"version":1}}"#, &[]);
         peer.hear()
     });
     let (said, sockets) = stranger.join().unwrap_or_else(|_| (String::new(), Vec::new()));
@@ -434,6 +509,17 @@ fn a_unix_socket_is_handed_over_with_its_file() {
     UnixStream::connect(&path).unwrap();
     second.terminate();
     assert!(!path.exists());
+}
+
+#[test]
+fn a_process_that_hands_over_by_another_version_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let peer = Peer::connect(directory.path());
+    peer.say(r#"{"take_over":{"version":99}}"#, &[]);
+    let (said, sockets) = peer.hear();
+    assert!(said.contains("version 1, not 99: restart it") && sockets.is_empty(), "{said}");
+    daemon.terminate();
 }
 
 #[test]

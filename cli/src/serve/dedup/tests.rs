@@ -274,6 +274,29 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(error.to_string().contains("CDR.2026-11-23_13-07-28.log.zst"), "{error}");
 }
 
+/// A process that takes over reads the CDR twice, and nobody serves while it does so the second time.
+#[test]
+fn lines_that_were_read_before_are_not_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let line = |number: u32| format!("{{\"e\":{{\"n\":{number}}}}}\n");
+    let first = path("CDR.2026-11-23_13-07-28.log");
+    fs::write(&first, line(0) + &line(1) + "{\"e\":{\"n\":2").unwrap();
+    let packed = zstd::encode_all(line(3).as_bytes(), 1).unwrap();
+    fs::write(path("CDR.2026-11-23_13-07-27.log.zst"), packed).unwrap();
+    let (dedup, mut so_far) = (dedup(), ReadSoFar::default());
+    let mut read = || dedup.remember_cdr(directory.path(), true, &mut so_far).unwrap();
+    assert_eq!(read(), 3);
+    assert_eq!(read(), 0);
+    fs::write(&first, line(0) + &line(1) + &line(2) + &line(4)).unwrap();
+    fs::write(path("CDR.2026-11-23_13-07-29.log"), line(5)).unwrap();
+    assert_eq!(read(), 3);
+    let now = Instant::now();
+    let is_known =
+        |number| is_duplicate(&dedup, Key::of_line(line(number).as_bytes()).unwrap(), now);
+    assert!((0..6).all(is_known));
+}
+
 /// Without a second look, an acknowledged event that comes again after a restart would be doubled,
 /// or the start would fail.
 #[test]

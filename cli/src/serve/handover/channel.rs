@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
@@ -27,7 +27,7 @@ const DESCRIPTORS_MAX: usize = 253;
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
     /// New: I want to take over.
-    TakeOver { version: u32, pid: u32 },
+    TakeOver { version: u32 },
     /// Old: these are my sockets, in the order of the descriptors. I let requests in flight go on
     /// for so many milliseconds at most.
     Sockets { sockets: Vec<HandedSocket>, end_timeout_ms: u64 },
@@ -67,10 +67,11 @@ impl Channel {
         Self(socket)
     }
 
-    /// The user and the process at the other end, as the kernel says.
+    /// The user and the process at the other end, as the kernel says. The process is 0 where it is of
+    /// another container.
     pub(super) fn peer(&self) -> io::Result<(u32, i32)> {
-        let peer = sockopt::socket_peercred(&self.0)?;
-        Ok((peer.uid.as_raw(), peer.pid.as_raw_nonzero().get()))
+        let peer = self.0.peer_cred()?;
+        Ok((peer.uid(), peer.pid().unwrap_or_default()))
     }
 
     pub(super) async fn send(

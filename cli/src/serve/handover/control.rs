@@ -141,7 +141,7 @@ impl Door {
             return Ok(None);
         }
         let version = match channel.receive_within(STEP_TIMEOUT).await {
-            Ok((Message::TakeOver { version, .. }, _)) => version,
+            Ok((Message::TakeOver { version }, _)) => version,
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => return Err(unexpected(other)),
         };

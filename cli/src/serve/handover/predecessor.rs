@@ -5,7 +5,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::time::Duration;
 
 use rustix::net::SocketType;
@@ -93,7 +92,7 @@ impl Predecessor {
         if uid != geteuid().as_raw() {
             return Err(TakeOverError::Stranger { path, uid });
         }
-        let message = Message::TakeOver { version: VERSION, pid: process::id() };
+        let message = Message::TakeOver { version: VERSION };
         channel.send(&message, &[]).await.map_err(failed)?;
         match channel.receive_within(ANSWER_TIMEOUT).await.map_err(failed)? {
             (Message::Sockets { sockets, end_timeout_ms }, descriptors) => {
