@@ -180,8 +180,8 @@ impl Connections {
         }
     }
 
-    /// Ends connections that have had no request for so long. One of HTTP/2 has heard before that it
-    /// was to end.
+    /// Ends connections that have had no request for so long. One of HTTP/2 has heard before that
+    /// it was to end.
     pub(super) fn stop_idle(&self, time: Duration) {
         let now = self.common.tick();
         for state in self.registry().all.values().filter(|state| state.is_idle_for(now, time)) {

@@ -1,8 +1,8 @@
 //! Before a hand-over: every connection comes to its end, and none that a sender needs is cut.
 //!
 //! 1. For a second the server goes on as before, but each connection takes one more request, whose
-//!    answer says that the connection closes. (A connection of HTTP/2 hears GOAWAY.) So a sender that
-//!    keeps its connection does not find it closed at the moment of its next request.
+//!    answer says that the connection closes. (A connection of HTTP/2 hears GOAWAY.) So a sender
+//!    that keeps its connection does not find it closed at the moment of its next request.
 //! 2. Connections without a request for a second are closed, and no more are accepted. What is in
 //!    flight then gets a moment to finish, because new connections wait in the kernel for as long.
 //! 3. Where that was not enough, for a large body of a slow sender for example, the server accepts
@@ -26,13 +26,13 @@ const LAST_REQUEST_TIME: Duration = Duration::from_secs(1);
 /// How long a connection has had no request before it is closed.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// How long nothing is accepted while requests in flight finish. What it takes to close and open the
-/// directory comes to that, and all together shall be less than a second.
+/// How long nothing is accepted while requests in flight finish. What it takes to close and open
+/// the directory comes to that, and all together shall be less than a second.
 const QUIET_TIME: Duration = Duration::from_millis(200);
 
-/// How long the end waits for the request of a connection that was just accepted, and for one more of
-/// a connection that had some. Where a parent holds the socket, others wait for the next process, and
-/// these have no other place to go.
+/// How long the end waits for the request of a connection that was just accepted, and for one more
+/// of a connection that had some. Where a parent holds the socket, others wait for the next
+/// process, and these have no other place to go.
 const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
 const NEXT_REQUEST_TIME: Duration = Duration::from_millis(200);
 
@@ -81,8 +81,8 @@ impl Acceptor {
         }
     }
 
-    /// Accepts nothing more, and lets go of the sockets. Connections take one more request, if it comes
-    /// soon. One that waits for its place for as long gets none.
+    /// Accepts nothing more, and lets go of the sockets. Connections take one more request, if it
+    /// comes soon. One that waits for its place for as long gets none.
     pub(super) async fn end(&mut self) {
         let begin = Instant::now();
         let timeout = FIRST_REQUEST_TIME.min(self.shared.settings.end_timeout);

@@ -1,5 +1,5 @@
-//! Who is let in: the credentials that are asked for, replaced while the server runs, and without any
-//! the sites.
+//! Who is let in: the credentials that are asked for, replaced while the server runs, and without
+//! any the sites.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,10 +28,9 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Reads the credentials. An open gate is only for those on the same machine, unless the options
-    /// say otherwise.
-    /// `exposed` is an address at which programs of other machines may reach the server, if there is
-    /// one.
+    /// Reads the credentials. An open gate is only for those on the same machine, unless the
+    /// options say otherwise. `exposed` is an address at which programs of other machines may reach
+    /// the server, if there is one.
     pub(super) fn new(
         options: &Options,
         exposed: Option<&ListenAddress>,

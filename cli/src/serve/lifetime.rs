@@ -1,5 +1,5 @@
-//! A server from its first connection to its end: it serves, and where another process wants to take
-//! over, it closes the directory, and opens it again if nothing comes of that.
+//! A server from its first connection to its end: it serves, and where another process wants to
+//! take over, it closes the directory, and opens it again if nothing comes of that.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,8 +111,8 @@ impl Lifetime {
         Ok(Next::Serve(Arc::new(closed.reopen(appender)), reason))
     }
 
-    /// What becomes of the directory. `None` where a signal says to end before: the other process has
-    /// it, or the next one.
+    /// What becomes of the directory. `None` where a signal says to end before: the other process
+    /// has it, or the next one.
     async fn verdict(&mut self, successor: &Successor) -> Option<Verdict> {
         if let Err(error) = successor.give().await {
             return Some(Verdict::Failed(error.to_string()));

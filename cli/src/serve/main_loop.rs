@@ -1,5 +1,5 @@
-//! A server between the opening of its directory and the end of its connections: what signals and other
-//! processes ask of it.
+//! A server between the opening of its directory and the end of its connections: what signals and
+//! other processes ask of it.
 
 use std::sync::Arc;
 
@@ -95,8 +95,8 @@ async fn finish(shared: &ServerContext, acceptor: &Acceptor) {
     }
 }
 
-/// Does what signals and other processes ask for, until that is an end. Gives the process that takes
-/// over, if one does.
+/// Does what signals and other processes ask for, until that is an end. Gives the process that
+/// takes over, if one does.
 async fn serve_until_end(
     process: &mut Process,
     control: &mut Control,

@@ -9,13 +9,13 @@
 //! Where to look:
 //! - a check of the headers of every request: `respond` in `routes.rs`, before anything is read;
 //!   of credentials: `auth`; of what browsers send: `site.rs`;
-//! - a refusal: a `Reason` in `refusals.rs`, for the log and the metrics, and its row in the table of
-//!   `docs/operations.md`, which a test demands; the response itself in `response.rs`;
+//! - a refusal: a `Reason` in `refusals.rs`, for the log and the metrics, and its row in the table
+//!   of `docs/operations.md`, which a test demands; the response itself in `response.rs`;
 //! - an option: `options.rs` (command line, environment and file), its default in `settings.rs`;
 //! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them), `memory.rs`
 //!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies);
-//! - a socket that connections come from: `listen`; its hand-over to another process: `handover`, and
-//!   before it `drain.rs`;
+//! - a socket that connections come from: `listen`; its hand-over to another process: `handover`,
+//!   and before it `drain.rs`;
 //! - what signals ask for: `main_loop.rs`;
 //! - the end of a connection or of the server: `shutdown_phase.rs`, `lifetime.rs`;
 //! - what all requests share: `server_context.rs`, those of one connection: `conn_context.rs`.

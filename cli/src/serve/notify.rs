@@ -29,8 +29,8 @@ pub(super) fn waiting(failure: String) {
     tokio::spawn(told);
 }
 
-/// This process is the server now, and the one that systemd knew ends. In order: systemd must hear of
-/// it before that end.
+/// This process is the server now, and the one that systemd knew ends. In order: systemd must hear
+/// of it before that end.
 pub(super) async fn taken_over() {
     let pid = NotifyState::MainPid(std::process::id());
     tell_soon(&[pid, NotifyState::Ready, NotifyState::Status("")]).await;

@@ -49,8 +49,8 @@ const CROWD_CONNECTIONS: u64 = 256;
 /// How often the writer is looked at, at least.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Accepts connections, each as soon as there is a place for it, until it is told to stop. None that
-/// is accepted is dropped by that.
+/// Accepts connections, each as soon as there is a place for it, until it is told to stop. None
+/// that is accepted is dropped by that.
 pub(super) async fn accept(
     listeners: Arc<Listeners>,
     slots: Arc<Semaphore>,
@@ -76,7 +76,8 @@ pub(super) async fn accept(
             }
         };
         let address = accepted.peer;
-        // Whoever may open a unix socket is let in by its mode: a proxy has all its connections there.
+        // Whoever may open a unix socket is let in by its mode: a proxy has all its connections
+        // there.
         if address != UNIX_PEER && !connections.admits(address.ip()) {
             let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
             shared.note_refusal(refusal, None, address, None);
@@ -95,7 +96,8 @@ pub(super) async fn accept(
         let guard = connections.add(address.ip());
         let http = http[usize::from(accepted.is_tls)].clone();
         tokio::spawn(serve(accepted, guard, permit, shared.clone(), http));
-        // The new connection runs first, so that what it takes is counted before the next one comes.
+        // The new connection runs first, so that what it takes is counted before the next one
+        // comes.
         tokio::task::yield_now().await;
     }
 }

@@ -94,8 +94,8 @@ impl ServerContext {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
-    /// no key: see [`Key::of_body`].
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the event
+    /// has no key: see [`Key::of_body`].
     pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
         let (dedup, rewriter) = self.dedup.as_ref()?;
         Some((dedup, Key::of_body(rewriter, event)?))

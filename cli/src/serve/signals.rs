@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT end the server, the second one at once; SIGHUP begins new files; SIGUSR2 starts
-//! the program anew and hands over to it.
+//! SIGTERM and SIGINT end the server, the second one at once; SIGHUP begins new files; SIGUSR2
+//! starts the program anew and hands over to it.
 
 use std::io;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ impl Signals {
         })
     }
 
-    /// The next request. May be given up before it is ready. After an [`Request::End`] the next such signal ends the process with 1.
+    /// The next request. May be given up before it is ready. After an [`Request::End`] the next
+    /// such signal ends the process with 1.
     pub(super) async fn next(&mut self) -> Request {
         tokio::select! {
             _ = self.terminate.recv() => {}

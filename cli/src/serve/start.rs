@@ -41,8 +41,8 @@ pub(super) struct Started {
 }
 
 impl Prepared {
-    /// Listens and opens the directory. `None` where a signal says to end before. In the runtime, and
-    /// not on one of its threads: it blocks.
+    /// Listens and opens the directory. `None` where a signal says to end before. In the runtime,
+    /// and not on one of its threads: it blocks.
     pub(super) async fn start(mut self) -> Result<Option<Started>, Box<dyn Error>> {
         let mut predecessor = match self.take_over {
             true => Predecessor::find(&self.settings.directory).await?,
@@ -76,8 +76,8 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// The sockets of the options and of the parent, or those of the running server where they are the
-    /// same.
+    /// The sockets of the options and of the parent, or those of the running server where they are
+    /// the same.
     fn listeners(&mut self, predecessor: Option<&mut Predecessor>) -> Result<Listeners, String> {
         let mut passed = std::mem::take(&mut self.passed);
         let mut handed = Vec::new();
@@ -98,8 +98,8 @@ impl Prepared {
     }
 }
 
-/// Opens the directory of the running server, as soon as that has closed it. Where it cannot be opened,
-/// the running server goes on.
+/// Opens the directory of the running server, as soon as that has closed it. Where it cannot be
+/// opened, the running server goes on.
 async fn take_over(
     settings: &Settings,
     predecessor: Predecessor,
@@ -126,8 +126,8 @@ impl Memory {
         Self { dedup: Dedup::new(settings.dedup_window), so_far: ReadSoFar::default() }
     }
 
-    /// Reads the CDR while another process still writes to it, so that little is left to be read when
-    /// nobody serves.
+    /// Reads the CDR while another process still writes to it, so that little is left to be read
+    /// when nobody serves.
     fn read_before(&mut self, settings: &Settings) {
         self.read(settings, false);
     }

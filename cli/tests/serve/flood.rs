@@ -17,8 +17,8 @@ use crate::daemon::wait_for;
 /// As many connections at the same time. Senders that wait for an answer send nothing.
 const SENDERS: u64 = 48;
 
-/// A connection that was not used for longer is not used again, as clients have it that know the idle
-/// timeout of their server.
+/// A connection that was not used for longer is not used again, as clients have it that know the
+/// idle timeout of their server.
 const KEPT_TIME: Duration = Duration::from_millis(500);
 
 /// Events that run until they are told to stop.

@@ -2,10 +2,9 @@
 //!
 //! Without it, an upgrade loses the events of some moments: OpenVidu 2 sends each of them once.
 //!
-//! The long form:
-//! `CDRLOG_HANDOVER_ROUNDS=100 cargo test -p cdrlog-cli --test serve hand_overs_ -- --nocapture`,
-//! with `CDRLOG_HANDOVER_RATE=1000` events a second (500 otherwise) and `CDRLOG_HANDOVER_PAUSE=2` seconds
-//! between two hand-overs (a fifth of one otherwise).
+//! The long form: `CDRLOG_HANDOVER_ROUNDS=100 cargo test -p cdrlog-cli --test serve hand_overs_ --
+//! --nocapture`, with `CDRLOG_HANDOVER_RATE=1000` events a second (500 otherwise) and
+//! `CDRLOG_HANDOVER_PAUSE=2` seconds between two hand-overs (a fifth of one otherwise).
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};

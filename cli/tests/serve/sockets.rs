@@ -1,9 +1,10 @@
 //! Sockets that a parent passes, and unix sockets.
 //!
-//! Without them every restart refuses the connections of some moments, and a sender that does not try
-//! again loses its events.
+//! Without them every restart refuses the connections of some moments, and a sender that does not
+//! try again loses its events.
 //!
-//! The long form: `CDRLOG_RESTART_ROUNDS=100 cargo test -p cdrlog-cli --test serve sockets -- --nocapture`
+//! The long form: `CDRLOG_RESTART_ROUNDS=100 cargo test -p cdrlog-cli --test serve sockets --
+//! --nocapture`
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -245,8 +246,8 @@ fn restarts_lose_and_refuse_nothing_where_the_parent_holds_the_socket() {
     outcome.assert_whole(directory.path());
 }
 
-/// What is in flight at a kill may have no answer, and is in the CDR or is not. It is the only thing
-/// that may.
+/// What is in flight at a kill may have no answer, and is in the CDR or is not. It is the only
+/// thing that may.
 #[test]
 fn a_kill_costs_no_more_than_the_requests_in_flight_where_the_parent_holds_the_socket() {
     let directory = tempfile::tempdir().unwrap();

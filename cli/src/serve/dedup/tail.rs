@@ -31,8 +31,8 @@ impl Dedup {
     /// number of lines. Lines that were read before are not read again.
     ///
     /// To be called after the directory was opened for appending, so that the lines of a killed
-    /// process are there, and before the first event is taken. `is_synced`: an acknowledged event has
-    /// to be on the disk, and a process that was killed may not have got to that.
+    /// process are there, and before the first event is taken. `is_synced`: an acknowledged event
+    /// has to be on the disk, and a process that was killed may not have got to that.
     pub(in super::super) fn remember_cdr(
         &self,
         directory: &Path,

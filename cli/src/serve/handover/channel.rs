@@ -22,7 +22,8 @@ pub(super) const VERSION: u32 = 1;
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 const DESCRIPTORS_MAX: usize = 253;
 
-/// In the order in which they are said. `New` is the process that takes over, `Old` the running one.
+/// In the order in which they are said. `New` is the process that takes over, `Old` the running
+/// one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
@@ -49,8 +50,9 @@ pub(super) enum HandedSocket {
     Passed(String),
 }
 
-/// One end of the conversation. Its socket keeps the bounds of messages (`SOCK_SEQPACKET`), for which
-/// tokio has no type: that of streams waits for it just as well, and nothing else of it is used.
+/// One end of the conversation. Its socket keeps the bounds of messages (`SOCK_SEQPACKET`), for
+/// which tokio has no type: that of streams waits for it just as well, and nothing else of it is
+/// used.
 #[derive(Debug)]
 pub(super) struct Channel(UnixStream);
 
@@ -67,8 +69,8 @@ impl Channel {
         Self(socket)
     }
 
-    /// The user and the process at the other end, as the kernel says. The process is 0 where it is of
-    /// another container.
+    /// The user and the process at the other end, as the kernel says. The process is 0 where it is
+    /// of another container.
     pub(super) fn peer(&self) -> io::Result<(u32, i32)> {
         let peer = self.0.peer_cred()?;
         Ok((peer.uid(), peer.pid().unwrap_or_default()))

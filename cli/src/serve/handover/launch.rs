@@ -27,8 +27,8 @@ impl Launcher {
     pub(in super::super) fn new() -> io::Result<Self> {
         let mut arguments = env::args_os();
         let named = arguments.next().map(PathBuf::from).unwrap_or_default();
-        // A path is kept as it is, because it may be a link to the version of the day. A bare name was
-        // looked up by a shell.
+        // A path is kept as it is, because it may be a link to the version of the day. A bare name
+        // was looked up by a shell.
         let is_path = named.parent().is_some_and(|parent| !parent.as_os_str().is_empty());
         let program = if is_path { named } else { env::current_exe()? };
         Ok(Self { program, arguments: arguments.collect(), ended: mpsc::unbounded_channel() })
@@ -59,8 +59,8 @@ impl Launcher {
         Ok(pid)
     }
 
-    /// A process that was started here has ended while this one goes on. May be given up before it is
-    /// ready.
+    /// A process that was started here has ended while this one goes on. May be given up before it
+    /// is ready.
     pub(in super::super) async fn failure(&mut self) -> String {
         match self.ended.1.recv().await {
             Some(failure) => failure,

@@ -31,8 +31,8 @@ pub(super) use self::control::{Control, Successor, Verdict};
 pub(super) use self::launch::{Launcher, TAKE_OVER};
 pub(super) use self::predecessor::Predecessor;
 
-/// The socket by which a server is asked to hand over. In the folder that only the user of the server
-/// may write to, and bound by the process that has the lock of the directory.
+/// The socket by which a server is asked to hand over. In the folder that only the user of the
+/// server may write to, and bound by the process that has the lock of the directory.
 fn socket_path(directory: &Path) -> PathBuf {
     directory.join(".cdrlog").join("handover.sock")
 }

@@ -1,5 +1,5 @@
-//! The sockets that connections are accepted from: those of `--listen`, those that the parent of the
-//! process passed, and those that a running server hands over.
+//! The sockets that connections are accepted from: those of `--listen`, those that the parent of
+//! the process passed, and those that a running server hands over.
 
 mod address;
 mod passed;

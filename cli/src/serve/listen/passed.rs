@@ -1,8 +1,8 @@
 //! Sockets that the parent of the process passes: socket activation, as systemd does it.
 //!
 //! The environment says how many there are (`LISTEN_FDS`), for which process (`LISTEN_PID`) and how
-//! they are called (`LISTEN_FDNAMES`); the descriptors are those from 3 on. A parent that holds them
-//! keeps connections waiting in the kernel while no server runs.
+//! they are called (`LISTEN_FDNAMES`); the descriptors are those from 3 on. A parent that holds
+//! them keeps connections waiting in the kernel while no server runs.
 
 use std::fmt;
 use std::io;

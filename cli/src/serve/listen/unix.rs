@@ -1,8 +1,8 @@
 //! Unix sockets at a path: made under another name and moved into place, so that nobody finds one
 //! that does not listen yet or has another mode, and removed by the process that made them.
 //!
-//! A socket that a killed process left is replaced. One that somebody listens on, and whatever is no
-//! socket, stays where it is.
+//! A socket that a killed process left is replaced. One that somebody listens on, and whatever is
+//! no socket, stays where it is.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -16,8 +16,8 @@ use rustix::fs::{AtFlags, RenameFlags, renameat_with, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// The name of a socket in the file system. Dropped by its owner, it is removed, unless it is the name
-/// of another socket by now.
+/// The name of a socket in the file system. Dropped by its owner, it is removed, unless it is the
+/// name of another socket by now.
 #[derive(Debug)]
 pub(in super::super) struct SocketFile {
     path: PathBuf,
