@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::activation::pass;
 use crate::client::{Client, post_head};
 use crate::common::{body, cdr, line, lines};
-use crate::daemon::{Daemon, copy_environment, serve};
+use crate::daemon::{Daemon, copy_environment, serve, wait_for};
 use crate::flood::{Failure, Flood};
 use crate::secured::certify;
 
@@ -199,6 +199,12 @@ fn peers_of_a_unix_socket_are_checked_and_named_as_those_of_loopback() {
     daemon.terminate();
 }
 
+fn is_stopped(process: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let mut stats = threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("stat")));
+    stats.all(|stat| stat.unwrap().contains(") T "))
+}
+
 #[test]
 fn connections_that_were_not_accepted_outlive_a_kill() {
     let directory = tempfile::tempdir().unwrap();
@@ -206,8 +212,9 @@ fn connections_that_were_not_accepted_outlive_a_kill() {
     let start = || Daemon::start(&mut pass(&serve_passed(directory.path()), &[&listener], None));
     let daemon = start();
     assert_eq!(daemon.connect().post(&body(0)).status, 200);
-    // It accepts nothing from here on.
     daemon.signal("STOP");
+    // It accepts nothing from here on: each of its threads has stopped.
+    wait_for("the stop", || is_stopped(daemon.id()).then_some(()));
     let mut clients: Vec<_> = (1..100).map(|number| (number, daemon.connect())).collect();
     for (number, client) in &mut clients {
         let event = body(*number);
