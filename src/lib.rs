@@ -170,7 +170,8 @@ pub use producer::Producer;
 #[cfg(feature = "reader")]
 pub use reader::Reader;
 pub use rewrite::{
-    EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
+    EVENT_BYTES_MAX_DEFAULT, Instructions, LineCheck, LineFault, LineReason, Reason, Rejection,
+    Rewriter, UnknownInstructions,
 };
 #[cfg(feature = "compress")]
 pub use sealed::Compression;

@@ -308,7 +308,8 @@ mod tests {
 
     #[test]
     fn the_units_of_a_file_of_any_length_lie_inside_it_and_behind_their_words() {
-        for file_bytes in (0..200_000).step_by(8).chain([1 << 20, 18 << 20, 1 << 30]) {
+        let step = if cfg!(miri) { 8 * 199 } else { 8 };
+        for file_bytes in (0..200_000).step_by(step).chain([1 << 20, 18 << 20, 1 << 30]) {
             let units = Units::in_file(file_bytes);
             assert!(units.count == 0 || units.end() <= file_bytes, "{file_bytes}");
             assert!(Units::word_offset(units.count) <= units.begin, "{file_bytes}");
@@ -340,7 +341,7 @@ mod tests {
             CheckSeed::new(7, unit, generation).of(offset, bytes, ticket)
         };
         let mut seen = std::collections::HashSet::new();
-        for value in 0..1000 {
+        for value in 0..if cfg!(miri) { 10 } else { 1000 } {
             assert!(seen.insert(check(value, 1, 0, 10, 5)) || value == 0);
             assert!(seen.insert(check(1, value as u64 + 2, 0, 10, 5)));
             assert!(seen.insert(check(1, 1, value * 8 + 8, 10, 5)));
