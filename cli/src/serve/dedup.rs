@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 
 pub(super) use self::key::Key;
 use self::key::KeyHash;
+pub(super) use self::tail::ReadSoFar;
 
 /// How many acknowledged events are remembered; the oldest are forgotten first. They take 13 MiB at
 /// most, and are what 3 800 events a second make of a window of a minute. (As many as fit into a

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, Version, header};
 
 use super::conn_context::ConnContext;
@@ -51,6 +52,9 @@ pub(super) async fn respond(
         conn.shared().note_refusal(refusal, status, conn.address(), path);
     }
     tracing::debug!(status = response.status().as_u16(), "request");
+    if conn.state().is_last_request() && !conn.state().is_multiplexed() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.body_mut().keep(in_flight);
     Ok(response)
 }

@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::tls::Tls;
 use super::unverified::Unverified;
 
-/// ServerContext by all connections.
+/// Shared by all connections.
 #[derive(Debug)]
 pub(super) struct ServerContext {
     pub(super) appender: Appender,
@@ -37,7 +37,34 @@ pub(super) struct ServerContext {
     pub(super) connections: Arc<Connections>,
 }
 
+/// What stays of a server whose directory is closed.
+#[derive(Debug)]
+pub(super) struct ClosedContext {
+    pub(super) settings: Settings,
+    pub(super) tls: Option<Tls>,
+    gate: Gate,
+    dedup: Option<Dedup>,
+    metrics: Metrics,
+    refusals: Refusals,
+}
+
+impl ClosedContext {
+    /// The server, with its directory open again.
+    pub(super) fn reopen(self, appender: Appender) -> ServerContext {
+        let Self { settings, tls, gate, dedup, metrics, refusals } = self;
+        let new = ServerContext::new(appender, settings, gate, tls, dedup);
+        ServerContext { metrics, refusals, ..new }
+    }
+}
+
 impl ServerContext {
+    /// Takes the appender out, to be closed.
+    pub(super) fn take_appender(self) -> (Appender, ClosedContext) {
+        let Self { appender, settings, tls, gate, dedup, metrics, refusals, .. } = self;
+        let dedup = dedup.map(|(dedup, _)| dedup);
+        (appender, ClosedContext { settings, tls, gate, dedup, metrics, refusals })
+    }
+
     pub(super) fn new(
         appender: Appender,
         settings: Settings,
@@ -67,8 +94,8 @@ impl ServerContext {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
-    /// no key: see [`Key::of_body`].
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the event
+    /// has no key: see [`Key::of_body`].
     pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
         let (dedup, rewriter) = self.dedup.as_ref()?;
         Some((dedup, Key::of_body(rewriter, event)?))

@@ -6,8 +6,10 @@
 mod support;
 use support::{common, mount, skip, wait};
 
+mod activation;
 mod client;
 mod daemon;
+mod flood;
 
 mod acknowledged;
 mod browsers;
@@ -18,6 +20,7 @@ mod ending;
 mod failed_sync;
 mod full_disk;
 mod guide;
+mod handover;
 mod inbox;
 mod kills;
 mod limits;
@@ -26,6 +29,7 @@ mod observed;
 mod refused;
 mod repeated;
 mod secured;
+mod sockets;
 mod stalled_disk;
 mod statuses;
 mod strangers;
