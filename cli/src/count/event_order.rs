@@ -7,8 +7,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::event::Says;
-use super::sessions::Source;
+use super::event::{Says, Source};
 
 /// Events that wait at most, so that memory is bounded where very many are at one time.
 const WAITING_MAX: usize = 500_000;

@@ -4,9 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::json_output::{self, ObjectType};
-
-/// No path and no message is shown with more characters: a damaged manifest may hold anything.
-const CHARS_SHOWN_MAX: usize = 300;
+use crate::print::shown;
 
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,19 +83,6 @@ impl fmt::Display for Remark {
         }
         f.write_str(&shown(&self.message))
     }
-}
-
-/// `text` on one line of bounded length, without what a terminal would obey.
-fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for (index, char) in text.chars().enumerate() {
-        if index == CHARS_SHOWN_MAX {
-            shown.push_str("...");
-            break;
-        }
-        if char.is_control() { shown.extend(char.escape_default()) } else { shown.push(char) }
-    }
-    shown
 }
 
 #[cfg(test)]
