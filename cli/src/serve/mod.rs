@@ -64,6 +64,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 
+pub(crate) use self::auth::livekit_key;
 use self::config::{Config, ConfigError};
 use self::dedup::Dedup;
 use self::gate::Gate;

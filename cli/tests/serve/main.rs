@@ -26,6 +26,8 @@ mod observed;
 mod refused;
 mod repeated;
 mod secured;
+#[path = "../senders/mod.rs"]
+mod senders;
 mod stalled_disk;
 mod statuses;
 mod strangers;
