@@ -1,17 +1,17 @@
-//! What goes to standard output, once, at the end of a command.
+//! Writes to standard output, once, at the end of a command.
 
 use std::error::Error;
 use std::io::{self, Write};
 
-/// Nothing that others wrote is shown with more characters: a damaged file may hold anything.
+/// What others wrote is cut to this many characters: a damaged file may contain anything.
 const CHARS_SHOWN_MAX: usize = 300;
 
-/// Prints all of it. If the reader goes away, this is not a failure.
+/// Prints all of it. It is not a failure if the reader goes away.
 pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), Box<dyn Error>> {
     or_nobody_reads(io::stdout().write_all(bytes.as_ref()))
 }
 
-/// The error of a write to standard output, unless it is that nobody reads on.
+/// The error of a write to standard output, unless the reader went away.
 pub(super) fn or_nobody_reads(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -21,7 +21,7 @@ pub(super) fn or_nobody_reads(written: io::Result<()>) -> Result<(), Box<dyn Err
     }
 }
 
-/// `text` on one line of bounded length, without what a terminal would obey.
+/// `text` on one line of bounded length, without control characters, which a terminal would obey.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (index, char) in text.chars().enumerate() {

@@ -38,21 +38,21 @@ impl Reason {
     /// One word, for programs.
     pub(super) fn word(self) -> &'static str {
         use ActivityKind::{Broadcast, Egress, Ingress, Recording, Track};
-        use MissingEvent::{ActivityBegin, ActivityEnd};
+        use MissingEvent::{ActivityEnd, ActivityStart};
         match self {
-            Self::Missing(MissingEvent::SessionBegin) => "session_begin_missing",
+            Self::Missing(MissingEvent::SessionStart) => "session_start_missing",
             Self::Missing(MissingEvent::SessionEnd) => "session_end_missing",
             Self::Missing(MissingEvent::Join) => "join_missing",
             Self::Missing(MissingEvent::Leave) => "leave_missing",
-            Self::Missing(ActivityBegin(Track)) => "track_begin_missing",
+            Self::Missing(ActivityStart(Track)) => "track_start_missing",
             Self::Missing(ActivityEnd(Track)) => "track_end_missing",
-            Self::Missing(ActivityBegin(Egress)) => "egress_begin_missing",
+            Self::Missing(ActivityStart(Egress)) => "egress_start_missing",
             Self::Missing(ActivityEnd(Egress)) => "egress_end_missing",
-            Self::Missing(ActivityBegin(Ingress)) => "ingress_begin_missing",
+            Self::Missing(ActivityStart(Ingress)) => "ingress_start_missing",
             Self::Missing(ActivityEnd(Ingress)) => "ingress_end_missing",
-            Self::Missing(ActivityBegin(Recording)) => "recording_begin_missing",
+            Self::Missing(ActivityStart(Recording)) => "recording_start_missing",
             Self::Missing(ActivityEnd(Recording)) => "recording_end_missing",
-            Self::Missing(ActivityBegin(Broadcast)) => "broadcast_begin_missing",
+            Self::Missing(ActivityStart(Broadcast)) => "broadcast_start_missing",
             Self::Missing(ActivityEnd(Broadcast)) => "broadcast_end_missing",
             Self::EventsDropped => "events_dropped",
             Self::SequenceGap => "sequence_gap",

@@ -79,11 +79,11 @@ impl Judge<'_> {
         Some(Finding { is_note, cause, ..finding })
     }
 
-    /// Why it is no finding that a beginning is missing; `None` where it is one.
+    /// Why it is no finding that a start is missing; `None` where it is one.
     fn note_cause(&self, absence: &Absence) -> Option<Cause> {
         let is_begin = matches!(
             absence.event,
-            MissingEvent::SessionBegin | MissingEvent::Join | MissingEvent::ActivityBegin(_)
+            MissingEvent::SessionStart | MissingEvent::Join | MissingEvent::ActivityStart(_)
         );
         let begin = self.record.begin(absence.source)?;
         let Some(from) = absence.told.or(absence.after).filter(|_| is_begin) else {
@@ -94,7 +94,7 @@ impl Judge<'_> {
         if from < begin {
             return Some(Cause::BeforeRecord);
         }
-        let is_given_up = absence.event == MissingEvent::SessionBegin
+        let is_given_up = absence.event == MissingEvent::SessionStart
             && absence.before.saturating_sub(from) >= GIVEN_UP_MS.max(self.grace_ms);
         is_given_up.then_some(Cause::GivenUp)
     }
@@ -178,11 +178,11 @@ fn name_of(kind: ActivityKind) -> &'static str {
 /// What an event says, as in "an event that says so".
 fn what_it_says(event: MissingEvent) -> String {
     match event {
-        MissingEvent::SessionBegin => "begins a session".to_owned(),
+        MissingEvent::SessionStart => "starts a session".to_owned(),
         MissingEvent::SessionEnd => "ends a session".to_owned(),
         MissingEvent::Join => "says that a participant joined".to_owned(),
         MissingEvent::Leave => "says that a participant left".to_owned(),
-        MissingEvent::ActivityBegin(kind) => format!("begins a {}", name_of(kind)),
+        MissingEvent::ActivityStart(kind) => format!("starts a {}", name_of(kind)),
         MissingEvent::ActivityEnd(kind) => format!("ends a {}", name_of(kind)),
     }
 }
@@ -191,10 +191,10 @@ fn what_it_says(event: MissingEvent) -> String {
 fn sentence(absence: &Absence) -> String {
     let hours = AFTER_SESSION_MS / 3_600_000;
     match (absence.event, absence.sign) {
-        (MissingEvent::SessionBegin, _) => "the session has events, and never began".to_owned(),
+        (MissingEvent::SessionStart, _) => "the session has events, and never started".to_owned(),
         (MissingEvent::SessionEnd, sign) => {
             let why = match sign {
-                Sign::NameBeganAgain => "another one of its name began",
+                Sign::NameBeganAgain => "another one of its name started",
                 _ => "it has had no event since",
             };
             let inside = match absence.inside {
@@ -206,8 +206,8 @@ fn sentence(absence: &Absence) -> String {
         }
         (MissingEvent::Join, _) => "the participant left, and never joined".to_owned(),
         (MissingEvent::Leave, _) => "the participant did not leave: the session ended".to_owned(),
-        (MissingEvent::ActivityBegin(kind), _) => {
-            format!("the {} ended, and never began", name_of(kind))
+        (MissingEvent::ActivityStart(kind), _) => {
+            format!("the {} ended, and never started", name_of(kind))
         }
         (MissingEvent::ActivityEnd(kind), sign) => {
             let why = match sign {
@@ -215,7 +215,7 @@ fn sentence(absence: &Absence) -> String {
                 Sign::SessionEnded => {
                     format!("the session ended more than {hours} hour before")
                 }
-                Sign::NameBeganAgain => "it began again".to_owned(),
+                Sign::NameBeganAgain => "it started again".to_owned(),
                 _ => "it has had no event since".to_owned(),
             };
             format!("the {} did not end: {why}", name_of(kind))

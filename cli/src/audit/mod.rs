@@ -115,24 +115,24 @@ Examples:
 What is a finding:
   joins and leaves     a participant who left and never joined, or did not leave before the session
                        ended
-  sessions and rooms   an end without a beginning; no end, although another session of the name
+  sessions and rooms   an end without a start; no end, although another session of the name
                        began, or no event came for --grace (24 hours at least within the record)
-  tracks               no end, although the participant left; an end without a beginning
+  tracks               no end, although the participant left; an end without a start
   egress, ingress,     no end, although the session ended more than an hour before, or no event came
-  recordings,          for --grace; an end without a beginning
+  recordings,          for --grace; an end without a start
   broadcasts
   dropped events       a sender says so: `numDropped` of LiveKit, also noted in gaps.jsonl
   numbers              `sequence`, `sequenceNumber` or `seq` of events leaves one out
   clocks               times in a file, or from one file to the next, go back more than 5 minutes
 An event that is there twice counts once. Events may be up to 5 minutes late.
-Notes are not findings: a beginning before the first line of the record, and events of a kind that
+Notes are not findings: a start before the first line of the record, and events of a kind that
 the sender never sends (20 are missing, and not one came).
 ",
     times_help!(),
     "
 It is compared with the time at which the event should have come.
 
-Exit codes: 0 no findings; 1 findings, or something could not be read; 2 wrong usage"
+Exit codes: 0 no findings; 1 findings, or something could not be read; 2 usage error"
 );
 
 fn zone_of_name(name: &str) -> Result<TimeZone, String> {

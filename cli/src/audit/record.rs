@@ -169,11 +169,11 @@ impl Record {
 
     fn note_heard(&mut self, source: Source, says: &Says<'_>) {
         let event = match says {
-            Says::SessionBegan(_) => MissingEvent::SessionBegin,
+            Says::SessionBegan(_) => MissingEvent::SessionStart,
             Says::SessionEnded { .. } => MissingEvent::SessionEnd,
             Says::Joined { .. } => MissingEvent::Join,
             Says::Left(..) => MissingEvent::Leave,
-            Says::ActivityBegan(ActivityRef { kind, .. }) => MissingEvent::ActivityBegin(*kind),
+            Says::ActivityBegan(ActivityRef { kind, .. }) => MissingEvent::ActivityStart(*kind),
             Says::ActivityEnded { activity: ActivityRef { kind, .. }, .. } => {
                 MissingEvent::ActivityEnd(*kind)
             }

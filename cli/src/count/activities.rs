@@ -89,7 +89,7 @@ impl Activities {
             }
             return;
         }
-        counted(Count::Missing(missing_begin(at, source, activity, began)));
+        counted(Count::Missing(missing_start(at, source, activity, began)));
         let session = activity.session.name.as_ref().into();
         let known = Activity {
             source,
@@ -164,15 +164,15 @@ impl Activity {
     }
 }
 
-/// An end of what never began.
-pub(super) fn missing_begin<'a>(
+/// An end of what never started.
+pub(super) fn missing_start<'a>(
     at: i64,
     source: Source,
     activity: &'a ActivityRef<'a>,
     began: Option<i64>,
 ) -> Missing<'a> {
     Missing {
-        event: MissingEvent::ActivityBegin(activity.kind),
+        event: MissingEvent::ActivityStart(activity.kind),
         sign: Sign::LaterEvents,
         source,
         session: &activity.session.name,

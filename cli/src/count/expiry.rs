@@ -5,14 +5,14 @@ use super::missing::Sign;
 use super::presence::Presence;
 use super::sessions::{Gone, Session};
 
-/// How long an end is remembered, in milliseconds of the events' time.
+/// How long an end is remembered, in milliseconds of event time.
 const GRACE_MS: i64 = 5 * 60_000;
 
-/// How often sessions to be given up are looked for, in milliseconds of the events' time.
+/// How often such sessions are searched for, in milliseconds of event time.
 const SWEEP_MS: i64 = 3_600_000;
 
 impl Presence {
-    /// It is `now`, in the time of the events.
+    /// The current event time is `now`.
     pub(crate) fn pass_time(&mut self, now: i64, counted: &mut Counted<'_>) {
         while self.gone.front().is_some_and(|gone| gone.at.saturating_add(GRACE_MS) < now) {
             if let Some(gone) = self.gone.pop_front() {
@@ -41,7 +41,8 @@ impl Presence {
         self.activities.end(now, counted);
     }
 
-    /// A session is over without an end: another one of its name began, or nothing was heard of it.
+    /// A session is over without an end: another one with its name started, or there were no more
+    /// events.
     pub(super) fn lose(&mut self, key: &[u8], sign: Sign, before: i64, counted: &mut Counted<'_>) {
         let Some(mut lost) = self.sessions.remove(key) else { return };
         lost.tell_missing(counted);
@@ -66,7 +67,7 @@ impl Presence {
         self.activities.give_up(now, last, counted);
     }
 
-    /// Nothing more is expected of an end.
+    /// Forgets an end that nothing is expected of any more.
     fn forget(&mut self, gone: &Gone, counted: &mut Counted<'_>) {
         let Some(session) = self.sessions.get_mut(&gone.session) else { return };
         match &gone.participant {

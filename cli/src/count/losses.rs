@@ -25,8 +25,8 @@ impl Session {
 
     /// Tells what is missing of a session of which nothing more is expected.
     pub(super) fn tell_missing(&self, counted: &mut Counted<'_>) {
-        if !self.has_begin {
-            let begin = self.missing(MissingEvent::SessionBegin, Sign::LaterEvents, self.first);
+        if !self.has_start {
+            let begin = self.missing(MissingEvent::SessionStart, Sign::LaterEvents, self.first);
             counted(Count::Missing(Missing { told: self.began_told, ..begin }));
         }
         for (id, participant) in &self.participants {
@@ -45,7 +45,7 @@ impl Session {
         if !participant.has_join && (left.is_some() || self.ended.is_some()) {
             let before = left.unwrap_or(participant.joined);
             let join = self.missing(MissingEvent::Join, Sign::LaterEvents, before);
-            let after = self.has_begin.then_some(self.first);
+            let after = self.has_start.then_some(self.first);
             let (participant, told) = (Some(id), participant.began_told);
             counted(Count::Missing(Missing { participant, told, after, ..join }));
         }

@@ -5,11 +5,11 @@ use super::event::{ActivityKind, Source};
 /// An event that should have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum MissingEvent {
-    SessionBegin,
+    SessionStart,
     SessionEnd,
     Join,
     Leave,
-    ActivityBegin(ActivityKind),
+    ActivityStart(ActivityKind),
     ActivityEnd(ActivityKind),
 }
 

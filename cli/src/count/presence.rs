@@ -1,14 +1,14 @@
-//! Who is in: the sessions that are open and the participants in them.
+//! Who is present: the open sessions and their participants.
 //!
 //! It turns events, in the order of their times, into [`Count`]s, and always knows how many there
-//! are now. Memory is held by the open sessions, and for some minutes by those that ended, so that
-//! an event that comes twice or too late is known for what it is.
+//! are now. It holds the open sessions, and for some minutes those that ended, so that an event
+//! that comes twice or too late is recognised.
 //!
-//! Files begin and end anywhere, so sessions and participants appear whose beginning was never
-//! read. One that turns out at its end to have been there all the time was missing in every number
-//! before: `now` goes down by one at its end, below zero if need be, and `before` up by one. The
-//! true number at any moment is `now` of that moment plus `before` as it is at the end of the
-//! input. So the peaks are exact without remembering anything.
+//! Files start and end anywhere, so there are sessions and participants whose start was never read.
+//! If the end of one shows that it existed all the time, it was missing in every earlier number: at
+//! its end, `now` goes down by one, below zero if necessary, and `before` up by one. The true
+//! number at any moment is `now` at that moment plus `before` at the end of the input. So the peaks
+//! are exact without remembering anything.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -20,8 +20,8 @@ use super::missing::Sign;
 use super::sessions::KnownSession;
 use super::sessions::{Gone, Key, Participant, Session, Sessions};
 
-/// A session without an event of its own for a day, in milliseconds, is given up: its server died,
-/// most of the time.
+/// A session without an event for this long (a day, in milliseconds) counts as over: usually its
+/// server died.
 pub(crate) const GIVEN_UP_MS: i64 = 24 * 3_600_000;
 
 /// The sessions and participants at one point of the input.
@@ -32,9 +32,9 @@ pub(crate) struct Presence {
     pub(super) gone: VecDeque<Gone>,
     pub(crate) session_gauge: Gauge,
     pub(crate) participant_gauge: Gauge,
-    /// Sessions without an end that were given up.
+    /// Sessions without an end that count as over.
     pub(crate) sessions_given_up: u64,
-    /// The time of the oldest event: what began later began within the input.
+    /// The time of the oldest event: what started later started within the input.
     begin: Option<i64>,
     pub(super) next_sweep: i64,
     /// What has had no event for so long, in milliseconds, is given up.
@@ -57,7 +57,7 @@ impl Presence {
         }
     }
 
-    /// An event was at `at`, whatever it was.
+    /// Any event, at the time `at`.
     pub(crate) fn begin_at(&mut self, at: i64) {
         self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
     }
@@ -121,15 +121,15 @@ impl Presence {
         }
         if let Some(key) = self.insert(source, session, at, false, counted) {
             if let Some(new) = self.sessions.get_mut(&key) {
-                new.has_begin = true;
+                new.has_start = true;
             }
             self.session_gauge.now += 1;
             counted(Count::Session { at });
         }
     }
 
-    /// Whether the beginning of a session that is known is its own, not that of another one of
-    /// its name.
+    /// Whether the start of a known session is its own, and not that of another session with the
+    /// same name.
     fn is_known_beginning(
         &mut self,
         at: i64,
@@ -141,9 +141,9 @@ impl Presence {
         known.hear(at, session);
         let is_late = known.ended.is_none_or(|ended| ended >= at && known.first >= at);
         if known.is_from_before && is_late {
-            // Some of its events came first: it was not there before them after all.
+            // Some of its events came first: it did not exist before them after all.
             known.is_from_before = false;
-            known.has_begin = true;
+            known.has_start = true;
             known.first = at;
             self.session_gauge.before -= 1;
             self.session_gauge.now += 1;
@@ -155,7 +155,7 @@ impl Presence {
                 None => known.unique.is_none() && known.first != at,
                 Some(ended) => ended < at || ended == at && known.first < at,
             };
-        known.has_begin |= !is_again;
+        known.has_start |= !is_again;
         !is_again
     }
 
@@ -180,7 +180,7 @@ impl Presence {
             return;
         };
         if let Some(began) = began.filter(|_| known.is_from_before) {
-            // It had events before, but its beginning was lost.
+            // It had events before, but its start was lost.
             known.is_from_before = false;
             self.session_gauge.before -= 1;
             self.session_gauge.now += 1;
@@ -199,7 +199,7 @@ impl Presence {
         self.gone.push_back(Gone { at, session: key, participant: None });
     }
 
-    /// A session of which nothing is known ends at `at`.
+    /// An unknown session ends at `at`.
     fn insert_ended(
         &mut self,
         at: i64,
@@ -214,13 +214,13 @@ impl Presence {
             return Some(key);
         };
         let key = self.insert(source, session, began, false, counted)?;
-        // Its beginning was lost, or it was given up too early and is counted already.
+        // Its start was lost, or it was given up too early and is counted already.
         if at - began < GIVEN_UP_MS {
             counted(Count::Session { at: began });
         } else {
             self.sessions_given_up = self.sessions_given_up.saturating_sub(1);
         }
-        // It was never counted in.
+        // It was never counted as present.
         self.session_gauge.now += 1;
         Some(key)
     }
@@ -310,7 +310,7 @@ impl Presence {
                 };
                 known.participants.insert(participant.as_ref().into(), one);
                 if let Some(joined) = joined {
-                    // Its beginning was lost.
+                    // Its start was lost.
                     counted(Count::Participant { at: joined });
                 } else {
                     self.participant_gauge.before += 1;
@@ -326,9 +326,9 @@ impl Presence {
         self.gone.push_back(Gone { at, session: key, participant });
     }
 
-    /// Makes sure that the session of an event is known. One that is not was there before the first
-    /// line, until its beginning says otherwise. `None` where the event has no session, or one that
-    /// is over since another one of its name began.
+    /// Makes sure that the session of an event is known. An unknown one existed before the first
+    /// line, until its start says otherwise. `None` if the event has no session, or one that is
+    /// over since another one with its name started.
     fn session_of(
         &mut self,
         at: i64,
@@ -350,7 +350,8 @@ impl Presence {
         Some((key, known))
     }
 
-    /// A new session, in place of one of the same key. `None` where the event does not tell which.
+    /// A new session, replacing one with the same key. `None` if the event does not say which
+    /// session.
     fn insert(
         &mut self,
         source: Source,

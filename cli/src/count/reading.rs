@@ -11,7 +11,7 @@ use super::merge::{self, CUTS_MAX, Cut, LineListener};
 use crate::outcome::say;
 use crate::progress::Progress;
 
-/// How many bad lines are named; the rest is counted.
+/// How many bad lines are printed; the rest is only counted.
 pub(crate) const BAD_LINES_NAMED: u64 = 10;
 
 /// Who takes the lines.
@@ -41,11 +41,11 @@ pub(crate) struct Reading<T> {
     /// The places in files where time goes back.
     pub(crate) cuts: Vec<Cut>,
     progress: Progress,
-    /// All is read again: what is wrong was told the first time.
+    /// Everything is read again: problems were reported the first time.
     has_told: bool,
 }
 
-/// Reads everything; once more where files have to be cut because time goes back in them.
+/// Reads everything; a second time if files must be cut because time goes back in them.
 pub(crate) fn read<T: LineTaker>(files: &InputFiles, new_taker: impl Fn() -> T) -> Reading<T> {
     let mut reading = Reading::new(new_taker(), files);
     let cuts = merge::read(&files.files, &[], &mut reading);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::activities::{key_of, missing_begin};
+use super::activities::{key_of, missing_start};
 use super::counts::{Count, Counted};
 use super::event::{ActivityKind, ActivityRef, Id, SessionRef, Source};
 use super::missing::Missing;
@@ -89,7 +89,7 @@ impl Presence {
         let has_begun = participant.tracks.remove(activity.id.as_ref()).is_some();
         // Of one whose joining was not read either, that is missed, or was before the first line.
         if !has_begun && participant.has_join && participant.left.is_none() {
-            let begin = missing_begin(at, source, activity, began);
+            let begin = missing_start(at, source, activity, began);
             counted(Count::Missing(Missing { after: Some(participant.joined), ..begin }));
         }
     }

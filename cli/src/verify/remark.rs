@@ -1,4 +1,4 @@
-//! One thing to say about a file.
+//! One remark about a file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::json_output::{self, ObjectType};
 use crate::print::shown;
 
-/// How much it matters.
+/// The severity of a remark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Something is wrong.
     Finding,
     /// Something could not be checked.
     Unchecked,
-    /// Only worth knowing.
+    /// For information only.
     Note,
 }
 
@@ -22,11 +22,11 @@ pub(super) enum Kind {
 pub(super) struct Remark {
     pub(super) kind: Kind,
     pub(super) file: PathBuf,
-    /// Counted from 1.
+    /// From 1.
     pub(super) line: Option<u64>,
-    /// Counted from 0, in the uncompressed file.
+    /// From 0, in the uncompressed file.
     pub(super) byte: Option<u64>,
-    /// One word.
+    /// One word, for programs.
     pub(super) reason: &'static str,
     pub(super) message: String,
 }

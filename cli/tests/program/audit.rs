@@ -153,7 +153,7 @@ fn a_session_without_a_beginning_and_one_without_an_end_are_found() {
         r#"{"sessionDestroyed":{"sessionId":"again","uniqueSessionId":"again_2","timestamp":1700000099000}}"#.to_owned(),
     ];
     // The participant of a session without an end is no finding of its own.
-    let expected = ["session_begin_missing s - - -", "session_end_missing again - - -"];
+    let expected = ["session_start_missing s - - -", "session_end_missing again - - -"];
     assert_eq!(findings_of(&lines), expected);
 }
 
@@ -170,9 +170,9 @@ fn what_was_before_the_first_line_is_a_note_and_no_finding() {
     let ended = run(&mut audit(&["--json"], directory.path())).expect(0, &[]);
     let found = objects(&ended);
     let expected = [
-        "session_begin_missing s - - before_record",
+        "session_start_missing s - - before_record",
         "join_missing s a - before_record",
-        "session_begin_missing meet - - before_record",
+        "session_start_missing meet - - before_record",
     ];
     assert_eq!(told(&found, "note"), expected);
     let said = "note: the participant left, and never joined: the record begins after it (1 times)";
@@ -239,7 +239,7 @@ fn tracks_egress_ingress_recordings_and_broadcasts_without_an_end_are_found() {
             "ingress_end_missing daily - IN_1 -",
             "recording_end_missing s - EG_9 -",
             "recording_end_missing s - rec -",
-            "track_begin_missing s a unheard -",
+            "track_start_missing s a unheard -",
             "track_end_missing s a open -",
         ]
     );

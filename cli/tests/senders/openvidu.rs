@@ -63,13 +63,12 @@ impl HttpWebhookSender {
     }
 
     fn try_once(&mut self, body: &str) -> std::io::Result<u16> {
-        let mut client = match self.pooled.take() {
-            Some((mut client, used))
-                if used.elapsed() < VALIDATE_AFTER || is_alive(&mut client) =>
-            {
-                client
-            }
-            _ => {
+        let pooled = self.pooled.take().and_then(|(mut client, used)| {
+            (used.elapsed() < VALIDATE_AFTER || is_alive(&mut client)).then_some(client)
+        });
+        let mut client = match pooled {
+            Some(client) => client,
+            None => {
                 self.connections += 1;
                 Client::try_connect(self.endpoint)?
             }
