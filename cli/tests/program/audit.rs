@@ -239,8 +239,8 @@ fn tracks_egress_ingress_recordings_and_broadcasts_without_an_end_are_found() {
             "ingress_end_missing daily - IN_1 -",
             "recording_end_missing s - EG_9 -",
             "recording_end_missing s - rec -",
-            "track_start_missing s a unheard -",
             "track_end_missing s a open -",
+            "track_start_missing s a unheard -",
         ]
     );
 }
