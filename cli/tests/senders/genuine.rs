@@ -86,7 +86,7 @@ fn run(command: &mut Command) -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            let last = said.lines().filter(|line| !line.trim().is_empty()).next_back();
+            let last = said.lines().rfind(|line| !line.trim().is_empty());
             Err(format!("{program}: {}", last.unwrap_or("it failed")))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Err(format!("there is no {program}")),

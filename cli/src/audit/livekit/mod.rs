@@ -52,11 +52,11 @@ impl LiveKitArgs {
     pub(super) fn ask(&self) -> Result<Option<Asked>, Box<dyn Error>> {
         let Some(url) = &self.url else { return Ok(None) };
         let key = livekit_key(self.livekit_key_file.as_deref())?;
-        let (name, secret) = key.ok_or(
+        let key = key.ok_or(
             "--livekit needs an API key: give --livekit-key-file, or set LIVEKIT_API_KEY and \
              LIVEKIT_API_SECRET",
         )?;
-        let signer = Signer::new(name, &secret)?;
+        let signer = Signer::new(key.name, &key.secret)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let asked = runtime.block_on(ask(url, &signer));
         Ok(Some(asked.map_err(|error| format!("cannot ask the LiveKit server {url}: {error}"))?))

@@ -143,15 +143,19 @@ impl BodyCheck {
     }
 }
 
+/// An API key of LiveKit. It is never printed.
+pub(crate) struct LiveKitKey {
+    pub(crate) name: String,
+    pub(crate) secret: Vec<u8>,
+}
+
 /// LiveKit's API key and its secret, to sign requests to it with: of the first line of `file`, else
 /// of the environment. `None` where there is neither.
 ///
 /// # Errors
 ///
 /// The file cannot be used, or there is a key without a secret.
-pub(crate) fn livekit_key(
-    file: Option<&Path>,
-) -> Result<Option<(String, Vec<u8>)>, Box<dyn Error>> {
+pub(crate) fn livekit_key(file: Option<&Path>) -> Result<Option<LiveKitKey>, Box<dyn Error>> {
     let variable =
         |name: &str| env::var_os(name).map(|value| Secret::of_variable(name, &value)).transpose();
     let of_option = |error: AuthError| error.of_option("--livekit-key-file");
@@ -159,10 +163,11 @@ pub(crate) fn livekit_key(
         Some(path) => livekit::keys_of_file(path).map_err(of_option)?.into_iter().next(),
         None => livekit_variables(&variable)?,
     };
-    let text = |(key, secret): (Secret, Secret)| {
-        (String::from_utf8_lossy(key.expose()).into_owned(), secret.expose().to_vec())
+    let key = |(name, secret): (Secret, Secret)| LiveKitKey {
+        name: String::from_utf8_lossy(name.expose()).into_owned(),
+        secret: secret.expose().to_vec(),
     };
-    Ok(pair.map(text))
+    Ok(pair.map(key))
 }
 
 /// What the environment says in LiveKit's own variables.
