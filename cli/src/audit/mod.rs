@@ -24,7 +24,6 @@ use std::error::Error;
 use std::path::Path;
 
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use jiff::tz::TimeZone;
 
 use self::cause::Causes;
@@ -37,7 +36,7 @@ use super::cdr_path::PathArgs;
 use super::count::files::{InputFile, InputFiles};
 use super::count::merge::Cut;
 use super::count::reading;
-use super::local_time;
+use super::local_time::UtcOption;
 use super::outcome::{Outcome, say};
 use super::time_arg::{TimeArg, times_help};
 use super::units::Seconds;
@@ -53,7 +52,10 @@ use super::units::Seconds;
 /// With --livekit it also asks a LiveKit server which rooms and participants there are now, and tells
 /// what the record should have heard of.
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(
+    after_help = AFTER_HELP,
+    mut_arg("utc", |utc| utc.help("Show times in UTC instead of local time"))
+)]
 pub(super) struct Audit {
     /// Only findings from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -75,17 +77,8 @@ pub(super) struct Audit {
     #[arg(long)]
     json: bool,
 
-    /// Show times in UTC instead of local time
-    #[arg(
-        long,
-        value_name = "true|false",
-        env = "CDRLOG_UTC",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
-    )]
-    utc: Option<bool>,
+    #[command(flatten)]
+    utc: UtcOption,
 
     /// Show times in this time zone instead, such as Europe/Madrid
     #[arg(long, value_name = "ZONE", value_parser = zone_of_name)]
@@ -188,11 +181,7 @@ impl Audit {
     }
 
     fn zone(&self) -> TimeZone {
-        match (&self.tz, self.utc.unwrap_or_default()) {
-            (Some(zone), _) => zone.clone(),
-            (None, true) => TimeZone::UTC,
-            (None, false) => local_time::zone(),
-        }
+        self.tz.clone().unwrap_or_else(|| self.utc.zone())
     }
 }
 
