@@ -70,6 +70,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
+pub(crate) use self::auth::livekit_key;
 use self::config::{Config, ConfigError};
 use self::handover::{Launcher, TAKE_OVER};
 use self::lifetime::{Bell, Lifetime};

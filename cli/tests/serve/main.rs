@@ -29,6 +29,8 @@ mod observed;
 mod refused;
 mod repeated;
 mod secured;
+#[path = "../senders/mod.rs"]
+mod senders;
 mod sockets;
 mod stalled_disk;
 mod statuses;
