@@ -75,7 +75,7 @@ impl Dedup {
         while let Some(line) = reader.next_line().map_err(io::Error::other)? {
             if line.is_whole() {
                 if let Some(key) = Key::of_line(line.bytes_with_end()) {
-                    self.0.table().remember(key, Instant::now(), self.0.events_max);
+                    self.0.table().acknowledged.insert(key, Instant::now());
                 }
                 count += 1;
             }
