@@ -13,7 +13,8 @@
 //!   `docs/operations.md`, which a test demands; the response itself in `response.rs`;
 //! - an option: `options.rs` (command line, environment and file), its default in `settings.rs`;
 //! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them), `memory.rs`
-//!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies);
+//!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies), `peer_limits.rs` (one address, in a
+//!   time), `networks.rs` (who may connect);
 //! - the end of a connection or of the server: `shutdown_phase.rs`;
 //! - what all requests share: `server_context.rs`, those of one connection: `conn_context.rs`.
 
@@ -28,16 +29,21 @@ mod connections;
 mod dedup;
 mod descriptors;
 mod downloads;
+mod file_watch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gaps;
 mod gate;
 mod health;
 mod intake;
 mod log;
 mod memory;
 mod metrics;
+mod networks;
 mod notify;
 mod options;
+mod peer_limits;
+mod peer_table;
 mod permissions;
 mod plain;
 mod refusals;
@@ -50,6 +56,7 @@ mod shutdown_phase;
 mod signals;
 mod site;
 mod tls;
+mod token_bucket;
 mod tracked_stream;
 mod unverified;
 mod waiting;

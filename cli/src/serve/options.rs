@@ -12,6 +12,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::networks::Network;
 use crate::append::Sync;
 use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
@@ -127,6 +128,25 @@ pub(super) struct Options {
     /// its address [default: a quarter of --connections-max, at least 64]
     #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_CONNECTIONS_MAX")]
     pub(super) peer_connections_max: Option<u32>,
+
+    /// Requests a second of one address; more are answered with 429; 0 is no limit [default: 0]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_REQUESTS_PER_SECOND")]
+    pub(super) peer_requests_per_second: Option<u32>,
+
+    /// Bytes of bodies a second of one address; after more, its requests are answered with 429 for a
+    /// while; 0 is no limit [default: 0]
+    #[arg(long, value_name = "SIZE", env = "CDRLOG_PEER_BYTES_PER_SECOND")]
+    pub(super) peer_bytes_per_second: Option<Size>,
+
+    /// Requests a minute of one address with wrong credentials; after more, its requests are answered
+    /// with 429 for a while; 0 is no limit [default: 600]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_AUTH_FAILURES_PER_MINUTE")]
+    pub(super) peer_auth_failures_per_minute: Option<u32>,
+
+    /// A network whose addresses may connect, such as 10.0.0.0/8 or an address; may be given several
+    /// times; connections from elsewhere are closed [default: all]
+    #[arg(long, value_name = "NETWORK", env = "CDRLOG_ALLOW", value_delimiter = ',')]
+    pub(super) allow: Vec<Network>,
 
     /// The largest header section of a request [default: 16KiB]
     #[arg(long, value_name = "SIZE", env = "CDRLOG_HEADER_BYTES_MAX")]

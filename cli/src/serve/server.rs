@@ -15,6 +15,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 
 use super::conn_context::ConnContext;
 use super::conn_state::ConnState;
@@ -26,7 +27,7 @@ use super::shutdown_phase::ShutdownPhase;
 use super::signals::{Request, Signals};
 use super::tls::Tls;
 use super::tracked_stream::TrackedStream;
-use super::{allocator, notify, plain};
+use super::{allocator, file_watch, networks, notify, plain};
 
 /// The pause after an accept that failed, because there are no descriptors left for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -53,6 +54,7 @@ pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc
     let slots = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
     let acceptor = tokio::spawn(accept(listener, slots.clone(), shared.clone()));
     let sweeper = tokio::spawn(sweep(shared.clone()));
+    let watcher = tokio::spawn(reload_changed(shared.clone()));
     notify::ready();
     while signals.next().await == Request::Reload {
         tokio::spawn(reload(shared.clone()));
@@ -65,7 +67,9 @@ pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc
     notify::stopping().await;
     finish(&shared, &slots).await;
     sweeper.abort();
+    watcher.abort();
     shared.refusals.tell_rest();
+    shared.gaps.tell_rest();
 }
 
 /// Waits for the requests in flight, for as long as they may take.
@@ -94,6 +98,12 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<Server
                 continue;
             }
         };
+        if !networks::allow(&shared.settings.allowed, address.ip()) {
+            let refusal =
+                Refusal::new(Reason::NotAllowed, "the address is in no network of --allow");
+            shared.note_refusal(refusal, None, address, None);
+            continue;
+        }
         if !connections.admits(address.ip()) {
             let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
             shared.note_refusal(refusal, None, address, None);
@@ -157,6 +167,18 @@ async fn serve(
         serve_stream(stream, &guard, shared, address, &http).await;
         return;
     };
+    // In a box: the state of a handshake is large, and connections without TLS do not pay for it.
+    Box::pin(serve_tls(stream, acceptor, &guard, shared, address, &http)).await;
+}
+
+async fn serve_tls(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    guard: &ConnGuard,
+    shared: Arc<ServerContext>,
+    address: SocketAddr,
+    http: &Builder<TokioExecutor>,
+) {
     let state = guard.state();
     let Some(Ok(is_plain)) = obey(state, plain::begins(&stream)).await else { return };
     if is_plain {
@@ -168,7 +190,7 @@ async fn serve(
         return;
     }
     match obey(state, acceptor.accept(stream)).await {
-        Some(Ok(stream)) => serve_stream(stream, &guard, shared, address, &http).await,
+        Some(Ok(stream)) => serve_stream(stream, guard, shared, address, http).await,
         // A port that is only looked at, as load balancers do.
         Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             tracing::debug!(%error, "no TLS");
@@ -252,6 +274,8 @@ async fn sweep(shared: Arc<ServerContext>) {
         let stats = shared.appender.stats();
         shared.health.look(&stats);
         shared.refusals.sweep();
+        shared.peer_limits.sweep();
+        shared.gaps.sweep();
         if watchdog.is_some_and(|interval| told.elapsed() >= interval)
             && shared.health.makes_progress(&stats)
         {
@@ -290,6 +314,7 @@ fn reload_blocking(shared: &ServerContext) {
     if let Err(error) = shared.gate.reload() {
         tracing::error!(%error, "the credentials stay as they were");
     }
+    shared.peer_limits.forget_failures();
     if let Some(tls) = &shared.tls
         && let Err(error) = tls.reload()
     {
@@ -301,5 +326,34 @@ fn reload_blocking(shared: &ServerContext) {
             tracing::info!(cdr = %path.display(), auth = shared.gate.methods(), "reloaded");
         }
         Err(error) => tracing::warn!(%error, "no new files could be begun"),
+    }
+}
+
+/// Reads certificates and credentials anew as soon as their files have changed.
+async fn reload_changed(shared: Arc<ServerContext>) {
+    let mut looks = tokio::time::interval(file_watch::LOOK_INTERVAL);
+    loop {
+        looks.tick().await;
+        let shared = shared.clone();
+        let looked = tokio::task::spawn_blocking(move || reload_changed_blocking(&shared)).await;
+        if let Err(error) = looked {
+            tracing::error!(%error, "could not look at certificates and credentials");
+        }
+    }
+}
+
+fn reload_changed_blocking(shared: &ServerContext) {
+    match shared.gate.reload_changed() {
+        Some(Ok(())) => {
+            shared.peer_limits.forget_failures();
+            tracing::info!(auth = shared.gate.methods(), "the credentials have changed");
+        }
+        Some(Err(error)) => tracing::error!(%error, "the credentials stay as they were"),
+        None => {}
+    }
+    match shared.tls.as_ref().and_then(Tls::reload_changed) {
+        Some(Ok(())) => tracing::info!("the certificate has changed"),
+        Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+        None => {}
     }
 }

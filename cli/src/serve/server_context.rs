@@ -9,9 +9,11 @@ use hyper::StatusCode;
 use super::body_budget::Budget;
 use super::connections::Connections;
 use super::dedup::{Dedup, Key};
+use super::gaps::Gaps;
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
+use super::peer_limits::PeerLimits;
 use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
 use super::tls::Tls;
@@ -35,6 +37,9 @@ pub(super) struct ServerContext {
     pub(super) budget: Budget,
     pub(super) unverified: Unverified,
     pub(super) connections: Arc<Connections>,
+    pub(super) peer_limits: PeerLimits,
+    /// What senders say that they have dropped.
+    pub(super) gaps: Arc<Gaps>,
 }
 
 impl ServerContext {
@@ -56,6 +61,8 @@ impl ServerContext {
             budget: Budget::new(settings.limits.bodies_bytes_max),
             unverified: Unverified::new(settings.unverified_bytes_max()),
             connections,
+            peer_limits: PeerLimits::new(&settings.limits),
+            gaps: Gaps::new(&settings.directory),
             dedup: dedup.map(|dedup| (dedup, rewriter)),
             settings,
             gate,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::networks;
 use super::notify;
 use super::response;
 use super::settings::Settings;
@@ -55,7 +56,10 @@ pub(super) async fn open(
                 // The start reads everything anew that a reload would.
                 Signal::Reload => {}
             },
-            Ok((stream, _)) = listener.accept() => {
+            Ok((stream, address)) = listener.accept() => {
+                if !networks::allow(&settings.allowed, address.ip()) {
+                    continue;
+                }
                 let Ok(permit) = places.clone().try_acquire_owned() else { continue };
                 let acceptor = tls.map(Tls::acceptor);
                 let failure = failure.clone();
