@@ -13,7 +13,7 @@ mod corpus;
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Stats, SyncPolicy};
-use common::loggers::CdrlogSlice;
+use common::ours::CdrlogSlice;
 use common::{EVENTS, EVENTS_TEST, Sender};
 
 const PRODUCERS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];

@@ -14,20 +14,19 @@
 //! with `flat_out` to the end of the close. The timer of the bursts is in it, the same for all. What a
 //! logger costs beside sending is seen against `mutex`: the rewriter and a buffer under one lock,
 //! which has no thread and wakes nobody. It loses up to 256 KiB where the process dies, and nobody
-//! sees a line before that many have come. Wake-ups are those of the logger's threads.
+//! sees a line before that many have come; `mutex_lines` is the same with finished lines. Wake-ups
+//! are those of the logger's threads. `cdrlog.alone` sends an event every 23 ms and waits until its
+//! line can be read from the file.
 
 mod common;
 mod corpus;
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use cdrlog::Rewriter;
-use common::loggers::{CdrlogSlice, CdrlogSynced, TracingRaw};
-use common::{CORPUS, EVENTS, Logger, Sender};
+use common::ours::{CdrlogSlice, CdrlogSynced};
+use common::peers::{MutexBufWriter, MutexRewriter, TracingRaw};
+use common::{EVENTS, Logger, Sender};
 use hdrhistogram::Histogram;
 
 const RATES: [Rate; 7] = [
@@ -59,80 +58,6 @@ impl Rate {
             Self::PerSecond(rate) => rate.to_string(),
             Self::FlatOut => "flat_out".to_owned(),
         }
-    }
-}
-
-// ===== by hand =====
-
-/// The rewriter and a buffer.
-struct ByHand {
-    rewriter: Rewriter,
-    line: Vec<u8>,
-    file: BufWriter<File>,
-}
-
-/// All of that under one lock.
-struct MutexRewriter(Arc<Mutex<ByHand>>);
-
-struct MutexSender(Arc<Mutex<ByHand>>);
-
-fn buffered(directory: &Path) -> BufWriter<File> {
-    let file = File::create(directory.join("by_hand.log")).expect("a file");
-    BufWriter::with_capacity(256 << 10, file)
-}
-
-impl Logger for MutexRewriter {
-    type Sender = MutexSender;
-
-    fn open(directory: &Path) -> Self {
-        let (rewriter, line, file) = (Rewriter::new(), Vec::new(), buffered(directory));
-        Self(Arc::new(Mutex::new(ByHand { rewriter, line, file })))
-    }
-
-    fn sender(&self, _events: usize) -> MutexSender {
-        MutexSender(self.0.clone())
-    }
-
-    fn close(self) -> usize {
-        self.0.lock().expect("no panic").file.flush().expect("a write");
-        0
-    }
-}
-
-impl Sender for MutexSender {
-    fn send(&mut self, number: usize) -> bool {
-        let ByHand { rewriter, line, file } = &mut *self.0.lock().expect("no panic");
-        line.clear();
-        rewriter.rewrite(CORPUS.body(number), line).expect("an event");
-        file.write_all(line).is_ok()
-    }
-}
-
-/// Finished lines, and a buffer under a lock.
-struct MutexBuffer(Arc<Mutex<BufWriter<File>>>);
-
-struct BufferSender(Arc<Mutex<BufWriter<File>>>);
-
-impl Logger for MutexBuffer {
-    type Sender = BufferSender;
-
-    fn open(directory: &Path) -> Self {
-        Self(Arc::new(Mutex::new(buffered(directory))))
-    }
-
-    fn sender(&self, _events: usize) -> BufferSender {
-        BufferSender(self.0.clone())
-    }
-
-    fn close(self) -> usize {
-        self.0.lock().expect("no panic").flush().expect("a write");
-        0
-    }
-}
-
-impl Sender for BufferSender {
-    fn send(&mut self, number: usize) -> bool {
-        self.0.lock().expect("no panic").write_all(CORPUS.line(number).as_bytes()).is_ok()
     }
 }
 
@@ -251,7 +176,7 @@ fn print(id: &str, value: f64, unit: &str) {
 }
 
 fn table<L: Logger>(logger: &str) {
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let wanted = wanted();
     for rate in RATES {
         for producers in PRODUCERS {
             let id = format!("{logger}.{}.p{producers}", rate.name());
@@ -290,10 +215,59 @@ fn report(id: &str, rate: Rate, figures: &Figures) {
     }
 }
 
+/// How long an event that comes alone takes from its send until its line is in the file.
+fn visible() -> Histogram<u64> {
+    const SPACING: Duration = Duration::from_millis(23);
+    let events = if common::is_test() { 5 } else { 300 };
+    let directory = common::directory();
+    let logger = CdrlogSynced::open(directory.path());
+    let mut sender = logger.sender(events);
+    let file = cdr_file(directory.path());
+    let length = || std::fs::metadata(&file).expect("the file").len();
+    let mut latencies = Histogram::new_with_max(10_000_000_000, 3).expect("a histogram");
+    for number in 0..events {
+        let before = (Instant::now(), length());
+        assert!(sender.send(number), "an event was refused");
+        while length() == before.1 {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+        let elapsed = before.0.elapsed();
+        latencies.saturating_record(elapsed.as_nanos() as u64);
+        std::thread::sleep(SPACING.saturating_sub(elapsed));
+    }
+    logger.close();
+    assert_eq!(common::count_lines(directory.path()), events, "lines were lost or doubled");
+    latencies
+}
+
+fn cdr_file(directory: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(directory).expect("a directory");
+    let mut paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.find(|path| path.is_file()).expect("a CDR file")
+}
+
+fn report_visible() {
+    let id = "cdrlog.alone.visible";
+    if wanted().is_some_and(|wanted| !id.contains(wanted.as_str())) {
+        return;
+    }
+    let latencies = visible();
+    for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {
+        let value = latencies.value_at_quantile(quantile) as f64 / 1e6;
+        print(&format!("{id}.{name}_ms"), value, "ms");
+    }
+}
+
+/// The part of an id that was asked for.
+fn wanted() -> Option<String> {
+    std::env::args().skip(1).find(|argument| !argument.starts_with('-'))
+}
+
 fn main() {
+    report_visible();
     table::<CdrlogSynced>("cdrlog");
     table::<CdrlogSlice>("cdrlog_no_sync");
     table::<MutexRewriter>("mutex");
-    table::<MutexBuffer>("mutex_lines");
+    table::<MutexBufWriter>("mutex_lines");
     table::<TracingRaw>("tracing");
 }

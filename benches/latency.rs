@@ -18,9 +18,8 @@ mod corpus;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use common::loggers::{
-    CdrlogRotating, CdrlogSynced, CdrlogSyncing, CdrlogTry, TracingLossy, TracingRaw,
-};
+use common::ours::{CdrlogRotating, CdrlogSynced, CdrlogSyncing, CdrlogTry};
+use common::peers::{TracingLossy, TracingRaw};
 use common::{CORPUS, EVENTS, Logger, Sender};
 use hdrhistogram::Histogram;
 

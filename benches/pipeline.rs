@@ -17,7 +17,8 @@ use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use common::loggers::{CdrlogBytes, CdrlogSlice, MutexBufWriter, Spdlog, TracingRaw, TracingSerde};
+use common::ours::{CdrlogBytes, CdrlogSlice};
+use common::peers::{MutexBufWriter, MutexRewriter, Spdlog, TracingRaw, TracingSerde};
 use common::{CORPUS, EVENTS, EVENTS_TEST, Logger, Sender};
 use criterion::measurement::WallTime;
 use criterion::{
@@ -121,6 +122,7 @@ fn pipeline(criterion: &mut Criterion) {
     bench::<TracingRaw>(&mut group, "tracing-appender-raw");
     bench::<TracingSerde>(&mut group, "tracing-appender-serde");
     bench::<Spdlog>(&mut group, "spdlog-rs");
+    bench::<MutexRewriter>(&mut group, "mutex-rewriter");
     bench::<MutexBufWriter>(&mut group, "mutex-bufwriter");
     floors(&mut group);
     group.finish();

@@ -4,7 +4,7 @@
     cargo bench --bench pipeline
     python3 docs/chart.py                 # prints the table, writes docs/pipeline.svg
 
-Reads target/criterion/pipeline/<name>/<producers>/new/{estimates,benchmark}.json; another folder
+Reads target/criterion/pipeline/<name>/<producers>/new/{estimates,benchmark}.json; another directory
 may be given as the first argument. Needs nothing but Python 3.
 """
 
@@ -13,15 +13,17 @@ import pathlib
 import sys
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-CHART = REPOSITORY / "docs" / "pipeline.svg"
+PIPELINE_CHART = REPOSITORY / "docs" / "pipeline.svg"
+COST_CHART = REPOSITORY / "docs" / "cost.svg"
 
 # In the order of the chart, with what a reader has to know of each.
 NAMES = {
-    "cdrlog": "cdrlog (checks and rewrites)",
+    "cdrlog": "cdrlog (validates and rewrites)",
     "cdrlog-bytes": "cdrlog, without a copy",
     "tracing-appender-serde": "tracing-appender + serde_json (the same job)",
     "tracing-appender-raw": "tracing-appender, finished lines",
     "spdlog-rs": "spdlog-rs, finished lines",
+    "mutex-rewriter": "Mutex<(Rewriter, BufWriter)>, by hand (the same job)",
     "mutex-bufwriter": "Mutex<BufWriter>, finished lines",
     "floor-write": "write(2) alone, one thread",
     "floor-memcpy": "memcpy alone, no file",
@@ -29,18 +31,28 @@ NAMES = {
 CHARTED = [
     "cdrlog",
     "cdrlog-bytes",
+    "mutex-rewriter",
+    "mutex-bufwriter",
     "tracing-appender-raw",
     "spdlog-rs",
     "tracing-appender-serde",
 ]
-COLOURS = {"1": "#9ecae1", "2": "#4292c6", "4": "#08519c"}
-PRODUCERS = list(COLOURS)
+COLOURS = ["#9ecae1", "#4292c6", "#08519c"]
+PRODUCERS = ["1", "2", "4"]
+
+LOGGERS = {
+    "cdrlog": "cdrlog (survives a crash, a sync each second)",
+    "mutex": "Mutex<(Rewriter, BufWriter)>, by hand",
+    "mutex_lines": "Mutex<BufWriter>, finished lines",
+    "tracing": "tracing-appender, finished lines",
+}
+RATES = {"1000": "1 000", "10000": "10 000", "100000": "100 000"}
 
 BAR, GAP, LEFT, WIDTH, RIGHT, TOP = 14, 16, 340, 400, 60, 56
 
 
 def read(folder):
-    """{name: {producers: (median, low, high)}}, in million events a second."""
+    """{name: {producers: (median, low, high)}}, in million events per second."""
     rates = {}
     for estimates in sorted(folder.glob("*/*/new/estimates.json")):
         run = json.loads((estimates.parent / "benchmark.json").read_text())
@@ -74,48 +86,96 @@ def text(x, y, content, extra=""):
     return f'<text x="{x:.0f}" y="{y:.0f}" {extra}>{content}</text>'
 
 
-def chart(rates):
-    """The SVG: a bar for each number of producers."""
-    names = [name for name in CHARTED if name in rates]
-    most = max(rate[0] for name in names for rate in rates[name].values())
-    height = TOP + len(names) * (len(PRODUCERS) * BAR + GAP) + 8
+def chart(title, legend, rows, form):
+    """The SVG: for each row, (name, values), a bar for each value; `legend` names the values."""
+    most = max(value for _, values in rows for value in values)
+    height = TOP + len(rows) * (len(legend) * BAR + GAP) + 8
     total = LEFT + WIDTH + RIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" '
         f'width="{total}" height="{height}" font-family="sans-serif" font-size="13" fill="#333">',
         f'<rect width="{total}" height="{height}" fill="#fff"/>',
-        text(12, 22, "Million events a second into a file, every line delivered",
-             'font-size="15" font-weight="bold"'),
+        text(12, 22, title, 'font-size="15" font-weight="bold"'),
     ]
-    for index, producers in enumerate(PRODUCERS):
-        x = LEFT + index * 110
-        parts.append(f'<rect x="{x}" y="33" width="12" height="12" fill="{COLOURS[producers]}"/>')
-        parts.append(text(x + 18, 44, f"{producers} producer{'s' if producers != '1' else ''}"))
+    for index, (colour, name) in enumerate(zip(COLOURS, legend)):
+        x = LEFT + index * 130
+        parts.append(f'<rect x="{x}" y="33" width="12" height="12" fill="{colour}"/>')
+        parts.append(text(x + 18, 44, name))
     y = TOP
-    for name in names:
-        middle = y + len(PRODUCERS) * BAR / 2 + 5
-        parts.append(text(LEFT - 8, middle, NAMES[name], 'text-anchor="end"'))
-        for producers in PRODUCERS:
-            rate = rates[name].get(producers, (0,))[0]
-            bar = rate / most * WIDTH
+    for name, values in rows:
+        middle = y + len(legend) * BAR / 2 + 5
+        parts.append(text(LEFT - 8, middle, name, 'text-anchor="end"'))
+        for colour, value in zip(COLOURS, values):
+            bar = value / most * WIDTH
             parts.append(f'<rect x="{LEFT}" y="{y}" width="{bar:.1f}" height="{BAR - 2}" '
-                         f'fill="{COLOURS[producers]}"/>')
-            parts.append(text(LEFT + bar + 5, y + 11, f"{rate:.2f}", 'font-size="11"'))
+                         f'fill="{colour}"/>')
+            parts.append(text(LEFT + bar + 5, y + 11, form.format(value), 'font-size="11"'))
             y += BAR
         y += GAP
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
 
+def pipeline_chart(rates):
+    legend = [f"{count} producer{'s' if count != '1' else ''}" for count in PRODUCERS]
+    rows = [(NAMES[name], [rates[name].get(count, (0,))[0] for count in PRODUCERS])
+            for name in CHARTED if name in rates]
+    title = "Million events per second into a file, every line delivered (more is better)"
+    return chart(title, legend, rows, "{:.2f}")
+
+
+def read_cost(file):
+    """{id: value}: one JSON object a line."""
+    lines = [line for line in file.read_text().splitlines() if line.startswith("{")]
+    return {figure["id"]: figure["value"] for figure in map(json.loads, lines)}
+
+
+def cost_table(figures):
+    """The Markdown table: % of a core, and wake-ups a second of the logger's threads."""
+    lines = ["| events per second | " + " | ".join(LOGGERS) + " |", "|---|" + "---|" * len(LOGGERS)]
+    for rate, name in {"idle": "none", "100": "100", **RATES, "1000000": "1 000 000"}.items():
+        cells = []
+        for logger in LOGGERS:
+            key = f"{logger}.{rate}.p1"
+            percent, wakeups = (figures.get(f"{key}.{what}") for what in ("cpu_percent", "wakeups_per_s"))
+            cells.append("" if percent is None else f"{percent:.1f} %, {wakeups:.0f}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for producers in PRODUCERS:
+        cells = []
+        for logger in LOGGERS:
+            nanoseconds = figures.get(f"{logger}.flat_out.p{producers}.cpu_ns")
+            cells.append("" if nanoseconds is None else f"{nanoseconds:.0f} ns an event")
+        lines.append(f"| flat out, producers: {producers} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def cost_chart(figures):
+    rows = []
+    for logger, name in LOGGERS.items():
+        values = [figures.get(f"{logger}.{rate}.p1.cpu_percent") for rate in RATES]
+        if None not in values:
+            rows.append((name, values))
+    title = "Processor time at the rates of servers, % of a core (less is better)"
+    return chart(title, [f"{name} events/s" for name in RATES.values()], rows, "{:.1f}")
+
+
 def main():
     folder = REPOSITORY / "target" / "criterion" / "pipeline"
-    if len(sys.argv) > 1:
-        folder = pathlib.Path(sys.argv[1])
+    cost = REPOSITORY / "target" / "cost.json"
     rates = read(folder)
-    if not rates:
-        sys.exit(f"{folder} holds no results: run `cargo bench --bench pipeline` first")
-    print(table(rates))
-    CHART.write_text(chart(rates))
+    if rates:
+        print(table(rates))
+        PIPELINE_CHART.write_text(pipeline_chart(rates))
+    else:
+        print(f"{folder} holds no results: run `cargo bench --bench pipeline` first", file=sys.stderr)
+    if cost.exists():
+        figures = read_cost(cost)
+        print(cost_table(figures))
+        COST_CHART.write_text(cost_chart(figures))
+    else:
+        print(f"{cost} is not there: run `cargo bench --bench cost -- --json` first", file=sys.stderr)
+    if not rates and not cost.exists():
+        sys.exit(1)
 
 
 main()

@@ -1,4 +1,4 @@
-//! Tasks of tokio share one handle, and each waits until its event survives a power loss.
+//! Tokio tasks share one handle, and each waits until its event survives a power loss.
 //!
 //!     cargo run --example acked -- ./cdr
 
@@ -8,14 +8,14 @@ use cdrlog::{AckError, Appender, Bytes, Durability, SharedProducer};
 
 /// What a handler of a web server does with a body.
 async fn take(cdr: SharedProducer, body: String) -> Result<String, Box<dyn Error + Send + Sync>> {
-    // Waits while the queue is full, without the thread. An error gives the body back: the appender
-    // is closed.
+    // Waits while the queue is full, without blocking the thread. An error gives the body back: the
+    // appender is closed.
     let ack = cdr.send_acked_async(Bytes::from(body), Durability::Synced).await?;
     match ack.await {
         Ok(position) => Ok(format!("synced, {} bytes", position.line_bytes)),
-        // It is no event, and is in the rejects file: sending it again would not help.
+        // It is not an event, and is in the rejects file: sending it again would not help.
         Err(AckError::Rejected(rejection)) => Ok(format!("rejected: {rejection}")),
-        // It may be in the file or not: the sender, which hears of an error, sends it again.
+        // It may be in the file or not: the sender gets an error and sends it again.
         Err(failure) => Err(failure.into()),
     }
 }
@@ -37,7 +37,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     for task in tasks {
         println!("{}", task.await??);
     }
-    // It waits for the disk.
+    // The close waits for the disk.
     tokio::task::spawn_blocking(|| appender.close()).await??;
     Ok(())
 }

@@ -14,22 +14,23 @@ const BODIES: [&str; 3] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("give me a directory")?;
-    // Fails where another appender has the directory, or a file in it is not what it should be.
+    // Fails if another appender has the directory, or a file in it is damaged.
     let appender = Appender::builder(directory).open()?;
     let producer = appender.producer();
     for body in BODIES {
-        // Fails only where the appender is closed, and gives the event back. A full disk is waited for.
+        // Fails only if the appender is closed, and gives the event back. A full disk is waited
+        // for.
         producer.send_slice(body.as_bytes())?;
     }
     let (cdr, rejects) = (appender.cdr_path(), appender.rejects_path());
-    // Without this, dropping the appender writes and syncs all the same, and an error is lost.
+    // Without this, dropping the appender writes and syncs all the same, but an error is lost.
     match appender.close() {
         Ok(stats) => {
             println!("{} lines in {}", stats.events_journaled, cdr.display());
             println!("{} rejected, kept in {}", stats.events_rejected, rejects.display());
             Ok(())
         }
-        // What could be neither written nor kept in the journal comes back.
+        // What could be neither written nor journaled is given back.
         Err(error) => Err(format!("{error}; {} events came back", error.events().len()).into()),
     }
 }

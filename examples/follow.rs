@@ -1,5 +1,5 @@
-//! Counts the lines of a CDR directory, and those that come, until nothing came for a second. It
-//! keeps where it stands: the next run begins there.
+//! Counts the lines of a CDR directory, and new ones, until there were none for a second. It saves
+//! its position: the next run starts there.
 //!
 //!     cargo run --example follow --features reader -- ./cdr position.json
 
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut lines, mut bytes) = (0_u64, 0);
     let mut last = Instant::now();
     while last.elapsed() < PATIENCE {
-        // A line that cannot be read is an error once; the next call goes on after it.
+        // A line that cannot be read is an error once; the next call continues after it.
         while let Some(line) = reader.next_line()? {
             // `line.event()?` would give name, time, session and all members.
             lines += 1;
@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{lines} lines, {bytes} bytes");
     if let Some(position) = reader.position() {
-        // In another file first: a crash in the middle leaves the old position, and lines that were
-        // counted come again.
+        // To another file first: a crash in the middle leaves the old position, and lines that were
+        // counted are counted again.
         let new_path = position_path.with_extension("new");
         std::fs::write(&new_path, serde_json::to_vec(&position)?)?;
         std::fs::rename(new_path, position_path)?;

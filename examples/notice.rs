@@ -1,4 +1,4 @@
-//! Hears of trouble while it lasts: here somebody removes the file that is being written.
+//! Is notified of problems: here another program removes the file that is being written.
 //!
 //!     cargo run --example notice -- ./cdr
 
@@ -10,14 +10,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("give me a directory")?;
     let (tell, told) = std::sync::mpsc::channel();
     let appender = Appender::builder(directory)
-        .on_notice(move |trouble| {
-            // On the thread that writes: pass it on and return. The other end may be gone.
-            let _ = tell.send(trouble.clone());
+        .on_notice(move |notice| {
+            // On the flusher thread: pass it on and return. The receiver may be gone.
+            let _ = tell.send(notice.clone());
         })
         .open()?;
     let producer = appender.producer();
     producer.send_slice(br#"{"event":"sessionCreated","timestamp":1}"#)?;
-    // An error of it is a disk that fails. The event is in the journal, and the write is tried again.
+    // An error here is a failing disk. The event is in the journal, and the write is retried.
     appender.flush()?;
 
     std::fs::remove_file(appender.cdr_path())?;
@@ -25,11 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     appender.flush()?;
 
     let stats = appender.close()?;
-    // Nobody tells anything after a close.
-    for trouble in told.try_iter() {
-        match trouble {
-            Notice::WritesFail(_) => println!("wake somebody: {trouble}"),
-            _ => println!("note: {trouble}"),
+    // There are no notices after a close.
+    for notice in told.try_iter() {
+        match notice {
+            Notice::WritesFail(_) => println!("wake somebody: {notice}"),
+            _ => println!("note: {notice}"),
         }
     }
     println!("changed by others: {}", stats.files_changed_by_others);

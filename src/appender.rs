@@ -1,4 +1,4 @@
-//! The appender: owns the threads that an opening started, and ends them.
+//! The appender: owns the threads of an open directory, and ends them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,16 +18,17 @@ use crate::queue::{Barrier, Message, Other, Queue, Refused};
 use crate::shared_producer::SharedProducer;
 use crate::stats::Stats;
 
-/// How often a waiting `flush` looks whether the disk has failed, or the threads are gone.
+/// How often a waiting `flush` checks whether the disk has failed or the threads are gone.
 const REPLY_POLL: Duration = Duration::from_millis(10);
 
 /// Appends events to the CDR of one directory.
 ///
-/// Made by [`Appender::builder`]; events come in through [`producer`](Self::producer)s. Three
+/// Created by [`Appender::builder`]. Events come in through [`producer`](Self::producer)s. Three
 /// threads work for it: one rewrites events into the journal, one writes the journal to the files,
-/// and one, of low priority, sees to sealed files.
+/// and one, of low priority, maintains sealed files.
 ///
-/// Dropping it does what [`close`](Self::close) does, but has nowhere to report an error to.
+/// Dropping it does what [`close`](Self::close) does, but cannot report an error. The [table of
+/// promises](crate#promises) says what survives what.
 #[derive(Debug)]
 #[must_use = "dropping an appender closes it"]
 pub struct Appender {
@@ -36,7 +37,7 @@ pub struct Appender {
     process_id: u32,
 }
 
-/// What an opening makes.
+/// What an appender consists of.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) queue: Queue,
@@ -44,11 +45,11 @@ pub(crate) struct Parts {
     /// `None` once they have ended.
     pub(crate) threads: Option<Threads>,
     pub(crate) recovery: Recovery,
-    /// `None` where accepted events are in memory of the process alone.
+    /// `None` if accepted events are in the memory of the process alone.
     pub(crate) inbox: Option<Inbox>,
     pub(crate) first_rejects_path: PathBuf,
     pub(crate) foreign_files: usize,
-    /// The state directory; `None` where it was gone at once.
+    /// The state directory; `None` if it was removed at once.
     pub(crate) journal_place: Option<Identity>,
 }
 
@@ -57,7 +58,7 @@ pub(crate) struct Threads {
     pub(crate) rewriter: JoinHandle<Vec<Undelivered>>,
     pub(crate) flusher: JoinHandle<Result<(), FlushError>>,
     pub(crate) maintenance: JoinHandle<()>,
-    /// Given back last.
+    /// Released last.
     pub(crate) _lock: Arc<Lock>,
 }
 
@@ -67,34 +68,35 @@ impl Appender {
         Self { parts, process_id: std::process::id() }
     }
 
-    /// A new producer. Producers outlive the appender: after its close they give every event back.
+    /// A new producer. A producer may outlive the appender: after the close, it gives every event
+    /// back.
     #[must_use]
     pub fn producer(&self) -> Producer {
         Producer::new(self.parts.queue.clone())
     }
 
-    /// A new handle for tasks of an async runtime, which all of them share.
+    /// A new handle that all tasks of an async runtime can share.
     #[must_use]
     pub fn shared_producer(&self) -> SharedProducer {
         SharedProducer::new(self.parts.queue.clone())
     }
 
-    /// Waits until everything sent before is *written*: in the files, visible to readers.
+    /// Waits until everything sent before this call is *written*: in the files, visible to readers.
     ///
     /// # Errors
     ///
-    /// [`FlushError::Write`] where a write failed while this waited; what was sent is not lost, and
-    /// later calls may succeed. [`FlushError::Closed`] where the appender gave up.
+    /// [`FlushError::Write`] if a write failed while this waited; nothing is lost, and a later call
+    /// may succeed. [`FlushError::Closed`] if the appender gave up or a thread has ended.
     pub fn flush(&self) -> Result<(), FlushError> {
         self.wait_for(FlushTarget::Written)
     }
 
-    /// Waits until everything sent before is *synced*: an `fdatasync(2)` of the files returned
-    /// after it was written.
+    /// Waits until everything sent before this call is *synced*: an `fdatasync(2)` of the files
+    /// returned after it was written.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), and [`FlushError::Sync`] from the first failed sync on.
+    /// Those of [`flush`](Self::flush), and [`FlushError::Sync`] once any sync has failed.
     pub fn sync(&self) -> Result<(), FlushError> {
         if let Some(failure) = self.parts.pipeline.sync_failure() {
             return Err(failure);
@@ -102,28 +104,28 @@ impl Appender {
         self.wait_for(FlushTarget::Synced)
     }
 
-    /// Begins a new CDR file, and a new rejects file, behind everything sent before. The files
-    /// before are complete, and synced unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never). A
-    /// file that holds nothing yet is kept.
+    /// Starts a new CDR file and a new rejects file, after everything sent before this call. The
+    /// previous files are complete, and synced unless the policy is
+    /// [`SyncPolicy::Never`](crate::SyncPolicy::Never). A file that holds nothing yet is kept.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), and [`FlushError::Sync`] where a sync failed, of these files or
-    /// earlier: new files are begun all the same.
+    /// Those of [`flush`](Self::flush), and [`FlushError::Sync`] if a sync of these files failed,
+    /// or any earlier sync: the new files are started all the same.
     pub fn rotate(&self) -> Result<(), FlushError> {
         self.wait_for(FlushTarget::Rotated)
     }
 
-    /// Waits until all is done that is due for sealed files: they have their lines in the manifest
-    /// (feature `manifest`), are compressed (`Builder::compression`), and the oldest are removed
-    /// ([`Builder::retention_age`](crate::Builder::retention_age),
-    /// [`Builder::retention_bytes`](crate::Builder::retention_bytes)). This happens by itself; who ends
-    /// soon after the beginning may want to wait for it. May take minutes where much is to be
-    /// compressed. Nothing else waits for it.
+    /// Waits until all due maintenance of sealed files is done: they have their lines in the
+    /// manifest (feature `manifest`), are compressed (`Builder::compression`), and the oldest are
+    /// removed ([`Builder::retention_age`](crate::Builder::retention_age),
+    /// [`Builder::retention_bytes`](crate::Builder::retention_bytes)). Maintenance runs without
+    /// this call; a short-lived process may want to wait for it. It may take minutes if there is
+    /// much to compress. Nothing else waits for it.
     ///
     /// # Errors
     ///
-    /// The first [`MaintenanceError`]. What it does not concern is done.
+    /// The first [`MaintenanceError`]; maintenance of all other files is done.
     pub fn wait_for_maintenance(&self) -> Result<(), MaintenanceError> {
         let (waiting, answer) = crossbeam_channel::bounded(1);
         self.parts.pipeline.maintenance.ask(waiting);
@@ -175,36 +177,35 @@ impl Appender {
             .snapshot(self.parts.queue.events_queued(), self.parts.queue.bytes_queued())
     }
 
-    /// The failed write that is being tried again now, if there is one: a full disk, most of the
-    /// time.
+    /// The failed write that is being retried now, if any: usually a full disk.
     #[must_use]
     pub fn write_failure(&self) -> Option<FlushError> {
         self.parts.pipeline.trouble()
     }
 
-    /// What the opening had to repair after a process that did not close.
+    /// What this open had to repair after a process that did not close.
     #[must_use]
     pub const fn recovery(&self) -> &Recovery {
         &self.parts.recovery
     }
 
-    /// The inbox: the file in which accepted events outlive the process. `None` where there is none,
-    /// because of [`Builder::no_inbox`](crate::Builder::no_inbox) or because it could not be made: accepted events are then in
-    /// memory of the process alone.
+    /// The inbox: the file in which accepted events outlive the process. `None` if there is none,
+    /// because of [`Builder::no_inbox`](crate::Builder::no_inbox) or because it could not be made;
+    /// accepted events are then in the memory of the process alone.
     #[must_use]
     pub fn inbox_path(&self) -> Option<&Path> {
         self.parts.inbox.as_ref().map(Inbox::path)
     }
 
-    /// How many CDR and rejects files were in the directory at the opening that no appender began
-    /// there: those of OpenVidu's own server, for example. They are left alone unless
-    /// [`Builder::manage_foreign`](crate::Builder::manage_foreign) says otherwise.
+    /// The number of CDR and rejects files that were in the directory at the open and that no
+    /// appender created there, such as those of OpenVidu's own server. They are left alone unless
+    /// [`Builder::manage_foreign`](crate::Builder::manage_foreign) is set.
     #[must_use]
     pub const fn foreign_files(&self) -> usize {
         self.parts.foreign_files
     }
 
-    /// The CDR file that lines are written to now.
+    /// The CDR file that lines are being written to.
     #[must_use]
     pub fn cdr_path(&self) -> PathBuf {
         self.parts
@@ -214,8 +215,8 @@ impl Appender {
             .unwrap_or_default()
     }
 
-    /// The rejects file that was written to last, or will be first: it is created when the first
-    /// body is rejected.
+    /// The rejects file that was written to last, or will be written to first: it is created when
+    /// the first body is rejected.
     #[must_use]
     pub fn rejects_path(&self) -> PathBuf {
         let place = self.parts.pipeline.place(Stream::Rejects);
@@ -223,13 +224,15 @@ impl Appender {
             .map_or_else(|| self.parts.first_rejects_path.clone(), |place| place.file.to_path_buf())
     }
 
-    /// Accepts nothing more, writes and (unless by [`SyncPolicy::Never`](crate::SyncPolicy::Never))
-    /// syncs everything that was accepted, and ends the threads.
+    /// Accepts nothing more, writes and (unless the policy is
+    /// [`SyncPolicy::Never`](crate::SyncPolicy::Never)) syncs everything that was accepted, and
+    /// ends the threads.
     ///
     /// # Errors
     ///
-    /// [`CloseError`], with the events that could be neither written nor journaled, where writes
-    /// failed until patience ended, or a sync has failed.
+    /// [`CloseError`], with the events that could be neither written nor journaled, if writes
+    /// failed for [`Builder::close_timeout`](crate::Builder::close_timeout), a sync has failed, or
+    /// a thread has ended.
     pub fn close(mut self) -> Result<Stats, CloseError> {
         self.end(Fate::GivenBack)
     }
@@ -239,10 +242,10 @@ impl Appender {
         self.parts.pipeline.maintenance.stop();
         self.parts.queue.close();
         self.parts.pipeline.begin_closing();
-        // A panic of a thread is a bug of cdrlog, and still no reason to take the server along.
+        // A panic of a thread is a bug in cdrlog, and still no reason to take the server down.
         let events = threads.rewriter.join();
         let written = threads.flusher.join().unwrap_or(Err(FlushError::Closed));
-        // No line depends on it, whatever became of it.
+        // No line depends on it, however it ended.
         let _ = threads.maintenance.join();
         let stats = self.stats();
         let rewriter_panicked = events.is_err();
@@ -270,13 +273,13 @@ impl Appender {
     /// Everything that was accepted is in the files.
     fn remove_inbox(&mut self) {
         if let Some(inbox) = self.parts.inbox.take() {
-            // Where it stays, the next opening removes it: the control file says that it is not used.
+            // If it stays, the next open removes it: the control file says that it is not used.
             let _ = inbox.remove();
         }
     }
 
-    /// What was accepted and could not be journaled: the caller gets it back, or the next opening has
-    /// it.
+    /// What was accepted and could not be journaled: the caller gets it back, or it is left to the
+    /// next open.
     fn give_back(&self, undelivered: Vec<Undelivered>, fate: Fate) -> Vec<Bytes> {
         if fate == Fate::Kept {
             return Vec::new();
@@ -294,14 +297,14 @@ impl Appender {
 enum Fate {
     /// The caller of `close` gets them.
     GivenBack,
-    /// They stay in the inbox, for the next opening.
+    /// They stay in the inbox, for the next open.
     Kept,
 }
 
 impl Drop for Appender {
     fn drop(&mut self) {
         if self.process_id == std::process::id() {
-            // Whoever wants to know calls `close`.
+            // Call `close` to see the error.
             let _ = self.end(Fate::Kept);
         } else {
             // The threads are the parent's; joining them here would wait for ever.

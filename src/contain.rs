@@ -1,12 +1,13 @@
-//! Code of the embedder that runs on a thread of ours: callbacks, wakers, owners of buffers.
+//! The embedder's code that runs on our threads: callbacks, wakers, owners of buffers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Calls `foreign`, code that we do not know. A panic of it is its own matter and ends here: it must
-/// not end a thread that others wait for.
+/// Calls `foreign`, code that we do not know, and catches its panic: it must not end a thread that
+/// others wait for.
 pub(crate) fn contain(foreign: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) {
-        // Dropping it would be foreign code again. The panic hook has told what there is to tell.
+        // Dropping the payload would run foreign code again. The panic hook has already reported
+        // it.
         std::mem::forget(payload);
     }
 }

@@ -11,40 +11,40 @@ use bytes::Bytes;
 use crate::stats::Stats;
 use crate::storage::DiskError;
 
-/// A directory cannot be opened for appending. Nothing was changed in it, but for folders that were
-/// created.
+/// A directory could not be opened for appending. Nothing in it was changed, except that
+/// directories may have been created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OpenError {
     /// An option is out of its range.
     InvalidOption {
-        /// The name of the option, as its setter is called.
+        /// The name of its setter.
         option: &'static str,
-        /// What it has to be.
+        /// What it must be.
         requirement: String,
     },
-    /// Another appender writes to the directory, in this process or another one.
+    /// Another appender has the directory open, in this process or another one.
     Locked {
         /// The directory.
         directory: PathBuf,
-        /// The other process, where it could be read.
+        /// The id of the other process, if it could be read.
         process_id: Option<u32>,
     },
-    /// A file of the journal is not what it should be. It is left as it is: it may hold lines that
-    /// are nowhere else.
+    /// A file of the journal is missing or damaged. Nothing was changed: the journal may hold lines
+    /// that are nowhere else.
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         fault: String,
     },
-    /// The system said no.
+    /// An I/O error.
     Io {
-        /// What was tried: "create", "open", "allocate space for".
+        /// What failed: "create", "open", "allocate space for".
         action: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
 }
@@ -92,11 +92,11 @@ impl From<DiskError> for OpenError {
     }
 }
 
-/// An event was not accepted; it is given back.
+/// An event was not accepted. The error contains it.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
     /// any more.
     Closed(Bytes),
 }
@@ -127,13 +127,13 @@ impl fmt::Display for SendError {
 
 impl Error for SendError {}
 
-/// An event was not accepted at once; it is given back.
+/// An event was not accepted without waiting. The error contains it.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// The queue is full now. Later there may be room.
+    /// The queue is full now. There may be room later.
     Full(Bytes),
-    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
     /// any more.
     Closed(Bytes),
 }
@@ -147,7 +147,7 @@ impl TrySendError {
         }
     }
 
-    /// Whether it is worth trying again.
+    /// Whether a retry may succeed.
     #[must_use]
     pub const fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
@@ -174,11 +174,11 @@ impl fmt::Display for TrySendError {
 
 impl Error for TrySendError {}
 
-/// No room was reserved.
+/// No room was reserved in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReserveError {
-    /// The appender was closed, or gave up, or one of its threads ended: nothing will be accepted
+    /// The appender was closed or gave up, or one of its threads ended: nothing will be accepted
     /// any more.
     Closed,
 }
@@ -191,36 +191,37 @@ impl fmt::Display for ReserveError {
 
 impl Error for ReserveError {}
 
-/// What was sent is not where it was asked to be.
+/// Events were not written, or not synced.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// A file could not be written, or not be created: a full disk, most of the time.
+    /// A file could not be written or created, usually because the disk is full.
     ///
-    /// Nothing is lost: lines wait in the journal and in the queue, and the write is tried again by
-    /// itself.
+    /// Nothing is lost: lines wait in the journal and in the queue, and the write is retried
+    /// without another call.
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list of
-    /// files in `.cdrlog`, or of the anchor by which a file is looked at after a power loss.
+    /// A sync failed, now or earlier: of lines, of the directory that holds the file, of the list
+    /// of files in `.cdrlog`, or of the anchor by which recovery finds a file after a power loss.
     ///
-    /// Lines that were written but not synced may be gone for good, though readers see them. It is
-    /// never tried again, because a second try would say that all is well; every later call says
-    /// this again. What to do: close the appender, look at the disk, open anew. See
+    /// Lines that were written but not synced may be gone for good, although readers see them. The
+    /// sync is never retried, because a retry may succeed although the data is gone; every later
+    /// call returns this error again. What to do: close the appender, check the disk, open again.
+    /// See
     /// ["Can Applications Recover from fsync Failures?"][paper], ATC '20.
     ///
     /// [paper]: https://www.usenix.org/conference/atc20/presentation/rebello
     Sync {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// The appender was closed, or one of its threads ended.
+    /// The appender was closed or gave up, or one of its threads ended.
     Closed,
 }
 
@@ -233,7 +234,7 @@ impl FlushError {
         Self::Sync { path: error.path, source: error.source }
     }
 
-    /// The file that it is about.
+    /// The file or directory concerned, if any.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -262,43 +263,43 @@ impl Error for FlushError {
     }
 }
 
-/// Something could not be done with a sealed file. No line is lost by it, and it is tried again,
-/// but for a sync.
+/// Maintenance of a sealed file failed. No line is lost. Maintenance is retried, except for a
+/// failed sync.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum MaintenanceError {
-    /// The system said no: a full disk, most of the time.
+    /// An I/O error, usually because the disk is full.
     Io {
-        /// What was tried: "read", "write", "remove".
+        /// What failed: "read", "write", "remove".
         action: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A sync failed, of the manifest or of a compressed file. It is not tried again before the next
-    /// opening, because a second try would say that all is well: the manifest goes on and may not
-    /// survive a power loss, and the plain file stays.
+    /// A sync of the manifest or of a compressed file failed. It is not retried before the next
+    /// open, because a retry may succeed although the data is gone: the manifest is continued but
+    /// may not survive a power loss, and the plain file stays.
     Sync {
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// There is a compressed file beside a plain one, and it does not hold the same. Both are left
-    /// as they are: somebody has to look which one to keep.
+    /// There is a compressed file next to the plain one, with different content. Both are left as
+    /// they are: somebody must decide which one to keep.
     Differs {
         /// The plain file.
         plain: PathBuf,
         /// The compressed one.
         compressed: PathBuf,
     },
-    /// Others wrote to the file while it was compressed. It is left as it is.
+    /// Another program wrote to the file while it was compressed. It is left as it is.
     Changed {
         /// The file.
         path: PathBuf,
     },
-    /// The appender was closed, or the thread that does it has ended.
+    /// The appender was closed, or the maintenance thread has ended.
     Closed,
 }
 
@@ -345,12 +346,12 @@ impl Error for MaintenanceError {
     }
 }
 
-/// An appender ended with something undone.
+/// A close could not write or sync everything.
 ///
-/// What was journaled and not written is in the journal, and the next opening of the directory
-/// writes it, as long as the journal [is in its place](Self::journal_is_in_place). What was only
-/// accepted is given back here. What was written may still be lost by a power loss, if a sync
-/// [failed](Self::sync_failure).
+/// Events that were journaled and not written are in the journal, and the next open of the
+/// directory writes them, if the journal [is in its place](Self::journal_is_in_place). Events that
+/// were only accepted are [given back](Self::events). If a sync [failed](Self::sync_failure),
+/// written lines may still be lost in a power loss.
 #[derive(Clone)]
 pub struct CloseError(Box<Undone>);
 
@@ -370,23 +371,22 @@ impl From<Undone> for CloseError {
 }
 
 impl CloseError {
-    /// Why.
+    /// Why the close failed.
     #[must_use]
     pub fn cause(&self) -> &FlushError {
         &self.0.cause
     }
 
-    /// The first sync that failed, be it the cause or not: lines that were written since the last
-    /// sync that succeeded may not survive a power loss.
+    /// The first sync that failed, whether it is the cause or not: lines that were written after
+    /// the last successful sync may not survive a power loss.
     #[must_use]
     pub fn sync_failure(&self) -> Option<&FlushError> {
         self.0.sync_failure.as_ref()
     }
 
-    /// Whether the journal is where it was opened. `false` where others removed or moved the
-    /// directory, or `.cdrlog` in it: an opening of the same path then finishes nothing. Where it
-    /// was moved, an opening of its new place does; where it was removed, what was not in a file
-    /// is lost.
+    /// Whether the journal is where it was opened. `false` if another program removed or moved the
+    /// directory, or `.cdrlog` in it: opening the same path then recovers nothing. If it was moved,
+    /// open its new path; if it was removed, what was not in a file is lost.
     #[must_use]
     pub fn journal_is_in_place(&self) -> bool {
         self.0.journal_is_in_place
@@ -398,15 +398,13 @@ impl CloseError {
         &self.0.stats
     }
 
-    /// The events that were accepted and could not be journaled, in the order in which they were
-    /// sent.
+    /// The events that were accepted and could not be journaled, in the order of sending.
     #[must_use]
     pub fn events(&self) -> &[Bytes] {
         &self.0.events
     }
 
-    /// The events that were accepted and could not be journaled, in the order in which they were
-    /// sent.
+    /// The events that were accepted and could not be journaled, in the order of sending.
     #[must_use]
     pub fn into_events(self) -> Vec<Bytes> {
         self.0.events

@@ -1,4 +1,4 @@
-//! What fuzz targets ask of the recovery.
+//! What the fuzz targets call of the recovery.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use crate::journal::StateDir;
 use crate::storage::Disk;
 use crate::{OpenError, Recovery, inbox, journal, rewrite};
 
-/// Only the recovery of an opening: threads and fresh segments would take most of the time.
+/// Only the recovery of an open: threads and fresh segments would take most of the time.
 ///
 /// # Errors
 ///
-/// As [`Builder::open`](crate::Builder::open).
+/// Those of [`Builder::open`](crate::Builder::open).
 pub fn recover(directory: &Path) -> Result<Recovery, OpenError> {
     let disk = Disk::default();
     let state_dir = StateDir::create(&disk, directory)?;
@@ -36,14 +36,14 @@ pub fn is_whole_record(line: &[u8]) -> bool {
 ///
 /// # Panics
 ///
-/// Where there is no tmpfs at `/dev/shm`.
+/// If there is no tmpfs at `/dev/shm`.
 #[must_use]
 pub fn inbox_with(bodies: &[&[u8]]) -> Vec<u8> {
     inbox::sample(bodies).expect("an inbox in /dev/shm")
 }
 
-/// The bodies that a recovery would take from an inbox file, whoever it belongs to; `None` where it
-/// would not take it.
+/// The bodies that a recovery would take from an inbox file, whatever directory it belongs to;
+/// `None` if it would take none.
 #[must_use]
 pub fn bodies_in_inbox(path: &Path) -> Option<Vec<Vec<u8>>> {
     inbox::bodies_in(path).expect("no error of the disk")

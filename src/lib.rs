@@ -1,18 +1,18 @@
-//! cdrlog turns WebHook events of a media server into OpenVidu Call Detail Record (CDR) lines,
+//! cdrlog turns the webhook events of a media server into OpenVidu Call Detail Record (CDR) lines,
 //! inside the server, without slowing it down and without losing a line.
 //!
-//! A WebHook body is a JSON object with a member `event`; its CDR line is the same object under the
-//! event's name:
+//! A webhook body is a JSON object with a member `event`. Its CDR line is the same object, wrapped
+//! under the name of the event:
 //!
 //! ```text
 //! {"sessionId":"ses_Jd8tUyvhXO","timestamp":1538481330577,"event":"sessionCreated"}
 //! {"sessionCreated":{"sessionId":"ses_Jd8tUyvhXO","timestamp":1538481330577}}
 //! ```
 //!
-//! Every other byte stays as it came: order, spelling of numbers, escapes, whitespace. Each body is
-//! checked in full (RFC 8259, UTF-8, exactly one root member `event`, nesting up to 128); one that
-//! does not pass goes to the rejects file, whole and with the reason. There is no schema: servers
-//! send members that no documentation names.
+//! Every other byte is kept as it came: order, spelling of numbers, escapes, whitespace. Each body
+//! is validated in full (RFC 8259, UTF-8, exactly one root member `event`, at most 128 levels of
+//! nesting). A body that fails goes to the rejects file, whole and with the reason. There is no
+//! schema: servers send members that no documentation names.
 //!
 //! # Example
 //!
@@ -21,22 +21,22 @@
 //! # let directory = directory.path();
 //! let appender = cdrlog::Appender::builder(directory).open()?;
 //!
-//! // One producer for each thread; a send costs some tens of nanoseconds and makes no system call.
+//! // One producer per thread. A send takes tens of nanoseconds and makes no system call.
 //! let producer = appender.producer();
 //! producer.send_slice(br#"{"event":"sessionCreated","timestamp":1538481330577}"#)?;
 //!
-//! // Everything sent before is in the file.
+//! // After a flush, everything sent before it is in the file.
 //! appender.flush()?;
 //! let line = std::fs::read_to_string(appender.cdr_path())?;
 //! assert_eq!(line, "{\"sessionCreated\":{\"timestamp\":1538481330577}}\n");
 //!
-//! // Writes and syncs what is left, and says whether all went well. Dropping does the same, silently.
+//! // Writes and syncs what is left, and returns any error. Dropping does the same, silently.
 //! let stats = appender.close()?;
 //! assert_eq!((stats.events_journaled, stats.events_rejected), (1, 0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The way of an event
+//! # Data flow
 //!
 //! ```text
 //! producers --send--> bounded queue --> rewriter thread --> journal --> flusher thread --> CDR.<date>_<time>.log
@@ -47,53 +47,71 @@
 //!
 //! # Promises
 //!
-//! | an event is | when | and survives |
-//! |---|---|---|
-//! | *accepted* | [`Producer::send`] returned `Ok` | a kill, crash, panic and abort of the process, where there is an inbox |
-//! | *journaled* | counted in [`Stats::events_journaled`], told by an [`Ack`] | `kill -9`, panic and abort of the process |
-//! | *written* | [`Appender::flush`] returned `Ok` | the same, and readers see it |
-//! | *synced* | [`Appender::sync`] or [`Appender::close`] returned `Ok` | power loss and crash of the kernel |
+//! An event passes through four states. "Kept" means that its line ends up in the CDR (for a
+//! rejected body: its record in the rejects file) exactly once, whole and in order; after a crash,
+//! the next
+//! [`Builder::open`] of the directory sees to that.
 //!
-//! A sender learns that its own event is there by [`Producer::send_acked`], at any of the last
-//! three levels.
+//! | state | reached when | process dies (`kill -9`, crash, panic, abort) | disk full or stalled | power loss, kernel crash |
+//! |---|---|---|---|---|
+//! | *accepted* | [`Producer::send`] returned `Ok` | kept by the inbox, if there is one | kept, or given back by [`Appender::close`] | lost |
+//! | *journaled* | an [`Ack`] for [`Durability::Journaled`] says so; within 20 ms while the disk keeps up | kept | kept | may be lost |
+//! | *written* | [`Appender::flush`] returned `Ok`; within [`Builder::flush_interval`] while the disk keeps up | kept; readers see it | kept | may be lost |
+//! | *synced* | [`Appender::sync`] returned `Ok`, or [`Appender::close`] unless the policy is [`SyncPolicy::Never`]; by default every second | kept | kept | kept |
 //!
-//! - The inbox is a file in `/dev/shm` that accepted events are in until they are journaled;
-//!   [`Appender::inbox_path`] names it, [`Stats::events_unprotected`] counts events that were not in
-//!   it. It lives as long as the machine is up, and the container where that is of a container.
-//! - A journaled line is in the CDR exactly once, whole and in order. After a kill the next
-//!   [`Builder::open`] of the directory finishes what was journaled; [`Appender::recovery`] tells
-//!   what it did.
-//! - [`Producer::send`] waits while the queue is full, [`Producer::try_send`] gives the event back.
-//!   [`SharedProducer::send_async`] waits without the thread, for servers with an async runtime.
-//!   Nothing is dropped silently, everything is counted in [`Stats`].
-//! - A failed write (a full disk) is tried again until it succeeds. The first failed sync is kept
-//!   and told by every later [`Appender::sync`] and by [`Appender::close`]: a second try would lie.
-//! - One writer a directory: a second [`Builder::open`], in any process, fails at once with
+//! - **Order.** If `send` returns for one event before it is called for another, the first event
+//!   comes first in the file, whatever threads they were sent from.
+//! - **Inbox.** Accepted events are in a file in `/dev/shm` until they are journaled.
+//!   [`Appender::inbox_path`] names the file; [`Stats::events_unprotected`] counts the events that
+//!   had no place in it, which are lost if the process dies. The inbox lasts until the next reboot,
+//!   or until the container that owns `/dev/shm` is removed.
+//! - **Acknowledgement.** [`Producer::send_acked`] tells a sender when its event is journaled,
+//!   written or synced. An event that was accepted but not acknowledged may still be kept, so a
+//!   sender that sends it again may find it twice.
+//! - **Back-pressure.** When the queue is full, [`Producer::send`] waits, [`Producer::try_send`]
+//!   gives the event back, and [`SharedProducer::send_async`] waits without blocking a thread.
+//!   Nothing is dropped silently; [`Stats`] counts everything.
+//! - **Full disk.** A failed write is retried until it succeeds, or for
+//!   [`Builder::write_retry_timeout`]. Events wait in the journal and in the queue meanwhile. If
+//!   the process dies before there is space, the table still holds: [`Builder::open`] returns an
+//!   error until there is space, and can be repeated.
+//! - **Failed sync.** The first failed sync is remembered: every later [`Appender::sync`] and
+//!   [`Appender::close`] returns it. It is never retried, because a retry may succeed although the
+//!   data is gone.
+//! - **Power loss.** The next `open` keeps everything that was synced, and the whole lines after
+//!   that up to the first torn one; the rest goes to a `.torn` file. Then it appends the lines that
+//!   only the journal holds, if their checksums are right.
+//! - **One writer per directory.** A second [`Builder::open`], in any process, fails at once with
 //!   [`OpenError::Locked`].
-//! - No panic on any input or any error of the system, no signal handler, no global state, no
-//!   thread left after a close.
+//! - **Other programs.** If another program moves, truncates or replaces a file, the next write
+//!   notices it and reports it. If one removes the directory or `.cdrlog`, what was only accepted
+//!   or journaled no longer survives the death of the process.
+//! - No panic on any input or I/O error, no signal handler, no global state, no thread left after a
+//!   close.
+//!
+//! `docs/reliability.md` names the test of each promise, and what the tests do not show.
 //!
 //! # What it is not
 //!
 //! - Not a logging framework: it takes events, not levels and formats.
-//! - Not a transport: nothing is sent anywhere. The CDR is a plain file for `tail`, `jq` and log
+//! - Not a transport: it sends nothing anywhere. The CDR is a plain file for `tail`, `jq` and log
 //!   shippers.
-//! - Not a JSON library: [`Rewriter`] finds one member and checks the rest; it makes no tree of it.
+//! - Not a JSON library: [`Rewriter`] finds one member and validates the rest; it builds no tree.
 //! - Not portable yet: Linux only.
 //!
 //! # Limits
 //!
-//! Everything has one, and every one is an option of [`Builder`]: the queue in events and bytes,
-//! the largest event, the size of the journal. With the defaults an appender holds 39 MiB at most.
+//! Everything has a limit, and each one is an option of [`Builder`]: the queue in events and bytes,
+//! the largest event, the size of the journal. With the defaults, an appender uses at most 39 MiB.
 //!
 //! # Features
 //!
 //! None is on by default.
 //!
-//! - `compress`: sealed files are compressed, by `Builder::compression`.
-//! - `manifest`: sealed files get a line in a chain of hashes, see the module `manifest`.
-//! - `reader`: `Reader`, which reads and follows the lines of a directory, compressed ones too.
-//! - `serde`: [`Stats`] is `Serialize`, an object with a number for each name.
+//! - `compress`: compresses sealed files, see `Builder::compression`.
+//! - `manifest`: lists sealed files in a chain of hashes, see the module `manifest`.
+//! - `reader`: `Reader`, which reads and follows the lines of a directory, compressed or not.
+//! - `serde`: [`Stats`] implements `Serialize`, as an object with a number for each counter.
 //!
 //! The program `cdrlog` is the package `cdrlog-cli`.
 
@@ -166,7 +184,7 @@ pub use stats::Stats;
 #[doc(hidden)]
 pub use rewrite::each;
 
-/// What fuzz targets ask of the recovery.
+/// What the fuzz targets call of the recovery.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,5 +1,5 @@
 //! The atomics, locks and condition variables of the hand-shakes between threads: the standard
-//! library's, or those of loom, which plays every order of them there is.
+//! library's, or those of loom, which explores every order of them.
 
 #[cfg(not(loom))]
 pub(crate) mod sync {
@@ -19,8 +19,8 @@ pub(crate) mod sync {
     }
 }
 
-/// Who uses each byte of a piece of memory: a model fails where two threads do, one of them to
-/// write, without an order between them.
+/// Tracks the users of each byte of a piece of memory: a model fails if two threads use it, one of
+/// them to write, without an order between them.
 ///
 /// A use is noted when a slice is made. That is enough: the slice ends before its thread stores the
 /// counter that gives the bytes away, because the calls that store it borrow what lent the slice.

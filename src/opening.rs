@@ -1,4 +1,4 @@
-//! Opening a directory: takes it, finishes what the last process left, and starts the threads.
+//! Opening a directory: locks it, recovers what the last process left, and starts the threads.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,8 +22,12 @@ use crate::recovery::lock_error;
 use crate::sealed::Maintenance;
 use crate::storage::{Disk, DiskError};
 
-/// The longest that an event goes unseen by the rewriter thread.
-const SLEEP_MAX: Duration = Duration::from_millis(10);
+/// The maximum sleep of the rewriter thread while there are events.
+const SLEEP_MAX: Duration = Duration::from_millis(20);
+
+/// The same without an inbox: if the process dies meanwhile, events that the rewriter did not see
+/// are lost.
+const SLEEP_MAX_UNPROTECTED: Duration = Duration::from_millis(10);
 
 /// Opens the directory of valid options, which is absolute.
 pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
@@ -60,7 +64,7 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
         journal.lines.0,
         journal.rejects.0,
         pipeline.clone(),
-        pace(options.flush_interval),
+        pace(options.flush_interval, inbox.is_some()),
     );
     let (schedule, shared) = (schedule(&options), pipeline.clone());
     let inbox_identity = match &inbox {
@@ -92,7 +96,7 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
     }))
 }
 
-/// Takes the directory, which is created where it is missing, and the state directory in it.
+/// Creates the directory and its state directory if they are missing, and locks both.
 fn lock_directory(disk: &Disk, directory: &Path) -> Result<(Arc<Lock>, StateDir), OpenError> {
     disk.create_directory(directory)?;
     let locked = |error| lock_error(error, directory);
@@ -102,7 +106,7 @@ fn lock_directory(disk: &Disk, directory: &Path) -> Result<(Arc<Lock>, StateDir)
     Ok((lock, state_dir))
 }
 
-/// Finishes what the last process left, and looks at what is in the directory then.
+/// Recovers what the last process left, and then lists the directory.
 fn recover(
     directory: &Path,
     state_dir: &StateDir,
@@ -112,7 +116,7 @@ fn recover(
     let mut inventory = created_files.look(calendar)?;
     let recovery = journal::recover(directory, state_dir, calendar.next_stamp())?;
     if !recovery.is_nothing() {
-        // It may have used its stamp for a file that was gone.
+        // Recovery may have used its stamp for a file that was gone.
         inventory = created_files.look(calendar)?;
     }
     created_files.shorten(&inventory)?;
@@ -127,7 +131,7 @@ fn tell_foreign_files(options: &Options, inventory: &Inventory) {
     }
 }
 
-/// Creates the first file of the lines; that its name is not synced is an error too.
+/// Creates the first file of lines; a failed sync of its name is an error too.
 fn create_first_file(
     lines: &mut Sink,
     control: &mut Control,
@@ -143,23 +147,36 @@ fn create_first_file(
     }
 }
 
-/// An event that comes alone is in the file within one interval of its being sent: a quarter of it
-/// may pass before the rewriter sees it, half while others gather, and the rest is left for waking
-/// up and for the write itself.
-fn pace(flush_interval: Duration) -> Pace {
-    Pace { sleep_max: SLEEP_MAX.min(flush_interval / 4), gather: flush_interval / 2 }
+/// An event is in the file within one flush interval after it was sent: the flusher is told to
+/// write after four fifths of it, and the rest is left for waking up and for the write itself.
+///
+/// Events in the inbox survive the process before they are journaled, so the rewriter may sleep for
+/// as long as the flusher may wait, and both wake up once. Without an inbox it journals them
+/// sooner.
+fn pace(flush_interval: Duration, has_inbox: bool) -> Pace {
+    let write_within = flush_interval - write_margin(flush_interval);
+    let sleep_max = match has_inbox {
+        true => write_within.min(SLEEP_MAX),
+        false => (flush_interval / 4).min(SLEEP_MAX_UNPROTECTED),
+    };
+    Pace { sleep_max, write_within }
+}
+
+/// What is left of the flush interval when the flusher is told to write.
+fn write_margin(flush_interval: Duration) -> Duration {
+    flush_interval / 5
 }
 
 fn schedule(options: &Options) -> Schedule {
     Schedule {
-        gather: pace(options.flush_interval).gather,
+        gather: write_margin(options.flush_interval),
         sync_policy: options.sync_policy,
         write_retry_timeout: options.write_retry_timeout,
         close_timeout: options.close_timeout,
     }
 }
 
-/// Makes the journal, and the inbox that its control file names.
+/// Creates the journal, and the inbox that its control file names.
 fn create_journal(
     disk: &Disk,
     state_dir: &StateDir,
@@ -174,26 +191,26 @@ fn create_journal(
         tell_no_inbox(options, error);
         None
     });
-    // First this: a file that no control file names would stay for ever.
+    // The journal first: an inbox that no control file names would stay for ever.
     let journal = state_dir.create_journal(ring, name.as_ref())?;
     let inbox = match &name {
         Some(name) => create_inbox(disk, name, state_dir, options)?,
         None => None,
     };
     if inbox.is_some() {
-        // Nothing is accepted before.
+        // Nothing is accepted before this.
         journal.control.set_inbox_in_use(true);
     }
     Ok((journal, inbox))
 }
 
-/// Where records are stored: in the inbox, or in memory of the process alone.
+/// Where records are stored: in the inbox, or in the memory of the process alone.
 fn chunk_pool(inbox: Option<&Inbox>, options: &Options) -> Arc<ChunkPool> {
     let unprotected = || ChunkPool::unprotected(inbox::bytes_for_queue(options.queue_bytes_max));
     inbox.map_or_else(|| Arc::new(unprotected()), |inbox| inbox.pool().clone())
 }
 
-/// Makes the inbox; `None` where it cannot be had, which is told.
+/// Creates the inbox; if it cannot be created, reports that and returns `None`.
 fn create_inbox(
     disk: &Disk,
     name: &InboxName,
@@ -231,8 +248,8 @@ fn start(
         Box::new(move || queue.close())
     };
     let rewriter = spawn("cdrlog-rewrite", move || rewriter.run())?;
-    // Where this fails, the queue is dropped with the flusher and the rewriter ends by itself. So it
-    // does where the next one fails, and the flusher with it.
+    // If this fails, the queue is dropped with the flusher, and the rewriter ends on its own. If
+    // the next one fails, so does the flusher.
     let flusher =
         spawn("cdrlog-flush", move || flusher.run(close_queue)).inspect_err(|_| queue.close())?;
     let maintenance =

@@ -1,4 +1,4 @@
-//! What an appender is opened with, as plain data.
+//! The options of an appender, as plain data.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::sealed::Compression;
 use crate::sealed::Rules;
 use crate::storage::Disk;
 
-/// The setters of [`Builder`](crate::Builder) say what each means.
+/// The setters of [`Builder`](crate::Builder) document each.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) directory: PathBuf,
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     pub(crate) clock: Clock,
     pub(crate) disk: Disk,
     pub(crate) listener: Listener,
-    /// Where the inbox is made; `None` is nowhere.
+    /// The directory of the inbox; `None` if there is to be no inbox.
     pub(crate) inbox_directory: Option<PathBuf>,
     #[cfg(feature = "compress")]
     pub(crate) compression: Compression,
@@ -46,7 +46,7 @@ pub(crate) struct Options {
     pub(crate) manage_foreign: bool,
 }
 
-/// OpenVidu's own: 30 days, 20 GB.
+/// OpenVidu's own defaults: 30 days, 20 GB.
 const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
 const RETENTION_BYTES_DEFAULT: u64 = 20_000_000_000;
 
@@ -81,7 +81,8 @@ impl Options {
         }
     }
 
-    /// The same with a directory that stays the same wherever the process goes.
+    /// The same options with a directory that does not depend on the current directory of the
+    /// process.
     pub(crate) fn with_absolute_directory(mut self) -> Result<Self, OpenError> {
         self.directory = std::path::absolute(&self.directory).map_err(|source| OpenError::Io {
             action: "find the current directory of",
@@ -110,7 +111,7 @@ impl Options {
         self.segment_bytes.next_multiple_of(SEGMENT_BYTES_UNIT)
     }
 
-    /// Whether each option is in its range.
+    /// Checks that each option is in its range.
     pub(crate) fn validate(&self) -> Result<(), OpenError> {
         let minute = Duration::from_secs(60);
         let interval_is_positive =

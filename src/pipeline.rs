@@ -1,4 +1,4 @@
-//! What the threads of one appender share: wakers, counters, and the state of failure.
+//! What the threads of one appender share: wakers, counters, and the state of failures.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::stats::Counters;
 use crate::sync::lock;
 use crate::waker::Waker;
 
-/// A place in both streams.
+/// A position in both streams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Positions {
     pub(crate) lines: u64,
@@ -28,11 +28,11 @@ pub(crate) struct Positions {
 pub(crate) enum FlushTarget {
     Written,
     Synced,
-    /// Written, and new files are begun behind it.
+    /// Written, and new files are started after it.
     Rotated,
 }
 
-/// Somebody waits until everything before `positions` has reached a goal.
+/// Somebody waits until everything before `positions` has reached a target.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) positions: Positions,
@@ -44,33 +44,33 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
-    /// Who wants to hear of trouble. Told by the flusher thread.
+    /// The callback for notices. Called by the flusher thread.
     pub(crate) listener: Listener,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_waker: Waker,
     /// Wakes the flusher thread.
     pub(crate) flusher_waker: Waker,
-    /// What gathered for the flusher is to be written now.
+    /// What has gathered for the flusher is to be written now.
     write_now: AtomicBool,
-    /// What there is for the maintenance thread.
+    /// What other threads have for the maintenance thread.
     pub(crate) maintenance: Inbox,
     requests: Mutex<Vec<Request>>,
     acks: Mutex<Vec<PendingAck>>,
-    /// By stream: the file that is written to now, or was last.
+    /// By stream: the file that is written to now, or was written to last.
     places: Mutex<[Option<FilePlace>; 2]>,
-    /// By stream: the file that is being made.
+    /// By stream: the file that is being created.
     begun: Mutex<[Option<Arc<Path>>; 2]>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
-    /// It did so by a panic.
+    /// It ended by a panic.
     rewriter_panicked: AtomicBool,
-    /// Close was called: the flusher gives up after the patience of a close.
+    /// Close was called: the flusher gives up after the timeout of a close.
     closing: AtomicBool,
     /// The flusher gave up, or ended: a rewriter that waits for a free segment waits in vain.
     gave_up: AtomicBool,
     /// The last failed write, until one succeeds.
     trouble: Mutex<Option<FlushError>>,
-    /// Failed attempts to write since the opening.
+    /// Failed attempts to write since the open.
     troubles: AtomicU64,
     /// The first failed sync, for good.
     sync_failure: OnceLock<FlushError>,
@@ -81,11 +81,11 @@ impl Pipeline {
         Self { listener, ..Self::default() }
     }
 
-    /// Asks the flusher. Where it has ended, the request is dropped, and whoever waits for the
-    /// reply is told so.
+    /// Sends a request to the flusher. If it has ended, the request is dropped, which tells whoever
+    /// waits for the reply.
     pub(crate) fn request(&self, request: Request) {
         let mut requests = lock(&self.requests);
-        // Looked up under the lock: a flusher that ends says so before it empties the list for the
+        // Checked under the lock: a flusher that ends says so before it empties the list for the
         // last time.
         if !self.has_given_up() {
             requests.push(request);
@@ -94,13 +94,13 @@ impl Pipeline {
         self.flusher_waker.wake();
     }
 
-    /// Lines have gathered for as long as they may: the flusher writes them.
+    /// Lines have gathered for as long as they may: the flusher is to write them.
     pub(crate) fn ask_to_write(&self) {
         self.write_now.store(true, Ordering::SeqCst);
         self.flusher_waker.wake();
     }
 
-    /// Whether that was asked for since the last call.
+    /// Whether this was requested since the last call.
     pub(crate) fn take_write_now(&self) -> bool {
         self.write_now.load(Ordering::Relaxed) && self.write_now.swap(false, Ordering::SeqCst)
     }
@@ -113,8 +113,8 @@ impl Pipeline {
         !lock(&self.requests).is_empty() || !lock(&self.acks).is_empty()
     }
 
-    /// Hands an acknowledgement over to the flusher, before its line is published. Where the
-    /// flusher has ended it is dropped, which tells the one who waits.
+    /// Hands an acknowledgement to the flusher, before its line is published. If the flusher has
+    /// ended, it is dropped, which tells whoever waits.
     pub(crate) fn add_ack(&self, ack: PendingAck) {
         let mut waiting = lock(&self.acks);
         if !self.has_given_up() {
@@ -143,7 +143,7 @@ impl Pipeline {
         .clone()
     }
 
-    /// Called before the file is made.
+    /// Called before the file is created.
     pub(crate) fn begin_file(&self, stream: Stream, path: &Path) {
         let [lines, rejects] = &mut *lock(&self.begun);
         *match stream {
@@ -152,11 +152,11 @@ impl Pipeline {
         } = Some(path.into());
     }
 
-    /// The files that are written to, or will be. Every other one that was seen in the directory
-    /// before this call is finished, as far as it was written by this appender.
+    /// The files that are being written, or will be. Every other file that was seen in the
+    /// directory before this call is sealed, as far as this appender wrote it.
     pub(crate) fn open_paths(&self) -> Vec<PathBuf> {
-        // In the order in which they are set: a file that is on its way from the one to the other
-        // is in both.
+        // In the order in which they are set: a file that moves from the one to the other is in
+        // both.
         let begun = lock(&self.begun).clone();
         let places = lock(&self.places).clone();
         let places = places.into_iter().flatten().map(|place| place.file);
@@ -207,12 +207,12 @@ impl Pipeline {
         *lock(&self.trouble) = None;
     }
 
-    /// The write that failed last and was not made good since.
+    /// The last failed write, if none has succeeded since.
     pub(crate) fn trouble(&self) -> Option<FlushError> {
         lock(&self.trouble).clone()
     }
 
-    /// Failed attempts to write, ever.
+    /// All failed attempts to write.
     pub(crate) fn troubles(&self) -> u64 {
         self.troubles.load(Ordering::SeqCst)
     }
@@ -227,8 +227,8 @@ impl Pipeline {
     }
 }
 
-/// How long a wait on a disk that fails or stalls lasts before it is looked at again: it doubles
-/// from try to try.
+/// How long to wait before the next attempt on a disk that fails or stalls: it doubles with each
+/// attempt.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     pause: Duration,

@@ -1,4 +1,4 @@
-//! Where events come in: the handle that every thread of the media server holds.
+//! The handle by which each thread of the media server sends events.
 
 use std::cell::Cell;
 use std::fmt;
@@ -10,29 +10,29 @@ use crate::error::{SendError, TrySendError};
 use crate::inbox::{Arena, Stored};
 use crate::queue::{Body, Content, KeptRoom, Message, Other, Queue, Refused};
 
-/// Takes events. One for each thread.
+/// Sends events to the appender. Use one per thread.
 ///
-/// Each has a chunk of 4 to 64 KiB of the inbox for what it sends, from its first send on; where
-/// there are thousands of connections, they better share a few.
+/// From its first send on, each producer owns a chunk of 4 to 64 KiB of the inbox. A server with
+/// thousands of connections should share a few producers.
 ///
 /// # Order
 ///
-/// An event whose `send` returned before another's began, on whatever thread, is before it in the
-/// file.
+/// If `send` returns for one event before it is called for another, on any threads, the first event
+/// comes first in the file.
 ///
-/// # What a return means
+/// # What `Ok` means
 ///
-/// `Ok` means *accepted*: the event is in the inbox, which outlives the process. What becomes of it
-/// after that is counted in [`Stats`](crate::Stats);
+/// The event is *accepted*: it is in the inbox, which outlives the process (see the [table of
+/// promises](crate#promises)). [`Stats`](crate::Stats) counts what becomes of it;
 /// [`Appender::flush`](crate::Appender::flush) and [`Appender::sync`](crate::Appender::sync) wait
-/// for it. A body that is no event is not refused here: it goes to the rejects file.
+/// for it. A body that is not an event is accepted too, and goes to the rejects file.
 ///
-/// An event that was accepted and not acknowledged comes up again after a crash, also where its
-/// sender, which got no answer, sends it again.
+/// An event that was accepted but not acknowledged is recovered after a crash. If its sender, which
+/// got no answer, sends it again, it is in the CDR twice.
 ///
 /// # After the appender is closed
 ///
-/// Every call gives its event back. So it does in a forked child of the process that opened the
+/// Every call gives its event back. The same holds in a forked child of the process that opened the
 /// appender.
 pub struct Producer {
     queue: Queue,
@@ -45,8 +45,8 @@ impl Producer {
         Self { queue, arena }
     }
 
-    /// Copies an event into the inbox and hands it over; waits while the queue is full. The `Bytes`
-    /// is dropped here, unless there is no room for the event in the inbox.
+    /// Sends an event; waits while the queue is full. This copies the event into the inbox and
+    /// drops the `Bytes`, unless the inbox has no room for it.
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Producer {
         }
     }
 
-    /// As [`send`](Self::send), without ever waiting.
+    /// Like [`send`](Self::send), but never waits.
     ///
     /// # Errors
     ///
@@ -74,11 +74,11 @@ impl Producer {
         }
     }
 
-    /// Copies an event once, into the inbox, and hands it over; waits while the queue is full.
+    /// Sends an event, copying it once, into the inbox; waits while the queue is full.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`] with a copy.
+    /// [`SendError::Closed`] with a copy of the event.
     #[inline]
     pub fn send_slice(&self, event: &[u8]) -> Result<(), SendError> {
         match self.store(event) {
@@ -93,11 +93,11 @@ impl Producer {
         }
     }
 
-    /// As [`send_slice`](Self::send_slice), without ever waiting.
+    /// Like [`send_slice`](Self::send_slice), but never waits.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with a copy.
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with a copy of the event.
     #[inline]
     pub fn try_send_slice(&self, event: &[u8]) -> Result<(), TrySendError> {
         let copy = || Bytes::copy_from_slice(event);
@@ -108,11 +108,12 @@ impl Producer {
         }
     }
 
-    /// As [`send`](Self::send), and gives an [`Ack`] to learn what becomes of the event.
+    /// Like [`send`](Self::send), and returns an [`Ack`], which completes when the event has
+    /// reached `durability`.
     ///
-    /// Many senders that wait at the same time share one write and one sync (group commit). An
-    /// acknowledgement costs two small allocations, and a call into the kernel where the rewriter
-    /// thread has to be woken.
+    /// Senders that wait at the same time share one write and one sync (group commit). An
+    /// acknowledgement costs two small allocations, and a system call if the rewriter thread must
+    /// be woken.
     ///
     /// # Errors
     ///
@@ -136,7 +137,7 @@ impl Producer {
         Ok(ack)
     }
 
-    /// As [`send_acked`](Self::send_acked), without ever waiting for room in the queue.
+    /// Like [`send_acked`](Self::send_acked), but never waits for room in the queue.
     ///
     /// # Errors
     ///
@@ -151,9 +152,9 @@ impl Producer {
         Ok(ack)
     }
 
-    /// As [`try_send_acked`](Self::try_send_acked), but leaves the rewriter thread asleep where it
-    /// lets events gather, for up to 10 ms. For event loops: many sends, then one [`wake`](Self::wake) before
-    /// the loop waits for what comes.
+    /// Like [`try_send_acked`](Self::try_send_acked), but does not wake the rewriter thread, which
+    /// lets events gather for up to 20 ms. For event loops: many sends, then one
+    /// [`wake`](Self::wake) before the loop blocks.
     ///
     /// # Errors
     ///
@@ -178,12 +179,12 @@ impl Producer {
         Ok(ack)
     }
 
-    /// Wakes the rewriter thread, where it sleeps, to look into the queue now.
+    /// Wakes the rewriter thread, if it sleeps, to process the queue now.
     pub fn wake(&self) {
         self.queue.wake();
     }
 
-    /// Hands an event over for which room was kept. `Full` only where it is longer than that.
+    /// Sends an event for which room was reserved. `Full` only if it is longer than that.
     pub(crate) fn send_kept(&self, event: Bytes, room: KeptRoom) -> Result<(), TrySendError> {
         match self.store(&event) {
             Stores::Record(stored) => {
@@ -195,7 +196,7 @@ impl Producer {
         }
     }
 
-    /// As [`send_kept`](Self::send_kept), acknowledged.
+    /// Like [`send_kept`](Self::send_kept), with an acknowledgement.
     pub(crate) fn send_acked_kept(
         &self,
         event: Bytes,
@@ -268,7 +269,7 @@ impl Producer {
         self.end_try(stored, ticket.get(), pushed)
     }
 
-    /// As [`try_push_stored`](Self::try_push_stored), where room was kept.
+    /// Like [`try_push_stored`](Self::try_push_stored), into reserved room.
     fn push_kept_stored(
         &self,
         stored: &Stored,
@@ -303,7 +304,7 @@ impl Producer {
         Err(why)
     }
 
-    /// Sends what has no record: its ticket is of no use.
+    /// Sends something that has no record, and so needs no ticket.
     #[cold]
     fn push_other(&self, other: Other) -> Result<(), Message> {
         self.queue.push(Message::other(other), |_| ())
@@ -320,16 +321,16 @@ impl Producer {
     }
 }
 
-/// What became of a body that was to be stored.
+/// The result of storing a body.
 enum Stores {
     Record(Stored),
     /// There is no room for it in the inbox.
     NoRoom,
-    /// This process is a child of the one that the inbox is of.
+    /// This process is a forked child of the one that owns the inbox.
     Child,
 }
 
-/// Why a record was not taken.
+/// Why a record was not accepted.
 enum Why {
     Full,
     Closed,
@@ -367,13 +368,13 @@ impl fmt::Debug for Producer {
 }
 
 impl Clone for Producer {
-    /// Another producer of the same appender, with a chunk of its own.
+    /// Another producer of the same appender, with its own chunk.
     fn clone(&self) -> Self {
         Self::new(self.queue.clone())
     }
 }
 
-/// The event of a message that was not taken, which has no record.
+/// The event of a message that was not accepted and has no record.
 #[cold]
 fn event_of(message: Message) -> Bytes {
     match message.into_content() {

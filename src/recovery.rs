@@ -1,4 +1,4 @@
-//! Recovery by itself: to see what an opening would do, and to do it without one.
+//! Recovery without an open: to show what an open would repair, or to do only that.
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +9,16 @@ use crate::journal::{self, JournalError, Recovery, StateDir};
 use crate::options::Options;
 use crate::storage::Disk;
 
-/// What an opening would do; nothing is changed.
+/// What an open would repair; nothing is changed.
 ///
-/// It is the code of the real recovery on a disk that forgets every change, so that the two cannot
-/// differ.
+/// This is the code of the real recovery on a disk that forgets every change, so that the two
+/// cannot differ.
 pub(crate) fn plan(options: &Options) -> Result<Recovery, OpenError> {
     let disk = options.disk.dry_run();
     run(options, &disk, |directory| Lock::look(&disk, directory))
 }
 
-/// Does what an opening would do before it begins a file.
+/// Does what an open would do before it creates a file.
 pub(crate) fn recover(options: &Options) -> Result<Recovery, OpenError> {
     let disk = &options.disk;
     run(options, disk, |directory| Lock::take(disk, directory))
@@ -31,7 +31,7 @@ fn run(
 ) -> Result<Recovery, OpenError> {
     let directory = options.directory.as_path();
     let locked = |error| lock_error(error, directory);
-    // Also where there is no state directory: one who has the directory may just have lost it.
+    // Even without a state directory: an appender may have the directory and just have lost it.
     let lock = lock(directory).map_err(locked)?;
     let Some(state_dir) = StateDir::find(disk, directory)? else { return Ok(Recovery::default()) };
     lock.take_state_dir().map_err(locked)?;
@@ -42,8 +42,8 @@ fn run(
     Ok(recovery)
 }
 
-/// In the default place, and in that of the options. A planned recovery has not taken the inbox that
-/// the control file leads to: that is not one of them.
+/// In the default directory and in that of the options. A planned recovery has not removed the
+/// inbox that the control file names, which is not one of them.
 fn unclaimed_inboxes(
     options: &Options,
     disk: &Disk,

@@ -1,4 +1,4 @@
-//! Where events come in from the tasks of an async runtime: one handle for all of them.
+//! The handle by which the tasks of an async runtime send events: one for all of them.
 
 use std::fmt;
 use std::future::Future;
@@ -15,27 +15,28 @@ use crate::error::{ReserveError, SendError, TrySendError};
 use crate::producer::Producer;
 use crate::queue::{KeptRoom, Queue, Refusal, TaskPlace};
 
-/// Producers that are kept, at most: more threads than that are hardly ever in the middle of a send at
-/// the same time.
+/// The maximum number of producers that are kept: more threads than that are hardly ever in the
+/// middle of a send at the same time.
 const PRODUCERS_MAX: usize = 64;
 
-/// Takes events from any number of tasks and threads.
+/// Sends events from any number of tasks and threads.
 ///
-/// It is `Clone + Send + Sync`: it sits in the state of a web server as it is, and a clone of it
-/// costs one count. Made by [`Appender::shared_producer`](crate::Appender::shared_producer).
+/// It is `Clone + Send + Sync`, so it can be part of a web server's state without a lock, and a
+/// clone costs one reference count. Created by
+/// [`Appender::shared_producer`](crate::Appender::shared_producer).
 ///
-/// Nothing here blocks a thread. The futures need no particular runtime: where the queue is full,
+/// Nothing here blocks a thread. The futures need no particular runtime: when the queue is full,
 /// their wakers are called as soon as half of it is free again. Each send costs some tens of
-/// nanoseconds more than by a [`Producer`] of one's own, which a thread that sends all the time
-/// better gets ([`producer`](Self::producer)). Up to one producer a processor is kept, with a
-/// chunk of 4 to 64 KiB of the inbox each from its first send on.
+/// nanoseconds more than one by a [`Producer`]; a thread that sends all the time should get its own
+/// ([`producer`](Self::producer)). The handle keeps up to one producer per processor, and each owns
+/// a chunk of 4 to 64 KiB of the inbox from its first send on.
 ///
 /// ```no_run
 /// use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 /// use cdrlog::{Durability, SharedProducer};
 ///
 /// async fn webhook(State(cdr): State<SharedProducer>, body: Bytes) -> StatusCode {
-///     // The sender gets its 200 when the line survives `kill -9`; otherwise it tries again.
+///     // The sender gets its 200 when the line survives `kill -9`; otherwise it retries.
 ///     let Ok(ack) = cdr.send_acked_async(body, Durability::Journaled).await else {
 ///         return StatusCode::SERVICE_UNAVAILABLE;
 ///     };
@@ -55,26 +56,27 @@ const PRODUCERS_MAX: usize = 64;
 ///
 /// # Order
 ///
-/// An event whose send completed (its future was ready, or the call returned) before another's
-/// began is before it in the file, whatever handles and producers they came by. Those who wait for room
+/// If a send completes (its future is ready, or the call returns) before another one starts, its
+/// event comes first in the file, whatever handles and producers they use. Tasks that wait for room
 /// at the same time get in in any order.
 ///
 /// # Cancellation
 ///
-/// A future that is dropped before it was ready has sent nothing: its event is dropped with it. One
-/// that was ready has sent it wholly. Where an event must not get lost with a future (a `select!`, a
-/// timeout), keep a clone of the `Bytes`, or [`reserve`](Self::reserve) first.
+/// A future that is dropped before it is ready has sent nothing: its event is dropped with it. A
+/// future that is ready has sent the whole event. If an event must not be lost with a future (in a
+/// `select!`, or with a timeout), keep a clone of the `Bytes`, or [`reserve`](Self::reserve) first.
 ///
-/// # What completion means, and after the appender is closed
+/// # What completion means, and what happens after a close
 ///
-/// As with [`Producer`]: *accepted*; and every call gives its event back.
+/// The same as for [`Producer`]: a sent event is *accepted*, and after a close every call gives its
+/// event back.
 #[derive(Clone)]
 pub struct SharedProducer(Arc<Shared>);
 
 struct Shared {
     queue: Queue,
-    /// Producers that nobody uses at the moment. A thread begins to look at a place of its own, so
-    /// that it finds the chunk in its cache and the lock free.
+    /// Producers that are not in use. Each thread starts its search at a place of its own, so that
+    /// it finds the chunk in its cache and the lock free.
     idle: Box<[CachePadded<Mutex<Option<Producer>>>]>,
 }
 
@@ -85,13 +87,13 @@ impl SharedProducer {
         Self(Arc::new(Shared { queue, idle }))
     }
 
-    /// A producer for one thread, which may wait for room by blocking it.
+    /// A producer for one thread, which blocks that thread to wait for room.
     #[must_use]
     pub fn producer(&self) -> Producer {
         Producer::new(self.0.queue.clone())
     }
 
-    /// Hands an event over as soon as there is room in the queue: see [`Producer::send`].
+    /// Sends an event as soon as there is room in the queue: see [`Producer::send`].
     ///
     /// # Errors
     ///
@@ -100,8 +102,8 @@ impl SharedProducer {
         self.when_there_is_room(event, |event| self.try_send(event)).await
     }
 
-    /// As [`send_async`](Self::send_async), and gives an [`Ack`], a future as well, to learn what
-    /// becomes of the event: see [`Producer::send_acked`].
+    /// Like [`send_async`](Self::send_async), and returns an [`Ack`], a future that completes when
+    /// the event has reached `durability`: see [`Producer::send_acked`].
     ///
     /// # Errors
     ///
@@ -114,7 +116,7 @@ impl SharedProducer {
         self.when_there_is_room(event, |event| self.try_send_acked(event, durability)).await
     }
 
-    /// Hands an event over without ever waiting.
+    /// Sends an event; never waits.
     ///
     /// # Errors
     ///
@@ -123,17 +125,17 @@ impl SharedProducer {
         self.0.with_producer(|producer| producer.try_send(event))
     }
 
-    /// Copies an event once, into the inbox, and hands it over without ever waiting.
+    /// Sends an event, copying it once, into the inbox; never waits.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with the copy.
+    /// [`TrySendError::Full`] or [`TrySendError::Closed`] with a copy of the event.
     pub fn try_send_slice(&self, event: &[u8]) -> Result<(), TrySendError> {
         self.0.with_producer(|producer| producer.try_send_slice(event))
     }
 
-    /// Hands an event over without ever waiting for room, and gives an [`Ack`] to learn what becomes of
-    /// it: see [`Producer::send_acked`].
+    /// Sends an event, never waiting for room, and returns an [`Ack`]: see
+    /// [`Producer::send_acked`].
     ///
     /// # Errors
     ///
@@ -146,16 +148,16 @@ impl SharedProducer {
         self.0.with_producer(|producer| producer.try_send_acked(event, durability))
     }
 
-    /// Keeps room in the queue for one event of up to `event_bytes` bytes, as soon as there is some.
-    /// With a reservation an event is sent without waiting: what it is sent from can be asked for
-    /// it once it is sure to be taken.
+    /// Reserves room in the queue for one event of up to `event_bytes` bytes, as soon as there is
+    /// some. With a reservation, sending does not wait, so the event can be taken from its source
+    /// once it is certain to be accepted.
     ///
-    /// Room that is reserved is room that others lack, so keep it for a moment only. A task that
-    /// holds a reservation and waits for another one may wait for itself. Reservations count against
-    /// `queue_bytes_max`. They do not take one of the places of `queue_events_max`: where all are taken
-    /// when their events come, that many events more are in the queue.
+    /// Nobody else can use reserved room, so hold it only briefly. A task that holds a reservation
+    /// and waits for another one may deadlock. Reservations count against `queue_bytes_max`. They
+    /// do not take a place of `queue_events_max`: if all places are taken when their events arrive,
+    /// the queue holds that many events more.
     ///
-    /// A future that is dropped before it was ready has reserved nothing.
+    /// A future that is dropped before it is ready has reserved nothing.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;
@@ -166,7 +168,7 @@ impl SharedProducer {
     /// # source.send(cdrlog::Bytes::from_static(b"{\"event\":\"e\"}")).await?;
     /// let shared = appender.shared_producer();
     /// let room = shared.reserve(64 << 10).await?;
-    /// // Nothing is lost where this is cancelled: the event is taken and sent in one go.
+    /// // Nothing is lost if this is cancelled: there is no await between receiving and sending.
     /// if let Some(event) = events.recv().await {
     ///     room.send(event)?;
     /// }
@@ -189,7 +191,7 @@ impl SharedProducer {
         }
     }
 
-    /// Wakes the thread that takes events, where it sleeps, to look into the queue now.
+    /// Wakes the rewriter thread, if it sleeps, to process the queue now.
     pub fn wake(&self) {
         self.0.queue.wake();
     }
@@ -223,13 +225,13 @@ impl fmt::Debug for SharedProducer {
 }
 
 impl Shared {
-    /// Calls `send` with a producer that nobody else uses. No lock is held meanwhile: `send` may drop
-    /// what is of the embedder, which may send in its turn.
+    /// Calls `send` with a producer that nobody else uses. No lock is held meanwhile: `send` may
+    /// drop values of the embedder, whose destructors may send in turn.
     fn with_producer<T>(&self, send: impl FnOnce(&Producer) -> T) -> T {
         let (before, after) = self.idle.split_at(place_of_thread() % self.idle.len());
         let mut places = after.iter().chain(before);
         let found = places.find_map(|place| Some((Some(place), take(place)?)));
-        // None was made yet, or all are in use.
+        // None was created yet, or all are in use.
         let (place, producer) =
             found.unwrap_or_else(|| (after.first(), Producer::new(self.queue.clone())));
         let sent = send(&producer);
@@ -244,7 +246,7 @@ fn take(place: &Mutex<Option<Producer>>) -> Option<Producer> {
     place.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// One too many is dropped.
+/// Drops the producer if the place is taken.
 fn put_back(place: &Mutex<Option<Producer>>, producer: Producer) {
     let one_too_many = {
         let mut idle = place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -256,7 +258,7 @@ fn put_back(place: &Mutex<Option<Producer>>, producer: Producer) {
     drop(one_too_many);
 }
 
-/// A number that two threads hardly share: made of the address of what each has for itself.
+/// A number that two threads hardly ever share, made from the address of a thread-local.
 fn place_of_thread() -> usize {
     thread_local!(static HERE: u8 = const { 0 });
     let address = HERE.with(|here| std::ptr::from_ref(here).addr()) as u64;
@@ -264,11 +266,11 @@ fn place_of_thread() -> usize {
     (address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
 }
 
-/// Room in the queue for one event, kept until it is sent or this is dropped; those who wait for
-/// room are then woken.
+/// Room in the queue for one event, reserved until the event is sent or this is dropped. Dropping
+/// it wakes tasks and threads that wait for room.
 ///
-/// Made by [`SharedProducer::reserve`]. After a close of the appender, which does not wait for it, it
-/// gives the event back.
+/// Created by [`SharedProducer::reserve`]. A close of the appender does not wait for reservations;
+/// after it, they give the event back.
 #[must_use = "dropping a reservation gives the room back"]
 pub struct Reservation {
     shared: Arc<Shared>,
@@ -276,29 +278,28 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// The longest event that there is room for, in bytes.
+    /// The length of the longest event that there is room for, in bytes.
     #[must_use]
     pub fn event_bytes(&self) -> u64 {
         self.room.event_bytes()
     }
 
-    /// Hands the event over without waiting.
+    /// Sends the event without waiting.
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Closed`] with the event; [`TrySendError::Full`] only where it is longer than
+    /// [`TrySendError::Closed`] with the event; [`TrySendError::Full`] only if it is longer than
     /// [`event_bytes`](Self::event_bytes) and there is no room for the rest.
     pub fn send(self, event: Bytes) -> Result<(), TrySendError> {
         let Self { shared, room } = self;
         shared.with_producer(|producer| producer.send_kept(event, room))
     }
 
-    /// As [`send`](Self::send), and gives an [`Ack`] to learn what becomes of the event: see
-    /// [`Producer::send_acked`].
+    /// Like [`send`](Self::send), and returns an [`Ack`]: see [`Producer::send_acked`].
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// Those of [`send`](Self::send).
     pub fn send_acked(self, event: Bytes, durability: Durability) -> Result<Ack, TrySendError> {
         let Self { shared, room } = self;
         shared.with_producer(|producer| producer.send_acked_kept(event, durability, room))
@@ -313,7 +314,7 @@ impl fmt::Debug for Reservation {
     }
 }
 
-/// Ready when an event of `event_bytes` would get into the queue, or the queue is closed.
+/// Ready when an event of `event_bytes` would fit into the queue, or the queue is closed.
 struct RoomFor<'a> {
     queue: &'a Queue,
     event_bytes: usize,

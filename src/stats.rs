@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// A snapshot of every counter since the opening. Counters only grow, but for those that say "now".
+/// A snapshot of every counter since the open. Counters only grow, except those that say "now".
 ///
-/// Each number is exact; they are read one after the other, so that two of them may differ by what
-/// happened between. After `close` they agree: `events_accepted` is `events_journaled +
+/// Each number is exact. They are read one after the other, so two of them may differ by what
+/// happened in between. After `close` they agree: `events_accepted` is `events_journaled +
 /// events_rejected` unless events were given back.
 ///
 /// With the feature `serde` it is `Serialize`: an object with a number for each field, by its name.
@@ -15,63 +15,62 @@ use crossbeam_utils::CachePadded;
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Stats {
-    /// Events that a `send` took and that left the queue.
+    /// Events that a `send` accepted and that left the queue.
     pub events_accepted: u64,
     /// Their bytes.
     pub bytes_accepted: u64,
-    /// Events whose line was committed in the journal.
+    /// Events whose lines were committed in the journal.
     pub events_journaled: u64,
     /// Bytes of those lines.
     pub bytes_journaled: u64,
-    /// Events that are no event: their bodies go to the rejects file.
+    /// Accepted bodies that are not events; they go to the rejects file.
     pub events_rejected: u64,
     /// Events that left the queue and had no place in the inbox: a crash before they were journaled
-    /// would have lost them. 0 as long as the promise of *accepted* holds; all of them where there
-    /// is no inbox.
+    /// would have lost them. 0 as long as the promise for *accepted* holds for all events; without
+    /// an inbox, all events.
     pub events_unprotected: u64,
     /// Events in the queue now.
     pub events_queued: u64,
     /// Bytes in the queue now.
     pub bytes_queued: u64,
-    /// Times a `send` had to wait, or a `try_send` gave its event back, because the queue was
-    /// full.
+    /// Times that a `send` waited, or a `try_send` gave its event back, because the queue was full.
     pub queue_full: u64,
-    /// Times the rewriter had to wait because every segment of the journal was waiting to be
+    /// Times that the rewriter waited because every segment of the journal was waiting to be
     /// written.
     pub journal_full: u64,
     /// Bytes of lines written to the CDR file.
     pub bytes_written: u64,
-    /// Bytes of lines of which a sync said that they are on the disk.
+    /// Bytes of lines that were synced.
     pub bytes_synced: u64,
     /// Bytes of records written to the rejects file.
     pub rejects_bytes_written: u64,
     /// Calls of `write` to either file that wrote something.
     pub writes: u64,
-    /// Calls of `write` (or of what it takes to get a file to write to) that failed; each was
-    /// tried again.
+    /// Calls of `write` that failed, or of what it takes to create a file; each was retried.
     pub write_errors: u64,
     /// Calls of `fdatasync` for either file.
     pub syncs: u64,
-    /// Syncs that failed, be it of a file, of its name, of an anchor or of the list of files. None is
-    /// tried again.
+    /// Syncs that failed: of a file, its directory, an anchor or the list of files. None is
+    /// retried.
     pub sync_errors: u64,
-    /// Files that were finished because the next one was begun.
+    /// Files that were sealed because the next one was created.
     pub rotations: u64,
-    /// Times others were found to have truncated, moved or removed a file that was being written.
+    /// Times that another program was found to have truncated, moved or removed an open file.
     pub files_changed_by_others: u64,
     /// Sealed files that got their line in the manifest. 0 without the feature `manifest`.
     pub files_listed: u64,
     /// Sealed files of which only the compressed form is left.
     pub files_compressed: u64,
-    /// Files that were removed because they were too old or too much.
+    /// Files that retention removed.
     pub files_removed: u64,
     /// Their bytes, as they were on the disk.
     pub bytes_removed: u64,
-    /// Times a sealed file could not be listed, compressed or removed; each is tried again.
+    /// Times that a sealed file could not be listed, compressed or removed; each is retried, except
+    /// for a failed sync.
     pub maintenance_errors: u64,
 }
 
-/// The fields of a [`Stats`] with their names. The one that is missing here does not compile.
+/// The fields of a [`Stats`] with their names. If one is missing here, this does not compile.
 macro_rules! fields {
     ($stats:expr; $($name:ident)*) => {{
         let Stats { $($name),* } = $stats;
@@ -80,16 +79,16 @@ macro_rules! fields {
 }
 
 impl Stats {
-    /// Every number with its name, in the order of the fields: to feed any collection of metrics
-    /// without naming each. A later version may have more of them; a name never changes its meaning.
+    /// Every number with its name, in the order of the fields, to feed any metrics library without
+    /// naming each. A later version may have more of them; a name never changes its meaning.
     ///
-    /// A name begins with its unit: `bytes_…` are bytes (`rejects_bytes_written` as well), `events_…`
+    /// A name starts with its unit: `bytes_…` are bytes (`rejects_bytes_written` too), `events_…`
     /// events, `files_…` files; `…_errors`, `…_full` and all others count how often something
-    /// happened. Two end in `_queued` and say what is so now ([`is_gauge`](Self::is_gauge)); all
-    /// others only grow, from 0 at the opening.
+    /// happened. The two that end in `_queued` are gauges ([`is_gauge`](Self::is_gauge)); all
+    /// others are counters that start at 0 at the open.
     ///
-    /// For `metrics` it is two lines: `gauge!(name).set(value as f64)` or
-    /// `counter!(name).absolute(value)`. For `prometheus-client` a collector, which is asked at each
+    /// For the crate `metrics` it takes two lines: `gauge!(name).set(value as f64)` or
+    /// `counter!(name).absolute(value)`. For `prometheus-client`, a collector is called at each
     /// scrape:
     ///
     /// ```
@@ -161,8 +160,7 @@ impl Stats {
         .into_iter()
     }
 
-    /// Whether the number of that name says what is so now: it grows and shrinks. All others only
-    /// grow.
+    /// Whether the number of that name is a gauge, which grows and shrinks. All others only grow.
     #[must_use]
     pub fn is_gauge(name: &str) -> bool {
         name.ends_with("_queued")

@@ -1,15 +1,15 @@
-//! Small things that threads share.
+//! Small helpers for what threads share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Takes a lock, also where a thread panicked while it held it: what is behind our locks is stored as
-/// a whole or not at all.
+/// Locks, even if a thread panicked while it held the lock: data behind our locks is stored as a
+/// whole or not at all.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls a function when it is dropped: at the end of a thread, in order or by a panic, so that
-/// nobody waits for that thread any longer.
+/// Calls a function when it is dropped: at the end of a thread, normal or by a panic, so that
+/// nobody keeps waiting for that thread.
 pub(crate) struct EndGuard<F: FnMut()>(F);
 
 impl<F: FnMut()> EndGuard<F> {

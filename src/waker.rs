@@ -1,4 +1,4 @@
-//! Wakes a thread that sleeps, and costs next to nothing where it does not.
+//! Wakes a sleeping thread, and costs next to nothing if it is awake.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
@@ -15,39 +15,39 @@ const BLOCKED: u8 = 3;
 /// How deep a sleep is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sleep {
-    /// There is work that can wait until the time is up: only [`Waker::wake`] ends it early.
+    /// There is work that can wait until the time is up: only [`Waker::wake`] ends the sleep early.
     Nap,
     /// There is no work: [`Waker::wake_if_idle`] ends it too.
     Idle,
-    /// There is work that cannot go on: [`Waker::wake_if_blocked`] ends it too.
+    /// There is work that cannot continue: [`Waker::wake_if_blocked`] ends the sleep too.
     Blocked,
 }
 
 /// Wakes one thread.
 ///
-/// Nobody is woken in vain twice: the one who wakes takes the sleep off, and only that one pays for
-/// the call into the kernel.
+/// Nobody is woken twice in vain: the caller that wakes the thread clears the sleep, and only that
+/// caller pays for the system call.
 #[derive(Debug, Default)]
 pub(crate) struct Waker {
     thread: OnceLock<Thread>,
-    /// Every sender looks at it.
+    /// Every sender reads it.
     sleep: CachePadded<AtomicU8>,
-    /// Somebody woke the thread while it was awake: its next sleep is none.
+    /// Somebody woke the thread while it was awake: its next sleep returns at once.
     is_urgent: AtomicBool,
 }
 
 impl Waker {
-    /// The calling thread is the one to be woken. Called once, before it sleeps.
+    /// Makes the calling thread the one to be woken. Called once, before it sleeps.
     pub(crate) fn attach(&self) {
         let _ = self.thread.set(std::thread::current());
     }
 
-    /// Sleeps for `timeout` at most, unless it was woken since the last sleep or `has_work`, looked
-    /// at after the sleep was announced, says not to.
+    /// Sleeps for at most `timeout`, unless it was woken since the last sleep or `has_work`,
+    /// checked after the sleep was announced, says not to.
     ///
-    /// One who makes work and then wakes is never missed: both do store, then load, in one total
-    /// order (SeqCst), so either the one who wakes sees the announced sleep or the sleeper sees the
-    /// work.
+    /// A caller that creates work and then wakes is never missed: both sides store, then load, in
+    /// one total order (SeqCst), so either the caller sees the announced sleep or the sleeper sees
+    /// the work.
     pub(crate) fn sleep(&self, depth: Sleep, timeout: Duration, has_work: impl FnOnce() -> bool) {
         let announced = match depth {
             Sleep::Nap => NAPPING,
@@ -58,13 +58,14 @@ impl Waker {
         fence(Ordering::SeqCst);
         if !self.is_urgent.swap(false, Ordering::SeqCst) && !has_work() {
             std::thread::park_timeout(timeout);
-            // Not stored: whoever woke the thread has made work before, which is seen from here on.
+            // Not stored: whoever woke the thread created work before, which is visible from here
+            // on.
             self.is_urgent.swap(false, Ordering::SeqCst);
         }
         self.sleep.store(AWAKE, Ordering::SeqCst);
     }
 
-    /// Ends any sleep; where the thread is awake, its next one.
+    /// Ends any sleep; if the thread is awake, its next one.
     pub(crate) fn wake(&self) {
         self.is_urgent.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -75,8 +76,8 @@ impl Waker {
         }
     }
 
-    /// Ends the sleep of a thread that has no work. The work was made known by a SeqCst operation
-    /// before, and the sleeper looks for it by another.
+    /// Ends the sleep of a thread that has no work. The work was announced by a SeqCst operation
+    /// before, and the sleeper checks for it by another.
     #[inline]
     pub(crate) fn wake_if_idle(&self) {
         if self.sleep.load(Ordering::SeqCst) == IDLE {
@@ -84,7 +85,7 @@ impl Waker {
         }
     }
 
-    /// Ends the sleep of a thread that cannot go on.
+    /// Ends the sleep of a thread that cannot continue.
     pub(crate) fn wake_if_blocked(&self) {
         fence(Ordering::SeqCst);
         if self.sleep.load(Ordering::SeqCst) == BLOCKED {
@@ -120,7 +121,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// A thread sleeps once; gives whether that ended long before its time.
+    /// A thread sleeps once; returns whether that ended long before its time.
     fn ends_early(depth: Sleep, wake: impl FnOnce(&Waker)) -> bool {
         let waker = Arc::new(Waker::default());
         let sleeper = std::thread::spawn({

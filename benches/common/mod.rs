@@ -2,7 +2,8 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each bench needs a part of it")]
 
-pub mod loggers;
+pub mod ours;
+pub mod peers;
 
 use std::fs::File;
 use std::hint::black_box;

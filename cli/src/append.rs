@@ -21,18 +21,18 @@ use super::sighup::rotating_on_sighup;
 use super::summary::{FileRange, Summary};
 use super::units::{Seconds, Size, units_help};
 
-/// An event has to fit into a segment of the journal, which has 1 GiB at most.
+/// An event must fit into a segment of the journal, which has at most 1 GiB.
 const EVENT_BYTES_LIMIT: u64 = 1 << 30;
 
-/// Append WebHook bodies, one on each line, to the CDR of a directory
+/// Append webhook bodies, one per line, to the CDR of a directory
 ///
 /// The directory is created if it does not exist. A body that is not an event goes to the rejects
 /// file of the directory, whole and with the reason, and the exit code is 3. Empty lines are
-/// skipped. If a run is killed, the next run on the directory finishes what the killed run left.
+/// skipped. If a run is killed, the next run on the directory writes what it left.
 ///
-/// A sealed file gets no more lines. The program lists sealed files in .cdrlog/manifest.jsonl with a
-/// hash, compresses them with --compress, and removes the oldest ones. The next run seals the file of
-/// this run. SIGHUP seals it too, and begins a new one.
+/// A sealed file gets no more lines. The program lists sealed files in .cdrlog/manifest.jsonl with
+/// a hash, compresses them with --compress, and removes the oldest ones. The next run seals the
+/// file of this run. SIGHUP seals it too, and starts a new one.
 #[derive(Debug, Args)]
 #[command(after_help = concat!("\
 Examples:
@@ -43,8 +43,8 @@ Examples:
 
 ", units_help!(), "
 
-Exit codes: 0 success; 1 failed, or all bodies were taken and the summary of --json could not be
-written: standard error says which; 2 wrong usage; 3 some bodies were rejected"))]
+Exit codes: 0 success; 1 failure, or all bodies were taken and the summary of --json could not be
+written: standard error says which; 2 usage error; 3 some bodies were rejected"))]
 pub(super) struct Append {
     #[command(flatten)]
     directory: DirOption,
@@ -63,8 +63,8 @@ pub(super) struct Append {
     )]
     sync: Sync,
 
-    /// How long to retry writes that fail, because the disk is full for example; a number without a
-    /// unit is seconds
+    /// How long to retry failed writes, for example on a full disk; a number without a unit is
+    /// seconds
     #[arg(
         long,
         value_name = "DURATION",
@@ -75,7 +75,7 @@ pub(super) struct Append {
     )]
     write_retry_timeout: Seconds,
 
-    /// The largest body that is an event, from 1 byte to 1 GiB; a larger body is rejected
+    /// The largest allowed body, from 1 byte to 1 GiB; a larger body is rejected
     #[arg(
         long,
         value_name = "SIZE",
@@ -86,7 +86,7 @@ pub(super) struct Append {
     )]
     event_bytes_max: usize,
 
-    /// Files of bodies, one body on each line; - is standard input [default: -]
+    /// Files of bodies, one body per line; - is standard input [default: -]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -115,7 +115,7 @@ impl Sync {
     }
 }
 
-/// Why reading and sending ended before the end.
+/// Why reading and sending stopped early.
 enum Stop {
     Read(io::Error),
     Closed,
@@ -138,8 +138,8 @@ impl Append {
         if self.files.is_empty() {
             self.files.push(PathBuf::from("-"));
         }
-        // Before anything is appended, so that the same command may be given again once the file is
-        // there.
+        // Before anything is appended, so that the same command can be repeated once the file
+        // exists.
         let bytes_total = total_bytes(&self.files)?;
         let appender = self.open()?;
         if !appender.recovery().is_nothing() {
@@ -149,8 +149,8 @@ impl Append {
         let mut progress = Progress::new(bytes_total);
         let stop = rotating_on_sighup(&appender, || {
             let stop = self.append_files(&appender.producer(), &mut progress).err();
-            // A run may be too short for the thread that maintains sealed files. The close gives the
-            // error of the flush again, and the callback tells of failures of the maintenance.
+            // A run may be too short for the maintenance thread. The close returns the error of the
+            // flush again, and the callback reports failures of the maintenance.
             let _ = appender.flush();
             let _ = appender.wait_for_maintenance();
             stop
@@ -216,7 +216,7 @@ impl Append {
         if let Some((path, Stop::Read(error))) = stop {
             outcome = Outcome::Failed;
             say(format_args!(
-                "cannot read {}: {error}; what was read before is appended",
+                "cannot read {}: {error}; the bodies before it were appended",
                 display(&path)
             ));
         }
@@ -228,17 +228,20 @@ impl Append {
         if self.json
             && let Err(error) = print(format!("{}\n", summary.json()))
         {
-            // If somebody repeats a run that failed, everything is in the CDR twice.
+            // If a failed run is simply repeated, everything is in the CDR twice.
             return Err(match outcome {
                 Outcome::Failed => error,
-                _ => format!("{error}; all {} bodies were taken, give none again", summary.taken())
-                    .into(),
+                _ => format!(
+                    "{error}; all {} bodies were taken, do not give them again",
+                    summary.taken()
+                )
+                .into(),
             });
         }
         Ok(outcome)
     }
 
-    /// Where everything is after writes or a sync failed, as far as it is known.
+    /// Where everything is after a failed write or sync, as far as it is known.
     fn what_is_left(&self, summary: &Summary, error: &CloseError, all_sent: bool) -> String {
         let taken = summary.taken();
         let journal = self.directory.dir.join(".cdrlog");
@@ -246,33 +249,33 @@ impl Append {
         if !error.journal_is_in_place() {
             let which = if is_all { "all" } else { "the first" };
             return format!(
-                "{which} {taken} bodies were taken, but {} is not what it was: where it was moved, \
-                 run on its new place, which writes what is missing{}; where it was removed, what \
-                 was in it is lost: give all bodies again",
+                "{which} {taken} bodies were taken, but {} was moved or removed: if it was moved, run \
+                 cdrlog on its new path, which writes what is missing{}; if it was removed, what was \
+                 in it is lost: give all bodies again",
                 journal.display(),
                 if is_all { "" } else { ", and give the bodies after them again" }
             );
         }
         let safety = match error.sync_failure() {
             Some(_) => format!(
-                "; but lines since the last sync that succeeded may not survive a power loss: look \
-                 at the disk and at {}",
+                "; but lines since the last successful sync may not survive a power loss: check \
+                 the disk and {}",
                 summary.cdr
             ),
             None => String::new(),
         };
         if !is_all {
             return format!(
-                "the first {taken} bodies were taken: they are in the CDR, or in {}, from where the next run \
-                 on this directory writes them; give the bodies after them again{safety}",
+                "the first {taken} bodies were taken: they are in the CDR, or in {}, from where the next \
+                 run on this directory writes them; give the bodies after them again{safety}",
                 journal.display()
             );
         }
         if matches!(error.cause(), FlushError::Sync { .. }) {
-            return format!("all {taken} bodies were taken, give none again{safety}");
+            return format!("all {taken} bodies were taken, do not give them again{safety}");
         }
         format!(
-            "all {taken} bodies were taken, give none again: they are in the CDR, or in {}, from \
+            "all {taken} bodies were taken, do not give them again: they are in the CDR, or in {}, from \
              where the next run on this directory writes them{safety}",
             journal.display()
         )
@@ -287,7 +290,7 @@ fn event_bytes_max(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Says what concerns sealed files and the inbox: the rest is in the report.
+/// Reports what concerns sealed files and the inbox: the rest is in the summary.
 fn tell(notice: &Notice) {
     match notice {
         Notice::ForeignFiles { .. } => {
@@ -312,7 +315,7 @@ fn append_file(
 ) -> Result<(), Stop> {
     let source: Box<dyn Read> = if is_standard_input(path) {
         if io::stdin().is_terminal() {
-            say("reading bodies from the terminal, one on each line; Ctrl-D ends them");
+            say("reading bodies from the terminal, one per line; Ctrl-D ends the input");
         }
         Box::new(io::stdin().lock())
     } else {
@@ -328,8 +331,8 @@ fn append_file(
     }
 }
 
-/// The length of all files, unless one of them is not a regular file. An error where one cannot be
-/// opened.
+/// The length of all files, unless one of them is not a regular file. It is an error if one cannot
+/// be opened.
 fn total_bytes(paths: &[PathBuf]) -> Result<Option<u64>, Box<dyn Error>> {
     let mut total = Some(0);
     for path in paths {

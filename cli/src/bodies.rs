@@ -1,29 +1,29 @@
-//! Reads bodies, one a line, in large blocks and without an allocation a line.
+//! Reads bodies, one per line, in large blocks and without an allocation per line.
 
 use std::io::{self, Read};
 
-/// What is read at once.
+/// The bytes read at once.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// The smallest piece of a line that is handed on in pieces, so that memory stays bounded: a line
-/// of twice as much. It is more where events may be larger.
+/// The minimum length of a piece of a line that is passed on in pieces, so that memory stays
+/// bounded: it applies to lines of twice that length. It is more if events may be larger.
 const PIECE_BYTES_MIN: usize = 32 << 20;
 
-/// The lines of a source, without their line ends. Empty lines are left out.
+/// The lines of a source, without their line ends. Empty lines are skipped.
 ///
-/// A line far above any event comes in pieces. Each of them, the last one too, is larger than any
-/// event, so that they are rejected, whole, one by one, and none of them is taken for an event.
+/// A line far longer than any event comes in pieces. Each piece, including the last one, is longer
+/// than any event, so that each is rejected as a whole and none is taken for an event.
 pub(super) struct Bodies<R> {
     source: R,
     block: Vec<u8>,
-    /// Bytes of `block` that hold something.
+    /// The number of bytes of `block` that hold data.
     filled: usize,
     piece_bytes_min: usize,
 }
 
 impl<R: Read> Bodies<R> {
     pub(super) fn new(source: R, event_bytes_max: usize) -> Self {
-        // One byte more than an event, and one for the carriage return that is taken off at the
+        // One byte more than an event, and one for the carriage return that is removed from the
         // end.
         Self::with_sizes(source, BLOCK_BYTES, PIECE_BYTES_MIN.max(event_bytes_max + 2))
     }
@@ -36,9 +36,9 @@ impl<R: Read> Bodies<R> {
         2 * self.piece_bytes_min
     }
 
-    /// Reads a block and hands every line that ends in it to `take`, until that fails. Gives how
-    /// many bytes were read; 0 at the end of the source, after the last line was handed on even
-    /// if nothing ends it.
+    /// Reads a block and passes every line that ends in it to `take`, until that fails. Returns how
+    /// many bytes were read; 0 at the end of the source, after the last line was passed on even if
+    /// it has no line end.
     pub(super) fn next_block<E: From<io::Error>>(
         &mut self,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
@@ -63,7 +63,7 @@ impl<R: Read> Bodies<R> {
             take_line(held.get(start..).unwrap_or_default(), &mut take)?;
             start = self.filled;
         } else if self.filled - start >= self.line_bytes_max() {
-            // As much stays as makes the last piece large enough, wherever the line ends.
+            // Enough stays to make the last piece long enough, wherever the line ends.
             let end = self.filled - self.piece_bytes_min;
             take(held.get(start..end).unwrap_or_default())?;
             start = end;
@@ -73,7 +73,7 @@ impl<R: Read> Bodies<R> {
         Ok(read)
     }
 
-    /// Doubles a block that is full of the beginning of one line.
+    /// Doubles a block that is full with the start of one line.
     fn make_room(&mut self) {
         if self.filled == self.block.len() {
             let bytes = (self.block.len() * 2).min(self.line_bytes_max().max(self.block.len() + 1));
@@ -91,7 +91,7 @@ fn take_line<E>(line: &[u8], take: &mut impl FnMut(&[u8]) -> Result<(), E>) -> R
 mod tests {
     use super::*;
 
-    /// Gives its bytes one at a time, with interruptions between.
+    /// Returns its bytes one at a time, with interruptions in between.
     struct Trickle<'a>(&'a [u8], bool);
 
     impl Read for Trickle<'_> {

@@ -1,4 +1,4 @@
-//! What the command line says where a CDR is.
+//! The directory of the CDR, from the command line.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-/// The variable that names the directory, as OpenVidu has it.
+/// The variable that names the directory, as in OpenVidu.
 pub(super) const VARIABLE: &str = "OPENVIDU_CDR_PATH";
 
-/// The directory where nothing names one: OpenVidu's own.
+/// The directory if nothing names one: OpenVidu's own.
 pub(super) const DEFAULT: &str = "/opt/openvidu/cdr";
 
-/// The option `--dir`. Where the command line has an argument for the directory too, the argument
-/// comes before the environment, and `command_line.rs` refuses the two when they differ.
+/// The option `--dir`. If the command line also has an argument for the directory, the argument
+/// overrides the environment, and `command_line.rs` refuses the two if they differ.
 #[derive(Debug, Args)]
 pub(super) struct DirOption {
     /// The directory of the CDR
@@ -74,7 +74,7 @@ impl PathArgs {
 }
 
 /// Says which directory is used instead of the one that an empty variable was meant to name: it may
-/// be the wrong one. `None` where the variable is not empty.
+/// be the wrong one. `None` if the variable is not empty.
 pub(super) fn empty_variable_note(used: &Path) -> Option<String> {
     let is_empty = std::env::var_os(VARIABLE).is_some_and(|value| value.is_empty());
     is_empty.then(|| {
@@ -82,7 +82,7 @@ pub(super) fn empty_variable_note(used: &Path) -> Option<String> {
     })
 }
 
-/// What is at `path`. The message of an error says how to name another place.
+/// The metadata of `path`. The error message says how to name another path.
 pub(super) fn metadata(path: &Path) -> Result<Metadata, String> {
     fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!(
@@ -101,7 +101,7 @@ pub(super) fn check_directory(path: &Path) -> Result<(), String> {
     }
 }
 
-/// `path` without the `.zst` or `.gz` that says how it is compressed.
+/// `path` without the `.zst` or `.gz` of a compressed file.
 pub(super) fn plain_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));

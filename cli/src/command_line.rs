@@ -1,4 +1,4 @@
-//! Reads the command line and the environment, and says which of the two was wrong.
+//! Parses the command line and the environment, and says which of the two was wrong.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -36,7 +36,7 @@ pub(super) fn parse<T: CommandFactory + FromArgMatches>(line: &[OsString]) -> Re
     T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
-/// Prints an error, or what `--help` and `--version` ask for, which are errors too for clap.
+/// Prints an error, or the output of `--help` and `--version`, which are errors too for clap.
 pub(super) fn end_with(error: &Error) -> ExitCode {
     match error.print() {
         Err(failed)
@@ -49,12 +49,12 @@ pub(super) fn end_with(error: &Error) -> ExitCode {
     }
 }
 
-/// Variables that have another name now: today's, and the earlier one, which still holds where
-/// today's is not set.
+/// Renamed variables: the current name, and the earlier one, which applies if the current one is
+/// not set.
 const RENAMED_VARIABLES: [(&str, &str); 1] = [("CDRLOG_WRITE_RETRY_TIMEOUT", "CDRLOG_PATIENCE")];
 
-/// Each argument with the variable that holds for it. An empty variable counts as one that is not
-/// set, as `${NAME:-}` of a compose file leaves it.
+/// Each argument with its variable. An empty variable counts as not set, as `${NAME:-}` in a
+/// compose file leaves it.
 fn with_variables_that_are_set(command: Command) -> Command {
     command
         .mut_args(|argument| match argument.get_env().map(OsStr::to_owned) {
@@ -64,7 +64,7 @@ fn with_variables_that_are_set(command: Command) -> Command {
                 let earlier = renamed.map(|(_, earlier)| *earlier);
                 match earlier.filter(|earlier| is_set(earlier.as_ref())) {
                     Some(earlier) => argument.env(earlier),
-                    // `--help` names it also where it is not set.
+                    // `--help` names it even if it is not set.
                     None if env::var_os(&name).is_none() => argument,
                     None => argument.env(None::<&str>),
                 }
@@ -78,7 +78,7 @@ fn is_set(variable: &OsStr) -> bool {
     env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
-/// Names the variable where a value that is wrong came from the environment.
+/// Names the variable if a wrong value came from the environment.
 fn name_variable(error: &mut Error, command: &Command, line: &[OsString]) {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return };
     let is_given = |long: &str| {
@@ -106,7 +106,7 @@ fn name_variable(error: &mut Error, command: &Command, line: &[OsString]) {
     }
 }
 
-/// Why `--dir` and the argument for the directory do not go together, where both were given.
+/// Why `--dir` and the argument for the directory are incompatible, if both were given.
 fn conflict(matches: &ArgMatches) -> Option<impl Display + use<>> {
     let is_known = |id| matches.try_contains_id(id).unwrap_or_default();
     if !is_known("cdr_path") || !is_known("dir") {
@@ -126,7 +126,7 @@ fn conflict(matches: &ArgMatches) -> Option<impl Display + use<>> {
     ))
 }
 
-/// Whether nothing was said about the directory. `serve` has a file of options too, and looks itself.
+/// Whether no directory was given. `serve` also has an options file, and checks that itself.
 fn takes_default_directory(matches: &ArgMatches) -> bool {
     matches.try_contains_id("dir").unwrap_or_default()
         && matches.value_source("dir") == Some(ValueSource::DefaultValue)

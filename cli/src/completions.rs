@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use super::outcome::Outcome;
 use super::print::print;
 
-/// Print a script that completes cdrlog's command line in a shell
+/// Print a shell completion script
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,7 +23,7 @@ pub(super) struct Completions {
 impl Completions {
     /// `program` is the command line to complete.
     pub(super) fn run(self, mut program: clap::Command) -> Result<Outcome, Box<dyn Error>> {
-        // Into memory first: the generator panics where it cannot write.
+        // Into memory first: the generator panics if it cannot write.
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut program, "cdrlog", &mut script);
         print(&script)?;

@@ -1,4 +1,4 @@
-//! Options for the files of a CDR directory, of every command that writes to one.
+//! Options for the files of a CDR directory, shared by the commands that write to one.
 
 use cdrlog::{Builder, Compression};
 use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
@@ -9,13 +9,13 @@ use super::inbox_place::InboxPlace;
 use super::local_time;
 use super::units::{Days, Size};
 
-/// None has a default for clap: `serve` looks into its file before it takes one. Where an option is
-/// not given, the default of the library holds.
+/// None has a default for clap, because `serve` looks into its file first. If an option is not
+/// given, the default of the library applies.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default)]
 #[command(next_help_heading = "Files")]
 pub(super) struct FileOptions {
-    /// Begin a new file before a file gets longer than this; 0 sets no limit [default: 0]
+    /// Start a new file before a file gets longer than this; 0 sets no limit [default: 0]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, env = "CDRLOG_ROTATE_BYTES")]
     rotate_bytes: Option<Size>,
 
@@ -23,9 +23,8 @@ pub(super) struct FileOptions {
     #[arg(long, value_enum, value_name = "HOW", env = "CDRLOG_COMPRESS")]
     compress: Option<Compress>,
 
-    /// Remove files whose last write is longer ago than this; a number without a unit is days; 0 keeps
-    /// files for ever
-    /// [default: 30d]
+    /// Remove files whose last write is longer ago than this; a number without a unit is days; 0
+    /// keeps files for ever [default: 30d]
     #[arg(
         long,
         value_name = "DURATION",
@@ -44,8 +43,8 @@ pub(super) struct FileOptions {
     )]
     retention_bytes: Option<Size>,
 
-    /// Also compress and remove CDR files that cdrlog did not begin in this directory
-    /// [default: false]
+    /// Also compress and remove CDR files that cdrlog did not create in this directory [default:
+    /// false]
     #[arg(
         long,
         value_name = "true|false",
@@ -69,9 +68,8 @@ pub(super) struct FileOptions {
     )]
     utc: Option<bool>,
 
-    /// The directory for the inbox, a file in which accepted events survive kill -9; it must be on a
-    /// tmpfs; "none" makes no inbox
-    /// [default: /dev/shm]
+    /// The directory for the inbox, a file in which accepted events survive kill -9; it must be on
+    /// a tmpfs; "none" turns the inbox off [default: /dev/shm]
     #[arg(
         long,
         value_name = "DIR|none",
@@ -85,11 +83,11 @@ pub(super) struct FileOptions {
 #[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Compress {
-    /// Not at all
+    /// No compression
     None,
-    /// To .zst
+    /// zstd, to .zst
     Zstd,
-    /// To .gz, which is slower and gives larger files than .zst
+    /// gzip, to .gz, which is slower and gives larger files than zstd
     Gzip,
 }
 
@@ -119,15 +117,15 @@ impl FileOptions {
             .utc(self.utc.unwrap_or_default())
     }
 
-    /// What is wrong with the local time, where files are named in it.
+    /// What is wrong with the local time zone, if file names use it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
         if self.utc.unwrap_or_default() { None } else { local_time::fault() }
     }
 
-    /// These options, and those of `file` where one is not given.
+    /// These options, completed by those of `file`.
     #[cfg(feature = "serve")]
     pub(super) fn or(self, file: Self) -> Self {
-        // Every field by name: a new one that is forgotten here does not compile.
+        // Every field by name: if a new one is forgotten here, this does not compile.
         let Self {
             rotate_bytes,
             compress,

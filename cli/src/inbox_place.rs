@@ -1,14 +1,14 @@
-//! Where the inbox is: a directory, or nowhere.
+//! The place of the inbox: a directory, or none.
 //!
-//! One option says both. With two of them, one on the command line and the other in the environment
-//! or in the file would need a rule for which one counts.
+//! One option sets both. Two options, one on the command line and the other in the environment or
+//! the file, would need a rule for which one counts.
 
 use std::path::PathBuf;
 
 use cdrlog::Builder;
 use serde::Deserialize;
 
-/// The word for nowhere. A directory of that name is `./none`.
+/// The word for no inbox. A directory of that name is `./none`.
 const NONE: &str = "none";
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -1,12 +1,13 @@
-//! The frame of every JSON object that a command prints, the same for all of them.
+//! The frame of every JSON object that a command prints.
 //!
-//! `docs/json.md` has the names and types of all members. One name means the same in every command:
+//! `docs/json.md` has the names and types of all members. A name means the same in every command:
 //! `files` is a list of paths and `files_count` a number, `lines`, `bytes` and `rejected` are
-//! numbers, `seconds` is how long it took.
+//! numbers, `seconds` is the duration.
 
 use serde_json::{Map, Value};
 
-/// Raised when a member is removed, or gets another type or meaning; new members do not raise it.
+/// Increased when a member is removed, or changes its type or meaning; new members do not increase
+/// it.
 pub(crate) const FORMAT: u64 = 1;
 
 /// What an object is about.
@@ -28,7 +29,7 @@ impl ObjectType {
     }
 }
 
-/// The object of a command, with the members that every one has.
+/// The object of a command, with the members that every object has.
 pub(crate) fn object(command: &'static str, of_type: ObjectType, members: Value) -> Value {
     let mut object = Map::new();
     object.insert("format".to_owned(), FORMAT.into());

@@ -1,6 +1,6 @@
-//! The program `cdrlog`, as a library for its own tests and fuzz targets: one module a command.
+//! The program `cdrlog`, as a library for its own tests and fuzz targets: one module per command.
 //!
-//! Nothing here is for others to use. Who wants cdrlog in a program of their own takes the package
+//! This is not a public interface. To use cdrlog in another program, depend on the package
 //! `cdrlog`.
 
 #![deny(unsafe_code, missing_docs)]
@@ -48,7 +48,7 @@ struct Arguments {
     command: Command,
 }
 
-const LONG_ABOUT: &str = "Turns WebHook events of OpenVidu and LiveKit into OpenVidu CDR lines, and loses none.
+const LONG_ABOUT: &str = "Turns webhook events of OpenVidu and LiveKit into OpenVidu CDR lines, and loses none.
 
 A body {\"event\":\"sessionCreated\",\"timestamp\":1} becomes the line {\"sessionCreated\":{\"timestamp\":1}}.";
 

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::outcome::say;
 
-/// The local time zone. UTC where there is none, which is said once where `TZ` names one.
+/// The local time zone. UTC if there is none, with a warning if `TZ` names one.
 pub(crate) fn zone() -> TimeZone {
     static SAID: Once = Once::new();
     if let Some(fault) = fault() {
@@ -15,7 +15,7 @@ pub(crate) fn zone() -> TimeZone {
     TimeZone::system()
 }
 
-/// What is wrong with `TZ`. Nothing where it is not set: a container without a time zone means UTC.
+/// What is wrong with `TZ`. Nothing if it is not set: a container without a time zone means UTC.
 pub(crate) fn fault() -> Option<String> {
     let variable = std::env::var_os("TZ")?;
     TimeZone::try_system().err()?;

@@ -1,4 +1,4 @@
-//! `cdrlog man`: manual pages from the definitions that `--help` prints.
+//! `cdrlog man`: manual pages from the same definitions as `--help`.
 
 use std::error::Error;
 use std::fs;
@@ -20,8 +20,8 @@ Examples:
   cdrlog man append | man -l -
   cdrlog man --dir /usr/local/share/man/man1")]
 pub(super) struct Man {
-    /// Write the pages cdrlog.1, cdrlog-append.1 and so on to this directory; created if it does not
-    /// exist
+    /// Write the pages cdrlog.1, cdrlog-append.1 and so on to this directory, which is created if
+    /// it does not exist
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     dir: Option<PathBuf>,
 
@@ -54,7 +54,7 @@ impl Man {
 /// The page of the program and of each command, with the names of their files.
 fn pages(program: clap::Command) -> Result<Vec<(String, Vec<u8>)>, io::Error> {
     let mut program = program.disable_help_subcommand(true);
-    // Gives each command its full name, as the pages call it.
+    // Gives each command its full name, as in the pages.
     program.build();
     let commands: Vec<_> = program.get_subcommands().cloned().collect();
     iter::once(program).chain(commands).map(page).collect()
@@ -67,7 +67,7 @@ fn page(command: clap::Command) -> Result<(String, Vec<u8>), io::Error> {
     Ok((page.get_filename(), keep_lines(&String::from_utf8_lossy(&text)).into_bytes()))
 }
 
-/// What `--help` says at its end is in lines, which a page would run together.
+/// The end of `--help` has line breaks, which a page would remove.
 fn keep_lines(page: &str) -> String {
     let Some((before, notes)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
     let (notes, after) = notes.split_at(notes.find(".SH ").unwrap_or(notes.len()));

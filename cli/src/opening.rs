@@ -1,19 +1,19 @@
-//! Opens the directory of a CDR to write to it.
+//! Opens the directory of a CDR for writing.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Builder, OpenError};
 
-/// How long a directory may be locked before the opening fails. `cdrlog verify` and `cdrlog recover`
-/// lock it for the milliseconds in which they read the journal, and a process that is just ending
-/// may still have it. An appender keeps it for longer.
+/// How long to retry while the directory is locked. `cdrlog verify` and `cdrlog recover` lock it
+/// for the milliseconds in which they read the journal, and a process that is just ending may still
+/// hold it. An appender holds it longer.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The pause between two tries.
+/// The pause between two attempts.
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Opens a directory; one that is locked is tried again for a second.
+/// Opens a directory; if it is locked, retries for a second.
 pub(super) fn open(builder: &Builder) -> Result<Appender, OpenError> {
     let begin = Instant::now();
     loop {

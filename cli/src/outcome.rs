@@ -5,18 +5,19 @@ use std::fmt::{self, Display};
 use std::io::Write;
 use std::process::ExitCode;
 
-/// What the exit codes are, for `--help` and the manual page. README.md and docs/operations.md say
-/// the same, for each command.
+/// The exit codes, for `--help` and the manual page. README.md and docs/operations.md list them for
+/// each command.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  failed: something could not be read, written or used; or `verify` has findings; or
+  1  failure: something could not be read, written or used; or `verify` has findings; or
      `stats --strict` met a line that is not an event. Standard error says what failed
-  2  wrong usage of the command line, or a variable with a wrong value; nothing was read or written
+  2  usage error: a wrong option, argument or variable; nothing was read or written
   3  `append` took all bodies, and rejected some of them
-The --help of each command says more.";
+The --help of each command has the details.";
 
-/// The command line asks for something that there is not, which only the command itself can tell.
+/// The command line asks for something that does not exist, which only the command itself can
+/// detect.
 #[derive(Debug)]
 pub(crate) struct WrongUsage(pub(crate) String);
 
@@ -33,13 +34,13 @@ pub(crate) fn code_of(error: &(dyn Error + 'static)) -> ExitCode {
     if error.is::<WrongUsage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
-/// How a command ended, where it did not fail with a message of its own.
+/// How a command ended, if it did not fail with its own message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// Finished, and some events were rejected.
+    /// Completed, and some events were rejected.
     SomeRejected,
-    /// Failed; what there is to say was said.
+    /// Failed; the message was printed already.
     Failed,
 }
 
@@ -53,7 +54,7 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// One sentence on standard error. Where that is closed, there is nobody left to tell.
+/// Prints one sentence to standard error. If that is closed, there is nobody left to tell.
 pub(crate) fn say(message: impl Display) {
     let _ = writeln!(std::io::stderr(), "cdrlog: {message}");
 }

@@ -1,14 +1,14 @@
-//! What goes to standard output, once, at the end of a command.
+//! Writes to standard output, once, at the end of a command.
 
 use std::error::Error;
 use std::io::{self, Write};
 
-/// Prints all of it. If the reader goes away, this is not a failure.
+/// Prints all of it. It is not a failure if the reader goes away.
 pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), Box<dyn Error>> {
     or_nobody_reads(io::stdout().write_all(bytes.as_ref()))
 }
 
-/// The error of a write to standard output, unless it is that nobody reads on.
+/// The error of a write to standard output, unless the reader went away.
 pub(super) fn or_nobody_reads(written: io::Result<()>) -> Result<(), Box<dyn Error>> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -8,16 +8,16 @@ use indicatif::{
     BinaryBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
 };
 
-/// A run that is over before that shows no bar.
+/// A run that ends before that shows no bar.
 const QUIET_FIRST: Duration = Duration::from_secs(1);
 
-/// Draws times a second.
+/// Updates per second.
 const DRAWS_PER_SECOND: u8 = 10;
 
-/// Counts bytes, and shows them when it takes long.
+/// Counts bytes, and shows them if it takes long.
 pub(super) struct Progress {
     begin: Instant,
-    /// `None` where the end is not known, as for standard input.
+    /// `None` if the total is not known, as for standard input.
     bytes_total: Option<u64>,
     bytes: u64,
     bar: Option<ProgressBar>,
@@ -46,7 +46,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar off the screen while something is said.
+    /// Hides the bar while a message is printed.
     pub(super) fn suspend<T>(&self, say: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(say),
@@ -71,7 +71,7 @@ impl Progress {
         bar
     }
 
-    /// Takes the bar off the screen; gives how many bytes there were and how long it took.
+    /// Removes the bar; returns how many bytes there were and how long it took.
     pub(super) fn end(self) -> (u64, Duration) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -80,18 +80,18 @@ impl Progress {
     }
 }
 
-/// The mean since the beginning. What the bar itself offers begins when the bar does, which is a
-/// second later, and takes all that was read until then for the work of its first moment.
+/// The mean rate since the start. The bar's own rate starts when the bar does, a second later, and
+/// counts everything read until then for its first moment.
 fn bytes_per_second(state: &ProgressState) -> f64 {
     state.pos() as f64 / state.elapsed().as_secs_f64().max(1e-9)
 }
 
 fn write_rate(state: &ProgressState, text: &mut dyn Write) {
-    // Into memory, which takes everything.
+    // Writing into memory does not fail.
     let _ = write!(text, "{}/s", BinaryBytes(bytes_per_second(state) as u64));
 }
 
-/// How long the rest takes at this rate.
+/// The remaining time at this rate.
 fn write_left(state: &ProgressState, text: &mut dyn Write) {
     let rest = state.len().unwrap_or_default().saturating_sub(state.pos());
     let seconds = rest as f64 / bytes_per_second(state).max(1.0);
@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal that keeps what it was given.
+    /// A terminal that records its output.
     #[derive(Clone, Debug, Default)]
     struct Screen(Arc<Mutex<String>>);
 
@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    /// What the bar shows of 64 MiB that took 4 s before it began.
+    /// What the bar shows of 64 MiB that took 4 s before it appeared.
     fn shown(bytes_total: Option<u64>) -> String {
         let screen = Screen::default();
         let mut progress = Progress::new(bytes_total);

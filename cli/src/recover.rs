@@ -1,4 +1,4 @@
-//! `cdrlog recover`: what a process that did not close left to do, and doing it.
+//! `cdrlog recover`: shows or writes what a process left that did not close.
 
 use std::error::Error;
 use std::fmt;
@@ -15,12 +15,12 @@ use super::json_output::{self, ObjectType};
 use super::outcome::Outcome;
 use super::print::print;
 
-/// Show what the next opening of a directory would finish, or finish it now
+/// Show what the next open of a directory would recover, or recover it now
 ///
 /// A process that was killed leaves lines in the journal that are not in the CDR yet. A power loss
-/// may leave a torn end of a file. The next run of `append`, `serve` or a server that contains cdrlog
-/// repairs both. `recover` runs the same code to show what it would do, and changes nothing; with
-/// --apply it does it, and begins no new CDR file.
+/// may leave a torn end of a file. The next run of `append`, `serve` or a server that contains
+/// cdrlog repairs both. `recover` runs the same code to show what it would do, and changes nothing;
+/// with --apply it does it, and creates no new CDR file.
 ///
 /// While a process writes to the directory there is nothing to recover. `recover` then fails and
 /// names the process.
@@ -31,10 +31,10 @@ Examples:
   cdrlog recover --apply /opt/openvidu/cdr
   cdrlog recover --json ./cdr | jq .clean
 
---json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done now.
+--json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done.
 The other members say how many bytes go, or went, to which files.
 
-Exit codes: 0 nothing to do, or shown, or done; 1 failed, in use, or damaged; 2 wrong usage")]
+Exit codes: 0 nothing to do, shown, or done; 1 failed, in use, or damaged; 2 usage error")]
 pub(super) struct Recover {
     /// Do it now, instead of showing it
     #[arg(long)]
@@ -56,8 +56,8 @@ pub(super) struct Recover {
     )]
     utc: Option<bool>,
 
-    /// A directory in which to look for inboxes of the CDR directory that no opening will use;
-    /// /dev/shm is always looked at
+    /// A directory in which to search for inboxes of the CDR directory that no open will use;
+    /// /dev/shm is always searched
     #[arg(
         long,
         value_name = "DIR|none",
@@ -122,11 +122,13 @@ impl Report<'_> {
         if paths.is_empty() {
             return Ok(());
         }
-        f.write_str("\ninboxes of this directory that no opening will use; remove them if nobody needs them:")?;
+        f.write_str(
+            "\ninboxes of this directory that no open will use; remove them if nobody needs them:",
+        )?;
         write_paths(f, paths)
     }
 
-    /// A line for each thing to do.
+    /// One line for each thing to do.
     fn write_steps(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let recovery = self.recovery;
         let (cut, append) =
@@ -174,9 +176,7 @@ impl fmt::Display for Report<'_> {
         write!(f, "{directory}: the last {cause} without closing")?;
         self.write_steps(f)?;
         if !self.applied {
-            f.write_str(
-                "\nnothing was changed; the next opening does this, or --apply does it now",
-            )?;
+            f.write_str("\nnothing was changed; the next open does this, or --apply does it now")?;
         }
         self.write_unclaimed(f)
     }

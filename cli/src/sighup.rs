@@ -1,4 +1,4 @@
-//! SIGHUP begins new files, as operators and logrotate's `postrotate` know it of other servers.
+//! SIGHUP starts new files, as operators and logrotate's `postrotate` expect it of servers.
 
 use std::io;
 use std::thread;
@@ -9,7 +9,7 @@ use signal_hook::iterator::Signals;
 
 use super::outcome::say;
 
-/// Does `work` while each SIGHUP rotates the files of `appender`.
+/// Runs `work` while each SIGHUP rotates the files of `appender`.
 pub(super) fn rotating_on_sighup<T>(
     appender: &Appender,
     work: impl FnOnce() -> T,
@@ -20,7 +20,7 @@ pub(super) fn rotating_on_sighup<T>(
         let rotate = move || {
             for _ in signals.forever() {
                 if let Err(error) = appender.rotate() {
-                    say(format_args!("no new file was begun: {error}"));
+                    say(format_args!("no new file was created: {error}"));
                 }
             }
         };

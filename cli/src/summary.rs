@@ -1,4 +1,4 @@
-//! What a run of `append` says at its end.
+//! The summary of a run of `append`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub(super) struct Summary {
     pub(super) rejects: FileRange,
 }
 
-/// The files that a run wrote, one after the other.
+/// The files that a run wrote.
 #[derive(Clone, Debug)]
 pub(super) struct FileRange {
     pub(super) first: PathBuf,
@@ -51,7 +51,7 @@ impl Summary {
         Self { lines, rejected, bytes, elapsed, cdr, rejects }
     }
 
-    /// Bodies that need not be given again.
+    /// Bodies that must not be given again.
     pub(super) fn taken(&self) -> u64 {
         self.lines + self.rejected
     }
@@ -80,7 +80,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} {}, {} rejected, {} in {:.3} s, {} lines a second, in {}",
+            "{} {}, {} rejected, {} in {:.3} s, {} lines per second, in {}",
             HumanCount(self.lines),
             if self.lines == 1 { "line" } else { "lines" },
             HumanCount(self.rejected),

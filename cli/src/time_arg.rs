@@ -6,7 +6,7 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
 
-/// What is written for people who ask how. A macro, for `concat!`.
+/// The forms of a time, for help and messages. A macro, for `concat!`.
 macro_rules! times_help {
     () => {
         "A time is RFC 3339 (2026-11-23T13:07:28Z), a local date or time (2026-11-23, 2026-11-23 13:07,\n\
@@ -18,10 +18,10 @@ pub(super) use times_help;
 const NEITHER: &str = "neither a time (2026-11-23T13:07:28Z, 2026-11-23 13:07, 13:07, yesterday, \
      milliseconds since 1970) nor a span before now (90m, 2h, '3 days')";
 
-/// Numbers of fewer digits are no milliseconds that somebody means, but may be years and days.
+/// Numbers with fewer digits are not milliseconds that anybody means, but may be years and days.
 const MS_DIGITS_MIN: usize = "202611231".len();
 
-/// A time of the command line: what it means depends on the time zone.
+/// A time on the command line: its meaning depends on the time zone.
 #[derive(Clone, Debug)]
 pub(super) struct TimeArg(String);
 
@@ -35,7 +35,7 @@ impl FromStr for TimeArg {
 }
 
 impl TimeArg {
-    /// The time that it is, now, in this zone.
+    /// The time it stands for, now, in this zone.
     pub(super) fn in_zone(&self, zone: &TimeZone) -> Result<Timestamp, &'static str> {
         parse_at(&self.0, &Timestamp::now().to_zoned_datetime(zone.clone())).ok_or(NEITHER)
     }
@@ -58,7 +58,7 @@ fn parse_at(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
         return Some(day.start_of_day().ok()?.timestamp());
     }
     let local = text.parse::<DateTime>().ok().or_else(|| {
-        // Not the time of another day: `T13:07` and the like.
+        // Not a time on another day: `T13:07` and the like.
         text.parse::<Time>().ok().map(|time| now.date().to_datetime(time))
     });
     if let Some(local) = local {

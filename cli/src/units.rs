@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them, on the command line, in the environment and in a file.
+//! Sizes and durations on the command line, in the environment and in a file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// What is written for people who ask how. A macro, for `concat!`.
+/// The forms of a size or duration, for help and messages. A macro, for `concat!`.
 macro_rules! units_help {
     () => {
         "A SIZE is a number of bytes, or a number with a unit: K, M, G, T (also KiB, MiB, GiB, TiB) are\n\
@@ -18,9 +18,10 @@ macro_rules! units_help {
 }
 pub(crate) use units_help;
 
-/// The longest [`Seconds`], in days: 100 years. A clock may not be able to hold what is much later.
+/// The maximum of [`Seconds`], in days: 100 years. A clock may not be able to represent much later
+/// times.
 const SECONDS_DAYS_MAX: u64 = 36_525;
-/// The longest [`Days`]: ages are only compared, so this is what every earlier version took.
+/// The maximum of [`Days`]: ages are only compared, so this is what every earlier version accepted.
 const DAYS_MAX: u64 = u32::MAX as u64;
 const SECONDS_A_DAY: u64 = 86_400;
 
@@ -68,7 +69,7 @@ fn bytes_of_unit(unit: &str) -> Option<u64> {
     }
 }
 
-/// A duration whose bare number means seconds: `10`, `0.5`, `500ms`, `5m`, `2d`.
+/// A duration; a bare number means seconds: `10`, `0.5`, `500ms`, `5m`, `2d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seconds(pub(crate) Duration);
 
@@ -80,7 +81,7 @@ impl FromStr for Seconds {
     }
 }
 
-/// A duration whose bare number means days: `30`, `36h`, `2w`.
+/// A duration; a bare number means days: `30`, `36h`, `2w`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Days(pub(crate) Duration);
 
@@ -122,7 +123,7 @@ fn duration(text: &str, unit_seconds: u64, unit: &str, days_max: u64) -> Result<
         .ok_or_else(|| format!("{} is too long; the most is {days_max} days", quoted(text)))
 }
 
-/// What was given, short enough for a message.
+/// The given text, shortened for a message.
 fn quoted(text: &str) -> String {
     const CHARS_MAX: usize = 40;
     match text.char_indices().nth(CHARS_MAX) {

@@ -1,7 +1,7 @@
 //! Acknowledged sends: the sender learns what became of its event.
 //!
-//! The level that was asked for and the outcome share one small allocation, an [`Arc`], which goes
-//! through the queue beside the event.
+//! The requested level and the outcome share one small allocation, an [`Arc`], which goes through
+//! the queue with the event.
 
 mod pending;
 
@@ -20,14 +20,16 @@ use crate::rewrite::Rejection;
 
 pub(crate) use pending::{Acks, FilePlace, PendingAck};
 
-/// What an event must have reached before its [`Ack`] is ready.
+/// The state that an event must reach before its [`Ack`] is ready. The [table of
+/// promises](crate#promises) says what each survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
-    /// Its line is committed in the journal: it survives `kill -9`, **not** a power loss.
+    /// Its line is committed in the journal: it survives `kill -9`, but **not** a power loss.
     Journaled,
-    /// It was written to the CDR file by `write(2)`: readers see it. Survives the same.
+    /// Its line was written to the CDR file by `write(2)`: readers see it. Survives the same as
+    /// `Journaled`.
     Written,
-    /// An `fdatasync(2)` of the CDR file returned after that: it survives a power loss too.
+    /// An `fdatasync(2)` of the CDR file returned after the write: it survives a power loss too.
     Synced,
 }
 
@@ -35,12 +37,12 @@ pub enum Durability {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Position {
-    /// The CDR file. With [`Durability::Journaled`] the one that it will be in, unless the file is
-    /// replaced before the line is written.
+    /// The CDR file. With [`Durability::Journaled`], the file that the line will be written to,
+    /// unless that file is replaced first.
     pub file: Arc<Path>,
-    /// The offset of its first byte in the file.
+    /// The offset of the line's first byte in the file.
     pub offset: u64,
-    /// Its length in bytes, the line feed counted.
+    /// The length of the line in bytes, including the line feed.
     pub line_bytes: u64,
 }
 
@@ -48,18 +50,18 @@ pub struct Position {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AckError {
-    /// It is no event. Its body is in the rejects file, or on the way there: as safe as a journaled
-    /// line.
+    /// The body is not an event. It is in the rejects file, or on its way there, as safe as a
+    /// journaled line.
     Rejected(Rejection),
-    /// It did not reach the level that was asked for: the appender gave up or ended before, or a
-    /// sync has failed. The line may be in the file all the same.
+    /// The event did not reach the requested level: the appender gave up or ended first, or a sync
+    /// has failed. The line may be in the file all the same.
     Failed(FlushError),
 }
 
 impl fmt::Display for AckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rejected(rejection) => write!(f, "the body is no event: {rejection}"),
+            Self::Rejected(rejection) => write!(f, "the body is not an event: {rejection}"),
             Self::Failed(error) => error.fmt(f),
         }
     }
@@ -87,7 +89,7 @@ struct State {
     outcome: Option<Outcome>,
     waker: Option<Waker>,
     /// A thread waits for `done`. A condition variable makes a system call for each notification,
-    /// also where nobody waits.
+    /// even if nobody waits.
     has_waiting_thread: bool,
 }
 
@@ -97,11 +99,12 @@ impl Shared {
     }
 }
 
-/// A future that is ready when an event has reached its [`Durability`], or will not.
+/// A future that is ready when an event has reached its [`Durability`], or never will.
 ///
-/// Made by [`Producer::send_acked`](crate::Producer::send_acked). It needs no particular runtime,
-/// and none at all with [`wait`](Self::wait). Dropping it gives up the answer, not the event.
-#[must_use = "an acknowledgement says something only to those who wait for it"]
+/// Created by [`Producer::send_acked`](crate::Producer::send_acked). It needs no particular
+/// runtime, and none at all with [`wait`](Self::wait). Dropping it discards the answer, not the
+/// event.
+#[must_use = "an acknowledgement must be awaited or waited for"]
 pub struct Ack(Arc<Shared>);
 
 impl Ack {
@@ -109,7 +112,7 @@ impl Ack {
     ///
     /// # Errors
     ///
-    /// [`AckError`] where the event did not become a line of that durability.
+    /// [`AckError`] if the event did not become a line of that durability.
     pub fn wait(self) -> Result<Position, AckError> {
         let mut state = self.0.state();
         loop {
@@ -123,12 +126,12 @@ impl Ack {
         }
     }
 
-    /// Waits for the outcome on this thread, for `timeout` at most. Gives the acknowledgement back
-    /// where there is none by then, to be asked again.
+    /// Waits for the outcome on this thread, for at most `timeout`.
     ///
     /// # Errors
     ///
-    /// The acknowledgement itself.
+    /// The acknowledgement itself if there is no outcome by then, so that it can be waited for
+    /// again. The inner result is that of [`wait`](Self::wait).
     pub fn wait_timeout(self, timeout: Duration) -> Result<Result<Position, AckError>, Self> {
         let end = Instant::now().checked_add(timeout);
         let mut state = self.0.state();
@@ -173,11 +176,11 @@ impl fmt::Debug for Ack {
     }
 }
 
-/// The other end of an [`Ack`]: somebody waits for an event. Dropped without an outcome, it says
-/// that the appender ended, so that nobody waits for ever.
+/// The other end of an [`Ack`]. If it is dropped without an outcome, the outcome is that the
+/// appender ended, so that nobody waits for ever.
 pub(crate) struct Acked(Arc<Shared>);
 
-/// What goes with an event, and the acknowledgement to be waited for.
+/// What goes through the queue with an event, and the acknowledgement for its sender.
 pub(crate) fn acked(durability: Durability) -> (Acked, Ack) {
     let shared = Arc::new(Shared {
         durability,
@@ -192,7 +195,7 @@ impl Acked {
         self.0.durability
     }
 
-    /// Says what became of the event. Only the first word counts.
+    /// Sets the outcome. Only the first call counts.
     pub(crate) fn complete(&self, outcome: Outcome) {
         let mut state = self.0.state();
         if state.outcome.is_some() {

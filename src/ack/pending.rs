@@ -1,4 +1,4 @@
-//! Acknowledgements that wait for the flusher, and where in which file their lines are.
+//! Acknowledgements that wait for the flusher, and the files and offsets of their lines.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{AckError, Acked, Durability, Position};
 use crate::error::FlushError;
 
-/// An event whose line is journaled and whose sender waits for more.
+/// An event whose line is journaled and whose sender waits for a higher level.
 #[derive(Debug)]
 pub(crate) struct PendingAck {
     pub(crate) acked: Acked,
@@ -16,13 +16,13 @@ pub(crate) struct PendingAck {
     pub(crate) line_bytes: u64,
 }
 
-/// The file that the lines from some position on are in.
+/// The file that has the lines from some position on.
 #[derive(Clone, Debug)]
 pub(crate) struct FilePlace {
     pub(crate) file: Arc<Path>,
     /// Its length when the stream was anchored to it.
     pub(crate) file_bytes: u64,
-    /// The position of the stream then.
+    /// The position of the stream at that moment.
     pub(crate) position: u64,
 }
 
@@ -39,7 +39,7 @@ impl FilePlace {
 pub(crate) struct Acks {
     unwritten: VecDeque<PendingAck>,
     unsynced: VecDeque<(u64, Acked, Position)>,
-    /// How many of `unwritten` wait for a sync, and not only for the write.
+    /// How many of `unwritten` wait for a sync, not only for the write.
     unwritten_unsynced: usize,
 }
 
@@ -50,7 +50,7 @@ impl Acks {
         self.unwritten.extend(acks);
     }
 
-    /// Whether somebody waits for a write, and for nothing else.
+    /// Whether anybody waits for a write only.
     pub(crate) fn want_write(&self) -> bool {
         self.unwritten.len() > self.unwritten_unsynced
     }
@@ -67,8 +67,8 @@ impl Acks {
 
     /// Everything before `written` is in the file that is at `place`.
     ///
-    /// Called before the stream is anchored to another file, so that every line is looked up in its
-    /// own.
+    /// Called before the stream is anchored to another file, so that every line is looked up in the
+    /// right one.
     pub(crate) fn note_written(&mut self, written: u64, place: Option<&FilePlace>) {
         let Some(place) = place else { return };
         while let Some(ack) =

@@ -36,8 +36,8 @@ const PUSH_MAX: Duration = Duration::from_micros(50);
 pub(crate) struct Pace {
     /// The longest that an event in the queue goes unseen.
     pub(crate) sleep_max: Duration,
-    /// How long lines may gather before the flusher is to write them.
-    pub(crate) gather: Duration,
+    /// The longest from the send of an event until the flusher is told to write its line.
+    pub(crate) write_within: Duration,
 }
 
 pub(crate) struct RewriterThread {
@@ -46,8 +46,8 @@ pub(crate) struct RewriterThread {
     writer: EventWriter,
     pipeline: Arc<Pipeline>,
     rhythm: Rhythm,
-    gather: Duration,
-    /// Since when lines gather that the flusher, which is idle, does not know of.
+    write_within: Duration,
+    /// The time from which the oldest line can be that the flusher, which is idle, does not know of.
     gathering_since: Option<Instant>,
     released: Released,
     /// Events that were accepted and cannot be journaled any more.
@@ -112,7 +112,7 @@ impl RewriterThread {
             pool,
             pipeline,
             rhythm: Rhythm::new(pace.sleep_max, events_max, bytes_max),
-            gather: pace.gather,
+            write_within: pace.write_within,
             gathering_since: None,
             released: Released::default(),
             left: Vec::new(),
@@ -187,7 +187,7 @@ impl RewriterThread {
             self.pipeline.flusher_waker.wake();
         } else if self.gathering_since.is_none() && self.pipeline.flusher_waker.is_idle() {
             // One that is not idle looks once more before it is.
-            self.gathering_since = Some(Instant::now());
+            self.gathering_since = Some(self.rhythm.slept_since());
         }
     }
 
@@ -310,7 +310,7 @@ impl RewriterThread {
             None => (Sleep::Idle, IDLE_MAX),
         };
         if let Some(since) = self.gathering_since {
-            let left = (since + self.gather).saturating_duration_since(now);
+            let left = (since + self.write_within).saturating_duration_since(now);
             timeout = timeout.min(left);
             if left.is_zero() || !self.pipeline.flusher_waker.is_idle() {
                 self.gathering_since = None;
@@ -332,5 +332,8 @@ impl RewriterThread {
             };
             has_work || queue.is_closed() != closed
         });
+        if depth == Sleep::Idle {
+            self.rhythm.end_idle(Instant::now());
+        }
     }
 }

@@ -52,6 +52,16 @@ impl Rhythm {
         self.bytes += bytes;
     }
 
+    /// What was not seen yet was sent after this time.
+    pub(super) fn slept_since(&self) -> Instant {
+        self.since
+    }
+
+    /// The thread was idle until `now`, when the first event came.
+    pub(super) fn end_idle(&mut self, now: Instant) {
+        self.since = now;
+    }
+
     /// How long to sleep from `now` on; `None` where there is nothing to wake up for before the next
     /// event.
     pub(super) fn next_sleep(&mut self, now: Instant) -> Option<Duration> {

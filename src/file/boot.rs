@@ -1,6 +1,6 @@
-//! Which boot of the kernel this is: after another one, what was not synced may be gone.
+//! The boot id of the kernel: after a reboot, data that was not synced may be gone.
 
-/// The boot id of the running kernel; zeros where the system does not tell.
+/// The boot id of the running kernel; zeros if unknown.
 pub(crate) fn boot_id() -> [u8; 16] {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let mut id = [0; 16];

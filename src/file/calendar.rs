@@ -1,4 +1,4 @@
-//! What day it is, and which name the next file gets.
+//! The current day, and the name of the next file.
 
 use std::fmt;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::name::Stamp;
 use crate::storage::Disk;
 use crate::sync::lock;
 
-/// Tells the time. The one of the system, but for tests.
+/// A clock: the system's, except in tests.
 #[derive(Clone, Default)]
 pub(crate) struct Clock(Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>);
 
@@ -39,7 +39,7 @@ impl fmt::Debug for Clock {
 
 /// Names files by the local time at which they are created.
 ///
-/// The last stamp is kept in memory, shared by all clones: to list a directory of a hundred
+/// The last stamp is kept in memory, shared by all clones: listing a directory of a hundred
 /// thousand files takes longer than a rotation may.
 #[derive(Clone, Debug)]
 pub(crate) struct FileNamer {
@@ -56,7 +56,7 @@ impl FileNamer {
         Self { disk, directory, time_zone, clock, last_stamp: Arc::default() }
     }
 
-    /// What time it is.
+    /// The current time.
     pub(crate) fn now(&self) -> ZonedDateTime {
         self.clock.now().to_zoned_datetime(self.time_zone.clone())
     }
@@ -68,13 +68,13 @@ impl FileNamer {
         *last = Some(last.map_or(stamp, |last| last.latest(stamp)));
     }
 
-    /// The stamp that a file would have that is created now.
+    /// The stamp that a file created now would have.
     pub(crate) fn next_stamp(&self) -> Stamp {
         let last = lock(&self.last_stamp);
         Stamp::after(*last, self.now().datetime())
     }
 
-    /// A stamp for files that are created now, and for no others.
+    /// A new stamp, for files that are created now. No other files get it.
     pub(crate) fn take_stamp(&self) -> Stamp {
         let mut last = lock(&self.last_stamp);
         let stamp = Stamp::after(*last, self.now().datetime());
@@ -82,26 +82,27 @@ impl FileNamer {
         stamp
     }
 
-    /// Where a file of that name is.
+    /// The path of a file of that name.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// Whether it is another day than the one that lasts `day`.
+    /// Whether now is outside `day`.
     ///
-    /// Also after the clock was set back over midnight: what is written now is of another day.
+    /// Also true after the clock was set back over midnight: what is written now belongs to another
+    /// day.
     pub(crate) fn is_another_day(&self, day: &Range<Timestamp>) -> bool {
         !day.contains(&self.clock.now())
     }
 
-    /// From when to when today lasts. Days of 23 and 25 hours are what the time zone makes them.
+    /// The start and end of today. The time zone may make days of 23 and 25 hours.
     pub(crate) fn today(&self) -> Range<Timestamp> {
         let now = self.now();
         let begin = now.start_of_day();
         let end = now.tomorrow().and_then(|tomorrow| tomorrow.start_of_day());
         match (begin, end) {
             (Ok(begin), Ok(end)) => begin.timestamp()..end.timestamp(),
-            // The last day that there is.
+            // The last representable day.
             _ => Timestamp::MIN..Timestamp::MAX,
         }
     }

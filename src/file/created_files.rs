@@ -1,10 +1,11 @@
-//! Which files appenders created in a directory.
+//! The list of files that appenders created in a directory.
 //!
-//! Only these are ours: compression and retention leave every other file alone, and only of these
-//! is it known, once the lock is held, that nobody writes to them any more. A name is noted and
-//! synced before the file is made: else a power loss would leave a file of unknown origin.
+//! Only these files are ours: compression and retention leave every other file alone, and only for
+//! these is it known, once the lock is held, that nobody writes to them any more. A name is noted
+//! and synced before the file is created; otherwise a power loss could leave a file of unknown
+//! origin.
 //!
-//! The list also remembers the last stamp that a file ever had, so that names go on after it where
+//! The list also remembers the last stamp that a file ever had, so that names continue after it if
 //! the directory was emptied and the clock was set back.
 
 use std::collections::HashSet;
@@ -14,29 +15,28 @@ use super::calendar::FileNamer;
 use super::name::{Encoding, FileName, STATE_DIR_NAME, Stamp};
 use crate::storage::{Disk, DiskFile, DiskResult};
 
-/// From which length on the names of files that are gone are left out at an opening: about 35 000
-/// names. A file that is moved away and back is ours until then.
+/// The length above which an open drops the names of files that are gone: about 35 000 names. A
+/// file that is moved away and back is ours until then.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// What is longer between two line feeds is no name.
+/// Anything longer between two line feeds is not a name.
 const NAME_BYTES_MAX: usize = 255;
 
-/// The list `.cdrlog/begun`, a name a line.
+/// The list `.cdrlog/begun`, one name per line.
 #[derive(Clone, Debug)]
 pub(crate) struct CreatedFiles {
     disk: Disk,
     directory: PathBuf,
 }
 
-/// What is in a directory when it is opened. Names are those of plain files, without `.zst` or
-/// `.gz`.
+/// What is in a directory when it is opened. Names are without `.zst` or `.gz`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
     /// The files that appenders created.
     pub(crate) ours: HashSet<String>,
-    /// How many other CDR and rejects files there are.
+    /// The number of other CDR and rejects files.
     pub(crate) foreign_files: usize,
-    /// No appender ever created a file here.
+    /// No appender has ever created a file here.
     pub(crate) is_first_opening: bool,
     list_bytes: u64,
     last_name: Option<String>,
@@ -70,22 +70,22 @@ impl CreatedFiles {
         self.directory.join(STATE_DIR_NAME).join("begun")
     }
 
-    /// The file at `path` will be made.
+    /// Notes that the file at `path` will be created.
     pub(crate) fn add(&self, path: &Path) -> DiskResult<()> {
         self.write(path)?.sync()
     }
 
-    /// The same, to be synced by the caller, who must not try a failed sync again.
+    /// Like `add`, but the caller syncs, and must not retry a failed sync.
     pub(crate) fn write(&self, path: &Path) -> DiskResult<UnsyncedName> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let list = self.disk.open_or_create_appending(&self.path())?;
         let is_new_list = list.bytes()? == 0;
-        // A part of a name is no name, and the next try adds it whole.
+        // A part of a name is not a name, and the next attempt adds it whole.
         list.append_all(format!("\n{name}\n").as_bytes())?;
         Ok(UnsyncedName { disk: self.disk.clone(), list, is_new_list })
     }
 
-    /// Lists the directory, and lets names by `calendar` follow all that are there or ever were.
+    /// Lists the directory, and makes names by `calendar` follow all that exist or ever existed.
     pub(crate) fn look(&self, calendar: &FileNamer) -> DiskResult<Inventory> {
         let mut foreign = HashSet::new();
         for name in self.disk.names(&self.directory)? {
@@ -115,7 +115,7 @@ impl CreatedFiles {
         Ok(inventory)
     }
 
-    /// Leaves the names of files that are gone out of a list that has become long, but for the last
+    /// Drops the names of files that are gone from a list that has become long, except for the last
     /// one.
     pub(crate) fn shorten(&self, inventory: &Inventory) -> DiskResult<()> {
         if inventory.list_bytes <= BYTES_MAX {
@@ -131,12 +131,12 @@ impl CreatedFiles {
     }
 }
 
-/// The names in the list, one after the other, whatever else stands between them.
+/// The names in the list; anything else between them is skipped.
 fn for_each_name(list: &DiskFile, bytes: u64, mut take: impl FnMut(&str)) -> DiskResult<()> {
     let mut line = Vec::new();
     list.for_each_block(0..bytes, |block| {
         for part in block.split_inclusive(|&byte| byte == b'\n') {
-            // Of what is longer, no more than shows that it is no name.
+            // Of a longer line, read no more than shows that it is not a name.
             let room = (NAME_BYTES_MAX + 2).saturating_sub(line.len());
             line.extend_from_slice(part.get(..room).unwrap_or(part));
             if part.ends_with(b"\n") {
@@ -176,7 +176,7 @@ mod tests {
             fs::write(self.directory.path().join(name), "").unwrap();
         }
 
-        /// What an opening at the beginning of 1970 finds, and the name that it gives.
+        /// What an open at the start of 1970 finds, and the name that it assigns.
         fn look(&self) -> (Inventory, String) {
             let clock = crate::file::Clock::telling(|| jiff::Timestamp::UNIX_EPOCH);
             let calendar =

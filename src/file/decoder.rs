@@ -1,4 +1,4 @@
-//! The bytes of a file as they were before it was compressed.
+//! Decodes compressed files.
 
 #[cfg(feature = "compress")]
 use std::io::BufReader;
@@ -9,11 +9,11 @@ use flate2::read::MultiGzDecoder;
 
 use super::name::Encoding;
 
-/// What is read of a compressed file at once.
+/// The bytes of a compressed file that are read at once.
 #[cfg(feature = "compress")]
 const COMPRESSED_BYTES: usize = 128 << 10;
 
-/// Reads what `R` gives, uncompressed.
+/// Decompresses what `R` returns.
 pub(crate) enum Decoder<R: Read> {
     Plain(R),
     #[cfg(feature = "compress")]
@@ -23,9 +23,9 @@ pub(crate) enum Decoder<R: Read> {
 }
 
 impl<R: Read> Decoder<R> {
-    /// Reads `source` from where it is on.
+    /// Decodes `source` from its current position on.
     ///
-    /// Fails with [`io::ErrorKind::Unsupported`] where this build cannot decode it.
+    /// Fails with [`io::ErrorKind::Unsupported`] if this build cannot decode it.
     pub(crate) fn new(source: R, encoding: Encoding) -> io::Result<Self> {
         match encoding {
             Encoding::Plain => Ok(Self::Plain(source)),

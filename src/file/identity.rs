@@ -1,10 +1,10 @@
-//! Whether what is at a path is still what was there.
+//! Whether a path still leads to the same file.
 
 use std::path::{Path, PathBuf};
 
 use crate::storage::{Disk, DiskResult, Metadata};
 
-/// What was at a path at one time.
+/// The identity of what was at a path.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     disk: Disk,
@@ -13,21 +13,21 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Of what is at `path`; `None` where nothing is.
+    /// The identity of what is at `path`; `None` if nothing is.
     pub(crate) fn of(disk: &Disk, path: &Path) -> DiskResult<Option<Self>> {
         let Some(metadata) = disk.examine(path)? else { return Ok(None) };
         let (disk, path) = (disk.clone(), path.to_owned());
         Ok(Some(Self { disk, path, metadata }))
     }
 
-    /// Whether it is there still. `false` also where that cannot be found out: nobody should rely
-    /// on it then.
+    /// Whether it is still there. `false` also if that cannot be determined: nobody should rely on
+    /// it then.
     pub(crate) fn is_in_place(&self) -> bool {
         let now = self.disk.examine(&self.path);
         now.is_ok_and(|now| now.is_some_and(|now| now.is_same_file(&self.metadata)))
     }
 
-    /// Whether something else is there now, or nothing. `false` also where that cannot be found out.
+    /// Whether something else is there now, or nothing. `false` also if that cannot be determined.
     pub(crate) fn is_gone(&self) -> bool {
         let now = self.disk.examine(&self.path);
         now.is_ok_and(|now| now.is_none_or(|now| !now.is_same_file(&self.metadata)))

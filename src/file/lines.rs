@@ -1,12 +1,12 @@
-//! Where lines end in a block of bytes.
+//! Finds line ends in a block of bytes.
 
-/// Just after the first line feed in `bytes`: the length of the first line.
+/// The length of the first line in `bytes`, including its line feed.
 #[inline]
 pub(crate) fn first_line_end(bytes: &[u8]) -> Option<usize> {
     memchr::memchr(b'\n', bytes).map(|line_feed| line_feed + 1)
 }
 
-/// Just after the last line feed in `bytes`: what follows is no whole line.
+/// The offset just after the last line feed in `bytes`; what follows is not a whole line.
 #[inline]
 pub(crate) fn last_line_end(bytes: &[u8]) -> Option<usize> {
     memchr::memrchr(b'\n', bytes).map(|line_feed| line_feed + 1)

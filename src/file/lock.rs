@@ -1,12 +1,12 @@
 //! The lock of a directory: one writer at a time.
 //!
-//! A lock file alone can be removed, and the next one of that name is another file. So everything
-//! is locked that leads to the journal: the directory itself, the state directory in it, the lock
-//! file (which is all that cdrlog 0.1 looks at), and the name of the directory (`name_lock.rs`).
-//! Whoever opens the same directory meets at least one of them, by whatever path and whatever was
-//! removed.
+//! A lock file alone can be removed, and the next one of that name is a different file. So
+//! everything that leads to the journal is locked: the directory itself, the state directory in it,
+//! the lock file (the only lock of cdrlog 0.1), and the name of the directory (`name_lock.rs`).
+//! Whoever opens the same directory meets at least one of these locks, by whatever path and
+//! whatever was removed.
 //!
-//! All are given back by a kill too. None is ever waited for.
+//! A kill releases all of them. No lock is ever waited for.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ use crate::sync::lock;
 /// The lock file in the state directory.
 const FILE_NAME: &str = "lock";
 
-/// Held from the opening to the end of the appender, or of its process.
+/// Held from the open to the end of the appender, or of its process.
 #[derive(Debug)]
 pub(crate) struct Lock {
     disk: Disk,
     directory: PathBuf,
     access: Access,
-    /// From the outermost to the innermost. Changed where what is at their paths was changed.
+    /// From the outermost to the innermost. Replaced if what is at their paths was replaced.
     parts: Mutex<Vec<Part>>,
     names: Vec<NameLock>,
     process_id: u32,
@@ -34,13 +34,13 @@ pub(crate) struct Lock {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
-    /// For one who writes.
+    /// For a writer.
     Exclusive,
-    /// For those who look and change nothing.
+    /// For a reader that changes nothing.
     Shared,
 }
 
-/// What is locked, each at a path of its own.
+/// The things that are locked, each at its own path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Directory,
@@ -52,14 +52,14 @@ enum Kind {
 struct Part {
     kind: Kind,
     file: DiskFile,
-    /// Of the file when it was locked.
+    /// The identity of the file when it was locked.
     metadata: Metadata,
 }
 
 #[derive(Debug)]
 pub(crate) enum LockError {
-    /// Another appender, of this process or another, has the directory; its process id where it
-    /// could be read.
+    /// Another appender, in this process or another one, has the directory; with its process id if
+    /// it could be read.
     Held(Option<u32>),
     Disk(DiskError),
 }
@@ -71,7 +71,7 @@ impl From<DiskError> for LockError {
 }
 
 impl LockError {
-    /// The error of a write that is not made because of this.
+    /// The error of a write that is refused because of this.
     fn into_disk_error(self, directory: &Path) -> DiskError {
         let process_id = match self {
             Self::Disk(error) => return error,
@@ -86,8 +86,8 @@ impl LockError {
 }
 
 impl Lock {
-    /// Takes `directory` for one who writes, at once or not at all. Its state directory, where it
-    /// is made later, is to be added by [`take_state_dir`](Self::take_state_dir).
+    /// Locks `directory` for a writer, without waiting. If its state directory is created later,
+    /// [`take_state_dir`](Self::take_state_dir) adds it.
     pub(crate) fn take(disk: &Disk, directory: &Path) -> Result<Self, LockError> {
         let mut lock = Self::of_directory(disk, directory, Access::Exclusive)?;
         match NameLock::take_all(disk, directory)? {
@@ -97,7 +97,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Keeps writers away while somebody looks; changes nothing.
+    /// Locks writers out while the directory is examined; changes nothing.
     pub(crate) fn look(disk: &Disk, directory: &Path) -> Result<Self, LockError> {
         let lock = Self::of_directory(disk, directory, Access::Shared)?;
         match NameLock::holder(disk, directory)? {
@@ -119,7 +119,7 @@ impl Lock {
         Ok(lock)
     }
 
-    /// Takes the state directory too, and the lock file in that.
+    /// Locks the state directory too, and the lock file in it.
     pub(crate) fn take_state_dir(&self) -> Result<(), LockError> {
         self.add(Kind::StateDir)?;
         self.add(Kind::File)
@@ -131,12 +131,12 @@ impl Lock {
         Ok(())
     }
 
-    /// Looks whether the paths still lead to what is locked. What is there instead is made, where
-    /// it is missing, and locked: lines go there from now on. Gives the outermost path that had
-    /// changed.
+    /// Checks whether the paths still lead to what is locked. If not, locks what is there instead,
+    /// and creates it if it is missing: lines go there from now on. Returns the outermost path that
+    /// had changed.
     ///
-    /// Called before each write. An error where the directory is missing, or another appender has
-    /// it: nothing may be written there.
+    /// Called before each write. It is an error if the directory is missing, or another appender
+    /// has it: nothing may be written there.
     pub(crate) fn check(&self) -> DiskResult<Option<PathBuf>> {
         self.check_parts().map_err(|error| error.into_disk_error(&self.directory))
     }
@@ -172,7 +172,7 @@ impl Lock {
     fn is_named(&self, part: &Part) -> DiskResult<bool> {
         let path = self.path(part.kind);
         let now = match part.kind {
-            // It may have been given as a link.
+            // The directory may have been given as a link.
             Kind::Directory => Some(self.disk.examine_target(&path)?),
             Kind::StateDir | Kind::File => self.disk.examine(&path)?,
         };
@@ -187,7 +187,8 @@ impl Lock {
         }
     }
 
-    /// Opens and locks what is at the path of `kind`. None where there is no lock file and this
+    /// Opens and locks what is at the path of `kind`. `None` if there is no lock file and this is
+    /// only a look.
     /// only looks.
     fn lock_part(&self, kind: Kind) -> Result<Option<Part>, LockError> {
         let path = self.path(kind);
@@ -219,13 +220,13 @@ impl Lock {
             Access::Shared => file.try_lock(LockKind::Shared),
         };
         match taken {
-            // NFS has no locks of directories: there, the lock file has to do.
+            // NFS cannot lock directories: there, the lock file must do.
             Err(error) if kind != Kind::File && is_without_locks(&error) => Ok(true),
             taken => taken,
         }
     }
 
-    /// The process that the lock file names.
+    /// The process id in the lock file.
     fn holder(&self) -> Option<u32> {
         let file = self.disk.open_reading(&self.path(Kind::File)).ok()??;
         file.read_text(16).ok()?.trim().parse().ok()
@@ -233,16 +234,15 @@ impl Lock {
 }
 
 impl Drop for Lock {
-    /// Gives the locks back by name. Closing the files would not do while a child that the server
-    /// is just starting has copies of their descriptors: until its `exec`, the child would hold
-    /// them.
+    /// Unlocks explicitly. Closing the files is not enough while a child that the server is just
+    /// starting has copies of their descriptors: it would hold the locks until its `exec`.
     fn drop(&mut self) {
         if self.process_id != std::process::id() {
             return;
         }
         self.names.iter().for_each(NameLock::give_back);
         for part in lock(&self.parts).iter().rev() {
-            // What fails here is made good by the closing that follows.
+            // If this fails, the close that follows releases the lock.
             let _ = part.file.unlock();
         }
     }
@@ -303,7 +303,7 @@ mod tests {
         assert!(take(directory.path()).is_ok());
     }
 
-    /// Each part by itself keeps a second one away.
+    /// Each part alone keeps a second writer away.
     #[test]
     fn the_name_alone_keeps_a_second_taker_away() {
         let directory = directory();

@@ -10,29 +10,29 @@ use crate::storage::{Disk, DiskFile, DiskResult, write_all};
 pub(crate) struct LogFile {
     disk: Disk,
     file: DiskFile,
-    /// The length that the file has if nobody but us wrote to it.
+    /// The length of the file if nobody else wrote to it.
     bytes: u64,
 }
 
-/// What others did to the file since the last look.
+/// What another program did to the file since the last check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExternalChange {
-    /// It has another length than we gave it: truncated in place, or appended to.
+    /// Its length is not what we made it: it was truncated in place, or appended to.
     Resized,
     /// It was moved or removed, or another file has its name now.
     Replaced,
 }
 
 impl LogFile {
-    /// Creates the file and makes its name survive a power loss. Nothing of that name may be there,
-    /// but for an empty file, as an earlier try leaves it that failed after the creation.
+    /// Creates the file and syncs its directory. Nothing of that name may exist, except an empty
+    /// file, as an earlier attempt leaves it that failed after the creation.
     pub(crate) fn create(disk: &Disk, path: &Path) -> DiskResult<Self> {
         let file = Self::create_unsynced(disk, path)?;
         file.sync_name()?;
         Ok(file)
     }
 
-    /// The same, but for the name, which the caller syncs: a failed sync must not be tried again.
+    /// Like `create`, but the caller syncs the directory: a failed sync must not be retried.
     pub(crate) fn create_unsynced(disk: &Disk, path: &Path) -> DiskResult<Self> {
         let file = match disk.create_appending(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -44,7 +44,7 @@ impl LogFile {
         Ok(Self { disk: disk.clone(), file, bytes: 0 })
     }
 
-    /// Makes the name of the file survive a power loss.
+    /// Syncs the directory, so that the name of the file survives a power loss.
     pub(crate) fn sync_name(&self) -> DiskResult<()> {
         match self.path().parent() {
             Some(directory) => self.disk.sync_directory(directory),
@@ -52,7 +52,7 @@ impl LogFile {
         }
     }
 
-    /// Opens the file at its end; `None` where it is not there.
+    /// Opens the file at its end; `None` if it does not exist.
     pub(crate) fn open(disk: &Disk, path: &Path) -> DiskResult<Option<Self>> {
         let Some(file) = disk.open_appending(path)? else { return Ok(None) };
         let bytes = file.bytes()?;
@@ -63,12 +63,12 @@ impl LogFile {
         self.file.path()
     }
 
-    /// The file below, for reading.
+    /// The underlying file, for reading.
     pub(crate) fn disk_file(&self) -> &DiskFile {
         &self.file
     }
 
-    /// The name in its directory.
+    /// The file name.
     pub(crate) fn name(&self) -> String {
         self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -78,7 +78,7 @@ impl LogFile {
         self.bytes
     }
 
-    /// Appends as much as the system takes at once; gives how much that was.
+    /// Appends as much as the system takes at once; returns how many bytes.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> DiskResult<usize> {
         let written = self.file.append(bytes)?;
         self.bytes += written as u64;
@@ -90,13 +90,13 @@ impl LogFile {
         write_all(bytes, |rest| self.append(rest))
     }
 
-    /// Makes what was written survive a power loss.
+    /// Syncs what was written.
     pub(crate) fn sync(&self) -> DiskResult<()> {
         self.file.sync_data()
     }
 
-    /// Looks whether somebody else changed the file. After [`ExternalChange::Resized`] the length is
-    /// the one that is there.
+    /// Checks whether another program changed the file. After [`ExternalChange::Resized`] the
+    /// length is the actual one.
     pub(crate) fn check(&mut self) -> DiskResult<Option<ExternalChange>> {
         let ours = self.file.metadata()?;
         match self.disk.examine(self.path())? {
@@ -109,8 +109,8 @@ impl LogFile {
         }
     }
 
-    /// The file that has the name now; a new one where there is none. Either way nobody synced its
-    /// name yet, as far as we know.
+    /// The file that has the name now; a new one if there is none. Either way its name may not be
+    /// synced yet.
     pub(crate) fn reopen(&self) -> DiskResult<Self> {
         match Self::open(&self.disk, self.path())? {
             Some(file) => Ok(file),
@@ -128,7 +128,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Cuts what follows the last line feed after offset `from`; gives how many bytes that were.
+    /// Cuts what follows the last line feed after offset `from`; returns how many bytes.
     ///
     /// For a disk that is full in the middle of a line, when writing is given up: the journal still
     /// has the line.
@@ -138,14 +138,14 @@ impl LogFile {
         Ok(cut)
     }
 
-    /// Where the line begins that offset `to` is in: after the last line feed between `from` and
-    /// `to`; at `from` where there is none.
+    /// The start of the line that contains offset `to`: after the last line feed between `from` and
+    /// `to`, or `from` if there is none.
     pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
         self.file.line_start(from, to)
     }
 
-    /// Ends the last line where that has no line feed, as others may leave it: the next line is
-    /// then one of its own.
+    /// If the last line has no line feed, as another program may leave it, appends one, so that the
+    /// next line is separate.
     pub(crate) fn end_line(&mut self) -> DiskResult<()> {
         let last = self.bytes.saturating_sub(1)..self.bytes;
         if self.bytes > 0 && self.file.read_range(last)? != b"\n" {

@@ -1,4 +1,4 @@
-//! Files on the disk: their names, how they are made, appended to, locked and watched.
+//! Files on the disk: their names, creation, appending, and locks.
 
 mod boot;
 mod calendar;

@@ -1,5 +1,5 @@
 //! Names of the files: `CDR.<date>_<time>.log` and `rejected.<date>_<time>.jsonl`, OpenVidu's own
-//! pattern; `.zst` or `.gz` after it where the file is compressed.
+//! pattern, followed by `.zst` or `.gz` if the file is compressed.
 
 use std::fmt;
 
@@ -15,16 +15,16 @@ const STAMP_BYTES: usize = "2026-11-23_13-07-28".len();
 const ZSTD_SUFFIX: &str = ".zst";
 const GZIP_SUFFIX: &str = ".gz";
 
-/// The state directory in a CDR directory: the lock, the journal, what is known of sealed files.
+/// The state directory in a CDR directory: the lock, the journal, the manifest of sealed files.
 pub(crate) const STATE_DIR_NAME: &str = ".cdrlog";
 
-/// Files that are created in the same second as one before get a number of so many digits, filled
-/// up with zeros so that names sort as numbers do.
+/// A file that is created in the same second as an earlier one gets a number with this many digits,
+/// padded with zeros so that names sort like numbers.
 const NUMBER_DIGITS: usize = 4;
 const NUMBER_MAX: u32 = 9999;
 
-/// The last year that there is. No name can follow the last second of it, so that a file that has
-/// it in its name, which is no time of any file, is not followed.
+/// The last year. No name can follow its last second, so a file with this year in its name, which
+/// no real file has, is ignored.
 const YEAR_MAX: i16 = 9999;
 
 /// The date and time in the name of a file, to the second, and its number, if it has one.
@@ -38,14 +38,14 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// The stamp of a file that is created at the local time `now`, after all files whose last
-    /// stamp is `last`.
+    /// The stamp of a file that is created at the local time `now`, after files whose last stamp is
+    /// `last`.
     ///
-    /// It is the time, without a number, where that is later than the last stamp. Where it is not,
-    /// after a quick rotation or a clock that was set back, it is the last stamp with the next
-    /// number. A last stamp without a number is followed by number 1 of the next second, because
-    /// `.0001.log` sorts before `.log`. So a stamp is a second ahead of the clock at most, and one
-    /// more for each 9999 files that are created before the clock gets there.
+    /// If the time is later than the last stamp, it is the time, without a number. Otherwise, after
+    /// a quick rotation or a clock that was set back, it is the last stamp with the next number. A
+    /// last stamp without a number is followed by number 1 of the next second, because `.0001.log`
+    /// sorts before `.log`. So a stamp is at most a second ahead of the clock, plus one for each
+    /// 9999 files that are created before the clock gets there.
     pub(crate) fn after(last: Option<Self>, now: DateTime) -> Self {
         let now =
             Self { time: now.with().subsec_nanosecond(0).build().unwrap_or(now), number: None };
@@ -54,16 +54,16 @@ impl Stamp {
             Some(number) if number < NUMBER_MAX => Self { number: Some(number + 1), ..last },
             _ => match last.time.checked_add(1.second()) {
                 Ok(time) => Self { time, number: Some(1) },
-                // By a clock that tells the last second of all time.
+                // Only if the clock shows the last second of all time.
                 Err(_) => Self { number: Some(last.number.map_or(1, |number| number + 1)), ..last },
             },
         }
     }
 
-    /// The stamp in a name that begins like that of a CDR or rejects file, whatever follows it.
-    /// `None` also for one that no name can follow.
+    /// The stamp in a name that starts like that of a CDR or rejects file, whatever follows. `None`
+    /// also for a stamp that no name can follow.
     ///
-    /// Without a number where a file of that second may have none: its name sorts last.
+    /// Without a number if a file of that second may have none: its name sorts last.
     pub(crate) fn of_name(name: &str) -> Option<Self> {
         let stamp = match FileName::parse(name) {
             Some(name) => name.stamp,
@@ -76,7 +76,7 @@ impl Stamp {
         (stamp.time.year() < YEAR_MAX).then_some(stamp)
     }
 
-    /// The later one: of the same second, the one without a number.
+    /// The later one; in the same second, the one without a number.
     pub(crate) fn latest(self, other: Self) -> Self {
         let order = |stamp: &Self| (stamp.time, stamp.number.is_none(), stamp.number);
         if order(&other) > order(&self) { other } else { self }
@@ -111,7 +111,7 @@ impl fmt::Display for Stamp {
 
 fn time_of_text(text: &str) -> Option<DateTime> {
     let time = DateTime::strptime(STAMP_FORMAT, text).ok()?;
-    // It takes a sign and single digits too.
+    // The parser also accepts a sign and single digits.
     (time.strftime(STAMP_FORMAT).to_string() == text).then_some(time)
 }
 
@@ -124,24 +124,24 @@ pub enum FileKind {
     Rejects,
 }
 
-/// How a file is compressed.
+/// The compression of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encoding {
-    /// Not at all.
+    /// Not compressed.
     Plain,
-    /// As zstd frames, `.zst`.
+    /// zstd frames, `.zst`.
     Zstd,
-    /// As gzip members, `.gz`.
+    /// gzip members, `.gz`.
     Gzip,
 }
 
 impl Encoding {
-    /// All of them, in the order in which a file is looked for: where two are there, one was just
-    /// made from the other.
+    /// All of them, in the order of the search for a file: if two forms exist, one was just made
+    /// from the other.
     #[cfg(feature = "reader")]
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Gzip];
 
-    /// What it puts after the name of the plain file.
+    /// The suffix that it adds to the name of the plain file.
     pub(crate) const fn suffix(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -150,7 +150,7 @@ impl Encoding {
         }
     }
 
-    /// What the end of `name` says, and the name without it.
+    /// `name` without the suffix, and the encoding that the suffix stands for.
     pub(crate) fn of_name(name: &str) -> (&str, Self) {
         if let Some(plain) = name.strip_suffix(ZSTD_SUFFIX) {
             (plain, Self::Zstd)
@@ -162,7 +162,7 @@ impl Encoding {
     }
 }
 
-/// The name of a CDR or rejects file, taken apart. They sort in the order of writing.
+/// The parsed name of a CDR or rejects file. Names sort in the order of writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileName {
     pub(crate) kind: FileKind,
@@ -171,7 +171,7 @@ pub(crate) struct FileName {
 }
 
 impl FileName {
-    /// `None` where it is not exactly such a name: the file is somebody else's.
+    /// `None` if it is not exactly such a name: the file is not ours.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (plain, encoding) = Encoding::of_name(name);
         let within = |prefix, suffix| plain.strip_prefix(prefix)?.strip_suffix(suffix);
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use jiff::civil::date;
 
-    /// Names of files that are created one after the other, the first after `last`.
+    /// Names of files that are created in this order, the first after `last`.
     fn names_after(last: Option<&str>, times: &[DateTime]) -> Vec<String> {
         let mut last = last.and_then(Stamp::of_name);
         let mut next = |now: &DateTime| {
@@ -264,7 +264,7 @@ mod tests {
         for last in ["CDR.9999-12-31_23-59-59.log", "CDR.9999-01-01_00-00-00.log"] {
             assert_eq!(names_after(Some(last), &[now]), ["CDR.2026-11-23_13-07-28.log"]);
         }
-        // By such a clock there are names too, and each is another one.
+        // Even with such a clock each file gets a name of its own.
         let end = DateTime::MAX;
         let names = names_after(None, &[end, end, end]);
         assert!(names[0] != names[1] && names[1] != names[2], "{names:?}");

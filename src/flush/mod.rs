@@ -30,10 +30,13 @@ use crate::waker::Sleep;
 /// A long time: how long a flusher without anything to do sleeps until it is rung.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
+/// How often, at most, the flusher looks whether the inbox is still there.
+const INBOX_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// When the flusher does what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
-    /// How long lines may gather.
+    /// How long lines may gather that were journaled while the flusher was not idle.
     pub(crate) gather: Duration,
     pub(crate) sync_policy: SyncPolicy,
     /// How long writes may fail before the appender gives up; `None` is for ever.
@@ -51,6 +54,7 @@ pub(crate) struct Flusher {
     lock: Arc<Lock>,
     /// `None` where there is no inbox, or others removed it, which was told.
     inbox: Option<Identity>,
+    inbox_checked_at: Instant,
     requests: Vec<Request>,
     /// When the oldest of what waits to be written was first seen.
     gathering_since: Option<Instant>,
@@ -115,6 +119,7 @@ impl Flusher {
             pipeline,
             lock,
             inbox,
+            inbox_checked_at: last_sync,
             requests: Vec::new(),
             gathering_since: None,
             last_sync,
@@ -227,6 +232,10 @@ impl Flusher {
 
     /// Tells of an inbox that others removed, while somebody can still mend it.
     fn check_inbox(&mut self) {
+        if self.inbox_checked_at.elapsed() < INBOX_CHECK_INTERVAL {
+            return;
+        }
+        self.inbox_checked_at = Instant::now();
         if let Some(inbox) = self.inbox.take_if(|inbox| inbox.is_gone()) {
             self.pipeline.listener.tell(&Notice::InboxRemoved(inbox.into_path()));
         }

@@ -1,21 +1,21 @@
-//! When written lines are made to survive a power loss.
+//! When written lines are synced.
 
 use std::time::Duration;
 
-/// When the flusher calls `fdatasync(2)` by itself. [`Appender::sync`](crate::Appender::sync) works
-/// under each of them.
+/// When the flusher calls `fdatasync(2)` on its own. [`Appender::sync`](crate::Appender::sync)
+/// works with every policy.
 ///
 /// Lines that are written and not synced survive the end of the process, however it ends, but
-/// **not** a power loss or a crash of the kernel.
+/// **not** a power loss or a kernel crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncPolicy {
-    /// Never, not on close either. The kernel writes back after about 30 seconds by itself.
+    /// Never, not even on close. The kernel writes data back after about 30 seconds.
     Never,
     /// This long after the last sync, if anything was written since, and on close. The default,
-    /// with one second.
+    /// with one second. Must be longer than zero.
     Interval(Duration),
-    /// After every write: all that came in during one sync shares the next (group commit).
+    /// After every write: everything that arrives during one sync shares the next (group commit).
     Always,
 }
 

@@ -1,8 +1,8 @@
-//! What a killed process had accepted and not journaled: it follows the last commit of both streams,
-//! as if it had been committed.
+//! Events that a killed process had accepted and not journaled. They follow the last commit of both
+//! streams as if they had been committed.
 //!
-//! The same rewriter makes the same lines of it at every try, so the length of the files tells how
-//! far a recovery came that was killed itself.
+//! The same rewriter makes the same lines of them at every attempt, so the length of the files
+//! tells how far a recovery got that was killed itself.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,11 +15,11 @@ use crate::storage::DiskResult;
 enum Journaled {
     Nothing,
     All,
-    /// The first parts of the record of a reject: this is the rest.
+    /// The first parts of its reject record: this is the rest.
     UpTo(Vec<u8>),
 }
 
-/// Adds the events of `inbox` to the ends of both streams; gives how many those are.
+/// Adds the events of `inbox` to the ends of both streams; returns how many there are.
 pub(super) fn add(
     inbox: &LeftInbox,
     lines: &mut Remainder,
@@ -75,7 +75,7 @@ fn record(body: &[u8], rejection: Rejection, at_ms: u128) -> Vec<u8> {
     RejectRecord::new(body, rejection, at_ms).flatten().collect()
 }
 
-/// `record` is the record that was being journaled, if the body is still no event.
+/// The record that was being journaled, if its body is still not an event.
 fn journaled_reject(
     rejects: &Remainder,
     place: Place,
@@ -88,8 +88,8 @@ fn journaled_reject(
         Some((rest, record)) if rejects.agrees_with(place.start, &record)? => {
             Ok(if rest.is_empty() { Journaled::All } else { Journaled::UpTo(rest) })
         }
-        // Another version of cdrlog made it, with other words. A whole one is left alone; one that
-        // was cut is closed, and made again.
+        // Another version of cdrlog wrote it, with other words. A whole record is left alone; one
+        // that was cut is closed, and written again.
         _ if rejects.ends_in_record()? => Ok(Journaled::Nothing),
         _ => Ok(Journaled::All),
     }

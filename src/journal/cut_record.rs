@@ -1,21 +1,21 @@
 //! The end of a record that was cut.
 //!
-//! A record larger than a segment is committed in parts, cut wherever a segment ends: inside an
-//! escape, a character or its head too. Where the process was killed between two segments, the rest
-//! of the body was still only in memory, and the record is closed so that the file holds whole
-//! lines. What is there of it may be in the file already, so that nothing can be taken back.
+//! A record larger than a segment is committed in parts, cut wherever a segment ends: even inside
+//! an escape, a character or its head. If the process was killed between two segments, the rest of
+//! the body was only in memory, and the record is closed so that the file holds whole lines. Parts
+//! of it may be in the file already, so nothing can be taken back.
 
 use crate::rewrite::is_whole_record;
 
-/// How every record begins.
+/// How every record starts.
 pub(super) const BEGIN: &[u8] = b"{\"reason\":";
 
-/// Whether `bytes` can be the beginning of a record; those after a first segment of it cannot.
+/// Whether `bytes` can be the start of a record. Bytes after its first segment cannot.
 pub(super) fn is_beginning(bytes: &[u8]) -> bool {
     bytes.starts_with(BEGIN) || BEGIN.starts_with(bytes)
 }
 
-/// What completes an escape or a character that was cut, most of the time nothing.
+/// What completes an escape or a character that was cut; usually nothing.
 const REST_OF_CHARACTER: [&[u8]; 11] = [
     b"",
     b"\\",
@@ -40,7 +40,7 @@ const ENDS: [&[u8]; 6] = [
     b"\n",
 ];
 
-/// What closes `record`, which was cut somewhere; `None` where it is no beginning of a record.
+/// What closes `record`, which was cut somewhere; `None` if it is not the start of a record.
 pub(super) fn end_of(record: &[u8]) -> Option<Vec<u8>> {
     let in_string = REST_OF_CHARACTER.iter().map(|rest| [rest, "\",\"cut\":true}\n".as_bytes()]);
     let elsewhere = ENDS.iter().map(|end| [b"".as_slice(), end]);

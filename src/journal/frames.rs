@@ -1,13 +1,13 @@
 //! Frames: which bytes of a segment can be trusted after a power loss.
 //!
-//! The pages of a segment reach the disk in any order, each in whatever state it had when the
-//! kernel wrote it, next to bytes of an earlier use of the segment. A *frame* is a range of the
-//! data area and its checksum, noted in the header page before the range is written to the file.
-//! The checksum begins with the epoch, the sequence number and the start of the segment, so that
-//! the bytes and the notes of an earlier use do not fit.
+//! The pages of a segment reach the disk in any order, each in the state it had when the kernel
+//! wrote it, next to bytes of an earlier use of the segment. A *frame* is a range of the data area
+//! and its checksum, noted in the header page before the range is written to the file. The checksum
+//! starts with the epoch, the sequence number and the start of the segment, so that bytes and notes
+//! of an earlier use do not match.
 //!
-//! The table has room for 496 frames. A segment that is filled by more flushes than that, as a
-//! quiet server does, has its last frame grow.
+//! The table has room for 496 frames. In a segment that is filled by more flushes than that, as in
+//! a quiet server, the last frame grows.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use super::page::u64_at;
 use super::segment::{HEADER_BYTES, Segment, SegmentHeader};
 use crate::storage::{DiskFile, DiskResult};
 
-/// Where the table is in the header page.
+/// The offset of the table in the header page.
 pub(super) const FRAMES_OFFSET: usize = 128;
 const FRAME_BYTES: usize = 8;
 const FRAMES_MAX: usize = (HEADER_BYTES - FRAMES_OFFSET) / FRAME_BYTES;
@@ -24,7 +24,7 @@ const FRAMES_MAX: usize = (HEADER_BYTES - FRAMES_OFFSET) / FRAME_BYTES;
 #[derive(Debug, Default)]
 pub(super) struct FrameWriter {
     frames: usize,
-    /// Frames cover the data area up to here.
+    /// Frames cover the data area up to this offset.
     covered_bytes: usize,
     /// The checksum of the last frame.
     checksum: u32,
@@ -51,13 +51,13 @@ impl FrameWriter {
     }
 }
 
-/// What the checksum of each frame of a segment begins with.
+/// The start of the checksum of each frame of a segment.
 pub(super) fn seed(epoch: u64, sequence: u64, start: u64) -> u32 {
     let identity = [epoch, sequence, start].map(u64::to_le_bytes).concat();
     crc32c::crc32c(&identity)
 }
 
-/// The bytes of a segment that its frames vouch for, in ranges of positions of the stream.
+/// The bytes of a segment that its frames cover, as ranges of positions in the stream.
 pub(super) fn verified_ranges(
     file: &DiskFile,
     header: &SegmentHeader,

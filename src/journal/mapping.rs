@@ -1,7 +1,7 @@
-//! Memory shared with a file: the one place that touches mapped bytes.
+//! Memory shared with a file: the only place that touches mapped bytes.
 //!
-//! A [`Mapping`] hands out byte slices by `unsafe` calls whose callers promise who owns which
-//! range; `ring.rs` is the only caller that slices, and keeps that promise by the hand-shake of
+//! A [`Mapping`] hands out byte slices through `unsafe` calls whose callers promise who owns which
+//! range. `ring.rs` is the only caller that slices, and keeps that promise by the hand-shake of
 //! `progress.rs`. Single counters go through atomics and need no promise.
 
 #![expect(unsafe_code, reason = "slices over memory that a file shares")]
@@ -17,20 +17,22 @@ const FIRST_PAGE_BYTES: usize = 4096;
 
 /// A writable shared mapping of a whole file.
 ///
-/// Another process that writes to the file would change the bytes under our references; one that
-/// shortens it would end us by SIGBUS. Every opening therefore makes new files: it shares no
-/// memory with another one, whatever became of the lock. We never shorten a file that is mapped.
+/// Another process that writes to the file would change the bytes under our references, and one
+/// that shortens it would kill us by SIGBUS. Every open therefore creates new files: it shares no
+/// memory with another appender, whatever became of the lock. We never shorten a file that is
+/// mapped.
 pub(crate) struct Mapping {
     memory: Memory,
     len: usize,
-    /// Who uses the bytes after the first page, for the models of the ring.
+    /// The users of the bytes after the first page, for the models of the ring.
     #[cfg(loom)]
     uses: crate::loom::Uses,
 }
 
 enum Memory {
     File(FileMap),
-    /// Plain memory, for what cannot map files: Miri, and tests of the byte code alone.
+    /// Plain memory, for environments that cannot map files: Miri, and tests of the byte code
+    /// alone.
     #[cfg(test)]
     Plain(*mut u64),
 }
@@ -45,7 +47,7 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps the first `len` bytes of `file`, which must already be allocated.
     pub(crate) fn of_file(file: &DiskFile, len: usize) -> DiskResult<Self> {
-        // At least so long: see `DiskFile::map`.
+        // At least that long: see `DiskFile::map`.
         Ok(Self::of_memory(Memory::File(file.map(len)?), len))
     }
 
@@ -77,7 +79,7 @@ impl Mapping {
     ///
     /// # Panics
     ///
-    /// Where it does not lie inside the mapping.
+    /// If it does not lie inside the mapping.
     fn address(&self, range: &Range<usize>) -> *mut u8 {
         assert!(range.start <= range.end && range.end <= self.len, "slice outside of the mapping");
         self.base().wrapping_add(range.start)
@@ -87,7 +89,7 @@ impl Mapping {
     ///
     /// # Panics
     ///
-    /// Where `offset` is no multiple of eight, or the counter does not lie inside the mapping.
+    /// If `offset` is not a multiple of eight, or the counter does not lie inside the mapping.
     fn counter(&self, offset: usize) -> &AtomicU64 {
         assert!(offset.is_multiple_of(8) && offset + 8 <= self.len, "no counter at {offset}");
         let pointer = self.base().wrapping_add(offset).cast::<u64>();
@@ -109,7 +111,7 @@ impl Mapping {
     ///
     /// # Panics
     ///
-    /// Where it does not lie inside the mapping.
+    /// If it does not lie inside the mapping.
     ///
     /// # Safety
     ///
@@ -127,7 +129,7 @@ impl Mapping {
     ///
     /// # Panics
     ///
-    /// Where it does not lie inside the mapping.
+    /// If it does not lie inside the mapping.
     ///
     /// # Safety
     ///
@@ -137,8 +139,7 @@ impl Mapping {
         let pointer = self.address(&range);
         #[cfg(loom)]
         self.uses.write(range.start - FIRST_PAGE_BYTES..range.end - FIRST_PAGE_BYTES);
-        // SAFETY: the range lies inside the mapping; the caller promises that it is used by nobody
-        // else.
+        // SAFETY: the range lies inside the mapping; the caller promises that nobody else uses it.
         unsafe { std::slice::from_raw_parts_mut(pointer, range.len()) }
     }
 }
@@ -148,7 +149,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         if let Memory::Plain(words) = self.memory {
             let slice = std::ptr::slice_from_raw_parts_mut(words, self.len.div_ceil(8));
-            // SAFETY: the pointer and the length are those of the box that `plain` gave up.
+            // SAFETY: the pointer and the length are those of the box that `plain` leaked.
             drop(unsafe { Box::from_raw(slice) });
         }
     }

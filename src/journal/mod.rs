@@ -1,10 +1,10 @@
-//! The journal: what was committed in it outlives the process.
+//! The journal: what is committed in it outlives the process.
 //!
-//! Two streams run through it, each in a ring of segments of its own: the lines of the CDR, and the
-//! records of rejected bodies. Both are streams of bytes; whole lines are committed at once.
+//! Two streams go through it, each in its own ring of segments: the lines of the CDR, and the
+//! records of rejected bodies. Both are byte streams; whole lines are committed at once.
 //!
 //! ```text
-//! <dir>/.cdrlog/lock                     one writer a directory
+//! <dir>/.cdrlog/lock                     one writer per directory
 //!               control                  anchors: control.rs
 //!               journal-0 .. journal-3   the ring of the lines: segment.rs
 //!               rejects-0, rejects-1     the ring of the rejects
@@ -31,7 +31,7 @@ pub(crate) use state_dir::{Journal, JournalError, JournalOptions, SEGMENT_COUNT_
 #[cfg(loom)]
 pub(crate) use {ring::ring, segment::Segment};
 
-/// The two streams of bytes that go through the journal.
+/// The two byte streams of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     /// CDR lines.

@@ -1,16 +1,16 @@
 //! The hand-shake between the two ends of a ring of segments.
 //!
-//! Positions are bytes of the stream, counted from the first one ever journaled; they only grow.
-//! Sequence numbers count segments; segment `s` uses slot `s % segment_count`.
+//! Positions are byte offsets in the stream, counted from the first byte ever journaled; they only
+//! grow. Sequence numbers count segments; segment `s` uses slot `s % segment_count`.
 //!
 //! - The writer fills segment `s` and *publishes* the position up to which its bytes are final.
 //! - When the next line does not fit, it *ends* `s` at its position, waits until slot `(s + 1) %
-//!   segment_count` is free, *begins* `s + 1` there and goes on.
+//!   segment_count` is free, and *starts* `s + 1` there.
 //! - The reader takes published bytes, never beyond the end of its segment, and *releases* a
-//!   segment when it stands at its end.
+//!   segment when it has reached its end.
 //!
-//! A byte has therefore one owner at any time: the writer until it is published, the reader
-//! until its segment is released, then the writer again.
+//! A byte therefore has one owner at any time: the writer until it is published, the reader until
+//! its segment is released, then the writer again.
 
 use crossbeam_utils::CachePadded;
 
@@ -30,7 +30,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A ring of `segment_count` slots, all free, with segment `sequence` begun at `position`.
+    /// A ring of `segment_count` slots, all free, with segment `sequence` started at `position`.
     pub(crate) fn new(segment_count: usize, sequence: u64, position: u64) -> Self {
         assert!(segment_count > 0, "a ring without segments");
         Self {
@@ -63,15 +63,14 @@ impl Progress {
         self.end(sequence).store(position, Ordering::Release);
     }
 
-    /// Takes the slot of segment `sequence` if it is free: its last segment was released.
+    /// Takes the slot of segment `sequence` if it is free: its previous segment was released.
     pub(crate) fn begin_segment(&self, sequence: u64) -> bool {
-        // Acquire: what the reader did with the slot's bytes is over before the writer stores
-        // into them.
+        // Acquire: the reader is done with the slot's bytes before the writer stores into them.
         let free = self.released.load(Ordering::Acquire).saturating_add(self.ends.len() as u64);
         if sequence >= free {
             return false;
         }
-        // Seen by the reader before any byte of the segment is: both are ordered by `publish`.
+        // The reader sees this before any byte of the segment: both are ordered by `publish`.
         self.end(sequence).store(OPEN, Ordering::Relaxed);
         true
     }
@@ -83,10 +82,10 @@ impl Progress {
         self.published.load(Ordering::Acquire)
     }
 
-    /// Where segment `sequence`, begun at `start`, ended; `None` while it is being filled.
+    /// Where segment `sequence`, started at `start`, ended; `None` while it is being filled.
     ///
-    /// A segment is never empty when it ends. An end that is not after `start` is the one of the
-    /// slot's last segment, and says that the writer has not begun this one.
+    /// A segment is never empty when it ends. An end that is not after `start` is that of the
+    /// slot's previous segment, and says that the writer has not started this one.
     pub(crate) fn segment_end(&self, sequence: u64, start: u64) -> Option<u64> {
         let end = self.end(sequence).load(Ordering::Acquire);
         (end != OPEN && end > start).then_some(end)

@@ -28,39 +28,39 @@ use crate::inbox::{self, Found, LeftInbox};
 use crate::rewrite;
 use crate::storage::{Disk, DiskFile, DiskResult};
 
-/// What opening a directory had to repair. The default value: nothing.
+/// What an open had to repair, or would have to. The default value: nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Recovery {
-    /// Bytes of CDR lines that were committed by the last process and are appended now.
+    /// Bytes of CDR lines that the last process had journaled or accepted, and that were appended.
     pub lines_bytes: u64,
     /// The same for records of rejected bodies.
     pub rejects_bytes: u64,
-    /// Events that the last process had accepted and not journaled: they came from its inbox. Their
-    /// lines and records are among the bytes above.
+    /// Events that the last process had accepted but not journaled, recovered from its inbox. Their
+    /// lines and records are part of the bytes above.
     pub inbox_events: u64,
-    /// The inbox of the last process, where accepted events may have been, and why nothing was taken
-    /// from it: it is not there any more, damaged, or of another directory, of which this one is a
-    /// copy. It is left as it is.
+    /// The inbox of the last process, if accepted events may have been lost with it, and the reason
+    /// why nothing was recovered from it: it is gone, damaged, or belongs to another directory, of
+    /// which this one is a copy. It is left as it is.
     pub unusable_inbox: Option<(PathBuf, &'static str)>,
-    /// Inboxes that name this directory, that nobody holds and that no opening will take: the
-    /// control file leads to none of them. They are left as they are, for a person to decide. Only
+    /// Inboxes that name this directory, that no process holds, and that no open will use, because
+    /// the control file names none of them. They are left as they are, for a person to decide. Only
     /// [`Builder::plan_recovery`](crate::Builder::plan_recovery) and
     /// [`recover`](crate::Builder::recover) look for them, in `/dev/shm` and in the inbox directory
     /// of the builder.
     pub unclaimed_inboxes: Vec<PathBuf>,
-    /// The files they were appended to.
+    /// The files that lines and records were appended to.
     pub files: Vec<PathBuf>,
-    /// The machine went down since the last process, not only the process.
+    /// Whether the machine went down, not only the process.
     pub power_loss: bool,
-    /// Bytes that are no whole lines: cut from the end of a file after a power loss, or the rest of
-    /// a record whose beginning somebody else took away.
+    /// Bytes that are not whole lines: cut from the end of a file after a power loss, or the rest
+    /// of a record whose start another program removed.
     pub torn_bytes: u64,
-    /// Where those bytes are kept.
+    /// The files that keep those bytes.
     pub torn_files: Vec<PathBuf>,
-    /// Files that others truncated, removed or appended to: their length says nothing. The last
-    /// written position that was noted was believed instead, and the line that it is in, if any,
-    /// begun anew.
+    /// Files that another program truncated, removed or appended to, so that their length says
+    /// nothing. Recovery used the last noted position instead, and wrote the line at that position,
+    /// if any, again from its start.
     pub changed_by_others: Vec<PathBuf>,
 }
 

@@ -1,9 +1,8 @@
 //! What a killed process left of one stream: the bytes that its segments hold.
 //!
-//! The kernel kept every store, so the headers are right unless somebody changed them, and so is
-//! the length of the file. Both are looked at all the same before anything is appended: what the
-//! file got since the last note must be the bytes of the journal, and what is to follow must be
-//! whole lines.
+//! The kernel kept every store, so the headers and the length of the file are right unless somebody
+//! changed them. Both are checked all the same before anything is appended: what the file got since
+//! the last note must be the bytes of the journal, and what is to follow must be whole lines.
 
 use std::ops::Range;
 
@@ -15,28 +14,29 @@ use crate::file::LogFile;
 use crate::rewrite;
 use crate::storage::{DiskFile, DiskResult};
 
-/// The bytes of a stream that its segments hold, and what is known of those before and after them.
+/// The bytes of a stream that its segments hold, and what is known of the bytes before and after
+/// them.
 pub(super) struct Remainder {
     stream: Stream,
     /// Without a gap.
     segments: Segments,
-    /// The bytes before the first segment of a record that goes on in it; only the file has them.
+    /// The bytes before the first segment of a record that continues in it; only the file has them.
     front: Vec<u8>,
-    /// What follows the last segment, and has positions of the stream as if it had been committed:
-    /// what closes a record that was cut there, and what was accepted and not journaled.
+    /// What follows the last segment, at the positions it would have if it had been committed: what
+    /// closes a record that was cut there, and events that were accepted and not journaled.
     closing: Vec<u8>,
-    /// Lines or records of what was accepted and not journaled.
+    /// Lines or records of events that were accepted and not journaled.
     accepted: Vec<u8>,
-    /// They begin with the rest of the record that was cut.
+    /// They start with the rest of the record that was cut.
     begins_with_rest: bool,
 }
 
-/// How far a file holds a stream.
+/// How much of a stream a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileExtent {
-    /// What is before this position is in the file, or was.
+    /// Everything before this position is in the file, or was.
     pub(super) position: u64,
-    /// Somebody else changed the file: the line at the position starts again.
+    /// Another program changed the file: the line at the position is written again from its start.
     pub(super) changed: bool,
 }
 
@@ -63,8 +63,8 @@ impl Remainder {
         Ok(remainder)
     }
 
-    /// Adds what was accepted and not journaled: lines or records, and before them, perhaps, the
-    /// rest of a record of which the segments hold the beginning.
+    /// Adds what was accepted and not journaled: lines or records, and before them, if needed, the
+    /// rest of a record whose start the segments hold.
     pub(super) fn add_accepted(
         &mut self,
         rest: Option<Vec<u8>>,
@@ -76,7 +76,7 @@ impl Remainder {
         self.close()
     }
 
-    /// Makes anew what follows the last segment.
+    /// Replaces what follows the last segment.
     fn close(&mut self) -> DiskResult<()> {
         let cut = if self.begins_with_rest { Vec::new() } else { self.end_of_cut_record()? };
         self.closing = [cut.as_slice(), &self.accepted].concat();
@@ -84,7 +84,7 @@ impl Remainder {
     }
 
     /// Whether the last segments hold `bytes` from position `start` on, as far as they hold
-    /// anything from there on.
+    /// anything there.
     pub(super) fn agrees_with(&self, start: u64, bytes: &[u8]) -> DiskResult<bool> {
         let mut offset = self.start().max(start).saturating_sub(start) as usize;
         let mut agrees = true;
@@ -102,7 +102,7 @@ impl Remainder {
         Ok(!self.segments.is_empty() && self.line_start(self.end())? != self.end())
     }
 
-    /// The position behind what was accepted, a closed record not counted.
+    /// The position after what was accepted, not counting a closed record.
     pub(super) fn accepted_end(&self) -> u64 {
         self.end() + self.accepted.len() as u64
     }
@@ -115,7 +115,7 @@ impl Remainder {
         self.segments.first().map_or(0, |(_, header)| header.start)
     }
 
-    /// The position after the last committed byte; 0 where there is no segment.
+    /// The position after the last committed byte; 0 if there is no segment.
     pub(super) fn end(&self) -> u64 {
         self.segments.last().map_or(0, |(_, header)| header.end())
     }
@@ -125,10 +125,10 @@ impl Remainder {
         self.end() + self.closing.len() as u64
     }
 
-    /// How far `file` holds the stream, which was noted to be in it up to `noted`.
+    /// How much of the stream `file` holds, which was noted to hold it up to `noted`.
     ///
-    /// The length of the file knows best, unless somebody else changed it: where it is less than
-    /// what was noted, or the bytes after that are not ours, the note is trusted.
+    /// The length of the file counts, unless another program changed it: if it is less than what
+    /// was noted, or the bytes after that are not ours, the note counts.
     pub(super) fn held_by(
         &mut self,
         file: Option<&LogFile>,
@@ -166,7 +166,7 @@ impl Remainder {
         Ok(FileExtent { position: self.line_start(agreed)?, changed: true })
     }
 
-    /// Whether what follows `position` can be appended to `file` as it is: a line begins there, or
+    /// Whether what follows `position` can be appended to `file` as it is: a line starts there, or
     /// the last line of the file is the beginning of that line and nothing else.
     fn goes_on_in(&self, file: &LogFile, position: u64) -> DiskResult<bool> {
         if position >= self.closed_end() || self.begins_line(position)? {
@@ -179,8 +179,8 @@ impl Remainder {
             && self.agreed(begin..position, file.disk_file(), last_line + front)? == position)
     }
 
-    /// Looks in `file` for the front of a record that goes on in the first segment. `own` is known
-    /// to be in the file where its bytes are, up to `offset`.
+    /// Searches `file` for the front of a record that continues in the first segment. `own` is
+    /// known to be in the file where its bytes are, up to `offset`.
     fn find_front(&mut self, file: &LogFile, own: Range<u64>, offset: u64) -> DiskResult<()> {
         if own.start != self.start() || self.starts_line()? {
             return Ok(());
@@ -196,10 +196,10 @@ impl Remainder {
         Ok(())
     }
 
-    /// Checks that what follows is whole lines, the line that is in the file in part included.
+    /// Checks that what follows is whole lines, including the line that is partly in the file.
     ///
-    /// Gives the rest of a record whose beginning is in no segment and not in the file, because
-    /// somebody else changed that: it can be no line.
+    /// Returns the rest of a record whose start is in no segment and not in the file, because
+    /// another program changed that: it cannot be a line.
     pub(super) fn check(&self, extent: FileExtent) -> Result<Option<Range<u64>>, JournalError> {
         if extent.position >= self.closed_end() {
             return Ok(None);
@@ -219,13 +219,13 @@ impl Remainder {
         Err(self.damaged_at(line.start, fault))
     }
 
-    /// Whether a line begins at `position`, and not the rest of a record whose front the file has.
+    /// Whether a line starts at `position`, and not the rest of a record whose front the file has.
     pub(super) fn begins_line(&self, position: u64) -> DiskResult<bool> {
         let is_rest = position == self.start() && !self.front.is_empty();
         Ok(!is_rest && self.line_start(position)? == position)
     }
 
-    /// Gives the bytes of a range of positions, block by block.
+    /// Passes the bytes of a range of positions on, block by block.
     pub(super) fn for_each_block(
         &self,
         range: Range<u64>,
@@ -247,8 +247,8 @@ impl Remainder {
         }
     }
 
-    /// Whether the first segment begins with a line. Lines never cross segments; of records, only
-    /// the beginning looks so, because quotes of a body are escaped.
+    /// Whether the first segment starts with a line. Lines never cross segments; of records, only
+    /// the start looks like one, because quotes of a body are escaped.
     fn starts_line(&self) -> DiskResult<bool> {
         if self.stream == Stream::Lines || self.start() == 0 {
             return Ok(true);
@@ -258,8 +258,8 @@ impl Remainder {
         Ok(file.read_range(data..data + cut_record::BEGIN.len() as u64)? == cut_record::BEGIN)
     }
 
-    /// Where the line begins that `position` is in; the start of the first segment where it begins
-    /// before that.
+    /// The start of the line that contains `position`; the start of the first segment if the line
+    /// starts before that.
     fn line_start(&self, position: u64) -> DiskResult<u64> {
         const DATA: u64 = HEADER_BYTES as u64;
         let in_closing = (position.saturating_sub(self.end()) as usize).min(self.closing.len());
@@ -298,7 +298,7 @@ impl Remainder {
         Ok(agreed)
     }
 
-    /// The first line from `from` on that is not whole. `from` is where a line begins.
+    /// The first line from `from` on that is not whole. `from` is the start of a line.
     fn broken_line(&self, from: u64) -> DiskResult<Option<Range<u64>>> {
         let mut broken = None;
         let mut line = Vec::new();
@@ -323,7 +323,7 @@ impl Remainder {
         Ok(broken.or_else(|| (!line.is_empty()).then(|| begin..begin + line.len() as u64)))
     }
 
-    /// Whether `line`, which begins at the position `begin`, is whole.
+    /// Whether `line`, which starts at the position `begin`, is whole.
     fn is_whole(&self, begin: u64, line: &[u8]) -> bool {
         match self.stream {
             Stream::Lines => rewrite::is_whole_line(line),
@@ -334,7 +334,7 @@ impl Remainder {
         }
     }
 
-    /// What closes the record that the last segment ends in; nothing where that is whole, or is no
+    /// What closes the record that the last segment ends in; nothing if that is whole, or is not a
     /// record.
     fn end_of_cut_record(&self) -> DiskResult<Vec<u8>> {
         let begin = self.line_start(self.end())?;
@@ -349,7 +349,7 @@ impl Remainder {
         Ok(cut_record::end_of(&record).unwrap_or_default())
     }
 
-    /// An error that names the segment which holds `position`, or should.
+    /// An error that names the segment that holds `position`, or should.
     fn damaged_at(&self, position: u64, fault: String) -> JournalError {
         let holds = |(_, header): &&(DiskFile, SegmentHeader)| position < header.end();
         let segment = self.segments.iter().find(holds).or(self.segments.last());

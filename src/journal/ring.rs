@@ -1,8 +1,8 @@
 //! A ring of segments with one writer and one reader.
 //!
-//! The writer belongs to the rewriter thread, the reader to the flusher thread. Neither ever
-//! waits for the other: [`RingWriter::ensure_room`] says no where the ring is full,
-//! [`RingReader::pending`] is empty where nothing is new.
+//! The writer belongs to the rewriter thread, the reader to the flusher thread. Neither ever waits
+//! for the other: [`RingWriter::ensure_room`] returns false if the ring is full,
+//! [`RingReader::pending`] is empty if there is nothing new.
 
 #![expect(unsafe_code, reason = "the two ends slice the same mapping")]
 
@@ -30,8 +30,8 @@ impl Ring {
     }
 }
 
-/// The two ends of a ring over `segments`, the first of which is `sequence` of its stream and
-/// begins at `position`.
+/// The two ends of a ring over `segments`, the first of which is number `sequence` of its stream
+/// and starts at `position`.
 pub(crate) fn ring(
     segments: Box<[Segment]>,
     segment_bytes: usize,
@@ -54,7 +54,7 @@ pub(crate) fn ring(
     (write, read)
 }
 
-/// Where lines are made: bytes are stored into [`spare`](Self::spare), kept by
+/// The end that writes lines: bytes are stored into [`spare`](Self::spare), kept by
 /// [`advance`](Self::advance) and shown to the reader by [`publish`](Self::publish).
 pub(crate) struct RingWriter {
     ring: Arc<Ring>,
@@ -69,8 +69,8 @@ pub(crate) struct RingWriter {
 }
 
 impl RingWriter {
-    /// Makes `spare` at least `bytes` long, in the next segment where this one has no room. `false`
-    /// where the next segment is still to be flushed, or `bytes` is more than a segment.
+    /// Makes `spare` at least `bytes` long, in the next segment if this one has no room. `false` if
+    /// the next segment is not flushed yet, or `bytes` is more than a segment.
     pub(crate) fn ensure_room(&mut self, bytes: usize) -> bool {
         let room = self.ring.segment_bytes - self.used;
         if room >= bytes && !self.ended {
@@ -111,7 +111,7 @@ impl RingWriter {
     ///
     /// # Panics
     ///
-    /// Where there are fewer.
+    /// If there are fewer.
     pub(crate) fn advance(&mut self, bytes: usize) {
         let end = if self.ended { self.used } else { self.ring.segment_bytes };
         assert!(bytes <= end - self.used, "advance over more than the spare bytes");
@@ -119,8 +119,8 @@ impl RingWriter {
         self.position += bytes as u64;
     }
 
-    /// What was advanced over survives this process from now on: one store into the header of the
-    /// segment.
+    /// Commits what was advanced over, so that it survives this process: one store into the header
+    /// of the segment.
     pub(crate) fn commit(&self) {
         self.ring.segment(self.sequence).commit(self.used);
     }
@@ -135,24 +135,24 @@ impl RingWriter {
         self.position
     }
 
-    /// The bytes that a segment holds.
+    /// The capacity of a segment in bytes.
     pub(crate) fn segment_bytes(&self) -> usize {
         self.ring.segment_bytes
     }
 
-    /// The number of segments that were ended: the reader has something to do when it grows.
+    /// The number of segments that were ended: the reader has work when it grows.
     pub(crate) fn segments_ended(&self) -> u64 {
         self.sequence + u64::from(self.ended)
     }
 }
 
-/// Where committed bytes are taken out, in order.
+/// The end that takes committed bytes out, in order.
 pub(crate) struct RingReader {
     ring: Arc<Ring>,
     /// The segment being read, and the position of its first byte.
     sequence: u64,
     start: u64,
-    /// Whether the segment being read begins with the rest of a line: of a record that is larger
+    /// Whether the segment being read starts with the rest of a line: of a record that is larger
     /// than a segment.
     begins_in_line: bool,
     /// The position of the next byte to read.
@@ -161,7 +161,7 @@ pub(crate) struct RingReader {
 }
 
 impl RingReader {
-    /// Published bytes that were not consumed, as far as they lie in one segment. Releases segments
+    /// Published bytes that were not consumed, as far as they are in one segment. Releases segments
     /// that are done.
     pub(crate) fn pending(&mut self) -> &[u8] {
         while self.ring.progress.segment_end(self.sequence, self.start) == Some(self.position) {
@@ -171,8 +171,8 @@ impl RingReader {
             self.frame_writer = FrameWriter::default();
             self.ring.progress.release(self.sequence);
         }
-        // Published before the end of the segment is looked up: a stale end is then never after
-        // `start`.
+        // Load `published` before the end of the segment is looked up: a stale end is then never
+        // after `start`.
         let published = self.ring.progress.published();
         if published <= self.position {
             return &[];
@@ -185,7 +185,7 @@ impl RingReader {
         unsafe { self.ring.mapping(self.sequence).slice(from..to) }
     }
 
-    /// Writes a frame over what is pending, so that it can be trusted after a power loss. Called
+    /// Adds a frame over what is pending, so that it can be trusted after a power loss. Called
     /// before it is written.
     pub(crate) fn write_frame(&mut self) {
         let pending = self.pending().len();
@@ -199,7 +199,7 @@ impl RingReader {
         self.frame_writer.write(segment, seed, bytes);
     }
 
-    /// Whether the segment being read was ended: its pending bytes will not become more.
+    /// Whether the segment being read was ended: it gets no more pending bytes.
     pub(crate) fn segment_is_full(&self) -> bool {
         self.ring
             .progress
@@ -207,11 +207,11 @@ impl RingReader {
             .is_some_and(|end| end > self.position)
     }
 
-    /// Takes the first `bytes` of what is pending.
+    /// Consumes the first `bytes` of what is pending.
     ///
     /// # Panics
     ///
-    /// Where fewer are pending.
+    /// If fewer are pending.
     pub(crate) fn consume(&mut self, bytes: usize) {
         assert!(bytes <= self.pending().len(), "consume of more than is pending");
         self.position += bytes as u64;
@@ -225,22 +225,22 @@ impl RingReader {
         unsafe { self.ring.mapping(self.sequence).slice(HEADER_BYTES..HEADER_BYTES + to) }
     }
 
-    /// Whether a line was consumed in part, be it in an earlier segment.
+    /// Whether a line was consumed in part, even in an earlier segment.
     pub(crate) fn is_in_line(&self) -> bool {
         self.consumed().last().map_or(self.begins_in_line, |&byte| byte != b'\n')
     }
 
-    /// The bytes that were consumed of a line whose end was not, as far as they are in the segment:
+    /// The consumed bytes of a line whose end was not consumed, as far as they are in the segment:
     /// those that [`rewind`](Self::rewind) can make pending again.
     pub(crate) fn unfinished_line_bytes(&self) -> usize {
         self.consumed().iter().rev().take_while(|&&byte| byte != b'\n').count()
     }
 
-    /// Makes the last `bytes` bytes that were consumed pending again.
+    /// Makes the last `bytes` consumed bytes pending again.
     ///
     /// # Panics
     ///
-    /// Where fewer were consumed of the segment.
+    /// If fewer were consumed of the segment.
     pub(crate) fn rewind(&mut self, bytes: usize) {
         assert!(bytes <= self.consumed().len(), "a rewind out of the segment");
         self.position -= bytes as u64;

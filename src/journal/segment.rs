@@ -5,7 +5,7 @@
 //!      0      8  magic "cdrlogJ1"
 //!      8      4  version, 1
 //!     12      4  slot in the ring
-//!     16      8  epoch: the opening of the appender that wrote the segment (control.rs)
+//!     16      8  epoch: the open of the appender that wrote the segment (control.rs)
 //!     24      8  data area, in bytes
 //!     32      4  CRC32C of bytes 0..32
 //!     64      8  sequence number of the segment
@@ -22,10 +22,10 @@ use super::mapping::Mapping;
 use super::page::{u32_at, u64_at};
 use crate::storage::{DiskFile, DiskResult};
 
-/// The header takes a page, so that the data area begins on one.
+/// The header takes a page, so that the data area starts on one.
 pub(crate) const HEADER_BYTES: usize = 4096;
 
-/// No stream gets so far: that sums of positions and lengths have room is known from here on.
+/// No stream gets this far: from here on, sums of positions and lengths cannot overflow.
 const POSITION_MAX: u64 = 1 << 62;
 
 const MAGIC: [u8; 8] = *b"cdrlogJ1";
@@ -42,8 +42,8 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Writes a fresh header to `file`, makes it survive a power loss, and maps it. The file must
-    /// hold `HEADER_BYTES + data_bytes` allocated bytes.
+    /// Writes a fresh header to `file`, syncs it, and maps the file. The file must hold
+    /// `HEADER_BYTES + data_bytes` allocated bytes.
     pub(crate) fn create(
         file: &DiskFile,
         slot: u32,
@@ -65,26 +65,26 @@ impl Segment {
         Self { mapping: Mapping::plain(HEADER_BYTES + data_bytes), epoch: 0 }
     }
 
-    /// Makes the segment hold nothing, as `sequence` of the stream, from `position` on.
+    /// Makes the segment empty, as number `sequence` of the stream, starting at `position`.
     ///
-    /// A process killed between any two of these stores leaves a segment that holds nothing.
+    /// A process killed between any two of these stores leaves an empty segment.
     pub(crate) fn begin(&self, sequence: u64, position: u64) {
         self.mapping.store_u64(OFFSET_COMMITTED, 0);
         self.mapping.store_u64(OFFSET_START, position);
         self.mapping.store_u64(OFFSET_SEQUENCE, sequence);
     }
 
-    /// The first `bytes` of the data area survive this process from now on.
+    /// Commits the first `bytes` of the data area: they survive this process from now on.
     pub(crate) fn commit(&self, bytes: usize) {
         self.mapping.store_u64(OFFSET_COMMITTED, bytes as u64);
     }
 
-    /// Notes a frame at `offset` of the header page.
+    /// Stores a frame at `offset` of the header page.
     pub(super) fn set_frame(&self, offset: usize, frame: u64) {
         self.mapping.store_u64(offset, frame);
     }
 
-    /// The opening that the segment belongs to.
+    /// The open that the segment belongs to.
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -104,7 +104,7 @@ fn fixed_header(slot: u32, epoch: u64, data_bytes: usize) -> [u8; CHECKED_BYTES]
     header
 }
 
-/// What the header of a segment file says, as read back by the next opening.
+/// The header of a segment file, as read by the next open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentHeader {
     pub(crate) slot: u32,
@@ -121,22 +121,22 @@ pub(crate) struct SegmentHeader {
 /// Segments that hold anything, in the order of their positions.
 pub(super) type Segments = Vec<(DiskFile, SegmentHeader)>;
 
-/// Why a segment file is not to be trusted.
+/// Why a segment file cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFault {
     Magic,
     Version(u32),
     Checksum,
-    /// It says that more is committed than its data area, or the file, can hold; or it begins
+    /// It says that more is committed than its data area, or the file, can hold; or it starts
     /// further on than any stream gets.
     Length,
 }
 
 impl SegmentHeader {
-    /// Reads the header of a segment file by `pread`, never through a mapping: a bad sector is an
-    /// error this way.
+    /// Reads the header of a segment file by `pread`, never through a mapping, so that a bad sector
+    /// is an error.
     ///
-    /// A file of nothing but zeros, as a killed creation leaves it, is `Ok(None)`.
+    /// A file of zeros, as a killed creation leaves it, is `Ok(None)`.
     pub(crate) fn read(file: &DiskFile) -> DiskResult<Result<Option<Self>, HeaderFault>> {
         let mut page = [0_u8; 128];
         let file_bytes = file.bytes()?;

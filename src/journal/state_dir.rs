@@ -1,4 +1,4 @@
-//! The state directory: where its files are, and how they are made.
+//! The state directory: its files, and how they are created.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use crate::file::{STATE_DIR_NAME, boot_id};
 use crate::inbox::{FolderIdentity, InboxName};
 use crate::storage::{Disk, DiskError, DiskFile, DiskResult, Metadata, check_owner};
 
-/// The most segments of a ring: a bound for the search for those of an earlier opening.
+/// The maximum number of segments in a ring: it bounds the search for those of an earlier open.
 pub(crate) const SEGMENT_COUNT_MAX: usize = 64;
 
-/// Rejects are rare, and their records may be split: a small ring does.
+/// Rejects are rare, and their records may be split: a small ring is enough.
 const REJECTS_SEGMENT_COUNT: usize = 2;
 const REJECTS_SEGMENT_BYTES: usize = 256 << 10;
 
@@ -45,7 +45,7 @@ impl JournalOptions {
 #[derive(Debug)]
 pub(crate) enum JournalError {
     Disk(DiskError),
-    /// A file of the journal is not what it should be; nothing was changed.
+    /// A file of the journal is damaged; nothing was changed.
     Damaged {
         path: PathBuf,
         fault: String,
@@ -73,19 +73,19 @@ pub(crate) struct StateDir {
 }
 
 impl StateDir {
-    /// Creates the state directory in `directory` unless it is there.
+    /// Creates the state directory in `directory` if it is missing.
     pub(crate) fn create(disk: &Disk, directory: &Path) -> DiskResult<Self> {
         let path = directory.join(STATE_DIR_NAME);
         disk.create_directory(&path)?;
-        // `create_directory` is content with a link to a directory; we are not.
+        // `create_directory` accepts a link to a directory; we do not.
         Self::find(disk, directory)?.ok_or_else(|| {
             let error = io::ErrorKind::NotADirectory.into();
             DiskError::new("use as the state directory", &path, error)
         })
     }
 
-    /// The state directory of `directory`, if there is one. It has to be ours: its owner can put
-    /// anything in the place of the files in it at any time.
+    /// The state directory of `directory`, if there is one. It must be ours: its owner can replace
+    /// the files in it at any time.
     pub(crate) fn find(disk: &Disk, directory: &Path) -> DiskResult<Option<Self>> {
         let path = directory.join(STATE_DIR_NAME);
         let Some(metadata) = disk.examine(&path)?.filter(Metadata::is_directory) else {
@@ -100,7 +100,7 @@ impl StateDir {
         &self.disk
     }
 
-    /// Which folder it is, whatever it is called.
+    /// The identity of the directory, whatever its name is.
     pub(crate) fn identity(&self) -> DiskResult<FolderIdentity> {
         let metadata = self.disk.examine(&self.path)?;
         let metadata = metadata
@@ -116,13 +116,13 @@ impl StateDir {
         self.path.join(format!("{}{slot}", stream.file_prefix()))
     }
 
-    /// The control file of the last opening, and what it says; `None` where there was none.
-    /// The inbox that the control file leads to.
+    /// The path of the inbox that the control file names, if any.
     pub(crate) fn inbox_path(&self) -> Result<Option<PathBuf>, JournalError> {
         let inbox = self.control()?.and_then(|(_, state)| state.inbox);
         Ok(inbox.map(|inbox| inbox.name.path()))
     }
 
+    /// The control file of the last open, and what it says; `None` if there is none.
     pub(super) fn control(&self) -> Result<Option<(DiskFile, ControlState)>, JournalError> {
         let path = self.control_path();
         let Some(file) = self.disk.open_existing(&path)? else { return Ok(None) };
@@ -132,8 +132,7 @@ impl StateDir {
         }
     }
 
-    /// The segments of a stream that hold anything, whatever opening they are of, in the order of
-    /// their positions.
+    /// The segments of a stream that hold anything, of any open, in the order of their positions.
     pub(super) fn segments(&self, stream: Stream) -> Result<Segments, JournalError> {
         let mut segments = Vec::new();
         for slot in 0..SEGMENT_COUNT_MAX {
@@ -147,8 +146,8 @@ impl StateDir {
         Ok(segments)
     }
 
-    /// Checks that all segments are there that the opening made which `state` tells of. They were
-    /// synced before its control file, so that a power loss is no reason for one to be missing.
+    /// Checks that all segments exist that the open described by `state` created. They were synced
+    /// before its control file, so a power loss is no reason for one to be missing.
     pub(super) fn check_segments(&self, state: &ControlState) -> Result<(), JournalError> {
         for stream in Stream::ALL {
             for slot in 0..state.segment_count(stream).unwrap_or_default() {
@@ -162,7 +161,7 @@ impl StateDir {
         Ok(())
     }
 
-    /// The segment file of a slot and its header; `None` where there is no file.
+    /// The segment file of a slot and its header; `None` if there is no file.
     fn segment(&self, stream: Stream, slot: usize) -> Result<Option<SegmentFile>, JournalError> {
         let path = self.segment_path(stream, slot);
         let Some(file) = self.disk.open_reading(&path)? else { return Ok(None) };
@@ -172,10 +171,10 @@ impl StateDir {
         }
     }
 
-    /// Makes the journal of a new opening. What the state directory held must have been recovered.
+    /// Creates the journal of a new open. What the state directory held must have been recovered.
     ///
-    /// A kill or a power loss anywhere in here leaves the old control file, which says that there is
-    /// nothing to do, beside segments that hold nothing; or the new one beside all of its segments.
+    /// A kill or a power loss anywhere in here leaves either the old control file, which says that
+    /// there is nothing to do, next to empty segments, or the new one next to all of its segments.
     pub(crate) fn create_journal(
         &self,
         options: JournalOptions,
@@ -229,7 +228,7 @@ impl StateDir {
 /// A file of a segment, and its header unless it is all zeros.
 type SegmentFile = (DiskFile, Option<SegmentHeader>);
 
-/// What is wrong with what was found in a slot of an opening of this epoch.
+/// What is wrong with what was found in a slot, for an open of this epoch.
 fn segment_fault(
     found: Option<&SegmentFile>,
     slot: usize,

@@ -1,22 +1,22 @@
-//! Cuts bytes into lines without copying them, but for the beginning of a line that a block ends
+//! Splits bytes into lines without copying them, except for the start of a line that a block ends
 //! in.
 
 use std::ops::Range;
 
 use crate::file::lines::{first_line_end, last_line_end};
 
-/// What is read at once: large enough that calls do not count, small enough that what was read is
-/// still in the processor's cache when it is looked at.
+/// The bytes read at once: large enough that calls do not matter, small enough that what was read
+/// is still in the processor's cache when it is processed.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
 
 /// A piece of a file.
 pub(super) struct Block {
     bytes: Vec<u8>,
-    /// Where the next line begins.
+    /// The start of the next line.
     start: usize,
     /// There is no line feed between `start` and here.
     searched: usize,
-    /// Bytes that hold something.
+    /// The number of bytes that hold data.
     filled: usize,
 }
 
@@ -30,7 +30,7 @@ impl Block {
         Self { bytes: vec![0; bytes], start: 0, searched: 0, filled: 0 }
     }
 
-    /// Takes the next line, its line feed included, if it is here as a whole.
+    /// Takes the next line, including its line feed, if it is complete.
     pub(super) fn take_line(&mut self) -> Option<Range<usize>> {
         let Some(end) = first_line_end(self.get(self.searched..self.filled)) else {
             self.searched = self.filled;
@@ -42,7 +42,7 @@ impl Block {
         Some(line)
     }
 
-    /// Takes all lines that are here as a whole.
+    /// Takes all complete lines.
     pub(super) fn take_lines(&mut self) -> Option<Range<usize>> {
         let Some(end) = last_line_end(self.get(self.searched..self.filled)) else {
             self.searched = self.filled;
@@ -62,7 +62,7 @@ impl Block {
         rest
     }
 
-    /// The bytes of a range that was taken; they are there until the block is filled again.
+    /// The bytes of a range that was taken; valid until the block is filled again.
     #[expect(clippy::indexing_slicing, reason = "a range that was not taken is a bug of ours")]
     pub(super) fn get(&self, range: Range<usize>) -> &[u8] {
         &self.bytes[range]
@@ -73,7 +73,7 @@ impl Block {
         self.get(self.start..self.filled)
     }
 
-    /// The room for what comes next. There is always some: a block that is full of one line grows.
+    /// The room for the next read. It is never empty: a block that is full of one line grows.
     pub(super) fn room(&mut self) -> &mut [u8] {
         if self.start > 0 {
             self.bytes.copy_within(self.start..self.filled, 0);
@@ -87,19 +87,19 @@ impl Block {
         self.bytes.split_at_mut(self.filled).1
     }
 
-    /// Room for anything, while nothing is held.
+    /// Room for any use, while nothing is held.
     pub(super) fn scratch(&mut self) -> &mut [u8] {
         self.clear();
         &mut self.bytes
     }
 
-    /// So many bytes were put into the room, at most as many as it has.
+    /// Adds `bytes` bytes that were read into the room.
     pub(super) fn grow(&mut self, bytes: usize) {
         self.filled += bytes;
         assert!(self.filled <= self.bytes.len(), "more bytes were read than there is room");
     }
 
-    /// Forgets everything.
+    /// Discards everything.
     pub(super) fn clear(&mut self) {
         self.start = 0;
         self.searched = 0;

@@ -1,4 +1,4 @@
-//! What a reader is made from.
+//! The options of a reader.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::file::FileKind;
 /// The longest line by default, in bytes: 64 MiB.
 const LINE_BYTES_MAX_DEFAULT: usize = 64 << 20;
 
-/// Options of a [`Reader`].
+/// Options of a [`Reader`], created by [`Reader::builder`] and [`Reader::of_files`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `open` is called"]
 pub struct ReaderBuilder {
@@ -47,43 +47,44 @@ impl ReaderBuilder {
         }
     }
 
-    /// Which files of the directory. Default: [`FileKind::Cdr`].
+    /// Which files of the directory to read. Default: [`FileKind::Cdr`].
     pub const fn kind(mut self, kind: FileKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// The position to begin at, as [`Reader::position`] gave it. Where its file was removed since,
-    /// the reader begins with the next one. Default: the oldest line.
+    /// The position to start at, as returned by [`Reader::position`]. If its file was removed
+    /// since, the reader starts with the next one. Default: the oldest line.
     pub fn begin_at(mut self, position: ReaderPosition) -> Self {
         self.begin = Some(position);
         self
     }
 
-    /// Whether lines that are written later are given too: after `None`, [`Reader::next_line`] may
-    /// give lines again, and [`Reader::wait`] waits for them. Default: no.
+    /// Whether to return lines that are written later: after `None`, [`Reader::next_line`] may
+    /// return lines again, and [`Reader::wait`] waits for them. Default: no.
     pub const fn follow(mut self, follow: bool) -> Self {
         self.follows = follow;
         self
     }
 
-    /// The longest line, in bytes without its line feed. A longer one is an error and passed over,
-    /// so that memory stays bounded whatever a file holds. Default: 64 MiB.
+    /// The maximum length of a line, in bytes without its line feed. A longer line is an error and
+    /// is skipped, so that memory stays bounded whatever a file holds. Default: 64 MiB.
     pub const fn line_bytes_max(mut self, bytes: usize) -> Self {
         self.line_bytes_max = bytes;
         self
     }
 
-    /// Makes the reader. Relative paths are those from the current directory now, wherever the process
-    /// goes later; lines and positions name absolute ones.
+    /// Creates the reader. Relative paths are resolved now; a later change of the current directory
+    /// does not matter. Lines and positions have absolute paths.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] where the directory or the first file cannot be read, or the position is none.
+    /// [`ReadError`] if the directory or the first file cannot be read, or the position does not
+    /// exist.
     pub fn open(mut self) -> Result<Reader, ReadError> {
         self.make_paths_absolute()?;
         let begin = self.begin.as_ref();
-        // Before files are listed, so that nothing comes unheard between.
+        // Before files are listed, so that no change between the two is missed.
         let (queue, watch) = match self.source {
             Source::Directory(path) => {
                 let watch = self.follows.then(|| Watch::new(&path));
@@ -109,7 +110,7 @@ impl ReaderBuilder {
         Ok(reader)
     }
 
-    /// Files stay the same ones wherever the process goes.
+    /// A later change of the current directory must not change which files are read.
     fn make_paths_absolute(&mut self) -> Result<(), ReadError> {
         let paths = match &mut self.source {
             Source::Directory(path) => std::slice::from_mut(path),
@@ -128,14 +129,14 @@ impl ReaderBuilder {
 }
 
 impl Reader {
-    /// Opens the file of `begin` there, if it is still there.
+    /// Opens the file of `begin` at its offset, if the file still exists.
     fn begin_at(&mut self, begin: &ReaderPosition) -> Result<(), ReadError> {
         if !self.queue.is_next(begin) {
             return Ok(());
         }
         let Some(mut file) = self.queue.open_next()? else { return Ok(()) };
         if file.path().file_name() != begin.file.file_name() {
-            // Removed just now: this one is read from its beginning.
+            // It was removed just now: the next one is read from its start.
             self.file = Some(file);
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! What may go wrong with reading.
+//! Errors of reading.
 
 use std::error::Error;
 use std::fmt;
@@ -12,34 +12,34 @@ use std::sync::Arc;
 pub enum ReadError {
     /// There is no such directory.
     NoDirectory {
-        /// Where it was looked for.
+        /// The path of the directory.
         path: PathBuf,
     },
-    /// The system said no, or a compressed file is damaged.
+    /// An I/O error, or a damaged compressed file.
     ///
-    /// After a damaged compressed file the reader goes on with the next file. A plain file is tried
-    /// again by the next call, from where the reader is; [`Reader::skip_file`] gives it up.
+    /// After a damaged compressed file the reader continues with the next file. The next call reads
+    /// a plain file again, from the current position; [`Reader::skip_file`] skips it.
     ///
     /// [`Reader::skip_file`]: super::Reader::skip_file
     Io {
-        /// What was tried: "open", "read", "list".
+        /// What failed: "open", "read", "list".
         action: &'static str,
-        /// With what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
-    /// A line is longer than `line_bytes_max`. The next call goes on after it.
+    /// A line is longer than `line_bytes_max`. The next call continues after it.
     LineTooLong {
         /// The file.
         path: PathBuf,
-        /// Where the line begins, in bytes of the uncompressed file.
+        /// Where the line starts, in bytes of the uncompressed file.
         offset: u64,
         /// The limit.
         line_bytes_max: usize,
     },
-    /// There is no such position to begin at: its file was shortened since, or it is not one that a
-    /// reader gave.
+    /// The position to start at does not exist: its file was shortened since, or no reader returned
+    /// such a position.
     NoSuchPosition {
         /// The file.
         path: PathBuf,
@@ -48,24 +48,24 @@ pub enum ReadError {
         /// What is wrong with it.
         fault: String,
     },
-    /// A line is no event.
+    /// A line is not an event.
     NotAnEvent {
         /// The file.
         path: PathBuf,
-        /// Where the line begins, in bytes of the uncompressed file.
+        /// Where the line starts, in bytes of the uncompressed file.
         offset: u64,
         /// Why.
         source: EventError,
     },
 }
 
-/// Why a line is no event. There is nothing to be done but to pass it over.
+/// Why a line is not an event. A caller can only skip it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventError {
-    /// It is no JSON object, or one that is nested too deep.
+    /// It is not a JSON object, or is nested too deeply.
     NotJson {
-        /// What the parser says.
+        /// The message of the parser.
         fault: String,
     },
     /// The root object has no member.
@@ -94,7 +94,7 @@ impl ReadError {
         Self::Io { action, path: path.to_owned(), source: Arc::new(source) }
     }
 
-    /// The file or directory that it is about.
+    /// The file or directory concerned.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
@@ -106,7 +106,7 @@ impl ReadError {
         }
     }
 
-    /// Whether it is that something is not there.
+    /// Whether the error is that something does not exist.
     pub(super) fn is_not_found(&self) -> bool {
         match self {
             Self::NoDirectory { .. } => true,
@@ -127,14 +127,14 @@ impl fmt::Display for ReadError {
             Self::LineTooLong { offset, line_bytes_max, .. } => write!(
                 f,
                 "the line at byte {offset} of {path} is longer than {line_bytes_max} bytes; \
-                 it is passed over, a larger line_bytes_max would read it"
+                 it is skipped; a larger line_bytes_max would read it"
             ),
             Self::NoSuchPosition { offset, fault, .. } => write!(
                 f,
-                "cannot go on at byte {offset} of {path}: {fault}; begin at byte 0 of it, or at the next file"
+                "cannot continue at byte {offset} of {path}: {fault}; start at byte 0 of it, or at the next file"
             ),
             Self::NotAnEvent { offset, source, .. } => {
-                write!(f, "the line at byte {offset} of {path} is no event: {source}")
+                write!(f, "the line at byte {offset} of {path} is not an event: {source}")
             }
         }
     }

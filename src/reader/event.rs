@@ -1,4 +1,4 @@
-//! A line as values.
+//! A parsed line.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use simd_json::OwnedValue;
 use super::error::EventError;
 use super::value::{Members, Value};
 
-/// The event of a CDR line, with all members that it has.
+/// The event of a CDR line, with all of its members.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     name: String,
@@ -18,11 +18,11 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads a line, with or without its line feed. This copies it.
+    /// Parses a line, with or without its line feed. This copies it.
     ///
     /// # Errors
     ///
-    /// [`EventError`] where it is no JSON object with one member that is an object.
+    /// [`EventError`] if it is not a JSON object with one member that is an object.
     pub fn from_line(line: &[u8]) -> Result<Self, EventError> {
         match simd_json::serde::from_slice(&mut line.to_vec()) {
             Ok(Parsed(event)) => event,
@@ -30,33 +30,34 @@ impl Event {
         }
     }
 
-    /// Its name, the one root member of the line.
+    /// The name of the event, which is the key of the root member.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// When it happened, in milliseconds since 1970: the member `timestamp`; LiveKit's `createdAt`
-    /// (in seconds) or OpenVidu Meet's `creationDate` where there is none.
+    /// When the event happened, in milliseconds since 1970: the member `timestamp`, else LiveKit's
+    /// `createdAt` (which is in seconds), else OpenVidu Meet's `creationDate`. `None` if it has
+    /// none.
     #[must_use]
     pub const fn timestamp_ms(&self) -> Option<i64> {
         self.timestamp_ms
     }
 
-    /// The session: the member `sessionId`; the name of LiveKit's room or Meet's `roomId` where
-    /// there is none.
+    /// The session: the member `sessionId`, else the name of LiveKit's room, else Meet's `roomId`.
+    /// `None` if it has none.
     #[must_use]
     pub fn session_id(&self) -> Option<&str> {
         self.session_id.as_deref()
     }
 
-    /// All members, those above too.
+    /// All members, including those above.
     #[must_use]
     pub fn members(&self) -> Members<'_> {
         Members::new(&self.members)
     }
 
-    /// The value of a member.
+    /// The value of a member; `None` if there is no such member.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value<'_>> {
         self.members().get(key)
@@ -87,7 +88,7 @@ fn milliseconds(value: Value<'_>) -> Option<i64> {
         .or_else(|| value.as_f64().map(|number| number as i64))
 }
 
-/// The text at the end of `path`, where it is not empty.
+/// The text at the end of `path`, if it is not empty.
 fn text<'event>(members: Members<'event>, path: &[&str]) -> Option<&'event str> {
     let mut keys = path.iter();
     let first = members.get(keys.next()?)?;
@@ -95,7 +96,7 @@ fn text<'event>(members: Members<'event>, path: &[&str]) -> Option<&'event str> 
     value.as_str().filter(|text| !text.is_empty())
 }
 
-/// A JSON object, as an event where it is one.
+/// A JSON object, and the event if it is one.
 struct Parsed(Result<Event, EventError>);
 
 impl<'de> Deserialize<'de> for Parsed {
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(fault("{\"x\":{},\"x\":{}}"), EventError::SeveralMembers);
     }
 
-    /// Making values recurses: the parser's own limit is what keeps it from the end of the stack.
+    /// Building values recurses: the parser's own limit keeps it from overflowing the stack.
     #[test]
     fn a_line_that_is_nested_very_deep_is_an_error_and_no_end_of_the_process() {
         let line =

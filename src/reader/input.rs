@@ -1,4 +1,4 @@
-//! The bytes of one file, as they were before it was compressed.
+//! The uncompressed bytes of one file.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,8 +16,8 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// Opens the file that is called `path` when it is not compressed, however it is now; looked
-    /// for in `encodings` one after the other. `None` where it is in none of them.
+    /// Opens the file whose uncompressed name is `path`, in the first of `encodings` that exists.
+    /// `None` if none does.
     pub(super) fn find(path: &Path, encodings: &[Encoding]) -> Result<Option<Self>, ReadError> {
         for &encoding in encodings {
             let path = with_encoding(path, encoding);
@@ -38,7 +38,7 @@ impl Input {
         Ok(Self { decoder: Decoder::new(file, encoding)?, encoding })
     }
 
-    /// Reads on; 0 at the end.
+    /// Reads more; 0 at the end.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.decoder.read(bytes) {
@@ -52,7 +52,7 @@ impl Input {
         self.encoding
     }
 
-    /// The file, where it is not compressed: only such a one may grow.
+    /// The file, if it is not compressed: only such a file may grow.
     pub(super) const fn plain(&self) -> Option<&File> {
         match &self.decoder {
             Decoder::Plain(file) => Some(file),
@@ -60,12 +60,12 @@ impl Input {
         }
     }
 
-    /// What the system knows about a file that is not compressed.
+    /// The metadata of a file that is not compressed.
     pub(super) fn metadata(&self) -> io::Result<Option<Metadata>> {
         self.plain().map(File::metadata).transpose()
     }
 
-    /// Reads on from `offset`, where the file is not compressed.
+    /// Reads from `offset`, if the file is not compressed.
     pub(super) fn seek_plain(&self, offset: u64) -> io::Result<()> {
         match self.plain() {
             Some(mut file) => file.seek(SeekFrom::Start(offset)).map(drop),
@@ -73,7 +73,7 @@ impl Input {
         }
     }
 
-    /// Goes on at `offset`. Gives how far it came: less where the file ends before.
+    /// Skips to `offset`. Returns how far it got: less if the file ends before.
     pub(super) fn skip_to(&mut self, offset: u64, scratch: &mut [u8]) -> io::Result<Skipped> {
         if let Some(file) = self.plain() {
             return skip_in_plain(file, offset);
@@ -92,11 +92,11 @@ impl Input {
     }
 }
 
-/// How far a skip came.
+/// How far a skip got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Skipped {
     pub(super) bytes: u64,
-    /// The last byte before.
+    /// The last byte before it.
     pub(super) last: Option<u8>,
 }
 

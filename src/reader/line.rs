@@ -1,4 +1,4 @@
-//! What a reader gives.
+//! The lines that a reader returns.
 
 use std::path::{Path, PathBuf};
 
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use super::{Event, ReadError};
 use crate::file::lines::first_line_end;
 
-/// A place between two lines, to go on from later.
+/// A position between two lines, from which a reader can continue later.
 ///
-/// It stays right when the file is compressed.
+/// It stays valid when the file is compressed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ReaderPosition {
-    /// The file, called as before it was compressed: without `.zst` or `.gz`. In a directory only
-    /// its name counts, so that the directory may be moved.
+    /// The path of the file, without `.zst` or `.gz`. For a reader of a directory only the file
+    /// name counts, so the directory may be moved.
     pub file: PathBuf,
-    /// Bytes of the file before it, uncompressed.
+    /// The offset in the file, in uncompressed bytes.
     pub offset: u64,
 }
 
-/// One line of a file, as it is there. It lives until the next one is asked for.
+/// One line of a file, as it is in the file. It borrows from the reader until the next call.
 #[derive(Clone, Copy, Debug)]
 pub struct Line<'reader> {
     pub(super) bytes: &'reader [u8],
@@ -40,28 +40,28 @@ impl<'reader> Line<'reader> {
         self.bytes
     }
 
-    /// Whether a line feed ends it. Only the last line of a file may be without: it is not written
-    /// to its end yet, or torn. While a reader follows, it gives such a line only once the writer
-    /// has gone on with another file.
+    /// Whether the line ends in a line feed. Only the last line of a file may lack one: it is not
+    /// completely written yet, or torn. A following reader returns such a line only once the writer
+    /// has moved on to another file.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.bytes.ends_with(b"\n")
     }
 
-    /// The file that it is in, called as before it was compressed.
+    /// The path of its file, without `.zst` or `.gz`.
     #[must_use]
     pub const fn path(&self) -> &'reader Path {
         self.path
     }
 
-    /// Where it begins, in bytes of the uncompressed file.
+    /// Where it starts, in bytes of the uncompressed file.
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Where it begins: a reader that begins there gives this line first. [`Reader::position`] is
-    /// the place after it.
+    /// The position of the line: a reader that starts there returns this line first.
+    /// [`Reader::position`] is the position after it.
     ///
     /// [`Reader::position`]: super::Reader::position
     #[must_use]
@@ -69,11 +69,11 @@ impl<'reader> Line<'reader> {
         ReaderPosition { file: self.path.to_owned(), offset: self.offset }
     }
 
-    /// Reads it as an event. This copies the line.
+    /// Parses the line as an event. This copies the line.
     ///
     /// # Errors
     ///
-    /// [`ReadError::NotAnEvent`] where it is no JSON object with one member that is an object.
+    /// [`ReadError::NotAnEvent`] if it is not a JSON object with one member that is an object.
     pub fn event(&self) -> Result<Event, ReadError> {
         Event::from_line(self.bytes()).map_err(|source| ReadError::NotAnEvent {
             path: self.path.to_owned(),
@@ -83,7 +83,7 @@ impl<'reader> Line<'reader> {
     }
 }
 
-/// Some lines that follow each other in a file. They live until more are asked for.
+/// Consecutive lines of a file. They borrow from the reader until the next call.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'reader> {
     pub(super) bytes: &'reader [u8],
@@ -92,25 +92,26 @@ pub struct Lines<'reader> {
 }
 
 impl<'reader> Lines<'reader> {
-    /// All of them, with their line feeds. Without one is only what [`Line::is_whole`] says of.
+    /// All of the lines, with their line feeds. Only the last line of a file may lack one: see
+    /// [`Line::is_whole`].
     #[must_use]
     pub const fn bytes(&self) -> &'reader [u8] {
         self.bytes
     }
 
-    /// The file that they are in, called as before it was compressed.
+    /// The path of their file, without `.zst` or `.gz`.
     #[must_use]
     pub const fn path(&self) -> &'reader Path {
         self.path
     }
 
-    /// Where the first one begins, in bytes of the uncompressed file.
+    /// Where the first line starts, in bytes of the uncompressed file.
     #[must_use]
     pub const fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// One after the other.
+    /// The single lines.
     pub fn iter(&self) -> impl Iterator<Item = Line<'reader>> + use<'reader> {
         let Self { bytes, path, mut offset } = *self;
         let mut rest = bytes;

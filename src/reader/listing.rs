@@ -1,4 +1,4 @@
-//! Which files a directory has.
+//! Lists the files of a directory.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,45 +14,46 @@ use crate::file::{Encoding, FileKind, FileName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CdrFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What it holds.
+    /// What the file holds.
     pub kind: FileKind,
-    /// Its name without `.zst` or `.gz`: the one that it had when it was written.
+    /// The name of the file without `.zst` or `.gz`.
     pub name: String,
-    /// The local time in its name: when it was created.
+    /// The time in its name: the local time of its creation, or UTC if the appender used UTC.
     pub created: DateTime,
     /// How it is compressed.
     pub encoding: Encoding,
-    /// Its length in bytes, as it is on the disk.
+    /// Its length on the disk, in bytes.
     pub bytes: u64,
-    /// What sorts it, without the encoding.
+    /// The sort key, without the encoding.
     pub(super) key: FileName,
 }
 
-/// The CDR and rejects files of a directory, CDR files first, the oldest of each first.
+/// The CDR and rejects files of a directory: CDR files first, and the oldest of each kind first.
 ///
-/// A file that is there compressed and not compressed, because it is just being compressed, is
-/// listed once. Names that are not exactly those of CDR and rejects files are left out, and so is
-/// what is no regular file.
+/// A file that exists in both forms because it is being compressed is listed once. Files whose
+/// names are not exactly those of CDR and rejects files are left out, and so is anything that is
+/// not a regular file.
 ///
 /// # Errors
 ///
-/// [`ReadError::NoDirectory`] where there is none, [`ReadError::Io`] where it cannot be listed.
+/// [`ReadError::NoDirectory`] if the directory does not exist, [`ReadError::Io`] if it cannot be
+/// listed.
 pub fn cdr_files(directory: impl AsRef<Path>) -> Result<Vec<CdrFile>, ReadError> {
     list(directory.as_ref(), |_| true)
 }
 
 impl FileKind {
-    /// What a file of this name holds, be it compressed or not. `None` where it is not exactly a
-    /// name of a CDR or rejects file: that one has no separator, no blank and nothing to escape.
+    /// What a file of this name holds, compressed or not. `None` if it is not exactly the name of a
+    /// CDR or rejects file. Such a name has no separator, no space and nothing to escape.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         FileName::parse(name).map(|name| name.kind)
     }
 }
 
-/// What [`cdr_files`] gives, but only files whose names, without the encoding, `is_wanted`.
+/// Like [`cdr_files`], but only files whose names, without the encoding, `is_wanted`.
 pub(super) fn list(
     directory: &Path,
     is_wanted: impl Fn(FileName) -> bool,
@@ -61,8 +62,9 @@ pub(super) fn list(
         io::ErrorKind::NotFound => ReadError::NoDirectory { path: directory.to_owned() },
         _ => ReadError::io("list", directory, error),
     };
-    // Twice: a file that is compressed meanwhile may have its plain name removed before it is come
-    // to, and its compressed name put where the first look has been. The second look finds that.
+    // Twice: if a file is compressed meanwhile, its plain name may be removed before the listing
+    // gets to it, and its compressed name may be added where the listing has been. The second one
+    // finds it.
     let mut found = BTreeMap::new();
     for _ in 0..2 {
         for entry in fs::read_dir(directory).map_err(failed)? {
@@ -79,8 +81,8 @@ pub(super) fn list(
     examined.filter_map(Result::transpose).collect()
 }
 
-/// The file that is called `name` when it is not compressed, and was just seen with `encoding`.
-/// `None` where it was removed since, or is no regular file.
+/// The file whose uncompressed name is `name`, and which was just seen with `encoding`. `None` if
+/// it was removed since, or is not a regular file.
 fn examine(
     directory: &Path,
     name: String,
@@ -105,12 +107,12 @@ fn examine(
     Ok(None)
 }
 
-/// What sorts the file of this name, however it is compressed.
+/// The sort key of a file of this name, however it is compressed.
 pub(super) fn key_of_name(name: &str) -> Option<FileName> {
     FileName::parse(name).map(|key| FileName { encoding: Encoding::Plain, ..key })
 }
 
-/// `path` without `.zst` or `.gz`, and how it is compressed by its name.
+/// `path` without `.zst` or `.gz`, and the encoding by its name.
 pub(super) fn without_encoding(path: &Path) -> (PathBuf, Encoding) {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return (path.to_owned(), Encoding::Plain);
@@ -119,7 +121,7 @@ pub(super) fn without_encoding(path: &Path) -> (PathBuf, Encoding) {
     (path.with_file_name(plain), encoding)
 }
 
-/// `path`, which is without one, with the suffix of `encoding`.
+/// `path`, which has no such suffix, with the suffix of `encoding`.
 pub(super) fn with_encoding(path: &Path, encoding: Encoding) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(encoding.suffix());

@@ -1,8 +1,8 @@
 //! Reads and follows the lines of a CDR directory.
 //!
-//! A [`Reader`] gives the lines of all files of a directory, the oldest first, compressed or not,
-//! each once. It can begin where an earlier one has ended, and it can follow the file that is being
-//! written, across rotations.
+//! A [`Reader`] returns the lines of all files of a directory, oldest first, each once, whether the
+//! files are compressed or not. It can continue where an earlier one stopped, and it can follow the
+//! file that is being written, across rotations.
 //!
 //! ```
 //! # let directory = tempfile::tempdir()?;
@@ -13,7 +13,7 @@
 //!     let event = line.event()?; // or `line.bytes()`, which costs nothing
 //!     println!("{} at {:?}", event.name(), event.timestamp_ms());
 //! }
-//! let position = reader.position(); // keep it to go on here another time
+//! let position = reader.position(); // save it to continue here another time
 //! # assert_eq!(position.unwrap().offset, 35);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -33,15 +33,15 @@
 //! }
 //! ```
 //!
-//! Only whole lines are given. The writer appends nothing to a file once the next one holds
-//! something; so a reader that sees a newer file reads the old one to its end and goes on with the
-//! new one. A file that logrotate renames (`create`) is read to its end too, and then the one in
-//! its place. After a truncation (`copytruncate`) it reads from the beginning; what was written
-//! and truncated before it was read is only in logrotate's copy. A file may be compressed or
-//! removed while it is read.
+//! A following reader returns only whole lines. The writer appends nothing to a file once the next
+//! one holds something, so a reader that sees a newer file reads the old one to its end and
+//! continues with the new one. A file that logrotate renames (`create`) is read to its end too, and
+//! then the one in its place. After a truncation (`copytruncate`) the reader starts again at byte
+//! 0; what was written and truncated before it was read is only in logrotate's copy. A file may be
+//! compressed or removed while it is being read.
 //!
-//! Changes are heard of by inotify, and looked for four times a second, because events can be
-//! missed.
+//! inotify reports changes. The reader also checks four times a second, because inotify events can
+//! be lost.
 
 mod block;
 mod builder;
@@ -71,18 +71,18 @@ use open_file::{Found, Look, OpenFile};
 use queue::Queue;
 use watch::Watch;
 
-/// Gives the lines of a CDR directory, or of some files, the oldest first.
+/// Returns the lines of a CDR directory, or of given files, oldest first.
 ///
-/// It is `Send`; each reader holds one open file and a block of 256 KiB, or of the longest line.
+/// A reader is `Send`. It holds one open file and a block of 256 KiB, which grows for longer lines.
 pub struct Reader {
     queue: Queue,
-    /// `None` where it does not follow.
+    /// `None` if the reader does not follow.
     watch: Option<Watch>,
     line_bytes_max: usize,
     file: Option<OpenFile>,
-    /// Where it was when there was no file open.
+    /// The position while no file is open.
     position: Option<ReaderPosition>,
-    /// Not following: everything was given.
+    /// Not following: everything was returned.
     is_over: bool,
 }
 
@@ -92,11 +92,11 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-/// What there is to do at the end of a file.
+/// What to do at the end of a file.
 enum AtEnd {
     /// More may come.
     Wait,
-    /// What is there now is all: to be read to its end once more.
+    /// The file gets no more lines: read it to its end once more.
     ReadOn,
     /// Everything was read.
     Over,
@@ -108,26 +108,27 @@ impl Reader {
         ReaderBuilder::of_directory(directory.into())
     }
 
-    /// Options for a reader of these files, in this order, whatever their names are; `.zst` and
-    /// `.gz` at the end of a name say how it is compressed. It is the last one that is followed.
+    /// Options for a reader of these files, in this order, whatever their names are; a name that
+    /// ends in `.zst` or `.gz` is compressed. With [`follow`](ReaderBuilder::follow), the last one
+    /// is followed.
     pub fn of_files(paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> ReaderBuilder {
         ReaderBuilder::of_files(paths.into_iter().map(Into::into).collect())
     }
 
-    /// A reader of the CDR files of a directory, from the oldest line on.
+    /// A reader of the CDR files of a directory, starting at the oldest line.
     ///
     /// # Errors
     ///
-    /// [`ReadError`] where the directory cannot be read.
+    /// [`ReadError`] if the directory cannot be read.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, ReadError> {
         Self::builder(directory).open()
     }
 
-    /// The next line. `None` where there is none; while following, where there is none now.
+    /// The next line, or `None` at the end; while following, `None` means that there is none yet.
     ///
     /// # Errors
     ///
-    /// [`ReadError::Io`] and [`ReadError::LineTooLong`]. The next call goes on; how, is said there.
+    /// [`ReadError::Io`] and [`ReadError::LineTooLong`], which say where the next call continues.
     #[inline]
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, ReadError> {
         let Some(Found { range, offset }) = self.find(false)? else { return Ok(None) };
@@ -138,12 +139,12 @@ impl Reader {
         }))
     }
 
-    /// The next lines, as many as are in memory: for work that is done faster on many of them.
+    /// The next lines, as many as are in memory, for work that is faster on many lines at once.
     ///
     /// # Errors
     ///
-    /// As for [`next_line`](Self::next_line); but a line above `line_bytes_max` may be among them
-    /// where it fits into the block that was read.
+    /// Those of [`next_line`](Self::next_line); but a line longer than `line_bytes_max` may be
+    /// among the lines if it fits into the block that was read.
     pub fn next_lines(&mut self) -> Result<Option<Lines<'_>>, ReadError> {
         let Some(Found { range, offset }) = self.find(true)? else { return Ok(None) };
         Ok(self.file.as_ref().map(|file| Lines {
@@ -153,22 +154,22 @@ impl Reader {
         }))
     }
 
-    /// Waits until there may be something to read, or until `timeout` is over. It may return
-    /// earlier, and returns at once where the reader does not follow.
+    /// Waits until there may be something to read, or for `timeout`. It may return earlier, and
+    /// returns at once if the reader does not follow.
     pub fn wait(&self, timeout: Duration) {
         if let Some(watch) = &self.watch {
             watch.wait(timeout);
         }
     }
 
-    /// The place after the last line that was given. `None` where nothing was read yet.
+    /// The position after the last line that was returned. `None` if nothing was read yet.
     #[must_use]
     pub fn position(&self) -> Option<ReaderPosition> {
         self.file.as_ref().map_or_else(|| self.position.clone(), |file| Some(file.position()))
     }
 
-    /// Gives up what is left of the file that is being read: the next line is the first one of the
-    /// next file.
+    /// Skips the rest of the file that is being read: the next line is the first one of the next
+    /// file.
     pub fn skip_file(&mut self) {
         self.close_file();
     }
@@ -203,7 +204,7 @@ impl Reader {
         }
     }
 
-    /// A compressed file that is damaged does not get better; a plain one may.
+    /// A damaged compressed file stays damaged; reading a plain one may succeed later.
     #[cold]
     fn give_up(&mut self, error: ReadError) -> ReadError {
         let is_damaged = self.file.as_ref().is_some_and(OpenFile::is_compressed);
@@ -218,8 +219,9 @@ impl Reader {
         self.file = None;
     }
 
-    /// All lines of the open file were given. It is over once there is a newer one, but lines may
-    /// have come before that one was made: then it is read to its end once more.
+    /// All lines of the open file were returned. The file is over once there is a newer one, but
+    /// lines may have been appended before that one was created, so it is then read to its end once
+    /// more.
     fn at_end(&mut self) -> Result<AtEnd, ReadError> {
         let Some(file) = &mut self.file else { return Ok(AtEnd::Over) };
         if file.is_superseded {
@@ -237,7 +239,7 @@ impl Reader {
                 self.queue.list_again()?;
                 !self.queue.is_empty()
             }
-            // The newer one was there before this one was read to its end.
+            // The newer one existed before this one was read to its end.
             None => return Ok(AtEnd::Over),
         };
         Ok(match (file.is_superseded, &self.watch) {
@@ -247,8 +249,8 @@ impl Reader {
         })
     }
 
-    /// Goes on after a file that is over: with the one that has its name now, or the next one.
-    /// False where there is neither any more, so that it is not over after all.
+    /// Moves on from a file that is over: to the one that has its name now, or to the next one.
+    /// False if neither exists any more, so that the file is not over after all.
     fn go_on(&mut self) -> Result<bool, ReadError> {
         let Some(file) = &mut self.file else { return Ok(true) };
         let follows = self.watch.is_some();
@@ -266,7 +268,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// Opens the next file. False where there is none.
+    /// Opens the next file. False if there is none.
     fn open_next(&mut self) -> Result<bool, ReadError> {
         if self.is_over {
             return Ok(false);

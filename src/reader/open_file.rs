@@ -12,18 +12,18 @@ use super::listing::with_encoding;
 use super::{ReadError, ReaderPosition};
 use crate::file::lines::first_line_end;
 
-/// How much before the place that was read up to is looked at, to see whether it is still the same
-/// text.
+/// How many bytes before the current offset are compared, to see whether the text is still the
+/// same.
 const MARK_BYTES: usize = 64;
 
-/// One line, lines together, or what is left at the end of a file, in the block of the file.
+/// One line, several lines, or the rest at the end of a file, in the block of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) range: Range<usize>,
     pub(super) offset: u64,
 }
 
-/// How lines are looked for.
+/// How to look for lines.
 #[derive(Clone, Copy)]
 pub(super) struct Look {
     pub(super) line_bytes_max: usize,
@@ -35,21 +35,21 @@ pub(super) struct Look {
 
 /// An open file and how far its lines were taken.
 pub(super) struct OpenFile {
-    /// Where it is when it is not compressed.
+    /// Its path without the encoding.
     path: PathBuf,
     input: Input,
     block: Block,
-    /// Where the next line begins. Everything before was given in whole lines.
+    /// The start of the next line. Everything before was returned in whole lines.
     offset: u64,
     /// How far the file was read.
     read_bytes: u64,
-    /// Where the line begins that is passed over because it is too long.
+    /// The start of the line that is being skipped because it is too long.
     too_long_from: Option<u64>,
-    /// The last read gave nothing.
+    /// The last read returned nothing.
     at_end: bool,
     /// The text just before `offset`, noted at the end of the file.
     mark: Vec<u8>,
-    /// The writer has gone on elsewhere: what is here now is all that there will be.
+    /// The writer has moved on: the file gets no more lines.
     pub(super) is_superseded: bool,
 }
 
@@ -76,13 +76,13 @@ impl OpenFile {
         self.block.get(range)
     }
 
-    /// Where the next line begins, or the one that is just being passed over.
+    /// The start of the next line, or of the one that is being skipped.
     pub(super) fn position(&self) -> ReaderPosition {
         let offset = self.too_long_from.unwrap_or(self.offset);
         ReaderPosition { file: self.path.clone(), offset }
     }
 
-    /// Goes on at `offset`, where a line has to begin.
+    /// Continues at `offset`, which must be the start of a line.
     pub(super) fn begin_at(&mut self, offset: u64) -> Result<(), ReadError> {
         let skipped = self.input.skip_to(offset, self.block.scratch());
         let skipped = skipped.map_err(|error| self.failed(error))?;
@@ -98,17 +98,17 @@ impl OpenFile {
     }
 
     fn failed(&self, error: io::Error) -> ReadError {
-        // The name that it has on the disk: somebody will look for it.
+        // Its real name on the disk, which somebody will look for.
         let path = with_encoding(&self.path, self.input.encoding());
         ReadError::io("read", &path, error)
     }
 
-    /// Whether what it holds can be damaged in a way that reading again does not help.
+    /// Whether its content can be damaged in such a way that reading again does not help.
     pub(super) const fn is_compressed(&self) -> bool {
         self.input.plain().is_none()
     }
 
-    /// Takes the next whole line. `None` where there is none now; with `follows`, more may come.
+    /// Takes the next whole line. `None` if there is none now; with `follows`, more may come.
     #[inline]
     pub(super) fn next_line(&mut self, look: Look) -> Result<Option<Found>, ReadError> {
         loop {
@@ -135,7 +135,7 @@ impl OpenFile {
         }
     }
 
-    /// What is left of lines of which the first is the end of one that is passed over.
+    /// What is left of lines of which the first is the end of a skipped one.
     #[cold]
     fn after_too_long(&mut self, found: Found) -> Option<Found> {
         self.too_long_from = None;
@@ -145,7 +145,7 @@ impl OpenFile {
         (!rest.range.is_empty()).then_some(rest)
     }
 
-    /// Forgets the beginning of a line that is too long already, so that it takes no memory.
+    /// Discards the start of a line that is already too long, so that it takes no memory.
     fn pass_over(&mut self, line_bytes_max: usize) -> Result<(), ReadError> {
         let held = self.block.rest().len();
         if self.too_long_from.is_none() && held <= line_bytes_max {
@@ -181,8 +181,7 @@ impl OpenFile {
         Ok(read)
     }
 
-    /// Takes what is left of a file that is over: the beginning of a line. The position stays where
-    /// it begins.
+    /// Takes the rest of a file that is over: the start of a line. The position stays at its start.
     pub(super) fn take_rest(&mut self) -> Option<Found> {
         let range = self.block.take_rest();
         let is_whole = range.is_empty() || self.too_long_from.is_some();
@@ -191,13 +190,13 @@ impl OpenFile {
 
     // ===== following =====
 
-    /// Looks whether the file has another length than it was read to. If so, reading goes on where
-    /// the last whole line ended: the writer may have taken back what followed. A file that was
-    /// truncated and written anew, as by logrotate's `copytruncate`, begins again.
+    /// Checks whether the length of the file differs from what was read. If so, reading continues
+    /// after the last whole line: the writer may have taken back what followed. A file that was
+    /// truncated and rewritten, as by logrotate's `copytruncate`, is read from the start.
     fn has_changed(&mut self) -> io::Result<bool> {
         let Some(metadata) = self.input.metadata()? else { return Ok(false) };
         if !metadata.is_file() {
-            // A pipe: reading is the only way to learn whether there is more.
+            // A pipe: only reading shows whether there is more.
             self.at_end = false;
             return Ok(true);
         }
@@ -227,7 +226,7 @@ impl OpenFile {
         Ok(self.text_before_offset()?.is_some_and(|bytes| bytes == self.mark))
     }
 
-    /// The bytes before `offset`; `None` where the file is shorter now.
+    /// The bytes before `offset`; `None` if the file is shorter now.
     fn text_before_offset(&self) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = self.input.plain() else { return Ok(Some(Vec::new())) };
         let length = MARK_BYTES.min(usize::try_from(self.offset).unwrap_or(MARK_BYTES));
@@ -239,7 +238,7 @@ impl OpenFile {
         }
     }
 
-    /// Whether another file that holds something has its name now, as after logrotate's `create`.
+    /// Whether another non-empty file has its name now, as after logrotate's `create`.
     pub(super) fn is_replaced(&self) -> Result<bool, ReadError> {
         let failed = |error| ReadError::io("examine", &self.path, error);
         let Some(ours) = self.input.metadata().map_err(failed)? else { return Ok(false) };

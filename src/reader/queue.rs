@@ -1,4 +1,4 @@
-//! Which file comes next.
+//! The order of the files to read.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -11,9 +11,9 @@ use super::open_file::OpenFile;
 use super::{CdrFile, ReadError, ReaderPosition};
 use crate::file::{Encoding, FileKind, FileName};
 
-/// The files that are still to be read, in their order.
+/// The files that are still to be read, in order.
 pub(super) struct Queue {
-    /// `None` where files were given by name.
+    /// `None` if the files were given by name.
     directory: Option<Directory>,
     pending: VecDeque<Pending>,
 }
@@ -29,12 +29,12 @@ struct Pending {
     /// Without the encoding.
     path: PathBuf,
     encoding: Encoding,
-    /// For files of a directory.
+    /// Only for files of a directory.
     key: Option<FileName>,
 }
 
 impl Queue {
-    /// All files of a directory; after `begin`, where there is one.
+    /// All files of a directory; after `begin`, if there is one.
     pub(super) fn of_directory(
         path: PathBuf,
         kind: FileKind,
@@ -46,7 +46,7 @@ impl Queue {
         Ok(Self { directory: Some(Directory { path, kind, after: first }), pending })
     }
 
-    /// Files that were given by name; those from that of `begin` on, where there is one.
+    /// Files that were given by name, starting with that of `begin`, if there is one.
     pub(super) fn of_files(
         paths: Vec<PathBuf>,
         begin: Option<&ReaderPosition>,
@@ -62,7 +62,7 @@ impl Queue {
         Ok(Self { directory: None, pending })
     }
 
-    /// Where files are looked for: what to watch.
+    /// The directory to watch.
     pub(super) fn watched_path(&self) -> PathBuf {
         let last = || self.pending.back()?.path.parent();
         let path = match &self.directory {
@@ -79,7 +79,7 @@ impl Queue {
     }
 
     /// Opens the next file. Files of a directory that were removed since they were listed are
-    /// passed over.
+    /// skipped.
     pub(super) fn open_next(&mut self) -> Result<Option<OpenFile>, ReadError> {
         while let Some(next) = self.pending.front() {
             let [plain, zstd, gzip] = Encoding::ALL;
@@ -100,7 +100,7 @@ impl Queue {
         Ok(None)
     }
 
-    /// Looks for files that have come since.
+    /// Looks for new files.
     pub(super) fn list_again(&mut self) -> Result<(), ReadError> {
         let Some(Directory { path, kind, after }) = &self.directory else { return Ok(()) };
         let is_wanted = |key: FileName| key.kind == *kind && after.is_none_or(|after| key > after);
@@ -113,16 +113,17 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether no file is known that is still to be read.
+    /// Whether no file is left to read.
     pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty()
     }
 
     /// Whether one of the files that are still to be read holds something: the writer is done with
-    /// all before it. An empty one says nothing, because its making may have failed half-way.
+    /// all files before it. An empty one says nothing, because its creation may have failed
+    /// half-way.
     pub(super) fn has_lines(&self) -> bool {
         self.pending.iter().any(|pending| {
-            // One that is gone was finished, and is removed or just compressed.
+            // A file that is gone was sealed, and is removed or being compressed.
             fs::metadata(with_encoding(&pending.path, pending.encoding))
                 .map_or(true, |metadata| metadata.len() > 0)
         })

@@ -5,7 +5,7 @@ use std::fmt;
 use simd_json::prelude::{ValueAsScalar, Writable};
 use simd_json::{OwnedValue, StaticNode};
 
-/// A value of JSON in an [`Event`](super::Event). It is printed as JSON.
+/// A JSON value in an [`Event`](super::Event). `Display` prints it as JSON.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'event> {
     /// `null`
@@ -14,7 +14,7 @@ pub enum Value<'event> {
     Bool(bool),
     /// A number.
     Number(Number),
-    /// A string, its escapes decoded.
+    /// A string, with its escapes decoded.
     String(&'event str),
     /// An array.
     Array(Items<'event>),
@@ -22,7 +22,7 @@ pub enum Value<'event> {
     Object(Members<'event>),
 }
 
-/// A number of JSON: a whole one of 64 bits, or one with a fraction. It is printed as JSON.
+/// A JSON number: a 64-bit integer or a float. `Display` prints it as JSON.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number(StaticNode);
 
@@ -30,7 +30,7 @@ pub struct Number(StaticNode);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Items<'event>(&'event [OwnedValue]);
 
-/// The members of an object. Of members with the same key the last one counts.
+/// The members of an object. If several members have the same key, the last one counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Members<'event>(&'event simd_json::owned::Object);
 
@@ -55,7 +55,7 @@ impl<'event> Value<'event> {
         }
     }
 
-    /// A whole number that fits.
+    /// An integer, if it fits.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
         match self {
@@ -64,7 +64,7 @@ impl<'event> Value<'event> {
         }
     }
 
-    /// A number, as near as 64 bits come.
+    /// A number, rounded to the nearest `f64`.
     #[must_use]
     pub fn as_f64(self) -> Option<f64> {
         match self {
@@ -93,20 +93,20 @@ impl<'event> Value<'event> {
 }
 
 impl Number {
-    /// The number, where it is a whole one and fits.
+    /// The number, if it is an integer and fits.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
         self.0.as_i64()
     }
 
-    /// The number, where it is a whole one, not negative and fits.
+    /// The number, if it is a non-negative integer and fits.
     #[must_use]
     pub fn as_u64(self) -> Option<u64> {
         self.0.as_u64()
     }
 
-    /// The number, as near as 64 bits come. A whole number of more than 64 bits is kept in this
-    /// form only.
+    /// The number, rounded to the nearest `f64`. An integer of more than 64 bits exists only in
+    /// this form.
     #[must_use]
     pub fn as_f64(self) -> Option<f64> {
         self.0.cast_f64()
@@ -114,25 +114,25 @@ impl Number {
 }
 
 impl<'event> Items<'event> {
-    /// How many there are.
+    /// The number of values.
     #[must_use]
     pub const fn len(self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no values.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value at `index`, from 0 on.
+    /// The value at `index`, from 0.
     #[must_use]
     pub fn get(self, index: usize) -> Option<Value<'event>> {
         self.0.get(index).map(Value::of)
     }
 
-    /// One after the other.
+    /// The values, in order.
     pub fn iter(self) -> impl ExactSizeIterator<Item = Value<'event>> + use<'event> {
         self.0.iter().map(Value::of)
     }
@@ -143,13 +143,13 @@ impl<'event> Members<'event> {
         Self(members)
     }
 
-    /// How many there are.
+    /// The number of members.
     #[must_use]
     pub fn len(self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no members.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
@@ -161,7 +161,7 @@ impl<'event> Members<'event> {
         self.0.get(key).map(Value::of)
     }
 
-    /// Keys and values, in the order of the line where there are not more than 32.
+    /// Keys and values; in the order of the line if there are at most 32.
     pub fn iter(self) -> impl Iterator<Item = (&'event str, Value<'event>)> + use<'event> {
         self.0.iter().map(|(key, value)| (key.as_str(), Value::of(value)))
     }
@@ -210,7 +210,7 @@ impl fmt::Display for Members<'_> {
     }
 }
 
-/// `text` as a string of JSON.
+/// `text` as a JSON string.
 fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     f.write_str(&OwnedValue::from(text).encode())
 }

@@ -1,4 +1,4 @@
-//! Hears of changes in the directory, so that they need not be looked for all the time.
+//! Watches the directory for changes, so that it need not be polled all the time.
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,16 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::Modif
 
 use crate::sync::lock;
 
-/// How often the directory is looked at though nothing was heard of it: events may be missed, and
-/// file systems of a network have none.
+/// How often the directory is checked without an event: events may be lost, and network file
+/// systems have none.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Waits for changes in a directory.
 pub(super) struct Watch {
     heard: Arc<Heard>,
-    /// When names were last looked at.
+    /// When names were last checked.
     looked: Option<Instant>,
-    /// `None` where the system has no watch for us. Then looking from time to time has to do.
+    /// `None` if the system offers no watch. The reader then only polls.
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -31,7 +31,7 @@ struct Heard {
 struct News {
     /// Something has changed since the last wait.
     any: bool,
-    /// Files have come, gone or been renamed since names were last looked at.
+    /// Files were created, removed or renamed since names were last checked.
     names: bool,
 }
 
@@ -57,7 +57,7 @@ impl Watch {
         let heard = Arc::new(Heard::default());
         let listener = Arc::clone(&heard);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Of an error nothing is known but that events may be missing.
+            // An error only says that events may be lost.
             listener.tell(event.map_or(EventKind::Any, |event| event.kind));
         })
         .and_then(|mut watcher| {
@@ -67,7 +67,7 @@ impl Watch {
         Self { heard, looked: None, _watcher: watcher.ok() }
     }
 
-    /// Whether it is time to look at names. The caller looks if so.
+    /// Whether it is time to check names. The caller must then check them.
     pub(super) fn names_are_due(&mut self) -> bool {
         let is_late = self.looked.is_none_or(|looked| looked.elapsed() >= POLL_INTERVAL);
         let has_news = std::mem::take(&mut self.heard.news().names);
@@ -77,8 +77,7 @@ impl Watch {
         is_late || has_news
     }
 
-    /// Waits until something was heard, or until it is time to look all the same, but not longer
-    /// than `timeout`.
+    /// Waits for an event, or until it is time to check anyway, but not longer than `timeout`.
     pub(super) fn wait(&self, timeout: Duration) {
         let timeout = timeout.min(POLL_INTERVAL);
         let waited =

@@ -1,4 +1,4 @@
-//! The implementations of the rewriter, and which of them this processor runs.
+//! The implementations of the rewriter, and which of them this processor can run.
 
 use std::sync::OnceLock;
 
@@ -22,12 +22,12 @@ pub(super) enum Implementation {
     Sse2(Sse2),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
-    /// No vectors: everything is done by the portable scan.
+    /// No vectors: the portable scan does everything.
     Portable,
 }
 
 impl Implementation {
-    /// All there are here, the best first.
+    /// All that can run here, best first.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         [
             #[cfg(target_arch = "x86_64")]
@@ -44,14 +44,14 @@ impl Implementation {
         .flatten()
     }
 
-    /// The best, looked for once for each process.
+    /// The best one, determined once per process.
     #[inline]
     pub(super) fn best() -> Self {
         static BEST: OnceLock<Implementation> = OnceLock::new();
         *BEST.get_or_init(|| Self::all().next().unwrap_or(Self::Portable))
     }
 
-    /// Its name, in lower case.
+    /// The name, in lower case.
     #[cfg(any(test, fuzzing))]
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Implementation {
     }
 
     /// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and
-    /// gives its length.
+    /// returns its length.
     #[inline]
     pub(super) fn rewrite(self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
         match self.rewrite_fast(body, line) {
@@ -77,7 +77,7 @@ impl Implementation {
         }
     }
 
-    /// The same with vectors only. `None` leaves it to the portable scan.
+    /// The same with vectors only. `None` leaves the body to the portable scan.
     #[inline]
     pub(super) fn rewrite_fast(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
         let task = fast::Rewrite { body, line };

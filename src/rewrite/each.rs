@@ -10,7 +10,7 @@ pub struct Made {
     pub by: &'static str,
     /// The line, or why there is none.
     pub line: Result<Vec<u8>, Rejection>,
-    /// Whether it was left to the portable scan.
+    /// Whether the implementation left the body to the portable scan.
     pub is_left: bool,
 }
 
@@ -19,7 +19,7 @@ impl Made {
     ///
     /// # Panics
     ///
-    /// Where it writes after the room that a line may take.
+    /// If it writes beyond the room that a line may take.
     pub(super) fn of(implementation: Implementation, body: &[u8]) -> Self {
         const GUARD: &[u8] = b"guard";
         let by = implementation.name();
@@ -37,7 +37,7 @@ impl Made {
 ///
 /// # Panics
 ///
-/// Where one writes after the room that a line may take.
+/// If one writes beyond the room that a line may take.
 #[cfg(fuzzing)]
 pub fn rewrite(body: &[u8]) -> Vec<Made> {
     Implementation::all().map(|implementation| Made::of(implementation, body)).collect()

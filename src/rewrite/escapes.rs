@@ -1,38 +1,38 @@
-//! Escapes of a group, all at once: which bytes are escaped, and whether each escape is one.
+//! Escapes of a group, all at once: which bytes are escaped, and whether each escape is valid.
 //!
-//! A `\u` is followed by four hexadecimal digits. `\uD800` to `\uDBFF` is a high surrogate, which
-//! is seen at its second digit, `8` to `B` after a `D`; `\uDC00` to `\uDFFF` is a low one, `C` to
-//! `F`. Each low one must be six bytes after a high one, and each high one six bytes before a low
-//! one: two masks that must be equal once one is shifted.
+//! A `\u` is followed by four hexadecimal digits. `\uD800` to `\uDBFF` is a high surrogate,
+//! recognised at its second digit, `8` to `B` after a `D`; `\uDC00` to `\uDFFF` is a low one, `C`
+//! to `F`. Each low one must be six bytes after a high one, and each high one six bytes before a
+//! low one: two masks that must be equal once one is shifted.
 
 use crate::vector::{EscapeClasses, Mask512, Vector};
 
-/// How far the digits of one `\uXXXX` are from those of the next.
+/// The distance from the digits of one `\uXXXX` to those of the next.
 const ESCAPE_SPAN: u32 = 6;
 
-/// What the escapes of a group leave for the next: the bits that were shifted out, at the low end.
+/// What the escapes of a group carry into the next: the bits that were shifted out, at the low end.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Escapes {
     /// The first byte of the next group is escaped.
     escaped: u64,
-    /// Where the first to the fourth digit after `\u` are due.
+    /// Where the first to the fourth digit after `\u` must be.
     digits: [u64; 4],
     /// `d` and `D`.
     d: u64,
-    /// Where a low surrogate is due.
+    /// Where a low surrogate must be.
     low: u64,
 }
 
 impl Escapes {
-    /// Not 0 where an escape goes on in the next group: its digits, or the low surrogate that is
-    /// due.
+    /// Not 0 if an escape continues in the next group: its digits, or the low surrogate that must
+    /// follow.
     #[inline(always)]
     pub(super) const fn pending(&self) -> u64 {
         let [_, _, _, fourth] = self.digits;
         self.escaped | fourth | self.low
     }
 
-    /// The escaped bytes of a group, and those where an escape is none.
+    /// The escaped bytes of a group, and those where an escape is invalid.
     #[inline(always)]
     pub(super) fn group<V: Vector>(
         &mut self,
@@ -59,7 +59,7 @@ impl Escapes {
     /// The bytes after a backslash that is not escaped itself.
     ///
     /// In a run of backslashes every second one is escaped, and so is the byte after a run of odd
-    /// length. Subtracting the run's start from a mask in which all odd places are set makes
+    /// length. Subtracting the start of the run from a mask in which all odd bits are set gives
     /// that alternation: see simdjson's `json_escape_scanner`.
     #[inline(always)]
     fn escaped_bytes<V: Vector>(&mut self, backslashes: Mask512<V>) -> Mask512<V> {

@@ -3,7 +3,8 @@
 use crate::vector::{Mask512, Vector};
 
 /// Which bytes of a group are directly inside an object, and directly inside the root. An opening
-/// bracket is in what it is opened in, a closing bracket in what it closes.
+/// bracket belongs to the level that it is opened in, a closing bracket to the level that it
+/// closes.
 pub(super) struct Levels<V: Vector> {
     pub(super) in_object: Mask512<V>,
     pub(super) in_root: Mask512<V>,
@@ -16,14 +17,14 @@ struct BlockLevels {
     in_root: u64,
 }
 
-/// Which arrays and objects are open, the root and 63 levels below it at most.
+/// Which arrays and objects are open: the root and at most 63 levels below it.
 #[derive(Clone, Copy)]
 pub(super) struct Nesting64 {
     /// Bit 0 is the innermost, set for an object. The root is the highest bit set.
     objects: u64,
-    /// Wraps around where more is closed than opened, which breaks it.
+    /// Wraps around if more is closed than opened, which breaks it.
     depth: u32,
-    /// A bracket closed what was not its own, or the root, or there were too many levels.
+    /// A bracket closed something other than its own, or the root, or there were too many levels.
     is_broken: bool,
     /// What holds for all bytes up to the next bracket.
     levels: BlockLevels,
@@ -41,7 +42,7 @@ impl Nesting64 {
         self.depth == 1 && !self.is_broken
     }
 
-    /// Takes the brackets of the group of `text` that starts at `start`.
+    /// Processes the brackets of the group of `text` that starts at `start`.
     #[inline(always)]
     pub(super) fn group<V: Vector>(
         &mut self,
@@ -55,8 +56,9 @@ impl Nesting64 {
         if !V::HAS_WIDE_PREFIX_XOR && brackets.is_zero() {
             return self.levels_everywhere(brackets);
         }
-        // Most brackets are arrays of the root, one after the other: from each opening bracket to
-        // before its closing bracket, without a look at any of them. So are none.
+        // Most brackets are arrays of the root, one after the other: then this covers from each
+        // opening bracket to just before its closing bracket, without examining any of them. The
+        // same holds if there are no brackets.
         let (arrays, is_open) = brackets.prefix_xor(false);
         let not_arrays = brackets & braces | opens ^ brackets & arrays;
         if not_arrays.is_zero() & !is_open & self.is_in_root() {
@@ -73,7 +75,7 @@ impl Nesting64 {
         Levels { in_object: any.splat(in_object), in_root: any.splat(in_root) }
     }
 
-    /// [`group`](Self::group) by a walk over the brackets.
+    /// [`group`](Self::group), by walking over the brackets.
     #[inline(always)]
     fn walk<V: Vector>(&mut self, start: usize, brackets: Mask512<V>, text: &[u8]) -> Levels<V> {
         let mut nesting = *self;
@@ -88,7 +90,7 @@ impl Nesting64 {
         Levels { in_object, in_root }
     }
 
-    /// Takes the brackets of the block of `text` that starts at `start`.
+    /// Processes the brackets of the block of `text` that starts at `start`.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a bracket outside the text is a bug of ours")]
     fn block(&mut self, start: usize, mut brackets: u64, text: &[u8]) -> BlockLevels {
@@ -104,8 +106,8 @@ impl Nesting64 {
         levels
     }
 
-    /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 says
-    /// object, bit 1 open.
+    /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 means
+    /// object, bit 1 means open.
     #[inline(always)]
     fn bracket(&mut self, byte: u8) {
         let is_object = u64::from(byte >> 5 & 1);

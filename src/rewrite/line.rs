@@ -1,6 +1,6 @@
 //! The line of an event: which bytes of the body it keeps, and in which order.
 //!
-//! A line is five pieces, of which three are bytes of the body as they came:
+//! A line has five pieces, of which three are bytes of the body as they came:
 //!
 //! ```text
 //! {  "sessionCreated"  :  {"timestamp":1538481330577  ,"sessionId":"ses_Jd8tUyvhXO"}  }  LF
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! It is never longer than the body: it gains two braces, a colon and the LF, four bytes, and loses
-//! the key `event` with its quotes and its colon, eight bytes at least.
+//! the key `event` with its quotes and its colon, at least eight bytes.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use super::scan::Event;
 use super::token;
 use crate::vector::Copier;
 
-/// Writes the line of `event` to the front of `line`, which is not shorter than `body`, and gives
+/// Writes the line of `event` to the front of `line`, which is not shorter than `body`, and returns
 /// its length.
 #[inline(always)]
 pub(super) fn write(copier: impl Copier, body: &[u8], event: &Event, line: &mut [u8]) -> usize {
@@ -26,7 +26,7 @@ pub(super) fn write(copier: impl Copier, body: &[u8], event: &Event, line: &mut 
     length
 }
 
-/// `None` where `line` is too short, or `event` is not one of `body`.
+/// `None` if `line` is too short, or `event` is not one of `body`.
 #[inline(always)]
 fn write_pieces(copier: impl Copier, body: &[u8], event: &Event, line: &mut [u8]) -> Option<usize> {
     let cut = cut(body, event)?;
@@ -43,7 +43,7 @@ fn write_pieces(copier: impl Copier, body: &[u8], event: &Event, line: &mut [u8]
     Some(root_end + 2)
 }
 
-/// What of the root object the line does not keep.
+/// The part of the root object that the line does not keep.
 #[inline(always)]
 fn cut(body: &[u8], event: &Event) -> Option<Range<usize>> {
     let next = token::whitespace_end(body, event.name_end);
@@ -58,7 +58,7 @@ fn cut(body: &[u8], event: &Event) -> Option<Range<usize>> {
     })
 }
 
-/// Copies `piece` to `line` at `at` and gives where it ends there.
+/// Copies `piece` to `line` at `at` and returns the end of the copy.
 #[inline(always)]
 fn put(copier: impl Copier, line: &mut [u8], at: usize, piece: &[u8]) -> Option<usize> {
     let end = at + piece.len();
@@ -66,8 +66,8 @@ fn put(copier: impl Copier, line: &mut [u8], at: usize, piece: &[u8]) -> Option<
     Some(end)
 }
 
-/// Makes every CR and LF a space. In JSON they can only stand between tokens: inside a string they
-/// are escaped.
+/// Replaces every CR and LF by a space. In JSON they can only be between tokens: inside a string
+/// they are escaped.
 fn replace_newlines(json: &mut [u8]) {
     for byte in json {
         if matches!(byte, b'\r' | b'\n') {

@@ -1,10 +1,10 @@
 //! Checks lines that were written earlier.
 //!
-//! A line of ours is what the rewriter makes of the body that it came from, and that body is known
-//! from the line: its members, and the name of the event as the last one. So the rewriter itself,
-//! at its speed, tells whether a line is right. Only where it says no is the line looked at byte by
-//! byte: it may be right all the same, with whitespace between the tokens where an external program wrote
-//! it, or there is a fault to be named.
+//! A line of ours is what the rewriter makes of its body, and the body can be rebuilt from the
+//! line: its members, and the name of the event as the last one. So the rewriter itself, at its
+//! speed, checks whether a line is right. Only if it says no, the line is examined byte by byte: it
+//! may be right all the same, with whitespace between the tokens if another program wrote it, or
+//! there is a fault to report.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use super::reason::{Reason, Rejection};
 use super::rewriter::Rewriter;
 use super::{scan, token};
 
-/// What every record of a rejects file begins with.
+/// What every record of a rejects file starts with.
 const RECORD_START: &[u8] = b"{\"reason\":";
 
-/// Checks lines of CDR and rejects files, at about two gigabytes a second.
+/// Checks lines of CDR and rejects files, at about two gigabytes per second.
 ///
-/// It keeps some memory for the next line, twice the longest one.
+/// It keeps a buffer for the next line, twice the length of the longest one.
 ///
 /// ```
 /// let mut check = cdrlog::LineCheck::new();
@@ -36,11 +36,11 @@ pub struct LineCheck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LineReason {
-    /// It is not the JSON that it has to be.
+    /// The line is not valid: why, in the words of the rewriter.
     Json(Reason),
     /// A byte 0: a hole, as a power loss leaves it.
     Nul,
-    /// No line feed ends it: it is torn, or not written to its end yet.
+    /// It does not end in a line feed: it is torn, or not completely written yet.
     NoLineEnd,
     /// The root object has no member.
     NameMissing,
@@ -50,7 +50,7 @@ pub enum LineReason {
     SeveralEvents,
     /// The value of the root's member is not an object.
     EventNotAnObject,
-    /// In a rejects file: it does not begin as a record does.
+    /// In a rejects file: it does not start like a record.
     NotARecord,
 }
 
@@ -58,23 +58,23 @@ pub enum LineReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct LineFault {
-    /// Why.
+    /// What is wrong.
     pub reason: LineReason,
-    /// The first byte that cannot be there; the length of the line where something is missing at
-    /// its end.
+    /// The first byte that is not allowed; the length of the line if something is missing at its
+    /// end.
     pub offset: usize,
 }
 
 impl LineCheck {
-    /// A check that holds no memory yet.
+    /// A new check, without a buffer yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { body: Vec::new(), again: Vec::new() }
     }
 
-    /// Checks a line of a CDR file, its line feed included: RFC 8259, UTF-8, one root member with a
-    /// name that is not empty, whose value is an object, nested at most 128 deep, and no escape of
-    /// half a surrogate pair.
+    /// Checks a line of a CDR file, including its line feed: RFC 8259, UTF-8, one root member with
+    /// a non-empty name, whose value is an object, nested at most 128 deep, and no escape of half a
+    /// surrogate pair.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl LineCheck {
         if self.is_made_by_us(line) { Ok(()) } else { find_fault(line, scan_line) }
     }
 
-    /// Checks a line of a rejects file, its line feed included: a JSON object as above that begins
+    /// Checks a line of a rejects file, including its line feed: a JSON object as above that starts
     /// with the reason.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl LineCheck {
         self.set_body(line).is_some() && self.rewritten() == Some(line)
     }
 
-    /// Whether the rewriter takes the members of `line`, which begin as those of a record do.
+    /// Whether the rewriter accepts the members of `line`, which start like those of a record.
     pub(super) fn is_record_of_ours(&mut self, line: &[u8]) -> bool {
         let Some(members) = line.strip_suffix(b"}\n") else { return false };
         self.body.clear();
@@ -109,7 +109,7 @@ impl LineCheck {
         line.starts_with(RECORD_START) && self.rewritten().is_some()
     }
 
-    /// Makes the body of which `line` is the line. `None` where there is none.
+    /// Builds the body of which `line` is the line. `None` if there is none.
     #[inline]
     fn set_body(&mut self, line: &[u8]) -> Option<()> {
         let name_end = token::string_end(line, 1).ok()?;
@@ -138,8 +138,8 @@ impl LineCheck {
     }
 }
 
-/// The first fault of `line`, as `scan` finds it in the line without its line feed. No fault
-/// where only an external program would have written it so.
+/// The first fault of `line`, as `scan` finds it in the line without its line feed. No fault if the
+/// line is valid but only another program would have written it so.
 #[cold]
 fn find_fault(line: &[u8], scan: impl Fn(&[u8]) -> Scanned) -> Result<(), LineFault> {
     let Some(text) = line.strip_suffix(b"\n") else {
@@ -233,7 +233,7 @@ impl From<Rejection> for LineFault {
 }
 
 impl LineReason {
-    /// The reason as one word. The words do not change meaning.
+    /// The reason as one word. The words never change meaning.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -336,7 +336,7 @@ mod tests {
     fn an_event_may_be_nested_as_deep_as_a_body() {
         for (depth, word) in [(127, None), (128, Some("too_deep"))] {
             let (open, close) = ("[".repeat(depth), "]".repeat(depth));
-            // Once for the fast check, and once for the other one.
+            // Once for the fast check, and once for the slow one.
             for space in ["", " "] {
                 let line = format!("{{\"x\":{space}{{\"a\":{open}{close}}}}}\n");
                 let fault = LineCheck::new().line(line.as_bytes()).err();
@@ -378,7 +378,7 @@ mod tests {
             let mut line = b"{\"sessionCreated\":{\"a\":[1.5e3,true,{\"b\":\"\\u00e9\xc3\xa9\"}],\"c\":null}}\n".to_vec();
             let at = at % line.len();
             line[at] = byte;
-            // A key that is there twice is one for the parser.
+            // The parser accepts a key that occurs twice.
             prop_assume!(byte != b'\n' || at + 1 == line.len());
             prop_assert_eq!(LineCheck::new().line(&line).is_ok(), is_right(&line), "{:?}", String::from_utf8_lossy(&line));
         }

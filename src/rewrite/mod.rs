@@ -1,11 +1,11 @@
-//! The pure transformation: one WebHook body in, one CDR line out.
+//! The pure transformation: one webhook body in, one CDR line out.
 //!
 //! ```text
 //! rewriter      the public interface: limits
 //!   dispatch    the best implementation for this processor, chosen once
-//!     fast      guesses where the event is, confirms it
-//!       grammar   checks 512 bytes at once (levels, escapes), on masks of crate::vector
-//!     portable  checks byte by byte and knows the reason (scan, nesting)
+//!     fast      guesses where the event is, and confirms it
+//!       grammar   validates 512 bytes at once (levels, escapes), on masks of crate::vector
+//!     portable  validates byte by byte and finds the reason (scan, nesting)
 //!       line    writes the line
 //! ```
 

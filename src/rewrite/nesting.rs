@@ -1,9 +1,9 @@
 //! Which arrays and objects are open, innermost last: one bit for each.
 
-/// How deep arrays and objects may be nested, the root object counted: 128, as serde_json has it.
+/// How deep arrays and objects may be nested, including the root object: 128, as in serde_json.
 ///
-/// A limit there must be: readers of the CDR that recurse would overflow their stack on what we let
-/// through. The line of a body nests one deeper than the body.
+/// There must be a limit: recursive readers of the CDR would overflow their stack on what we
+/// accept. The line of a body nests one level deeper than the body.
 pub(super) const DEPTH_MAX: u32 = u128::BITS;
 
 /// An array or an object.
@@ -26,17 +26,18 @@ pub(super) struct Nesting {
 }
 
 impl Nesting {
-    /// How many are open.
+    /// The number of open arrays and objects.
     pub(super) const fn depth(self) -> u32 {
         self.depth
     }
 
-    /// The innermost; an array where none is open.
+    /// The innermost; an array if none is open.
     pub(super) const fn innermost(self) -> Container {
         if self.objects & 1 == 1 { Container::Object } else { Container::Array }
     }
 
-    /// Opens one more inside the innermost. False, and nothing done, where [`DEPTH_MAX`] are open.
+    /// Opens one more inside the innermost. If [`DEPTH_MAX`] are open, does nothing and returns
+    /// false.
     #[must_use]
     pub(super) const fn open(&mut self, container: Container) -> bool {
         if self.depth == DEPTH_MAX {
@@ -47,7 +48,7 @@ impl Nesting {
         true
     }
 
-    /// Closes the innermost. False, and nothing done, where that is not a `container`.
+    /// Closes the innermost. If that is not a `container`, does nothing and returns false.
     #[must_use]
     pub(super) fn close(&mut self, container: Container) -> bool {
         if self.depth == 0 || self.innermost() != container {

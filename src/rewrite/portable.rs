@@ -1,11 +1,11 @@
-//! The portable way from a body to its line, or to the reason why there is none.
+//! The portable way from a body to its line, or to the reason for rejecting it.
 
 use super::line;
 use super::reason::{Reason, Rejection};
 use super::scan;
 use crate::vector::Memcpy;
 
-/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and returns
 /// its length.
 #[cold]
 #[inline(never)]
@@ -20,7 +20,7 @@ fn find_event(body: &[u8]) -> Result<scan::Event, Rejection> {
     if simdutf8::basic::from_utf8(body).is_ok() { scanned } else { Err(first_fault(body, scanned)) }
 }
 
-/// The fault of a body that is not UTF-8, though a fault of the grammar may come before it.
+/// The fault of a body that is not UTF-8; a fault of the grammar may come before it.
 #[cold]
 fn first_fault(body: &[u8], scanned: Result<scan::Event, Rejection>) -> Rejection {
     let utf8 = first_fault_of_utf8(body).unwrap_or(Rejection::new(Reason::InvalidUtf8, body.len()));

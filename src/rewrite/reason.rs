@@ -4,8 +4,7 @@ use std::fmt;
 
 /// Why a body was rejected.
 ///
-/// The names given by [`as_str`](Self::as_str) are what the rejects file holds; they do not change
-/// meaning.
+/// The rejects file has the names that [`as_str`](Self::as_str) returns; they never change meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -29,7 +28,7 @@ pub enum Reason {
     InvalidEscape,
     /// A `\u` escape of half a surrogate pair: not a character.
     LoneSurrogate,
-    /// A number that the grammar does not know: `01`, `+1`, `.5`, `1.`, `1e`.
+    /// A number that the JSON grammar does not allow: `01`, `+1`, `.5`, `1.`, `1e`.
     InvalidNumber,
     /// A word other than `true`, `false` and `null`.
     InvalidLiteral,
@@ -46,7 +45,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason as one word, as the rejects file holds it.
+    /// The reason as one word, as in the rejects file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -84,7 +83,7 @@ impl fmt::Display for Reason {
             Self::ControlCharacter => "a control character inside a string",
             Self::InvalidEscape => "a backslash that starts no escape",
             Self::LoneSurrogate => "an escape of half a surrogate pair",
-            Self::InvalidNumber => "a number that JSON does not know",
+            Self::InvalidNumber => "a number that JSON does not allow",
             Self::InvalidLiteral => "a word other than true, false and null",
             Self::TooDeep => "arrays and objects nested deeper than 128",
             Self::EventMissing => "the root object has no member \"event\"",
@@ -99,10 +98,10 @@ impl fmt::Display for Reason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Rejection {
-    /// Why.
+    /// Why the body is not an event.
     pub reason: Reason,
-    /// The offset in the body, in bytes from 0, of the first byte that could not be accepted. The
-    /// length of the body where the text ends too early.
+    /// The offset in the body, in bytes from 0, of the first byte that could not be accepted; the
+    /// length of the body if the text ends too early.
     pub offset: usize,
 }
 

@@ -4,23 +4,24 @@
 //! {"reason":"event_missing","offset":14,"at":1763903248000,"body":"{\"timestamp\":1}"}
 //! ```
 //!
-//! `reason` is [`Reason::as_str`](super::Reason::as_str), `offset` a byte of the body, `at`
-//! milliseconds since 1970. The body is the last member, so that a record can be made in parts and
-//! closed wherever it is cut. A body that is not UTF-8 is kept as base64, in `body_base64`.
+//! `reason` is [`Reason::as_str`](super::Reason::as_str), `offset` is a byte of the body, `at` is
+//! in milliseconds since 1970. The body is the last member, so that a record can be written in
+//! parts and closed wherever it is cut. A body that is not UTF-8 is kept as base64, in
+//! `body_base64`.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::reason::Rejection;
 
-/// Bytes of a body in a part of a record: a multiple of three, so that the base64 of the parts
-/// joins up.
+/// Bytes of a body in a part of a record: a multiple of three, so that the base64 of the parts can
+/// be concatenated.
 const PART_BYTES: usize = 12 << 10;
 
-/// What a record takes beside its body, at most.
+/// The maximum length of a record without its body.
 const FRAME_BYTES_MAX: usize = 256;
 
-/// The parts of a record, one after the other; none is longer than about six times [`PART_BYTES`].
+/// The parts of a record; none is longer than about six times [`PART_BYTES`].
 pub(crate) struct RejectRecord<'a> {
     body: Body<'a>,
     rejection: Rejection,
@@ -46,7 +47,7 @@ impl<'a> RejectRecord<'a> {
         Self { body, rejection, at_ms, step: Step::Head }
     }
 
-    /// What the record takes at most: six bytes for each of a text, the longest escape there is.
+    /// The maximum length of the record: six bytes for each byte of a text, the longest escape.
     pub(crate) fn bytes_max(&self) -> usize {
         let body_bytes_max = match self.body {
             Body::Text(text) => text.len().saturating_mul(6),
@@ -66,7 +67,7 @@ impl<'a> RejectRecord<'a> {
             .into_bytes()
     }
 
-    /// The next part of the body; `None` after its end.
+    /// The next part of the body; `None` at its end.
     fn body_part(&mut self) -> Option<Vec<u8>> {
         match &mut self.body {
             Body::Text("") | Body::Bytes([]) => None,
@@ -102,7 +103,7 @@ impl Iterator for RejectRecord<'_> {
     }
 }
 
-/// `text` as it stands between the quotes of a JSON string.
+/// `text` as it is written between the quotes of a JSON string.
 #[expect(clippy::indexing_slicing, reason = "four bits are a digit")]
 fn escaped(text: &str) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

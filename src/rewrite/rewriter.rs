@@ -6,7 +6,7 @@ use super::reason::{Reason, Rejection};
 /// The largest event by default, in bytes: 1 MiB.
 pub const EVENT_BYTES_MAX_DEFAULT: usize = 1 << 20;
 
-/// Rewrites WebHook bodies as CDR lines.
+/// Rewrites webhook bodies as CDR lines. It has no files, no threads and no state but its limit.
 #[derive(Clone, Debug)]
 pub struct Rewriter {
     event_bytes_max: usize,
@@ -25,11 +25,12 @@ impl Rewriter {
         Self { event_bytes_max }
     }
 
-    /// Appends the line of `body` to `lines` and gives its length, the line feed counted.
+    /// Appends the line of `body` to `lines` and returns its length in bytes, including the line
+    /// feed.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] where `body` is not an event; `lines` is then as it was.
+    /// A [`Rejection`] if `body` is not an event; `lines` is then unchanged.
     pub fn rewrite(&self, body: &[u8], lines: &mut Vec<u8>) -> Result<usize, Rejection> {
         let start = lines.len();
         lines.resize(start + body.len(), 0);
@@ -39,15 +40,15 @@ impl Rewriter {
         result
     }
 
-    /// Writes the line of `body` to the front of `line` and gives its length, the line feed
-    /// counted.
+    /// Writes the line of `body` to the front of `line` and returns its length in bytes, including
+    /// the line feed.
     ///
-    /// A line is never longer than its body. A `line` shorter than `body` is answered with
-    /// [`Reason::TooLarge`]. What `line` holds after an error is of no meaning.
+    /// A line is never longer than its body. After an error the content of `line` is unspecified.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] where `body` is not an event.
+    /// A [`Rejection`] if `body` is not an event, and one with [`Reason::TooLarge`] if `line` is
+    /// shorter than `body`.
     pub fn rewrite_into(&self, body: &[u8], line: &mut [u8]) -> Result<usize, Rejection> {
         if body.len() > self.event_bytes_max {
             return Err(Rejection::new(Reason::TooLarge, self.event_bytes_max));

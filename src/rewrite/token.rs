@@ -1,15 +1,15 @@
-//! The tokens of RFC 8259, one at a time: where each ends, or why it is none.
+//! The tokens of RFC 8259, one at a time: where each ends, or why it is invalid.
 //!
-//! Each function takes the whole body and the offset at which its token starts, and gives the
-//! offset just after it. None of them looks at UTF-8: bytes of 0x80 and above are part of a string
-//! here, and no part of anything else.
+//! Each function takes the whole body and the offset at which its token starts, and returns the
+//! offset just after it. None of them checks UTF-8: bytes of 0x80 and above are allowed in a string
+//! here, and nowhere else.
 
 use super::reason::{Reason, Rejection};
 
 /// The decoded key that names the event.
 const EVENT_KEY: &[u8; 5] = b"event";
 
-/// What `\uXXXX` takes, in bytes.
+/// The length of `\uXXXX` in bytes.
 const UNICODE_ESCAPE_BYTES: usize = 6;
 
 /// Whether `byte` is one of the four characters that are whitespace in JSON.
@@ -33,7 +33,7 @@ pub(super) fn whitespace_start(body: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The text ends where a token should go on or start.
+/// The text ends where a token should continue or start.
 pub(super) const fn unexpected_end(body: &[u8]) -> Rejection {
     Rejection::new(Reason::UnexpectedEnd, body.len())
 }
@@ -54,8 +54,8 @@ pub(super) fn string_end(body: &[u8], open: usize) -> Result<usize, Rejection> {
     }
 }
 
-/// Where the first quote, backslash or control character at or after `at` is; the end of the body
-/// if there is none.
+/// The first quote, backslash or control character at or after `at`; the end of the body if there
+/// is none.
 ///
 /// Eight bytes at a time, in one register.
 fn plain_end(body: &[u8], mut at: usize) -> usize {
@@ -74,9 +74,9 @@ fn plain_end(body: &[u8], mut at: usize) -> usize {
 
 /// Bit 7 of each byte of `word` that is a quote, a backslash or a control character.
 ///
-/// `x - 0x01` has bit 7 set and `x` has not where `x` is 0 (and `x - 0x20` where `x` is below
-/// 0x20). A borrow can spoil bytes above one that matched, so only the lowest bit set is to be
-/// trusted. That is the one that is used.
+/// `x - 0x01` has bit 7 set and `x` does not if `x` is 0 (and likewise `x - 0x20` if `x` is below
+/// 0x20). A borrow can spoil bytes above one that matched, so only the lowest set bit can be
+/// trusted, and only that one is used.
 const fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
@@ -145,8 +145,8 @@ pub(super) fn is_event_key(mut raw: &[u8]) -> bool {
     raw.is_empty()
 }
 
-/// The opening quote of the value of the key that ends at `key_end`; `None` where that is no
-/// string, or the empty one.
+/// The opening quote of the value of the key that ends at `key_end`; `None` if the value is not a
+/// string, or is empty.
 pub(super) fn event_name_start(body: &[u8], key_end: usize) -> Option<usize> {
     let start = whitespace_end(body, whitespace_end(body, key_end) + 1);
     match body.get(start..start + 2)? {
@@ -175,7 +175,7 @@ pub(super) fn number_end(body: &[u8], start: usize) -> Result<usize, Rejection> 
     Ok(at)
 }
 
-/// Where the digits that start at `start` end; there must be one at least.
+/// Where the digits that start at `start` end; there must be at least one.
 fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
     let mut at = start;
     while body.get(at).is_some_and(u8::is_ascii_digit) {
@@ -206,8 +206,8 @@ pub(super) fn word_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
     Ok(start + word.len())
 }
 
-/// Where the word ends that starts at `at`, by one load. `None` where that does not tell: near the
-/// end of `body`, and where there is no word, or nothing that may follow one.
+/// Where the word that starts at `at` ends, by one load. `None` if that does not decide: near the
+/// end of `body`, if there is no word, or if something follows that may not follow one.
 #[inline(always)]
 pub(super) fn common_word_end(body: &[u8], at: usize) -> Option<usize> {
     let [first @ .., fifth, sixth, _, _] = body.get(at..)?.first_chunk::<8>()?;
@@ -224,9 +224,10 @@ const fn ends_scalar(byte: u8) -> bool {
     matches!(byte, b',' | b'}' | b']') || is_whitespace(byte)
 }
 
-/// Where the scalar ends that has a byte at `at`, wherever it started; `None` if it is not one.
+/// Where the scalar that contains the byte at `at` ends, wherever it started; `None` if it is not a
+/// scalar.
 ///
-/// It must be a whole: a comma, a closing bracket, whitespace or the end of `body` follows it.
+/// It must be complete: a comma, a closing bracket, whitespace or the end of `body` follows it.
 pub(super) fn scalar_around(body: &[u8], at: usize) -> Option<usize> {
     let before = body.get(..at)?;
     let number_bytes = before

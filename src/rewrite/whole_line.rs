@@ -1,14 +1,14 @@
-//! Tells whole lines from torn ones, by the rewriter itself: a line is whole if it is what the
+//! Tells whole lines from torn ones by the rewriter itself: a line is whole if it is what the
 //! rewriter makes of the body that it must have come from.
 
 use super::line_check::LineCheck;
 
-/// Whether `line`, its line feed included, is one whole line of a CDR.
+/// Whether `line`, including its line feed, is one whole line of a CDR.
 pub(crate) fn is_whole_line(line: &[u8]) -> bool {
     LineCheck::new().is_made_by_us(line)
 }
 
-/// Whether `line`, its line feed included, is one whole record of a rejects file.
+/// Whether `line`, including its line feed, is one whole record of a rejects file.
 pub(crate) fn is_whole_record(line: &[u8]) -> bool {
     LineCheck::new().is_record_of_ours(line)
 }

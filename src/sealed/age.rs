@@ -1,38 +1,37 @@
-//! By which time files are old.
+//! Which time the age of files is measured by.
 //!
-//! The age of a file is that of its last line, by the time at which it was last written to. The
-//! stamp in its name would be that of its first line, in a time zone that may have been another
-//! one.
+//! The age of a file is that of its last line: the time of the last write to it. The stamp in its
+//! name is that of its first line, in a time zone that may have been another one.
 //!
-//! A clock that is wrong by years would make every file old at once. So a time is not believed
-//! while it has come by a jump: nothing was written in between, and no appender was there to see it
-//! pass. Until the clock has gone on for a while after the jump, which is time enough for somebody
-//! to set it right, files get older only by the time that has passed since. That is told by the
-//! files themselves, so that it holds for runs of a second, one after the other, too.
+//! A clock that is wrong by years would make every file old at once. So a time is not trusted if
+//! the clock jumped to it: nothing was written in between, and no appender was running to see the
+//! time pass. Until the clock has run for a while after the jump, which is time enough for somebody
+//! to correct it, files age only by the time that has passed since. The files themselves show this,
+//! so it also works for runs of a second, one after the other.
 
 use std::time::{Duration, Instant, SystemTime};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What is longer than a third of the age that files may have is a jump, within these bounds: with
-/// the default of 30 days, 10 days.
+/// A gap longer than a third of the maximum age is a jump, within these bounds: with the default of
+/// 30 days, 10 days.
 const JUMP_MIN: Duration = HOUR;
 const JUMP_MAX: Duration = DAY.saturating_mul(10);
 
-/// A jump is believed after a day, or after as long as it has to be to be one.
+/// A jump is trusted after a day, or after the length of the shortest jump if that is less.
 const WAIT_MAX: Duration = DAY;
 
 /// A clock that jumped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Jump {
-    /// What it skipped.
+    /// The time that it jumped over.
     pub(super) skipped: Duration,
-    /// When it is believed, unless the clock changes.
+    /// When it is trusted, unless the clock changes.
     pub(super) believed_in: Duration,
 }
 
-/// The time by which files are old.
+/// The time by which the age of files is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AgeTime {
     pub(super) now: SystemTime,
@@ -51,8 +50,8 @@ impl Watch {
         Self { begin: now, since: Instant::now() }
     }
 
-    /// The time by which files are old that may be as old as `age_max`, where `written` are the
-    /// times at which files were last written to and the clock tells `now`.
+    /// The time to measure ages by, for files that may be as old as `age_max`, where `written` are
+    /// the times of the last writes to files, and the clock shows `now`.
     pub(super) fn age_time(
         self,
         written: impl Iterator<Item = SystemTime>,
@@ -63,7 +62,7 @@ impl Watch {
     }
 }
 
-/// `watched`: from when to when somebody saw the time pass.
+/// `watched`: from when to when an appender saw the time pass.
 fn age_time(
     written: impl Iterator<Item = SystemTime>,
     now: SystemTime,
@@ -72,7 +71,7 @@ fn age_time(
 ) -> AgeTime {
     let jump_min = (age_max / 3).clamp(JUMP_MIN, JUMP_MAX);
     let wait = jump_min.min(WAIT_MAX);
-    // Times of the future are those of a clock that was set back since.
+    // Times in the future come from a clock that was set back since.
     let mut times: Vec<_> =
         written.chain([watched.start, watched.end, now]).filter(|&time| time <= now).collect();
     times.sort_unstable();
@@ -105,8 +104,8 @@ mod tests {
         SystemTime::UNIX_EPOCH + DAY * day
     }
 
-    /// Of an appender that was started at `watched.0`, and has run until `watched.1` by a clock
-    /// that never jumps.
+    /// The reference of an appender that started at `watched.0` and has run until `watched.1` by a
+    /// clock that never jumps.
     fn seen(written: &[u32], now: SystemTime, watched: (SystemTime, SystemTime)) -> AgeTime {
         let written = written.iter().map(|&number| day(number));
         age_time(written, now, watched.0..watched.1, AGE_MAX)
@@ -135,10 +134,10 @@ mod tests {
     #[test]
     fn runs_of_a_moment_that_write_with_a_wrong_clock_do_not_make_it_right() {
         let now = day(139) + HOUR;
-        // The run before left a file an hour ago, by the same clock.
+        // The previous run left a file an hour ago, by the same clock.
         let time = seen(&[90, 99, 139], now, (now, now));
         assert_eq!(time.now, day(99) + HOUR);
-        // Set right, its file is one of the future.
+        // After the clock is corrected, its file is in the future.
         let now = day(100);
         assert_eq!(seen(&[90, 99, 139], now, (now, now)), AgeTime { now, jump: None });
     }

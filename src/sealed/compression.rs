@@ -1,10 +1,10 @@
 //! Compresses sealed files.
 //!
-//! The compressed file is made in the state directory, where nobody looks for CDR files. It
-//! is synced and then gets its name beside the plain one, which is removed last, and only after
-//! what can be read from the compressed one was found to be the same. Interrupted before the
-//! renaming, everything starts again; interrupted after it, both files are there and only the
-//! comparison is made.
+//! The compressed file is written in the state directory, where nobody looks for CDR files, synced,
+//! and then renamed to its place next to the plain one. The plain file is removed last, and only
+//! after the compressed one was read back and found to have the same content. If this is
+//! interrupted before the rename, it starts over; after the rename, both files exist and only the
+//! comparison is repeated.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -22,12 +22,12 @@ use crate::storage::{Disk, DiskError, DiskFile, DiskReader, DiskResult};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all. The default.
+    /// Not compressed. The default.
     #[default]
     None,
-    /// To `.log.zst`, by zstd at its default level 3, with a checksum.
+    /// zstd at its default level 3, with a checksum: `.log.zst`.
     Zstd,
-    /// To `.log.gz`, by gzip at its default level 6. Slower and larger than zstd.
+    /// gzip at its default level 6: `.log.gz`. Slower and larger than zstd.
     Gzip,
 }
 
@@ -41,22 +41,22 @@ impl Compression {
     }
 }
 
-/// The levels that the tools of these names have by default.
+/// The default levels of the command line tools.
 const ZSTD_LEVEL: i32 = 3;
 const GZIP_LEVEL: u32 = 6;
 
-/// So much is written between two syncs: a close waits for one of them at most.
+/// The bytes written between two syncs: a close waits for at most one of them.
 const UNSYNCED_BYTES_MAX: u64 = 8 << 20;
 
 /// Compresses the files of one directory.
 #[derive(Debug)]
 pub(super) struct Compressor {
     disk: Disk,
-    /// The file that is being made.
+    /// The file that is being written.
     unfinished: PathBuf,
     compression: Compression,
-    /// Compressed files of which a sync failed, with the failure: it is not tried again, because
-    /// the second try would succeed with the content gone, and the plain file would be removed.
+    /// Compressed files whose sync failed, with the error. The sync is not retried, because a retry
+    /// may succeed although the content is gone, and the plain file would then be removed.
     unsafe_files: HashMap<PathBuf, MaintenanceError>,
 }
 
@@ -66,13 +66,13 @@ impl Compressor {
         Self { disk: disk.clone(), unfinished, compression, unsafe_files: HashMap::new() }
     }
 
-    /// Removes what an earlier process did not finish.
+    /// Removes what an earlier process left incomplete.
     pub(super) fn clean_up(&self) -> DiskResult<()> {
         self.disk.remove(&self.unfinished)
     }
 
-    /// Leaves of a sealed file only its compressed form; gives whether there was something to do.
-    /// `all` is everything that is in the directory: nothing there is overwritten.
+    /// Replaces a sealed file by its compressed form; returns whether there was anything to do.
+    /// `all` is everything in the directory, none of which is overwritten.
     pub(super) fn compress(&mut self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {
             return Ok(false);
@@ -84,7 +84,7 @@ impl Compressor {
             self.replace(&plain.path, &compressed.path, compressed.name.encoding, inbox)?;
             return Ok(true);
         }
-        // There is nothing to be won with an empty one.
+        // Compressing an empty file gains nothing.
         if self.compression == Compression::None || plain.bytes == 0 {
             return Ok(false);
         }
@@ -96,7 +96,7 @@ impl Compressor {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(halt) => {
-                // The first error is the one to tell. What stays is removed before the next try.
+                // Report the first error. What stays is removed before the next attempt.
                 let _ = self.clean_up();
                 return Err(halt);
             }
@@ -105,8 +105,7 @@ impl Compressor {
         Ok(true)
     }
 
-    /// Makes the compressed file, complete and synced; `false` where there is no plain one any
-    /// more.
+    /// Writes the compressed file, complete and synced; `false` if the plain one is gone.
     fn make(&self, plain: &Path, compressed: &Path, inbox: &Inbox) -> Step<bool> {
         self.clean_up()?;
         let Some(source) = self.disk.open_reading(plain)? else { return Ok(false) };
@@ -124,7 +123,7 @@ impl Compressor {
             target.set_modified(modified)?;
         }
         target.sync_all()?;
-        // Whatever has the name is no regular file, or came in this moment: it is not ours.
+        // What has this name is not a regular file, or was created just now: it is not ours.
         if self.disk.examine(compressed)?.is_some() {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
             return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));
@@ -150,7 +149,8 @@ impl Compressor {
         }
     }
 
-    /// Removes the plain file, if the compressed one holds the same, and once it is on the disk.
+    /// Removes the plain file once the compressed one is synced and was found to have the same
+    /// content.
     fn replace(
         &mut self,
         plain: &Path,
@@ -203,7 +203,7 @@ fn is_same(mut one: Content<'_>, mut other: Content<'_>, inbox: &Inbox) -> Step<
     }
 }
 
-/// Appends to a file and syncs it now and then.
+/// Appends to a file and syncs it from time to time.
 #[derive(Debug)]
 struct Writer<'a> {
     file: &'a DiskFile,

@@ -1,4 +1,4 @@
-//! The content of a file, uncompressed.
+//! The uncompressed content of a file.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::path::Path;
 use crate::file::{Decoder, Encoding};
 use crate::storage::{Disk, DiskError, DiskReader, DiskResult};
 
-/// How much is read at once: a close waits for one such block at most.
+/// The bytes read at once: a close waits for at most one such block.
 pub(super) const BLOCK_BYTES: usize = 128 << 10;
 
-/// The content of a file, block by block.
+/// Reads the content of a file, block by block.
 pub(super) struct Content<'a> {
     path: &'a Path,
     decoder: Decoder<DiskReader>,
 }
 
 impl<'a> Content<'a> {
-    /// `None` where the file is not there.
+    /// `None` if the file does not exist.
     pub(super) fn open(
         disk: &Disk,
         path: &'a Path,
@@ -28,7 +28,7 @@ impl<'a> Content<'a> {
         Ok(Some(Self { path, decoder }))
     }
 
-    /// Fills `block` as far as there is content; gives how much that was.
+    /// Fills `block` as far as there is content; returns how many bytes.
     pub(super) fn fill(&mut self, block: &mut [u8]) -> DiskResult<usize> {
         let mut filled = 0;
         while let Some(rest) = block.get_mut(filled..).filter(|rest| !rest.is_empty()) {

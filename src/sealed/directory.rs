@@ -1,4 +1,4 @@
-//! The CDR and rejects files of a directory, whoever wrote them.
+//! Lists the CDR and rejects files of a directory, whoever wrote them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,20 +15,20 @@ pub(super) struct Found {
     pub(super) plain_name: String,
     pub(super) name: FileName,
     pub(super) bytes: u64,
-    /// When it was written to last.
+    /// The time of the last write to it.
     pub(super) modified: SystemTime,
 }
 
 impl Found {
-    /// From the oldest to the newest; of the same stamp, the plain file before a compressed one.
+    /// Oldest first; of the same stamp, the plain file before a compressed one.
     fn order(&self) -> impl Ord + use<> {
         let FileName { kind, stamp, encoding } = self.name;
         (stamp, kind, encoding)
     }
 }
 
-/// Everything of ours in `directory`, the oldest first. A link is nothing of ours, nor is what is
-/// after it.
+/// All CDR and rejects files in `directory`, oldest first. A link, and what it leads to, is left
+/// out.
 pub(super) fn find(disk: &Disk, directory: &Path) -> DiskResult<Vec<Found>> {
     let mut all = Vec::new();
     for text in disk.names(directory)? {

@@ -1,16 +1,16 @@
-//! Hashes, as they are spelled in the manifest.
+//! Hashes, as written in the manifest.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A BLAKE3 hash. Spelled as 64 hexadecimal digits.
+/// A BLAKE3 hash. `Display` prints 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// What stands in the first line for the one before it.
+    /// The `previous` of the first line: zeros.
     pub(super) const NONE: Self = Self([0; 32]);
 
     pub(super) fn of(hasher: &blake3::Hasher) -> Self {

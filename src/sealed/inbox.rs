@@ -1,4 +1,4 @@
-//! What other threads have for the maintenance thread.
+//! What other threads request from the maintenance thread.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,13 @@ use crate::error::MaintenanceError;
 use crate::sync::lock;
 use crate::waker::{Sleep, Waker};
 
-/// The one who waits for the end of the maintenance.
+/// A caller that waits for the end of the maintenance.
 pub(super) type Waiting = Sender<Result<(), MaintenanceError>>;
 
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     waker: Waker,
-    /// Names of files that the next one was created for.
+    /// Names of files that were sealed because the next one was created.
     sealed: Mutex<Vec<String>>,
     waiting: Mutex<Vec<Waiting>>,
     stopping: AtomicBool,
@@ -24,17 +24,17 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Nothing will be written to the file any more.
+    /// The file gets no more lines.
     pub(crate) fn add_sealed(&self, name: String) {
         lock(&self.sealed).push(name);
         self.waker.wake();
     }
 
-    /// Asks for an answer once everything is done that is due now. Where the maintenance thread has
+    /// Requests an answer once everything that is due now is done. If the maintenance thread has
     /// ended, the sender is dropped, which is an answer too.
     pub(crate) fn ask(&self, waiting: Waiting) {
         let mut all = lock(&self.waiting);
-        // Looked up under the lock: a thread that ends says so before it empties the list.
+        // Checked under the lock: a thread that ends says so before it empties the list.
         if !self.ended.load(Ordering::SeqCst) {
             all.push(waiting);
         }
@@ -42,7 +42,7 @@ impl Inbox {
         self.waker.wake();
     }
 
-    /// Ends the maintenance thread at its next look.
+    /// Makes the maintenance thread end as soon as it checks.
     pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         self.waker.wake();
@@ -60,12 +60,12 @@ impl Inbox {
         std::mem::take(&mut *lock(&self.waiting))
     }
 
-    /// The calling thread is the maintenance thread.
+    /// Registers the calling thread as the maintenance thread.
     pub(super) fn attach(&self) {
         self.waker.attach();
     }
 
-    /// Sleeps until there is something, for `timeout` at most.
+    /// Sleeps until there is a request, for at most `timeout`.
     pub(super) fn sleep(&self, timeout: Duration) {
         let has_work = || {
             self.is_stopping() || !lock(&self.sealed).is_empty() || !lock(&self.waiting).is_empty()
@@ -73,7 +73,7 @@ impl Inbox {
         self.waker.sleep(Sleep::Idle, timeout, has_work);
     }
 
-    /// Nobody looks into it any more.
+    /// Nobody will read it any more.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         drop(self.take_waiting());

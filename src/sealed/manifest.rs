@@ -1,21 +1,21 @@
 //! The manifest: a line for each sealed file, in a chain.
 //!
-//! A sealed file is one that nothing is written to any more: the next one was created. Its line in
+//! A sealed file gets no more lines, because the next one was created. Its line in
 //! `<directory>/.cdrlog/manifest.jsonl` has its name, lines, bytes, first and last timestamp, and
-//! the BLAKE3 hash of its content, uncompressed. Each line also has the hash of the line before it,
-//! so that no line can be altered, removed or inserted without making all that follow again:
+//! the BLAKE3 hash of its uncompressed content. Each line also has the hash of the line before it,
+//! so that no line can be changed, removed or inserted without writing all later lines again:
 //!
 //! ```text
 //! {"name":"CDR.2026-11-23_13-07-28.log","lines":3,"bytes":421,"first_timestamp":1538481330577,"last_timestamp":1538481339999,"blake3":"<64 hex>","previous":"<64 hex>"}
 //! {"name":"CDR.2026-11-23_13-07-28.log","removed_at":1798000000000,"previous":"<64 hex>"}
 //! ```
 //!
-//! The second form is written before retention removes a file. The chain has no key: who can write
-//! to the directory can make a new one from some line on. What shows also that is a copy of the
-//! last hash ([`Manifest::last_hash`]) kept elsewhere.
+//! The second form is written before retention removes a file. The chain has no key: anybody who
+//! can write to the directory can forge a new chain from some line on. A copy of the last hash
+//! ([`Manifest::last_hash`]) that is kept elsewhere reveals that too.
 //!
-//! A line is written and synced as a whole. One that a power loss tore is moved to `manifest.torn`
-//! beside by the next opening, and its file gets a new line.
+//! A line is written and synced as a whole. The next open moves a line that a power loss tore to
+//! `manifest.torn`, and its file gets a new line.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,7 +32,7 @@ pub use super::measure::Measure;
 use crate::file::STATE_DIR_NAME;
 use crate::storage::{Disk, DiskError};
 
-/// Where the manifest of a CDR directory is.
+/// The path of the manifest of a CDR directory.
 #[must_use]
 pub fn path_in(directory: impl AsRef<Path>) -> PathBuf {
     directory.as_ref().join(STATE_DIR_NAME).join("manifest.jsonl")
@@ -44,17 +44,16 @@ pub fn path_in(directory: impl AsRef<Path>) -> PathBuf {
 pub struct SealedFile {
     /// Its name in the directory, without `.zst` or `.gz`.
     pub name: String,
-    /// Its line feeds.
+    /// The number of its lines.
     pub lines: u64,
-    /// The bytes of its content, uncompressed.
+    /// The length of its uncompressed content in bytes.
     pub bytes: u64,
-    /// The `timestamp` of the event in its first line, in milliseconds since 1970 where OpenVidu
-    /// wrote it; `None` where it has no such whole number. In a rejects file it is the time of the
-    /// rejection.
+    /// The `timestamp` of the event in its first line (OpenVidu: milliseconds since 1970); `None`
+    /// if there is no such integer. In a rejects file, the time of the rejection.
     pub first_timestamp: Option<i64>,
     /// The same of its last line.
     pub last_timestamp: Option<i64>,
-    /// The hash of its content, uncompressed.
+    /// The hash of its uncompressed content.
     pub blake3: Hash,
 }
 
@@ -63,7 +62,7 @@ pub struct SealedFile {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum ManifestEntry {
-    /// The file was finished with this content.
+    /// The file was sealed with this content.
     Finished(SealedFile),
     /// Retention was about to remove the file.
     #[non_exhaustive]
@@ -83,7 +82,7 @@ struct Line<'a> {
     previous: Hash,
 }
 
-/// The same as it is read: either form.
+/// A line as it is read: either form.
 #[derive(Deserialize)]
 struct AnyLine {
     name: String,
@@ -106,7 +105,7 @@ impl ManifestEntry {
         }
     }
 
-    /// Its line after one with the hash `previous`, without a line feed.
+    /// Its line, without a line feed, after a line with the hash `previous`.
     pub(super) fn line(&self, previous: Hash) -> serde_json::Result<String> {
         serde_json::to_string(&Line { entry: self, previous })
     }
@@ -137,11 +136,11 @@ impl ManifestEntry {
     }
 }
 
-/// Why a manifest cannot be trusted, or cannot be read.
+/// A manifest is damaged, or cannot be read.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// A line is not what it has to be.
+    /// A line is wrong.
     Broken {
         /// The manifest.
         path: PathBuf,
@@ -150,13 +149,13 @@ pub enum ManifestError {
         /// What is wrong with it.
         fault: ManifestFault,
     },
-    /// The system said no.
+    /// An I/O error.
     Io {
-        /// What was tried: "open", "read".
+        /// What failed: "open", "read".
         action: &'static str,
-        /// With what.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<io::Error>,
     },
 }
@@ -167,11 +166,11 @@ pub enum ManifestError {
 pub enum ManifestFault {
     /// It is not an entry, for this reason.
     NotAnEntry(String),
-    /// It does not have the hash of the line before: that one was altered, or a line between them
+    /// It does not have the hash of the line before: that line was changed, or a line between them
     /// was removed or inserted.
     WrongPrevious,
-    /// It is the last one and has no end: a power loss tore it, or it is being written now. The
-    /// next opening of the directory makes it good.
+    /// It is the last one and incomplete: a power loss tore it, or it is being written now. The
+    /// next open of the directory repairs it.
     Torn,
 }
 
@@ -215,31 +214,31 @@ impl From<DiskError> for ManifestError {
     }
 }
 
-/// The entries of a manifest, one after the other, each checked against the line before it.
+/// An iterator over the entries of a manifest. It checks each line against the line before.
 ///
-/// After an error it goes on with what follows: the entry of a line with
-/// [`ManifestFault::WrongPrevious`] comes after its error.
+/// After an error it continues: the entry of a line with [`ManifestFault::WrongPrevious`] comes
+/// after its error.
 #[derive(Debug)]
 pub struct Entries {
     path: PathBuf,
-    /// `None` where there is no manifest, and after an error of the system.
+    /// `None` if there is no manifest, and after an I/O error.
     lines: Option<RawLines>,
     line: u64,
     /// How far lines were read.
     bytes: u64,
-    /// Where the last line ends that was not torn.
+    /// The end of the last line that was not torn.
     whole_bytes: u64,
     last: Hash,
-    /// An entry whose error was given.
+    /// An entry whose error was returned.
     pending: Option<ManifestEntry>,
 }
 
 impl Entries {
-    /// Of the manifest of a CDR directory. None where there is no manifest.
+    /// The entries of the manifest of a CDR directory; none if there is no manifest.
     ///
     /// # Errors
     ///
-    /// [`ManifestError::Io`]
+    /// [`ManifestError::Io`] if it cannot be opened.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, ManifestError> {
         Self::open_on(&Disk::default(), &path_in(directory)).map_err(ManifestError::from)
     }
@@ -250,7 +249,7 @@ impl Entries {
         Ok(Self { path, lines, line: 0, bytes: 0, whole_bytes: 0, last, pending: None })
     }
 
-    /// The number of the last line that was read, counted from 1.
+    /// The number of the last line that was read, from 1.
     #[must_use]
     pub const fn line(&self) -> u64 {
         self.line
@@ -262,7 +261,7 @@ impl Entries {
         self.last
     }
 
-    /// The range of what is after the last line that is whole.
+    /// The range after the last whole line.
     pub(super) const fn torn_range(&self) -> std::ops::Range<u64> {
         self.whole_bytes..self.bytes
     }
@@ -312,10 +311,10 @@ impl Iterator for Entries {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ManifestFile {
-    /// What it was when it was finished.
+    /// The file as it was sealed.
     pub finished: SealedFile,
-    /// When retention was about to remove it, in milliseconds since 1970. The file is still there
-    /// where the process ended just then, or the removal failed.
+    /// When retention was about to remove it, in milliseconds since 1970. The file still exists if
+    /// the process ended just then, or the removal failed.
     pub removed_at: Option<u64>,
 }
 
@@ -328,12 +327,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads and checks the manifest of a CDR directory. It is empty where there is none. Of a
-    /// file that is there twice the last entry counts.
+    /// Reads and checks the manifest of a CDR directory. It is empty if there is none. If a file is
+    /// listed twice, the last entry counts.
     ///
     /// # Errors
     ///
-    /// The first [`ManifestError`]. [`Entries`] goes on after it.
+    /// The first [`ManifestError`]. Use [`Entries`] to continue after it.
     pub fn read(directory: impl AsRef<Path>) -> Result<Self, ManifestError> {
         let mut entries = Entries::open(directory)?;
         let mut files = BTreeMap::new();
@@ -370,8 +369,8 @@ impl Manifest {
         self.entries
     }
 
-    /// The hash of its last line. Who keeps it elsewhere can show later that nothing before it was
-    /// changed.
+    /// The hash of its last line, or 64 zeros if there is none. Keep it elsewhere to show later
+    /// that nothing before it was changed.
     #[must_use]
     pub const fn last_hash(&self) -> Hash {
         self.last

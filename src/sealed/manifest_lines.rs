@@ -7,25 +7,25 @@ use memchr::memchr;
 use super::hash::Hash;
 use crate::storage::{DiskFile, DiskReader};
 
-/// No entry is longer: a name has 255 bytes at most.
+/// No entry is longer: a name has at most 255 bytes.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
-/// A line as it stands there.
+/// A line as it is in the file.
 #[derive(Debug)]
 pub(super) struct RawLine {
-    /// Without its line feed, and without what is too long.
+    /// Without its line feed, and cut if it is too long.
     pub(super) text: Vec<u8>,
-    /// With its line feed.
+    /// Including its line feed.
     pub(super) bytes: u64,
-    /// The text was longer than it may be.
+    /// The line was longer than an entry may be.
     pub(super) is_too_long: bool,
-    /// Of the whole line, without its line feed.
+    /// The hash of the whole line, without its line feed.
     pub(super) hash: Hash,
     /// It has its line feed and no NUL, which a power loss leaves in a line that was not synced.
     pub(super) is_whole: bool,
 }
 
-/// Reads lines one after the other.
+/// Reads the lines of the manifest.
 #[derive(Debug)]
 pub(super) struct RawLines {
     reader: BufReader<DiskReader>,

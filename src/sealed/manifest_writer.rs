@@ -8,31 +8,31 @@ use super::hash::Hash;
 use super::manifest::{Entries, ManifestEntry, ManifestError, path_in};
 use crate::storage::{Disk, DiskError, DiskFile, DiskResult};
 
-/// What the manifest says last of a file.
+/// The latest entry of a file in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listed {
     Sealed,
     Removed,
 }
 
-/// The manifest, open to be appended to.
+/// The manifest, opened for appending.
 ///
-/// Each line is synced before the next is written, so that the last one at most can be torn. After
-/// a sync that failed nothing is synced any more, and the failure stays: a second sync would
-/// succeed with the lines gone. Lines are written all the same. The chain goes on after whatever
-/// stands there: a link that others broke stays visible for ever.
+/// Each line is synced before the next is written, so at most the last one can be torn. After a
+/// failed sync nothing is synced any more, and the error stays: a second sync may succeed although
+/// the lines are gone. Lines are still written. The chain continues after whatever is there: a link
+/// that another program broke stays visible for ever.
 #[derive(Debug)]
 pub(crate) struct ManifestWriter {
     disk: Disk,
     path: PathBuf,
-    /// `None` before the first use, and after an error: what is there then is looked up again.
+    /// `None` before the first use, and after an error: the file is then read again.
     open: Option<OpenManifest>,
     sync_failure: Option<DiskError>,
 }
 
 #[derive(Debug)]
 struct OpenManifest {
-    /// `None` where there is no manifest yet.
+    /// `None` if there is no manifest yet.
     file: Option<DiskFile>,
     last: Hash,
     listed: HashMap<String, Listed>,
@@ -47,20 +47,20 @@ impl ManifestWriter {
         &self.path
     }
 
-    /// Opens it if it is not, and forgets all files but those called `names`: there may have been
-    /// many more in the years.
+    /// Opens the manifest if it is not open, and forgets all files except `names`: there may have
+    /// been many more over the years.
     pub(crate) fn retain(&mut self, names: &HashSet<String>) -> DiskResult<()> {
         self.open()?.listed.retain(|name, _| names.contains(name));
         Ok(())
     }
 
     /// What the manifest says of the file of that name, which is without `.zst` or `.gz`. `None`
-    /// also where it is not open.
+    /// also if it is not open.
     pub(crate) fn listed(&self, name: &str) -> Option<Listed> {
         self.open.as_ref()?.listed.get(name).copied()
     }
 
-    /// The same; opens it if it is not.
+    /// Like [`listed`](Self::listed), but opens the manifest if it is not open.
     pub(crate) fn look_up(&mut self, name: &str) -> DiskResult<Option<Listed>> {
         Ok(self.open()?.listed.get(name).copied())
     }
@@ -70,18 +70,18 @@ impl ManifestWriter {
         self.sync_failure.as_ref()
     }
 
-    /// Makes a sync, unless one has failed.
+    /// Syncs, unless a sync has failed.
     fn sync(&mut self, sync: impl FnOnce() -> DiskResult<()>) {
         if self.sync_failure.is_none() {
             self.sync_failure = sync().err();
         }
     }
 
-    /// Appends a line. Where this fails, the line is there as a whole or made good later. Whether
-    /// it may not survive a power loss is told by [`sync_failure`](Self::sync_failure).
+    /// Appends a line. If this fails, the line is there as a whole or repaired later.
+    /// [`sync_failure`](Self::sync_failure) says whether it may not survive a power loss.
     pub(crate) fn append(&mut self, entry: &ManifestEntry) -> DiskResult<()> {
         self.open()?;
-        // Taken out, so that after an error everything is looked up again.
+        // Taken out, so that after an error everything is read again.
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let mut line = entry
             .line(open.last)
@@ -121,8 +121,8 @@ impl ManifestWriter {
         Ok(self.open.insert(open))
     }
 
-    /// Reads through what is there. Who wants to know whether the chain is intact asks
-    /// [`Manifest::read`](super::manifest::Manifest::read).
+    /// Reads through the manifest. [`Manifest::read`](super::manifest::Manifest::read) checks the
+    /// chain.
     fn read(&mut self) -> DiskResult<OpenManifest> {
         let mut listed = HashMap::new();
         let mut entries = Entries::open_on(&self.disk, &self.path)?;
@@ -148,7 +148,7 @@ impl ManifestWriter {
         Ok(OpenManifest { file, last: entries.last_hash(), listed })
     }
 
-    /// Moves what is torn to a file beside. Killed in between, it is done again.
+    /// Moves a torn line to another file. If this is killed in between, it is done again.
     fn set_aside(&mut self, file: &DiskFile, torn: Range<u64>) -> DiskResult<()> {
         if torn.is_empty() {
             return Ok(());

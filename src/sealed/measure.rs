@@ -1,4 +1,4 @@
-//! What the manifest says of a file, taken down while the file is read once.
+//! Collects what the manifest says of a file while the file is read once.
 
 use memchr::{memchr_iter, memrchr};
 use serde::Deserialize;
@@ -6,11 +6,11 @@ use serde::Deserialize;
 use super::hash::Hash;
 use super::manifest::{SealedFile, plain_name};
 
-/// A first or last line that is longer has no timestamp in the manifest. Twice what a default
-/// appender takes as an event would do; this bounds the memory where others wrote the file.
+/// A first or last line that is longer has no timestamp in the manifest. This is twice what an
+/// appender accepts by default, and bounds the memory if another program wrote the file.
 const LINE_BYTES_MAX: usize = 16 << 20;
 
-/// Takes down what the manifest says of a file: give it the content, block by block.
+/// Collects what the manifest says of a file: pass it the content, block by block.
 ///
 /// ```
 /// let mut measure = cdrlog::manifest::Measure::new();
@@ -26,20 +26,20 @@ pub struct Measure {
     lines: u64,
     bytes: u64,
     first: Option<LineText>,
-    /// The last line that has its end.
+    /// The last complete line.
     last: LineText,
     /// What follows the last line end.
     open: LineText,
 }
 
 impl Measure {
-    /// Of an empty file.
+    /// The measure of an empty file.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The next bytes of the content, uncompressed.
+    /// Adds the next bytes of the uncompressed content.
     pub fn update(&mut self, block: &[u8]) {
         self.hasher.update(block);
         self.bytes += block.len() as u64;
@@ -54,7 +54,7 @@ impl Measure {
         self.open.extend(rest);
     }
 
-    /// `lines` ends where a line does; its first one may have begun in a block before.
+    /// `lines` ends at a line end; its first line may have started in an earlier block.
     fn note_lines(&mut self, lines: &[u8]) {
         if self.first.is_none() {
             let first_end = memchr::memchr(b'\n', lines).unwrap_or(lines.len());
@@ -72,8 +72,8 @@ impl Measure {
         }
     }
 
-    /// The content was given whole; the file is called `name`. An ending `.zst` or `.gz` is left
-    /// out.
+    /// The entry, once all content was passed in. `name` is the name of the file; `.zst` or `.gz`
+    /// at its end is dropped.
     #[must_use]
     pub fn finish(self, name: &str) -> SealedFile {
         SealedFile {
@@ -112,8 +112,8 @@ impl LineText {
     }
 }
 
-/// The `timestamp` of a CDR line, which is a member of the object under the root key, or the `at`
-/// of a record of a reject.
+/// The `timestamp` of a CDR line, a member of the object under the root key, or the `at` of a
+/// reject record.
 fn timestamp_of(line: &[u8]) -> Option<i64> {
     #[derive(Deserialize)]
     struct Event {

@@ -1,8 +1,8 @@
-//! Files that nothing is written to any more: they are listed, compressed, and removed when they
-//! are old.
+//! Sealed files, which get no more lines: they are listed, compressed, and removed when they are
+//! old.
 //!
-//! All of it is the work of one thread of low priority, the maintenance thread. Nothing that it
-//! does, or fails to do, touches the way of an event to its file:
+//! All of this is the work of one thread of low priority, the maintenance thread. Nothing that it
+//! does, or fails to do, affects how events get to their file:
 //!
 //! ```text
 //! flusher --name of the sealed file--> maintenance --> .cdrlog/manifest.jsonl     a line, with a hash

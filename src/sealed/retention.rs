@@ -1,5 +1,5 @@
-//! Which files are removed because they are old (by the time of `age.rs`), or because there is too
-//! much of them.
+//! Which files are removed because they are too old (by the time of `age.rs`), or too large
+//! together.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +13,8 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// Which of `all`, the oldest first, are to be removed now. A file that is open counts for the
-    /// size, and stays.
+    /// Which files of `all`, oldest first, are to be removed now. An open file counts for the size,
+    /// and stays.
     pub(super) fn surplus(
         self,
         all: &[Found],
@@ -33,13 +33,13 @@ impl Retention {
         surplus
     }
 
-    /// Whether some file is spared that would be too old at `clock`, and is not at `now`.
+    /// Whether a file is spared that would be too old at `clock` but is not at `now`.
     pub(super) fn spares_any(self, all: &[Found], now: SystemTime, clock: SystemTime) -> bool {
         all.iter().any(|file| self.is_too_old(file, clock) && !self.is_too_old(file, now))
     }
 
     fn is_too_old(self, file: &Found, now: SystemTime) -> bool {
-        // A file of the future, by a clock that was set back since, is not old.
+        // A file in the future, from a clock that was set back since, is not old.
         let age = now.duration_since(file.modified).unwrap_or_default();
         self.age_max.is_some_and(|age_max| age > age_max)
     }
@@ -56,7 +56,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + 30_000 * DAY
     }
 
-    /// Files of 10 bytes, a day apart, the newest written to now.
+    /// Files of 10 bytes, a day apart, the newest being written now.
     fn files(count: u32) -> Vec<Found> {
         let file = |number: u32| {
             let plain_name = format!("CDR.2026-11-{:02}_00-00-00.log", number + 1);

@@ -3,7 +3,7 @@
 use crate::error::MaintenanceError;
 use crate::storage::DiskError;
 
-/// Why a step was not done.
+/// Why a step was not completed.
 #[derive(Debug)]
 pub(super) enum Halt {
     /// The appender is being closed.

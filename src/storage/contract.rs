@@ -1,4 +1,4 @@
-//! The contract between an appender and where its files are.
+//! The contract between an appender and its storage.
 
 use std::any::Any;
 use std::ffi::OsString;
@@ -15,19 +15,19 @@ use super::metadata::Metadata;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenMode {
-    /// To be read. It has to be there.
+    /// For reading. The file must exist.
     Read,
-    /// To be read, and written at any offset. It has to be there.
+    /// For reading, and writing at any offset. The file must exist.
     ReadWrite,
-    /// The same; an empty file is created where none is there.
+    /// As `ReadWrite`; if the file does not exist, it is created empty.
     ReadWriteOrCreate,
-    /// The same; the file is created, and nothing of its name may be there.
+    /// As `ReadWrite`; the file is created, and nothing of its name may exist.
     CreateNew,
-    /// The same; nobody but the owner may read or write the file, from its beginning on.
+    /// As `CreateNew`; nobody but the owner may read or write the file, from its creation on.
     CreateNewPrivate,
-    /// To be read, and written at its end, wherever that is at each write. It has to be there.
+    /// For reading, and writing at its end, wherever that is at each write. The file must exist.
     Append,
-    /// The same; the file is created, and nothing of its name may be there.
+    /// As `Append`; the file is created, and nothing of its name may exist.
     CreateNewAppend,
 }
 
@@ -45,34 +45,34 @@ impl OpenMode {
     }
 }
 
-/// Who else may have the lock of a file.
+/// Who else may hold the lock of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockKind {
     /// Nobody.
     Exclusive,
-    /// Others with the same kind of lock.
+    /// Holders of the same kind of lock.
     Shared,
 }
 
-/// A file system, or what takes its place.
+/// A file system, or a replacement for it.
 ///
-/// Methods are called from several threads at once, and may block. What they return as an error is
-/// told with the path and with what was tried; [`io::ErrorKind::Interrupted`] alone is not told, the
-/// call is made again. Two kinds have a meaning of their own: [`io::ErrorKind::NotFound`] where
-/// nothing is at a path, and [`io::ErrorKind::AlreadyExists`] where something is.
+/// Methods are called from several threads at once, and may block. The appender reports an error
+/// with the path and the action that failed; after [`io::ErrorKind::Interrupted`] it repeats the
+/// call. Two kinds have a special meaning: [`io::ErrorKind::NotFound`] if nothing is at a path, and
+/// [`io::ErrorKind::AlreadyExists`] if something is.
 ///
 /// What an appender relies on when the power fails: what a sync returned for is on the disk;
 /// everything else may be there in part, in any order; a [`rename`](Self::rename) is there as a
 /// whole or not at all.
 pub trait Storage: fmt::Debug + Send + Sync + 'static {
-    /// Creates a directory and all that are missing above it. No error where it is there already.
+    /// Creates a directory and all missing parents. It is not an error if the directory exists.
     ///
     /// # Errors
     ///
-    /// Any; the appender is not opened.
+    /// Any; the appender is then not opened.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Opens a directory, to be locked and examined. A symbolic link at the end of `path` is an
+    /// Opens a directory, for locking and metadata. A symbolic link at the end of `path` is an
     /// error unless `follow_link`.
     ///
     /// # Errors
@@ -80,31 +80,31 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     /// [`io::ErrorKind::NotFound`], [`io::ErrorKind::NotADirectory`], or any other.
     fn open_directory(&self, path: &Path, follow_link: bool) -> io::Result<Box<dyn StorageFile>>;
 
-    /// Opens a file. A symbolic link at the end of `path` is an error, and so is whatever cannot be
-    /// opened without waiting for somebody. What is opened need not be a regular file: the caller
-    /// looks at its metadata before anything else.
+    /// Opens a file. A symbolic link at the end of `path` is an error, and so is anything that
+    /// cannot be opened without waiting for another process. It need not be a regular file: the
+    /// caller checks the metadata before anything else.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`] and [`io::ErrorKind::AlreadyExists`] as `mode` has it, or any
+    /// [`io::ErrorKind::NotFound`] and [`io::ErrorKind::AlreadyExists`] as `mode` says, or any
     /// other.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn StorageFile>>;
 
-    /// What is at `path`, symbolic links followed.
+    /// The metadata of what is at `path`, following symbolic links.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::NotFound`], or any other.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
 
-    /// What is at `path`; of a symbolic link, the link itself.
+    /// The metadata of what is at `path`, without following a symbolic link.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::NotFound`], or any other.
     fn symlink_metadata(&self, path: &Path) -> io::Result<Metadata>;
 
-    /// The absolute path of what is at `path`, without symbolic links.
+    /// The absolute path of what is at `path`, with symbolic links resolved.
     ///
     /// # Errors
     ///
@@ -115,82 +115,84 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Any; names that were found before it do not count.
+    /// Any; names that were found before the error are discarded.
     fn list(&self, directory: &Path) -> io::Result<Vec<OsString>>;
 
-    /// Removes a file, or the link at `path`. Whoever has it open or mapped keeps it.
+    /// Removes a file, or the symbolic link at `path`. Processes that have it open or mapped keep
+    /// it.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::NotFound`], or any other.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
-    /// Gives the file at `from` the path `to` in one step: at any moment, what was at `to` before is
-    /// there, or the file. Both are in the same directory or in one below it.
+    /// Moves the file at `from` to `to` atomically: at any moment, either what was at `to` before
+    /// is there, or the file. Both are in the same directory or in one below it.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::NotFound`], or any other; nothing has changed then.
+    /// [`io::ErrorKind::NotFound`], or any other; nothing is changed then.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Makes every creation, renaming and removal in `directory` that returned before survive a
-    /// power loss.
+    /// Makes every creation, rename and removal in `directory` that returned before this call
+    /// survive a power loss.
     ///
     /// # Errors
     ///
-    /// Any. The appender does not try a sync again, and tells it as failed from then on.
+    /// Any. The appender does not retry a sync, and reports it as failed from then on.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
 }
 
-/// An open file of a [`Storage`], or an open directory. It is closed when it is dropped.
+/// An open file or directory of a [`Storage`]. Dropping it closes it.
 ///
-/// [`std::fs::File`] is one.
+/// [`std::fs::File`] implements it.
 pub trait StorageFile: Any + fmt::Debug + Send + Sync {
-    /// What the file is now.
+    /// The current metadata of the file.
     ///
     /// # Errors
     ///
     /// Any.
     fn metadata(&self) -> io::Result<Metadata>;
 
-    /// Writes some of `bytes` at the end of a file that was opened to append, where it is at this
-    /// moment, whoever else appended; gives how many. Readers see them at once.
+    /// Writes some of `bytes` at the end of a file that was opened for appending, wherever the end
+    /// is at this moment, and returns how many. Readers see them at once.
     ///
     /// # Errors
     ///
-    /// Any, where nothing was written: [`io::ErrorKind::StorageFull`] for one. It is tried again
-    /// later.
+    /// Any, if nothing was written: for example [`io::ErrorKind::StorageFull`]. The appender
+    /// retries later.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Reads some of what is at `offset`; gives how many bytes that was, 0 at the end of the file.
+    /// Reads some bytes at `offset` and returns how many; 0 at the end of the file.
     ///
     /// # Errors
     ///
     /// Any.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Writes some of `bytes` at `offset` of a file that was not opened to append; gives how many.
+    /// Writes some of `bytes` at `offset` of a file that was not opened for appending, and returns
+    /// how many.
     ///
     /// # Errors
     ///
     /// Any.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
-    /// Makes the file exactly `bytes` long: cuts its end off, or adds zeros.
+    /// Makes the file exactly `bytes` long: truncates it, or appends zeros.
     ///
     /// # Errors
     ///
     /// Any.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
 
-    /// Takes space on the disk for a range of the file, so that no later write to it, through a
-    /// mapping or not, fails for want of space. The file becomes as long as the end of the range;
-    /// what is new in it reads as zeros.
+    /// Allocates disk space for a range of the file, so that no later write to it, through a
+    /// mapping or not, fails for lack of space. The file becomes at least as long as the end of the
+    /// range; new bytes read as zeros.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::StorageFull`] where there is no space, and [`io::ErrorKind::Unsupported`]
-    /// where the storage cannot do this: the caller then writes zeros.
+    /// [`io::ErrorKind::StorageFull`] if there is no space, and [`io::ErrorKind::Unsupported`] if
+    /// the storage cannot do this: the caller then writes zeros.
     fn allocate(&self, range: Range<u64>) -> io::Result<()>;
 
     /// Makes the content of the file and its length survive a power loss: what was written before,
@@ -198,7 +200,7 @@ pub trait StorageFile: Any + fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Any. The appender does not try a sync again, and tells it as failed from then on.
+    /// Any. The appender does not retry a sync, and reports it as failed from then on.
     fn sync_data(&self) -> io::Result<()>;
 
     /// The same, with all of its metadata.
@@ -208,43 +210,44 @@ pub trait StorageFile: Any + fmt::Debug + Send + Sync {
     /// As [`sync_data`](Self::sync_data).
     fn sync_all(&self) -> io::Result<()>;
 
-    /// Takes the lock of the file, at once or not at all: `false` where somebody has it who does
-    /// not share it. Another opening of the same file is somebody, in the same process too. The lock
-    /// ends by [`unlock`](Self::unlock), with the file, or with the process.
+    /// Locks the file without waiting: `false` if somebody else holds a conflicting lock. Another
+    /// open of the same file counts as somebody else, even in the same process. The lock ends with
+    /// [`unlock`](Self::unlock), with the file, or with the process.
     ///
     /// # Errors
     ///
-    /// Any, where the storage cannot tell.
+    /// Any, if the storage cannot tell.
     fn try_lock(&self, kind: LockKind) -> io::Result<bool>;
 
-    /// Gives the lock back, also where a forked child has a copy of the open file.
+    /// Releases the lock, even if a forked child has a copy of the open file.
     ///
     /// # Errors
     ///
-    /// Any; the lock ends with the file then.
+    /// Any; the lock then ends with the file.
     fn unlock(&self) -> io::Result<()>;
 
-    /// Maps the first `bytes` bytes of the file, which were allocated. What is stored there is in
-    /// the file at once, for [`read_at`](Self::read_at) of every process, and stays when this
-    /// process is killed.
+    /// Maps the first `bytes` bytes of the file, which are allocated. What is stored there is in
+    /// the file at once, for [`read_at`](Self::read_at) in every process, and stays if this process
+    /// is killed.
     ///
     /// Only the kernel can promise that, so the mapping is one of a real file
-    /// ([`FileMap::of_file`]). A storage that keeps its files in memory can map a `memfd`, or give
-    /// memory of nobody ([`FileMap::anonymous`]) and lose what was journaled with the process.
+    /// ([`FileMap::of_file`]). A storage that keeps its files in memory can map a `memfd`, or
+    /// return anonymous memory ([`FileMap::anonymous`]) and lose what was journaled with the
+    /// process.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::UnexpectedEof`] where the file is shorter, or any other.
+    /// [`io::ErrorKind::UnexpectedEof`] if the file is shorter, or any other.
     fn map(&self, bytes: usize) -> io::Result<FileMap>;
 
-    /// Sets who may read and write the file: the lower 12 bits of [`Metadata::mode`].
+    /// Sets the permissions of the file: the lower 12 bits of [`Metadata::mode`].
     ///
     /// # Errors
     ///
     /// Any.
     fn set_mode(&self, mode: u32) -> io::Result<()>;
 
-    /// Sets when the file was written to last.
+    /// Sets the time of the last write to the file.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A storage whose errors say what was tried and where, and which trusts no file that it did not
+//! A storage whose errors say what failed and where, and which trusts no file that it did not
 //! create.
 
 use std::io;
@@ -29,13 +29,13 @@ impl Disk {
         Self { storage: Arc::new(storage) }
     }
 
-    /// The same disk with `hook` at each call.
+    /// The same disk with `hook` called at each call.
     #[cfg(test)]
     pub(crate) fn with_hook(hook: Arc<dyn super::hook::FaultHook>) -> Self {
         Self::new(super::hook::Hooked::over(Arc::new(FileSystem), hook))
     }
 
-    /// A disk that reads what is on this one, and takes every change without making it.
+    /// A disk that reads what is on this one, and accepts every change without making it.
     pub(crate) fn dry_run(&self) -> Self {
         Self::new(DryRun::over(self.storage.clone()))
     }
@@ -49,31 +49,31 @@ impl Disk {
         call(action, path, || make(self.storage.as_ref()))
     }
 
-    /// Creates a directory and those above it, unless they are there.
+    /// Creates a directory and its missing parents.
     pub(crate) fn create_directory(&self, path: &Path) -> DiskResult<()> {
         self.call("create directory", path, |storage| storage.create_directory(path))
     }
 
-    /// Opens a directory, to be locked. A symbolic link is followed where `follow_link` says so.
+    /// Opens a directory for locking. A symbolic link is followed only if `follow_link`.
     pub(crate) fn open_directory(&self, path: &Path, follow_link: bool) -> DiskResult<DiskFile> {
         let open = |storage: &dyn Storage| storage.open_directory(path, follow_link);
         let file = self.call("open directory", path, open)?;
         Ok(DiskFile::new(file, path, self.storage.clone()))
     }
 
-    /// Opens a private file for reading and writing; creates it where it is not there. Never
-    /// follows a symbolic link.
+    /// Opens a private file for reading and writing; creates it if it does not exist. Never follows
+    /// a symbolic link.
     pub(crate) fn open_or_create(&self, path: &Path) -> DiskResult<DiskFile> {
         self.open(path, OpenMode::ReadWriteOrCreate, check_private)
     }
 
-    /// Opens a private file for reading and writing; `None` where it is not there.
+    /// Opens a private file for reading and writing; `None` if it does not exist.
     pub(crate) fn open_existing(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         found(self.open(path, OpenMode::ReadWrite, check_private))
     }
 
-    /// Creates a private file. One of that name is removed first and never written to: others may
-    /// still have it mapped.
+    /// Creates a private file. An existing file of that name is removed first and never written to:
+    /// another process may still have it mapped.
     pub(crate) fn create_anew(&self, path: &Path) -> DiskResult<DiskFile> {
         if let Some(metadata) = self.examine(path)? {
             check_private(&metadata).map_err(|source| DiskError::new("replace", path, source))?;
@@ -82,22 +82,22 @@ impl Disk {
         self.open(path, OpenMode::CreateNew, check_regular)
     }
 
-    /// Creates a file that nobody else may read. An error where anything of that name is there.
+    /// Creates a file that nobody else may read. It is an error if anything of that name exists.
     pub(crate) fn create_private(&self, path: &Path) -> DiskResult<DiskFile> {
         self.open(path, OpenMode::CreateNewPrivate, check_regular)
     }
 
-    /// Creates a file to append to. An error where anything of that name is there.
+    /// Creates a file for appending. It is an error if anything of that name exists.
     pub(crate) fn create_appending(&self, path: &Path) -> DiskResult<DiskFile> {
         self.open(path, OpenMode::CreateNewAppend, check_regular)
     }
 
-    /// Opens a file to append to; `None` where it is not there.
+    /// Opens a file for appending; `None` if it does not exist.
     pub(crate) fn open_appending(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         found(self.open(path, OpenMode::Append, check_regular))
     }
 
-    /// The same; creates it where it is not there.
+    /// Opens a file for appending; creates it if it does not exist.
     pub(crate) fn open_or_create_appending(&self, path: &Path) -> DiskResult<DiskFile> {
         match self.open_appending(path)? {
             Some(file) => Ok(file),
@@ -105,7 +105,7 @@ impl Disk {
         }
     }
 
-    /// Opens a file to be read; `None` where it is not there. Never follows a symbolic link.
+    /// Opens a file for reading; `None` if it does not exist. Never follows a symbolic link.
     pub(crate) fn open_reading(&self, path: &Path) -> DiskResult<Option<DiskFile>> {
         found(self.open(path, OpenMode::Read, check_regular))
     }
@@ -124,17 +124,17 @@ impl Disk {
         Ok(file)
     }
 
-    /// What is at `path`, a symbolic link not followed; `None` where nothing is.
+    /// The metadata of what is at `path`, without following a symbolic link; `None` if nothing is.
     pub(crate) fn examine(&self, path: &Path) -> DiskResult<Option<Metadata>> {
         found(self.call("examine", path, |storage| storage.symlink_metadata(path)))
     }
 
-    /// What is at `path`, symbolic links followed.
+    /// The metadata of what is at `path`, following symbolic links.
     pub(crate) fn examine_target(&self, path: &Path) -> DiskResult<Metadata> {
         self.call("examine", path, |storage| storage.metadata(path))
     }
 
-    /// Where `path` leads to.
+    /// The path that `path` resolves to.
     pub(crate) fn resolve(&self, path: &Path) -> DiskResult<PathBuf> {
         self.call("resolve", path, |storage| storage.canonicalize(path))
     }
@@ -145,25 +145,24 @@ impl Disk {
         Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
     }
 
-    /// Removes a file, if it is there.
+    /// Removes a file, if it exists.
     pub(crate) fn remove(&self, path: &Path) -> DiskResult<()> {
         found(self.call("remove", path, |storage| storage.remove_file(path))).map(drop)
     }
 
-    /// Gives the file at `from` the name `to`.
+    /// Renames the file at `from` to `to`.
     #[cfg(any(feature = "compress", test))]
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> DiskResult<()> {
         self.call("move a file to", to, |storage| storage.rename(from, to))
     }
 
-    /// Makes the creation, the renaming and the removal of files in `directory` survive a power
-    /// loss.
+    /// Makes creations, renames and removals of files in `directory` survive a power loss.
     pub(crate) fn sync_directory(&self, directory: &Path) -> DiskResult<()> {
         self.call("sync directory", directory, |storage| storage.sync_directory(directory))
     }
 
-    /// Writes a new file beside `path`, syncs it and moves it there, so that the old one or the
-    /// new one is there at any moment, also after a power loss.
+    /// Writes a new file next to `path`, syncs it and moves it there, so that either the old file
+    /// or the new one is there at any moment, even after a power loss.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> DiskResult<DiskFile> {
         let beside = path.with_extension("new");
         let file = self.create_anew(&beside)?;
@@ -178,7 +177,7 @@ impl Disk {
     }
 }
 
-/// A FIFO or a device takes bytes and keeps none: lines would be gone, and told as written.
+/// A FIFO or a device accepts bytes and keeps none: lines would be gone, and counted as written.
 fn check_regular(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
@@ -186,8 +185,8 @@ fn check_regular(metadata: &Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
 }
 
-/// A file that only we write to. Another owner could change it under us, and what is written to a
-/// file of two names changes under the other one too.
+/// A file that only we write to. Another owner could change it at any time, and a file with two
+/// names can be changed through the other one.
 fn check_private(metadata: &Metadata) -> io::Result<()> {
     check_regular(metadata)?;
     check_owner(metadata)?;
@@ -214,7 +213,7 @@ pub(crate) fn check_owner(metadata: &Metadata) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::PermissionDenied, fault))
 }
 
-/// Makes "it is not there" a value.
+/// Turns "it does not exist" into a value.
 fn found<T>(result: DiskResult<T>) -> DiskResult<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -12,10 +12,10 @@ use super::error::{DiskError, DiskResult, call};
 use super::file_map::FileMap;
 use super::metadata::Metadata;
 
-/// How much is read at once where a file is read from one end to the other.
+/// The bytes that are read at once when a file is read from start to end.
 const BLOCK_BYTES: u64 = 256 << 10;
 
-/// An open file. Every call names it in its error.
+/// An open file. Every error names its path.
 #[derive(Debug)]
 pub(crate) struct DiskFile {
     file: Box<dyn StorageFile>,
@@ -28,7 +28,7 @@ impl DiskFile {
         Self { file, path: path.to_owned(), storage }
     }
 
-    /// The same file, which is at `path` now.
+    /// The same file, which is now at `path`.
     pub(super) fn renamed(mut self, path: &Path) -> Self {
         self.path = path.to_owned();
         self
@@ -56,7 +56,7 @@ impl DiskFile {
         Ok(self.metadata()?.bytes)
     }
 
-    /// Appends as much as the system takes at once, at least a byte; gives how much that was.
+    /// Appends as much as the system takes at once, at least a byte; returns how many bytes.
     pub(crate) fn append(&self, bytes: &[u8]) -> DiskResult<usize> {
         self.call("write", |file| some_written(file.append(bytes)?, bytes))
     }
@@ -73,7 +73,7 @@ impl DiskFile {
         Err(DiskError::new("read", &self.path, io::ErrorKind::UnexpectedEof.into()))
     }
 
-    /// Fills `bytes` as far as the file goes; gives how much that was.
+    /// Fills `bytes` as far as the file goes; returns how many bytes.
     fn read_full_at(&self, bytes: &mut [u8], offset: u64) -> DiskResult<usize> {
         let mut filled = 0;
         while filled < bytes.len() {
@@ -111,8 +111,8 @@ impl DiskFile {
         Ok(())
     }
 
-    /// Where the line begins that offset `to` is in: after the last line feed between `from` and
-    /// `to`; at `from` where there is none.
+    /// The start of the line that contains offset `to`: after the last line feed between `from` and
+    /// `to`, or `from` if there is none.
     pub(crate) fn line_start(&self, from: u64, to: u64) -> DiskResult<u64> {
         let mut end = to;
         let mut block = [0_u8; 4096];
@@ -150,17 +150,17 @@ impl DiskFile {
         self.call("sync", |file| file.sync_all())
     }
 
-    /// Takes the lock of the file, at once or not at all.
+    /// Locks the file without waiting; `false` if it is locked.
     pub(crate) fn try_lock(&self, kind: LockKind) -> DiskResult<bool> {
         self.call("lock", |file| file.try_lock(kind))
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(crate) fn unlock(&self) -> DiskResult<()> {
         self.call("unlock", |file| file.unlock())
     }
 
-    /// Maps the first `bytes` bytes, which were allocated.
+    /// Maps the first `bytes` bytes, which are allocated.
     pub(crate) fn map(&self, bytes: usize) -> DiskResult<FileMap> {
         self.call("map", |file| {
             let map = file.map(bytes)?;
@@ -187,22 +187,22 @@ impl DiskFile {
             .map_err(|_| DiskError::new("read", &self.path, io::ErrorKind::InvalidData.into()))
     }
 
-    /// Gives the file exactly `bytes` bytes of allocated space.
+    /// Makes the file exactly `bytes` bytes of allocated space.
     ///
-    /// `set_len` would not do: a sparse file on a full disk is SIGBUS under a mapping. A storage that
-    /// cannot allocate gets zeros written here. After a failure the file is removed, because ext4
-    /// keeps the space that it got.
+    /// `set_len` is not enough: a sparse file on a full disk is SIGBUS under a mapping. If a
+    /// storage cannot allocate, this writes zeros. After a failure the file is removed, because
+    /// ext4 keeps the space that it got.
     pub(crate) fn allocate(&self, bytes: u64) -> DiskResult<()> {
         let allocated = self.allocate_or_write_zeros(bytes);
         if allocated.is_err() {
-            // The first error is the one to report; the space is given back as far as it can be.
+            // The first error is the one to report; the space is freed if possible.
             let _ = call("remove", &self.path, || self.storage.remove_file(&self.path));
         }
         allocated
     }
 
-    /// Takes memory for a range of a file on a tmpfs, as [`allocate`](Self::allocate) does for whole
-    /// files on a disk. What becomes of the file after an error is the caller's matter.
+    /// Allocates memory for a range of a file on a tmpfs, as [`allocate`](Self::allocate) does for
+    /// whole files on a disk. After an error, the caller decides what becomes of the file.
     pub(crate) fn allocate_range(&self, range: Range<u64>) -> DiskResult<()> {
         self.call("allocate memory for", |file| file.allocate(range.clone()))
     }
@@ -238,7 +238,7 @@ impl DiskFile {
     }
 }
 
-/// `written` of `bytes`; an error where nothing was written though there was something to write.
+/// `written` of `bytes`; an error if nothing was written though there was something to write.
 fn some_written(written: usize, bytes: &[u8]) -> io::Result<usize> {
     if written == 0 && !bytes.is_empty() {
         return Err(io::ErrorKind::WriteZero.into());
@@ -246,7 +246,7 @@ fn some_written(written: usize, bytes: &[u8]) -> io::Result<usize> {
     Ok(written)
 }
 
-/// Writes all of `bytes`: `write` writes some of the rest and gives how much.
+/// Writes all of `bytes`: `write` writes some of the rest and returns how much.
 pub(crate) fn write_all(
     mut bytes: &[u8],
     mut write: impl FnMut(&[u8]) -> DiskResult<usize>,
@@ -257,7 +257,7 @@ pub(crate) fn write_all(
     Ok(())
 }
 
-/// Reads a file from its beginning to its end.
+/// Reads a file from start to end.
 #[cfg(any(feature = "compress", feature = "manifest"))]
 #[derive(Debug)]
 pub(crate) struct DiskReader {
@@ -276,7 +276,7 @@ impl DiskReader {
         &self.file
     }
 
-    /// Reads on from where the last read ended; gives how much that was, 0 at the end.
+    /// Reads from where the last read ended; returns how many bytes, 0 at the end.
     pub(crate) fn read_some(&mut self, bytes: &mut [u8]) -> DiskResult<usize> {
         let read = self.file.call("read", |file| file.read_at(bytes, self.offset))?;
         self.offset += read as u64;

@@ -1,4 +1,4 @@
-//! A storage that takes every change and makes none.
+//! A storage that accepts every change and makes none.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,8 +11,8 @@ use super::contract::{LockKind, OpenMode, Storage, StorageFile};
 use super::file_map::FileMap;
 use super::metadata::{FileType, Metadata};
 
-/// Reads what the storage below has, and takes every change without making it. What was changed is
-/// not read back: it is for code that reads first and then writes, as recovery does.
+/// Reads what the underlying storage has, and accepts every change without making it. Changes are
+/// not read back: this is for code that reads first and then writes, as recovery does.
 #[derive(Debug)]
 pub(super) struct DryRun {
     below: Arc<dyn Storage>,
@@ -88,7 +88,7 @@ impl Storage for DryRun {
 /// A file that is read and not changed.
 #[derive(Debug)]
 struct DryRunFile {
-    /// `None` where it would have been created.
+    /// `None` if it would have been created.
     below: Option<Box<dyn StorageFile>>,
 }
 
@@ -131,7 +131,7 @@ impl StorageFile for DryRunFile {
         Ok(())
     }
 
-    /// A lock changes nothing that outlives it, and keeps those away who write.
+    /// A lock changes nothing that outlives it, and keeps writers away.
     fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
         match &self.below {
             Some(below) => below.try_lock(kind),
@@ -146,7 +146,7 @@ impl StorageFile for DryRunFile {
         }
     }
 
-    /// Memory of no file: what is stored is forgotten.
+    /// Anonymous memory: what is stored is lost.
     fn map(&self, bytes: usize) -> io::Result<FileMap> {
         if self.metadata()?.bytes < bytes as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -175,8 +175,8 @@ mod tests {
         entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     }
 
-    /// Without this, a call that forgets to look writes to the directory that was only to be looked
-    /// at.
+    /// Without this, a call that forgets the dry run would write to the directory that was only to
+    /// be examined.
     #[test]
     fn no_call_changes_anything() {
         let directory = tempfile::tempdir().unwrap();

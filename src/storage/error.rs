@@ -1,10 +1,10 @@
-//! Errors of the file system that say what was tried, and where.
+//! I/O errors that say what failed, and where.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What could not be done, where, and what the system said.
+/// The action that failed, the path, and the error of the system.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskError {
     pub(crate) action: &'static str,
@@ -22,7 +22,7 @@ impl DiskError {
     }
 }
 
-/// For the traits of `std`. Their caller tells the path.
+/// For the traits of `std`. Their caller reports the path.
 impl From<DiskError> for io::Error {
     fn from(error: DiskError) -> Self {
         match Arc::try_unwrap(error.source) {
@@ -34,7 +34,7 @@ impl From<DiskError> for io::Error {
 
 pub(crate) type DiskResult<T> = Result<T, DiskError>;
 
-/// Makes one call, again where a signal interrupted it.
+/// Makes one call, and repeats it if a signal interrupted it.
 pub(super) fn call<T>(
     action: &'static str,
     path: &Path,

@@ -1,4 +1,4 @@
-//! Memory that a file shares.
+//! A mapped file.
 
 use std::fmt;
 use std::fs::File;
@@ -6,21 +6,21 @@ use std::io;
 
 use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 
-/// The first bytes of a file in memory, made by [`StorageFile::map`](super::StorageFile::map).
+/// The first bytes of a file, mapped into memory by [`StorageFile::map`](super::StorageFile::map).
 ///
-/// It gives nobody but the journal access to its bytes. As with every mapping, whoever writes to the
-/// file changes them, and who shortens it lets a later access end the process by SIGBUS: a storage
-/// maps a file only once, and leaves it alone until the map is dropped.
+/// Only this crate can access its bytes. As with every mapping, a write to the file changes them,
+/// and if the file is shortened, a later access kills the process by SIGBUS: a storage must map a
+/// file only once, and leave it alone until the map is dropped.
 pub struct FileMap(MmapRaw);
 
 impl FileMap {
     /// Maps the first `bytes` bytes of `file`, which are allocated, and faults every page in for
-    /// writing: a page that cannot be had (a copy-on-write file system on a full disk) is an error
-    /// here, and no SIGBUS later.
+    /// writing: a page that cannot be had (on a full copy-on-write file system) is an error here,
+    /// and not a SIGBUS later.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::UnexpectedEof`] where the file is shorter, or what the system says.
+    /// [`io::ErrorKind::UnexpectedEof`] if the file is shorter, or the error of the system.
     pub fn of_file(file: &File, bytes: usize) -> io::Result<Self> {
         if file.metadata()?.len() < bytes as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -35,16 +35,16 @@ impl FileMap {
         Ok(Self(map))
     }
 
-    /// Zeroed memory of no file: what is stored there is forgotten.
+    /// Anonymous zeroed memory: what is stored there is lost when the map is dropped.
     ///
     /// # Errors
     ///
-    /// What the system says.
+    /// The error of the system.
     pub fn anonymous(bytes: usize) -> io::Result<Self> {
         Ok(Self(MmapMut::map_anon(bytes)?.into()))
     }
 
-    /// How many bytes it has.
+    /// Its length in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len()

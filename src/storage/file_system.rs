@@ -1,4 +1,4 @@
-//! The file system of the machine.
+//! The real file system.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, FileTimes, OpenOptions, Permissions, TryLockError};
@@ -17,14 +17,14 @@ use super::metadata::Metadata;
 /// Read and write for the owner, read for the group: a CDR holds personal data.
 const FILE_MODE: u32 = 0o640;
 
-/// Read and write for the owner: an inbox holds bodies of everybody.
+/// Read and write for the owner only: an inbox holds bodies of events.
 const PRIVATE_FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o750;
 
 /// The bits of a mode that can be set: permissions, set-user-id, set-group-id, sticky.
 const MODE_MASK: u32 = 0o7777;
 
-/// The file system of the machine: the default storage.
+/// The real file system: the default storage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileSystem;
 
@@ -42,7 +42,7 @@ impl Storage for FileSystem {
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn StorageFile>> {
-        // Not to wait for the other end of a FIFO, which is no file of ours anyway.
+        // Do not wait for the other end of a FIFO, which is not one of our files anyway.
         let flags = match mode {
             OpenMode::Read => OFlags::NOFOLLOW | OFlags::NONBLOCK,
             _ => OFlags::NOFOLLOW,
@@ -114,7 +114,7 @@ impl StorageFile for File {
         Self::set_len(self, bytes)
     }
 
-    /// By `fallocate(2)`. `posix_fallocate` would not do: it writes bytes where the file system
+    /// By `fallocate(2)`. `posix_fallocate` is not enough: it writes bytes if the file system
     /// cannot allocate.
     fn allocate(&self, range: Range<u64>) -> io::Result<()> {
         if Self::metadata(self)?.len() == 0 {
@@ -165,9 +165,8 @@ impl StorageFile for File {
     }
 }
 
-/// On btrfs a page that is stored into again needs a new block, whatever was allocated. Only an
-/// empty file can be told otherwise. File systems that do not know the flag do not need it, so its
-/// error means nothing.
+/// On btrfs, storing into a page again needs a new block, whatever was allocated. Only an empty
+/// file can get NOCOW. File systems without the flag do not need it, so its error means nothing.
 fn disable_copy_on_write(file: &File) {
     if let Ok(flags) = rustix::fs::ioctl_getflags(file)
         && !flags.contains(IFlags::NOCOW)

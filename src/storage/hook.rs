@@ -1,4 +1,4 @@
-//! A storage that lets a test look at every call, and lets some of them fail.
+//! A storage that shows a test every call, and lets it fail some of them.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,20 +14,20 @@ use crate::sync::lock;
 
 /// Sees every call to the storage before it is made.
 pub(crate) trait FaultHook: Send + Sync {
-    /// `action` is the word that an error would have: "write", "sync". An error is returned instead
-    /// of the call.
+    /// `action` is the word that an error would have: "write", "sync". If this returns an error,
+    /// the call is not made.
     fn before(&self, action: &'static str, path: &Path) -> io::Result<()>;
 
-    /// The call was made and went well.
+    /// The call was made and succeeded.
     fn after(&self, _action: &'static str, _path: &Path) {}
 }
 
-/// The storage below, with a hook at each call.
+/// The underlying storage, with a hook at each call.
 #[derive(Clone)]
 pub(super) struct Hooked {
     below: Arc<dyn Storage>,
     hook: Arc<dyn FaultHook>,
-    /// The paths of the open files, which follow them when they are renamed.
+    /// The paths of the open files, updated when the files are renamed.
     open: Arc<Mutex<Vec<Weak<Mutex<PathBuf>>>>>,
 }
 

@@ -1,9 +1,9 @@
-//! What is known of a file without reading it.
+//! Metadata of a file.
 
 use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
 
-/// What is at a path.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileType {
     /// A regular file.
@@ -14,33 +14,34 @@ pub enum FileType {
     Other,
 }
 
-/// What is known of a file without reading it.
+/// Metadata of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Metadata {
-    /// What it is.
+    /// Its type.
     pub file_type: FileType,
     /// Its length in bytes.
     pub bytes: u64,
-    /// The number of its file system. With [`inode`](Self::inode), it tells one file from any other.
+    /// The number of its file system. Together with [`inode`](Self::inode) it identifies the file.
     pub device: u64,
-    /// Its number in the file system.
+    /// Its inode number in the file system.
     pub inode: u64,
-    /// The numeric id of the user it belongs to.
+    /// The user id of its owner.
     pub owner: u32,
-    /// Who may read and write it, as in `st_mode` of `stat(2)`.
+    /// Its type and permissions, as in `st_mode` of `stat(2)`.
     pub mode: u32,
-    /// How many names it has.
+    /// The number of its names (hard links).
     pub names: u64,
-    /// When it was written to last. `None` where the storage does not tell; files of such a storage
-    /// are neither compressed nor removed.
+    /// The time of the last write. `None` if the storage does not know; files of such a storage are
+    /// neither compressed nor removed.
     pub modified: Option<SystemTime>,
-    /// When it was created. `None` where the storage does not tell.
+    /// The time of its creation. `None` if the storage does not know.
     pub created: Option<SystemTime>,
 }
 
 impl Metadata {
-    /// Of something empty that belongs to this process, has one name, no numbers, and no times.
+    /// Metadata of an empty file of this type that belongs to the user of this process and has mode
+    /// 0640, one name, device and inode 0, and no times.
     #[must_use]
     pub fn new(file_type: FileType) -> Self {
         Self {
@@ -68,7 +69,7 @@ impl Metadata {
         self.file_type == FileType::Directory
     }
 
-    /// Whether both are of one file.
+    /// Whether both are of the same file.
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)

@@ -1,11 +1,11 @@
-//! What an appender asks of the file system, as a trait that a program can bring its own of.
+//! The file system as an appender sees it, as a trait that a program can implement.
 //!
 //! Everything that an appender reads, writes, creates, renames, locks, syncs or maps goes through a
-//! [`Storage`] and the [`StorageFile`]s that it opens. The default is [`FileSystem`]. Another one is
-//! given to [`Builder::storage`](crate::Builder::storage): one whose disk is full or whose syncs
-//! fail, to test what a program does about that, or one that keeps the files at another place.
+//! [`Storage`] and the [`StorageFile`]s that it opens. The default is [`FileSystem`]. Pass another
+//! one to [`Builder::storage`](crate::Builder::storage): one whose disk is full or whose syncs
+//! fail, to test how a program reacts, or one that keeps the files elsewhere.
 //!
-//! A storage of its own mostly wraps the one below:
+//! Most storages wrap [`FileSystem`]:
 //!
 //! ```
 //! use std::io;
@@ -26,7 +26,7 @@
 //!         if mode.creates() { Err(io::ErrorKind::StorageFull.into()) } else { self.0.open(path, mode) }
 //!     }
 //!
-//!     // The rest as it is below.
+//!     // All other methods call the same method of `self.0`.
 //! #   fn open_directory(&self, path: &Path, follow: bool) -> io::Result<Box<dyn StorageFile>> {
 //! #       self.0.open_directory(path, follow)
 //! #   }
@@ -46,7 +46,7 @@
 //! # Ok::<(), io::Error>(())
 //! ```
 //!
-//! [`Reader`](../struct.Reader.html) and the program `cdrlog` read the file system itself: they
+//! [`Reader`](../struct.Reader.html) and the program `cdrlog` read the file system directly: they
 //! find only what a storage keeps there.
 
 mod contract;

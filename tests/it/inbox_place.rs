@@ -7,8 +7,8 @@
 
 use std::fs;
 use std::path::Path;
-
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use crate::support::{Mount, body, cdr, inbox_directory, lines};
 use cdrlog::{Appender, Builder, Notice, Stats};
@@ -84,19 +84,25 @@ fn an_inbox_that_others_remove_is_told_once_and_lines_go_on() {
         .unwrap();
     let path = appender.inbox_path().unwrap().to_owned();
     let producer = appender.producer();
-    for number in 0..3 {
-        if number == 1 {
-            assert!(notices.try_recv().is_err(), "an inbox that is in its place was told of");
-            fs::remove_file(&path).unwrap();
-        }
+    let send = |number| {
         producer.send_slice(body(number).as_bytes()).unwrap();
         appender.flush().unwrap();
+    };
+    send(0);
+    // The appender looks once a second.
+    std::thread::sleep(Duration::from_millis(1100));
+    send(1);
+    assert!(notices.try_recv().is_err(), "an inbox that is in its place was told of");
+    fs::remove_file(&path).unwrap();
+    for number in 2..4 {
+        std::thread::sleep(Duration::from_millis(1100));
+        send(number);
     }
     let notice = notices.try_recv().unwrap();
     assert!(matches!(&notice, Notice::InboxRemoved(removed) if *removed == path), "{notice:?}");
     assert!(notices.try_recv().is_err(), "it was told twice");
     appender.close().unwrap();
-    assert_eq!(cdr(directory.path()), lines(3));
+    assert_eq!(cdr(directory.path()), lines(4));
 }
 
 /// A copy of an inbox that is in use is one that no control file leads to.

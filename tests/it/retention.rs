@@ -155,7 +155,7 @@ fn files_of_others_stay_and_are_told_of_at_the_first_opening() {
     let told = told_by_a_run(builder.clone());
     let [told] = &told[..] else { panic!("{told:?}") };
     // Among them the empty one of the opening that nobody knows of any more.
-    let expected = "holds 9 CDR or rejects files that cdrlog did not begin there";
+    let expected = "holds 9 CDR or rejects files that cdrlog did not create there";
     assert!(told.to_string().contains(expected), "{told}");
     let told = told_by_a_run(builder);
     assert!(told.is_empty(), "{told:?}");

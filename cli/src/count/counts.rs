@@ -1,38 +1,37 @@
-//! What is counted, and how many there are at a time.
+//! What is counted, and how many there are at one time.
 
-/// Something to be counted, at the time where it belongs, in milliseconds since 1970.
+/// Something to be counted, with the time that it belongs to, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count<'a> {
-    /// A session began.
+    /// A session started.
     Session { at: i64 },
     /// A participant joined.
     Participant { at: i64 },
-    /// A participant was there, up to `at`, for so many milliseconds.
+    /// A participant was present, up to `at`, for this many milliseconds.
     Stay { at: i64, ms: i64 },
-    /// An event said that a participant left, and why, as far as it told.
+    /// An event said that a participant left, and the reason if it has one.
     Left { at: i64, reason: Option<&'a [u8]> },
-    /// An event said that a session ended, and why, as far as it told.
+    /// An event said that a session ended, and the reason if it has one.
     SessionEnd { at: i64, reason: Option<&'a [u8]> },
-    /// A recording was complete, of so many bytes.
+    /// A recording was completed, with this many bytes.
     Recording { at: i64, bytes: u64 },
 }
 
-/// What the end of a session tells.
+/// What the end of a session says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SessionEnd<'a> {
     pub(crate) began: Option<i64>,
     pub(crate) reason: Option<&'a [u8]>,
 }
 
-/// Who hears of counts.
+/// Receives counts.
 pub(crate) type Counted<'a> = dyn FnMut(Count<'_>) + 'a;
 
-/// How many there are.
+/// The number of sessions or participants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Gauge {
-    /// Now, but for those whose beginning was before the first line and whose end is still to
-    /// come.
+    /// Now, except for those that started before the first line and have not ended yet.
     pub(crate) now: i64,
-    /// Those whose beginning was before the first line, as far as is known now.
+    /// Those that started before the first line, as far as is known now.
     pub(crate) before: i64,
 }

@@ -1,14 +1,14 @@
-//! What an event says about sessions, participants and recordings, whoever wrote it.
+//! What an event says about sessions, participants and recordings, from any server.
 
 use std::borrow::Cow;
 
-/// Something with a name, without its quotes.
+/// A name, without quotes.
 pub(crate) type Id<'a> = Cow<'a, [u8]>;
 
-/// An event: when it was, in milliseconds since 1970, and what it says.
+/// An event: its time, in milliseconds since 1970, and what it says.
 #[derive(Debug)]
 pub(crate) struct Event<'a> {
-    /// `None` where the event does not tell.
+    /// `None` if the event does not say.
     pub(crate) at: Option<i64>,
     pub(crate) says: Says<'a>,
 }
@@ -16,31 +16,31 @@ pub(crate) struct Event<'a> {
 /// Which session an event is about.
 #[derive(Debug, Default)]
 pub(crate) struct SessionRef<'a> {
-    /// What its creator calls it. There is one of this name at a time.
+    /// The name that its creator gave it. At any time, one session has this name.
     pub(crate) name: Id<'a>,
-    /// What no other session is called, ever.
+    /// An id that no other session ever has.
     pub(crate) unique: Option<Id<'a>>,
 }
 
-/// Who was there, from when on and how long in milliseconds, as far as an event tells.
+/// Who was present, since when and for how many milliseconds, as far as an event says.
 #[derive(Debug, Default)]
 pub(crate) struct Stay<'a> {
     pub(crate) participant: Option<Id<'a>>,
     pub(crate) joined: Option<i64>,
     pub(crate) duration: Option<i64>,
-    /// Why the participant left, as the event says it.
+    /// Why the participant left, in the words of the event.
     pub(crate) reason: Option<Id<'a>>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Says<'a> {
-    /// Nothing that is counted beyond the event itself.
+    /// Nothing to count but the event itself.
     Nothing,
     SessionBegan(SessionRef<'a>),
     SessionEnded {
         session: SessionRef<'a>,
         began: Option<i64>,
-        /// Why, as the event says it.
+        /// Why, in the words of the event.
         reason: Option<Id<'a>>,
     },
     Joined {
@@ -50,7 +50,7 @@ pub(crate) enum Says<'a> {
     Left(SessionRef<'a>, Stay<'a>),
     /// A recording is complete.
     Recorded {
-        /// `None` where the event does not tell.
+        /// `None` if the event does not say.
         id: Option<Id<'a>>,
         bytes: u64,
     },

@@ -1,8 +1,8 @@
-//! Puts events that come out of order into the order of their times.
+//! Sorts events that arrive out of order by their times.
 //!
-//! Servers write an event some moments after others that are younger, and files of several servers
-//! are read side by side. So events wait here until the watermark has passed them: the time before
-//! which no more events are expected.
+//! Servers write some events a few moments late, and files of several servers are merged. So events
+//! wait here until the watermark has passed them: the time before which no more events are
+//! expected.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -10,15 +10,15 @@ use std::collections::BinaryHeap;
 use super::event::Says;
 use super::sessions::Source;
 
-/// Events that wait at most, so that memory is bounded where very many are at one time.
+/// The maximum number of waiting events, so that memory is bounded if very many have the same time.
 const WAITING_MAX: usize = 500_000;
 
-/// An event that waits.
+/// A waiting event.
 #[derive(Debug)]
 pub(crate) struct TimedEvent {
     /// Milliseconds since 1970.
     pub(crate) at: i64,
-    /// The number of the event in the input: events of one time stay in their order.
+    /// The number of the event in the input: events with the same time stay in their order.
     sequence: u64,
     pub(crate) source: Source,
     pub(crate) says: Box<Says<'static>>,
@@ -50,7 +50,7 @@ impl Ord for TimedEvent {
     }
 }
 
-/// The events that wait, the oldest first.
+/// The waiting events, oldest first.
 #[derive(Debug)]
 pub(crate) struct EventOrder {
     waiting: BinaryHeap<Reverse<TimedEvent>>,
@@ -73,8 +73,8 @@ impl EventOrder {
         self.waiting.push(Reverse(TimedEvent { at, sequence: self.sequence, source, says }));
     }
 
-    /// Moves all events of the oldest time to `events` where that is before `end`, or where too
-    /// many wait.
+    /// Moves all events with the oldest time to `events` if that is before `end`, or if too many
+    /// wait.
     pub(crate) fn pop_before(&mut self, end: i64, events: &mut Vec<TimedEvent>) -> Option<i64> {
         let at = self.waiting.peek().map(|Reverse(event)| event.at)?;
         if at >= end && self.waiting.len() <= self.waiting_max {

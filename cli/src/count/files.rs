@@ -17,13 +17,13 @@ pub(crate) struct InputFile {
     pub(crate) path: PathBuf,
     /// The number of its directory.
     pub(crate) source: Source,
-    /// Bytes on the disk; `None` where it is compressed.
+    /// The length on the disk; `None` if it is compressed.
     pub(crate) bytes: Option<u64>,
     /// It was listed, so it may be gone when it is opened.
     pub(crate) is_listed: bool,
 }
 
-/// All that the command line names.
+/// Everything that the command line names.
 #[derive(Debug, Default)]
 pub(crate) struct InputFiles {
     pub(crate) files: Vec<InputFile>,
@@ -31,15 +31,15 @@ pub(crate) struct InputFiles {
     pub(crate) rejects: Vec<PathBuf>,
     /// Directories that have no CDR files.
     pub(crate) empty: Vec<PathBuf>,
-    /// Files that were named before, by this name or another one.
+    /// Files that were named before, by the same name or another one.
     pub(crate) repeated: Vec<PathBuf>,
     known: HashSet<(u64, u64)>,
-    /// The directories by which files are told apart, see [`Source`].
+    /// The directories that distinguish the files, see [`Source`].
     directories: Vec<PathBuf>,
 }
 
 impl InputFiles {
-    /// Looks at everything before the first line is read, so that a typing error shows at once.
+    /// Checks everything before the first line is read, so that a typing error shows at once.
     pub(crate) fn of(paths: &[PathBuf]) -> Result<Self, Box<dyn Error>> {
         let mut found = Self::default();
         for path in paths {
@@ -47,7 +47,7 @@ impl InputFiles {
             if metadata.is_dir() {
                 found.add_directory(path)?;
             } else if !metadata.is_file() {
-                // A pipe could be read only once, and not from two places.
+                // A pipe can be read only once, and not in two places.
                 let path = path.display();
                 return Err(format!("{path} is neither a directory nor a regular file").into());
             } else if found.is_new(path, &metadata) {
@@ -60,7 +60,7 @@ impl InputFiles {
         Ok(found)
     }
 
-    /// Bytes of all files; `None` where that is not known.
+    /// The total length of the files; `None` if that is not known.
     pub(crate) fn bytes(&self) -> Option<u64> {
         self.files.iter().map(|file| file.bytes).sum()
     }
@@ -72,7 +72,7 @@ impl InputFiles {
             self.empty.push(directory.to_owned());
         }
         for CdrFile { path, kind, encoding, bytes, .. } in files {
-            // One that was removed since it was listed is not a failure.
+            // It is not a failure if a listed file was removed meanwhile.
             if fs::metadata(&path).is_ok_and(|metadata| !self.is_new(&path, &metadata)) {
                 continue;
             }
@@ -88,7 +88,7 @@ impl InputFiles {
 
     fn source_of(&mut self, directory: &Path) -> Source {
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-        // Where that fails, the name that it was given tells it apart well enough.
+        // If that fails, the given name identifies it well enough.
         let directory = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
         let known = self.directories.iter().position(|known| *known == directory);
         known.unwrap_or_else(|| {
@@ -97,7 +97,7 @@ impl InputFiles {
         })
     }
 
-    /// A file is the same whatever its name is: a second name, a link, another mount.
+    /// A file is the same whatever its name is: a hard link, a symbolic link, another mount.
     fn is_new(&mut self, path: &Path, metadata: &Metadata) -> bool {
         if self.known.insert((metadata.dev(), metadata.ino())) {
             return true;

@@ -1,8 +1,8 @@
-//! A line of a CDR taken apart: the name of its event, and the members of its body.
+//! Parses a line of a CDR: the name of its event, and the members of its body.
 //!
-//! Lines are checked before, in full and at the speed of the rewriter ([`cdrlog::LineCheck`]), so
-//! that the grammar is known to hold here, and members are found by looking for quotes and brackets
-//! alone. That is ten times as fast as making a tree of every line.
+//! Lines are validated first, in full and at the speed of the rewriter ([`cdrlog::LineCheck`]), so
+//! the grammar is known to hold here, and members are found by looking for quotes and brackets
+//! alone. That is ten times as fast as building a tree for every line.
 
 use std::borrow::Cow;
 
@@ -14,13 +14,13 @@ use memchr::{memchr, memchr2};
 pub(crate) struct Line<'a> {
     /// The name of the event, without quotes and escapes.
     pub(crate) name: Cow<'a, [u8]>,
-    /// What begins with the object under it.
+    /// The object under it, and what follows.
     pub(crate) body: &'a [u8],
     /// All of it, without its line feed.
     pub(crate) text: &'a [u8],
 }
 
-/// Takes lines apart; keeps its buffers from one to the next.
+/// Parses lines; keeps its buffers from one to the next.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     check: LineCheck,
@@ -28,7 +28,7 @@ pub(crate) struct Parser {
 }
 
 impl Parser {
-    /// A line with or without its line feed.
+    /// Parses a line with or without its line feed.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ impl Parser {
     }
 }
 
-/// The one member of a checked line. What follows the object under it is left behind it.
+/// The one member of a validated line. What follows the object under it is left in the text.
 fn take_apart(line: &[u8]) -> Option<Line<'_>> {
     let rest = skip_separators(skip_separators(line).strip_prefix(b"{")?);
     let (name, rest) = split_key(rest)?;
@@ -54,21 +54,21 @@ fn take_apart(line: &[u8]) -> Option<Line<'_>> {
     Some(Line { name, body: skip_separators(rest), text })
 }
 
-/// The items of an array or the members of an object, in their order. Its JSON has been checked.
+/// The items of an array or the members of an object, in their order. The JSON is valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Members<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Members<'a> {
-    /// Nothing where `value` is no object.
+    /// Empty if `value` is not an object.
     pub(crate) fn of_object(value: &'a [u8]) -> Self {
         Self { rest: value.strip_prefix(b"{").unwrap_or_default() }
     }
 }
 
 impl<'a> Iterator for Members<'a> {
-    /// The key without its quotes, with its escapes resolved, and the value as it stands there.
+    /// The key without its quotes, with its escapes decoded, and the value as it is in the line.
     type Item = (Cow<'a, [u8]>, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -80,14 +80,14 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-/// The items of an array. Its JSON has been checked.
+/// The items of an array. The JSON is valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Items<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Items<'a> {
-    /// Nothing where `value` is no array.
+    /// Empty if `value` is not an array.
     pub(crate) fn of_array(value: &'a [u8]) -> Self {
         Self { rest: value.strip_prefix(b"[").unwrap_or_default() }
     }
@@ -107,12 +107,12 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// What the key says that `bytes` begins with, and what follows it.
+/// The decoded key at the start of `bytes`, and what follows it.
 fn split_key(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let inner = bytes.strip_prefix(b"\"")?;
     let end = memchr2(b'"', b'\\', inner)?;
     if inner.get(end) == Some(&b'"') {
-        // Nearly all of them: looked through once, and no escape was there.
+        // Nearly all keys: searched once, and there was no escape.
         let (key, rest) = inner.split_at_checked(end)?;
         return Some((Cow::Borrowed(key), rest.get(1..)?));
     }
@@ -120,7 +120,7 @@ fn split_key(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     Some((text(key)?, rest))
 }
 
-/// What a string says; `None` where `value` is no string.
+/// The decoded string; `None` if `value` is not a string.
 pub(crate) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     if memchr(b'\\', inner).is_some() {
@@ -135,7 +135,7 @@ pub(crate) fn number(value: &[u8]) -> Option<f64> {
     let digits = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
     let digits = digits.unwrap_or(value);
     if (1..=15).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) {
-        // Most of them, and exactly.
+        // Most numbers, exactly.
         let number = digits.iter().fold(0, |sum: u64, digit| sum * 10 + u64::from(digit - b'0'));
         return Some(number as f64);
     }
@@ -149,7 +149,7 @@ fn skip_separators(bytes: &[u8]) -> &[u8] {
     bytes.get(end..).unwrap_or_default()
 }
 
-/// The length of the string that `bytes` begins with, its quotes counted.
+/// The length of the string at the start of `bytes`, including its quotes.
 fn string_bytes(bytes: &[u8]) -> Option<usize> {
     if bytes.first() != Some(&b'"') {
         return None;
@@ -164,7 +164,7 @@ fn string_bytes(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The length of the value that `bytes` begins with.
+/// The length of the value at the start of `bytes`.
 fn value_bytes(bytes: &[u8]) -> Option<usize> {
     match bytes.first()? {
         b'"' => string_bytes(bytes),
@@ -177,7 +177,7 @@ fn value_bytes(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The length of the object or array that `bytes` begins with.
+/// The length of the object or array at the start of `bytes`.
 fn nested_bytes(bytes: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     loop {

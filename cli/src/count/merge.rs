@@ -1,13 +1,12 @@
-//! Reads files side by side, in the order of their events' times.
+//! Merges files in the order of their events' times.
 //!
-//! Two servers write two directories about the same hours, and an archive that was appended again
-//! is a second file about the same days. Read one after the other, time would go back with every
-//! file. So it is always the file that is furthest back in time that is read on, a block at a time,
-//! and a file is opened when time has come to its first event.
+//! Two servers write two directories in the same hours, and an archive that was appended again is a
+//! second file about the same days. If files were read one after the other, time would go back at
+//! each file. So the next block is always read from the file that is furthest back in time, and a
+//! file is opened when time has reached its first event.
 //!
-//! Where time goes back within a file (an archive was appended to it), the file is cut: what
-//! follows is read beside what was before. That is known only at the end of it, so all is read once
-//! more then.
+//! If time goes back within a file (an archive was appended to it), the file is cut, and its parts
+//! are merged. That is known only at its end, so everything is then read once more.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -21,42 +20,42 @@ use super::line::Parser;
 use super::tracker::LATENESS_MS;
 use crate::cdr_path;
 
-/// Files that are open at one time; each has a block in memory.
+/// The maximum number of open files; each has a block in memory.
 const OPEN_MAX: usize = 128;
 
-/// Lines of a file that are looked at to find when it begins.
+/// Lines of a file that are read to find its first time.
 const PEEK_LINES: usize = 1000;
 
-/// Places where time goes back that are cut, in all files together.
+/// The maximum number of cuts, in all files together.
 pub(crate) const CUTS_MAX: usize = 100;
 
-/// Who takes what is read.
+/// Receives what is read.
 pub(crate) trait LineListener {
-    /// A line, and the time of the one before it in its file. Gives the time that it tells.
+    /// A line, and the time of the line before it in its file. Returns the time that it contains.
     fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64>;
 
-    /// Hardly an event before this time is still to come.
+    /// Hardly any event before this time is still to come.
     fn advance(&mut self, watermark: i64);
 
-    /// So many bytes of lines were read.
+    /// This many bytes of lines were read.
     fn read(&mut self, bytes: u64);
 
-    /// Something could not be read, and is passed over.
+    /// Something could not be read, and is skipped.
     fn fail(&mut self, error: &ReadError);
 }
 
-/// A place in a file from which on time goes on from an earlier one.
+/// A position in a file at which time goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
     /// The number of the file.
     pub(crate) file: usize,
-    /// The byte at which the first line of an earlier time begins.
+    /// The byte at which the first line with an earlier time starts.
     pub(crate) offset: u64,
     /// That time.
     pub(crate) begin: i64,
 }
 
-/// A part of a file in which time does not go back, or the whole of it.
+/// A part of a file in which time does not go back, or the whole file.
 #[derive(Clone, Copy, Debug)]
 struct Part {
     file: usize,
@@ -72,11 +71,11 @@ struct OpenPart {
     clock: Clock,
 }
 
-/// What time it is in a part that is being read.
+/// The time in a part that is being read.
 #[derive(Debug)]
 struct Clock {
     now: i64,
-    /// The time of the last event, and where its line begins.
+    /// The time of the last event, and the offset of its line.
     last: Option<(i64, u64)>,
 }
 
@@ -85,9 +84,9 @@ impl Clock {
         Self { now: begin, last: None }
     }
 
-    /// An event was at `at`, in the line at `offset`. Gives the place where time has gone back.
+    /// An event has the time `at`, in the line at `offset`. Returns the position if time went back.
     ///
-    /// One event with a wrong time means nothing: two that follow each other have to agree.
+    /// A single event with a wrong time means nothing: two consecutive ones must agree.
     fn hear(&mut self, at: i64, offset: u64) -> Option<(u64, i64)> {
         let (last, last_offset) = self.last.replace((at, offset)).unwrap_or((at, offset));
         let begin = at.min(last);
@@ -100,8 +99,8 @@ impl Clock {
     }
 }
 
-/// Reads all files once, with the cuts that an earlier reading found, and gives all cuts that there
-/// are now.
+/// Reads all files once, with the cuts that an earlier pass found, and returns all cuts that are
+/// known now.
 pub(crate) fn read(
     files: &[InputFile],
     cuts: &[Cut],
@@ -141,7 +140,7 @@ impl Merge<'_> {
         open.into_iter().chain(self.waiting.last().map(|part| part.begin)).min()
     }
 
-    /// Opens the parts whose time has come. False where nothing is left.
+    /// Opens the parts whose time has come. False if nothing is left.
     fn open_due(&mut self) -> bool {
         while let Some(&part) = self.waiting.last() {
             let now = self.open.iter().map(|open| open.clock.now).min();
@@ -158,7 +157,7 @@ impl Merge<'_> {
         !self.open.is_empty()
     }
 
-    /// Reads on in the part that is furthest back.
+    /// Reads from the part that is furthest back.
     fn read_block(&mut self, listener: &mut impl LineListener) {
         let Some(furthest_back) = (0..self.open.len())
             .min_by_key(|&index| self.open.get(index).map(|open| open.clock.now))
@@ -219,7 +218,7 @@ fn reader(file: &InputFile, offset: u64) -> Result<Reader, ReadError> {
     builder.begin_at(ReaderPosition { file: cdr_path::plain_path(&file.path), offset }).open()
 }
 
-/// All files, each cut where it has to be.
+/// All files, each cut where necessary.
 fn parts(files: &[InputFile], cuts: &[Cut]) -> Vec<Part> {
     let mut begins: BTreeMap<(usize, u64), i64> = BTreeMap::new();
     for (number, file) in files.iter().enumerate() {
@@ -236,8 +235,8 @@ fn parts(files: &[InputFile], cuts: &[Cut]) -> Vec<Part> {
     parts.collect()
 }
 
-/// The earliest time in the first lines of a file; `None` where there is none. What cannot be read
-/// is told when it is read.
+/// The earliest time in the first lines of a file; `None` if there is none. An unreadable file is
+/// reported when it is read.
 fn first_time(file: &InputFile) -> Option<i64> {
     let mut reader = Reader::of_files([&file.path]).open().ok()?;
     let lines = reader.next_lines().ok()??;

@@ -1,12 +1,12 @@
-//! What a CDR says about sessions: the one code that counts, for every command that does.
+//! What a CDR says about sessions: the only code that counts, for every command.
 //!
 //! ```text
 //! files ──> merge ──> line, event_reader ──> tracker: seen ──> event_order ──> presence ──> Listener
 //! ```
 //!
-//! Files are read side by side in the order of their events' times, events that are there twice
-//! are dropped, the others are put in order, and who is there is followed from one to the next.
-//! Memory is held by the sessions that are open and by the last minutes, not by the files.
+//! Files are merged in the order of their events' times, repeated events are dropped, the others
+//! are sorted, and presence is followed from one to the next. Memory grows with the open sessions
+//! and the events of the last minutes, not with the files.
 
 mod counts;
 pub(crate) mod event;

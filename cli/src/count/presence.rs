@@ -1,14 +1,14 @@
-//! Who is in: the sessions that are open and the participants in them.
+//! Who is present: the open sessions and their participants.
 //!
 //! It turns events, in the order of their times, into [`Count`]s, and always knows how many there
-//! are now. Memory is held by the open sessions, and for some minutes by those that ended, so that
-//! an event that comes twice or too late is known for what it is.
+//! are now. It holds the open sessions, and for some minutes those that ended, so that an event
+//! that comes twice or too late is recognised.
 //!
-//! Files begin and end anywhere, so sessions and participants appear whose beginning was never
-//! read. One that turns out at its end to have been there all the time was missing in every number
-//! before: `now` goes down by one at its end, below zero if need be, and `before` up by one. The
-//! true number at any moment is `now` of that moment plus `before` as it is at the end of the
-//! input. So the peaks are exact without remembering anything.
+//! Files start and end anywhere, so there are sessions and participants whose start was never read.
+//! If the end of one shows that it existed all the time, it was missing in every earlier number: at
+//! its end, `now` goes down by one, below zero if necessary, and `before` up by one. The true
+//! number at any moment is `now` at that moment plus `before` at the end of the input. So the peaks
+//! are exact without remembering anything.
 
 use std::collections::VecDeque;
 
@@ -16,17 +16,17 @@ use super::counts::{Count, Counted, Gauge, SessionEnd};
 use super::event::{Id, SessionRef, Stay};
 use super::sessions::{Key, Participant, Session, Sessions, Source};
 
-/// How long an end is remembered, in milliseconds of the events' time.
+/// How long an end is remembered, in milliseconds of event time.
 const GRACE_MS: i64 = 5 * 60_000;
 
-/// A session without an event of its own for a day, in milliseconds, is given up: its server died,
-/// most of the time.
+/// A session without an event for this long (a day, in milliseconds) counts as over: usually its
+/// server died.
 const GIVEN_UP_MS: i64 = 24 * 3_600_000;
 
-/// How often sessions to be given up are looked for, in milliseconds of the events' time.
+/// How often such sessions are searched for, in milliseconds of event time.
 const SWEEP_MS: i64 = 3_600_000;
 
-/// An end that is remembered for a while: of a session, or of a participant in it.
+/// A remembered end: of a session, or of a participant in it.
 #[derive(Debug)]
 struct Gone {
     at: i64,
@@ -41,20 +41,20 @@ pub(crate) struct Presence {
     gone: VecDeque<Gone>,
     pub(crate) session_gauge: Gauge,
     pub(crate) participant_gauge: Gauge,
-    /// Sessions without an end that were given up.
+    /// Sessions without an end that count as over.
     pub(crate) sessions_given_up: u64,
-    /// The time of the oldest event: what began later began within the input.
+    /// The time of the oldest event: what started later started within the input.
     begin: Option<i64>,
     next_sweep: i64,
 }
 
 impl Presence {
-    /// An event was at `at`, whatever it was.
+    /// Any event, at the time `at`.
     pub(crate) fn begin_at(&mut self, at: i64) {
         self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
     }
 
-    /// It is `now`, in the time of the events.
+    /// The current event time is `now`.
     pub(crate) fn pass_time(&mut self, now: i64, counted: &mut Counted<'_>) {
         while self.gone.front().is_some_and(|gone| gone.at.saturating_add(GRACE_MS) < now) {
             if let Some(gone) = self.gone.pop_front() {
@@ -131,8 +131,8 @@ impl Presence {
         }
     }
 
-    /// Whether the beginning of a session that is known is its own, not that of another one of
-    /// its name.
+    /// Whether the start of a known session is its own, and not that of another session with the
+    /// same name.
     fn is_known_beginning(
         &mut self,
         at: i64,
@@ -144,7 +144,7 @@ impl Presence {
         known.hear(at, session);
         let is_late = known.ended.is_none_or(|ended| ended >= at && known.first >= at);
         if known.is_from_before && is_late {
-            // Some of its events came first: it was not there before them after all.
+            // Some of its events came first: it did not exist before them after all.
             known.is_from_before = false;
             known.first = at;
             self.session_gauge.before -= 1;
@@ -181,7 +181,7 @@ impl Presence {
             return;
         };
         if let Some(began) = began.filter(|_| known.is_from_before) {
-            // It had events before, but its beginning was lost.
+            // It had events before, but its start was lost.
             known.is_from_before = false;
             self.session_gauge.before -= 1;
             self.session_gauge.now += 1;
@@ -198,7 +198,7 @@ impl Presence {
         self.gone.push_back(Gone { at, session: key, participant: None });
     }
 
-    /// A session of which nothing is known ends at `at`.
+    /// An unknown session ends at `at`.
     fn insert_ended(
         &mut self,
         at: i64,
@@ -213,13 +213,13 @@ impl Presence {
             return Some(key);
         };
         let key = self.insert(source, session, began, false, counted)?;
-        // Its beginning was lost, or it was given up too early and is counted already.
+        // Its start was lost, or it was given up too early and is counted already.
         if at - began < GIVEN_UP_MS {
             counted(Count::Session { at: began });
         } else {
             self.sessions_given_up = self.sessions_given_up.saturating_sub(1);
         }
-        // It was never counted in.
+        // It was never counted as present.
         self.session_gauge.now += 1;
         Some(key)
     }
@@ -292,7 +292,7 @@ impl Presence {
                 };
                 known.participants.insert(participant.as_ref().into(), one);
                 if let Some(joined) = joined {
-                    // Its beginning was lost.
+                    // Its start was lost.
                     counted(Count::Participant { at: joined });
                 } else {
                     self.participant_gauge.before += 1;
@@ -308,9 +308,9 @@ impl Presence {
         self.gone.push_back(Gone { at, session: key, participant });
     }
 
-    /// Makes sure that the session of an event is known. One that is not was there before the first
-    /// line, until its beginning says otherwise. `None` where the event has no session, or one that
-    /// is over since another one of its name began.
+    /// Makes sure that the session of an event is known. An unknown one existed before the first
+    /// line, until its start says otherwise. `None` if the event has no session, or one that is
+    /// over since another one with its name started.
     fn session_of(
         &mut self,
         at: i64,
@@ -332,7 +332,8 @@ impl Presence {
         Some((key, known))
     }
 
-    /// A new session, in place of one of the same key. `None` where the event does not tell which.
+    /// A new session, replacing one with the same key. `None` if the event does not say which
+    /// session.
     fn insert(
         &mut self,
         source: Source,
@@ -352,7 +353,8 @@ impl Presence {
         self.begin.is_some_and(|begin| at >= begin)
     }
 
-    /// A session is over without an end: another one of its name began, or nothing was heard of it.
+    /// A session is over without an end: another one with its name started, or there were no more
+    /// events.
     fn lose(&mut self, key: &[u8]) {
         let Some(lost) = self.sessions.remove(key) else { return };
         let inside = lost.participants.values().filter(|one| one.left.is_none()).count();
@@ -372,7 +374,7 @@ impl Presence {
         lost.iter().for_each(|key| self.lose(key));
     }
 
-    /// Nothing more is expected of an end.
+    /// Forgets an end that nothing is expected of any more.
     fn forget(&mut self, gone: &Gone, counted: &mut Counted<'_>) {
         let Some(session) = self.sessions.get_mut(&gone.session) else { return };
         match &gone.participant {

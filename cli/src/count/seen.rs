@@ -1,7 +1,7 @@
-//! Which events were there before: those of the last minutes, by a fingerprint each.
+//! Which events occurred before: those of the last minutes, by fingerprint.
 //!
-//! An event that is there twice has the same time both times. So fingerprints are kept in one set
-//! for each span of event time, and a whole set is dropped once the watermark has passed it.
+//! An event that occurs twice has the same time both times. So fingerprints are kept in one set per
+//! span of event time, and a whole set is dropped once the watermark has passed it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
@@ -14,7 +14,7 @@ use super::line::Line;
 /// The span of event time of one set, in milliseconds.
 const SET_MS: i64 = 5 * 60_000;
 
-/// Events that are remembered at most, of 8 to 16 bytes each.
+/// The maximum number of events that are remembered, of 8 to 16 bytes each.
 const SEEN_MAX: usize = 4_000_000;
 
 /// A fingerprint is a hash already.
@@ -42,9 +42,9 @@ type Fingerprints = HashSet<u64, BuildHasherDefault<Unhashed>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Novelty {
     New,
-    /// It was there before.
+    /// It occurred before.
     Repeated,
-    /// It cannot be told any more: it is older than what is remembered, or too many are.
+    /// It cannot be decided: it is older than what is remembered, or there are too many.
     Unknown,
 }
 
@@ -52,10 +52,10 @@ pub(crate) enum Novelty {
 #[derive(Debug)]
 pub(crate) struct Seen {
     seed: RandomState,
-    /// Which set `current` is.
+    /// The number of the set `current`.
     current_number: i64,
-    /// The set of the last event, taken out of `sets`: nearly every event is of the same one as
-    /// the event before.
+    /// The set of the last event, taken out of `sets`: nearly every event belongs to the same set
+    /// as the one before.
     current: Fingerprints,
     sets: BTreeMap<i64, Fingerprints>,
     count: usize,
@@ -81,7 +81,7 @@ impl Seen {
         }
     }
 
-    /// Remembers the event of `line`, which says that it was at `at`.
+    /// Remembers the event of `line`, with the time `at`.
     pub(crate) fn insert(&mut self, at: i64, line: &Line<'_>, says: &Says<'_>) -> Novelty {
         if at < self.floor {
             return Novelty::Unknown;
@@ -102,13 +102,13 @@ impl Seen {
         Novelty::New
     }
 
-    /// Events before `floor` are not asked for any more.
+    /// No more events before `floor` will be checked.
     pub(crate) fn forget_before(&mut self, floor: i64) {
         let number = floor.div_euclid(SET_MS);
         if number == self.floor.div_euclid(SET_MS) {
             return;
         }
-        // Whole sets: events of the one that `floor` is in are still remembered.
+        // Only whole sets: events of the set that contains `floor` are still remembered.
         self.floor = number.saturating_mul(SET_MS);
         if self.current_number < number {
             self.change_set(number);
@@ -128,8 +128,8 @@ impl Seen {
         self.current_number = number;
     }
 
-    /// What an event of sessions is known by: its kind, session, participant and time. Of all
-    /// others it is the whole line: two tracks may well begin in the same millisecond.
+    /// What identifies an event of sessions: its kind, session, participant and time. For all
+    /// others it is the whole line: two tracks may well start in the same millisecond.
     fn fingerprint(&self, at: i64, line: &Line<'_>, says: &Says<'_>) -> u64 {
         let identity = identity(says).filter(|(session, _)| !is_nameless(session));
         match identity {

@@ -1,18 +1,18 @@
-//! The sessions that are known, and which of them an event is about.
+//! The known sessions, and which of them an event is about.
 //!
-//! An event tells a name, of which a server has one session at a time, and mostly also what no
-//! other session is ever called. OpenVidu Meet tells the name alone.
+//! An event has a name, which one session of a server has at a time, and usually also an id that no
+//! other session ever has. OpenVidu Meet has only the name.
 
 use std::collections::HashMap;
 
 use super::counts::{Count, Counted};
 use super::event::SessionRef;
 
-/// The number of the directory that an event was read from: the server that writes it has one
-/// session of a name at a time, another server may have another one.
+/// The number of the directory that an event was read from. The server that writes it has one
+/// session of a name at a time; another server may have another one.
 pub(crate) type Source = usize;
 
-/// What a session is kept by: what no other one is called, or its name where no event told that.
+/// The key of a session: its unique id, or its name if no event has an id.
 pub(super) type Key = Box<[u8]>;
 
 #[derive(Debug)]
@@ -21,11 +21,11 @@ pub(super) struct Session {
     pub(super) unique: Option<Box<[u8]>>,
     /// Where its first event was read.
     pub(super) source: Source,
-    /// When its first event was.
+    /// The time of its first event.
     pub(super) first: i64,
-    /// When its last event was.
+    /// The time of its last event.
     pub(super) last: i64,
-    /// Its beginning was not read; it is in [`Gauge::before`].
+    /// Its start was not read; it is in [`Gauge::before`].
     pub(super) is_from_before: bool,
     pub(super) ended: Option<i64>,
     pub(super) participants: HashMap<Box<[u8]>, Participant>,
@@ -36,12 +36,12 @@ pub(super) struct Participant {
     pub(super) joined: i64,
     pub(super) is_from_before: bool,
     pub(super) left: Option<i64>,
-    /// Is not in [`Gauge::now`] any more, because the session has ended.
+    /// It is no longer in [`Gauge::now`], because the session has ended.
     pub(super) is_uncounted: bool,
 }
 
 impl Session {
-    /// An event of it was at `at`.
+    /// An event of it has the time `at`.
     pub(super) fn hear(&mut self, at: i64, session: &SessionRef<'_>) {
         self.last = self.last.max(at);
         if self.unique.is_none() {
@@ -49,7 +49,7 @@ impl Session {
         }
     }
 
-    /// Counts the stays of those whom the end of the session ended.
+    /// Counts the stays of participants that the end of the session ended.
     pub(super) fn count_stays(&self, counted: &mut Counted<'_>) {
         let Some(at) = self.ended else { return };
         let inside = self.participants.values().filter(|one| one.left.is_none());
@@ -61,7 +61,7 @@ impl Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_key: HashMap<Key, Session>,
-    /// The key of the session that began last under a name.
+    /// The key of the session that started last under a name.
     names: HashMap<Box<[u8]>, Key>,
 }
 
@@ -83,7 +83,7 @@ impl Sessions {
         self.by_key.len()
     }
 
-    /// The key of the session that an event is about, where it is known.
+    /// The key of the session that an event is about, if it is known.
     pub(super) fn find(&self, session: &SessionRef<'_>) -> Option<Key> {
         if let Some(unique) = session.unique.as_deref()
             && let Some((key, _)) = self.by_key.get_key_value(unique)
@@ -98,19 +98,19 @@ impl Sessions {
         is_same.then(|| key.into())
     }
 
-    /// The session that began last under the name of `session`.
+    /// The session that started last under the name of `session`.
     fn namesake(&self, session: &SessionRef<'_>) -> Option<(&[u8], &Session)> {
         let key = self.names.get(session.name.as_ref())?;
         Some((key, self.by_key.get(key)?))
     }
 
-    /// The same where it is open, on the same server: then the other one is over.
+    /// The same if it is open, on the same server: then the other one is over.
     pub(super) fn open_namesake(&self, source: Source, session: &SessionRef<'_>) -> Option<Key> {
         let (key, known) = self.namesake(session)?;
         (known.ended.is_none() && known.source == source).then(|| key.into())
     }
 
-    /// A new session, and the one whose place it takes. `None` where the event does not tell which.
+    /// A new session, and the one that it replaces. `None` if the event does not say which session.
     pub(super) fn insert(
         &mut self,
         source: Source,

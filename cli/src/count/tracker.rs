@@ -1,9 +1,8 @@
-//! Follows sessions and participants through all events: the one code that counts.
+//! Follows sessions and participants through all events.
 //!
-//! Events come in nearly any order and some of them twice. The tracker drops those that are there
-//! twice ([`Seen`]), puts the rest into the order of their times ([`EventOrder`]), follows who is
-//! there ([`Presence`]), and tells a [`Listener`] what is to be counted, and how many there are at
-//! any time.
+//! Events come nearly in order and some of them twice. The tracker drops repeated ones ([`Seen`]),
+//! sorts the rest by time ([`EventOrder`]), follows who is present ([`Presence`]), and tells a
+//! [`Listener`] what to count, and how many there are at any time.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -16,24 +15,24 @@ use super::presence::Presence;
 use super::seen::{Novelty, Seen};
 use super::sessions::Source;
 
-/// How much later than a younger one an event may come, in milliseconds of the events' time.
+/// How late an event may come, in milliseconds of event time.
 pub(crate) const LATENESS_MS: i64 = 5 * 60_000;
 
-/// How long a recording is remembered, in milliseconds of the events' time.
+/// How long a recording is remembered, in milliseconds of event time.
 const RECORDING_MS: i64 = 5 * 60_000;
 
-/// How many sessions and participants there are.
+/// The numbers of sessions and participants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Level {
     pub(crate) sessions: Gauge,
     pub(crate) participants: Gauge,
 }
 
-/// Hears what is to be counted. Times are milliseconds since 1970.
+/// Receives what is to be counted. Times are in milliseconds since 1970.
 pub(crate) trait Listener {
     fn count(&mut self, count: Count<'_>);
 
-    /// From `span.start` to before `span.end` there were so many. Spans come in the order of time,
+    /// From `span.start` until just before `span.end` there were this many. Spans come in order,
     /// without gaps.
     fn level(&mut self, span: Range<i64>, level: Level);
 }
@@ -44,7 +43,7 @@ pub(crate) struct SessionTracker {
     order: EventOrder,
     presence: Presence,
     recordings: Recordings,
-    /// Levels are told up to here.
+    /// Levels were reported up to here.
     told: i64,
     /// The latest time of an event.
     latest: i64,
@@ -70,8 +69,8 @@ impl SessionTracker {
         }
     }
 
-    /// Takes an event; one without a time of its own is taken to be at `at`. False where it was
-    /// there before: then it is not to be counted.
+    /// Takes an event; one without a time is assigned `at`. False if it occurred before: then it is
+    /// not to be counted.
     pub(crate) fn take(
         &mut self,
         at: i64,
@@ -124,17 +123,17 @@ impl SessionTracker {
         }
     }
 
-    /// Sessions without an end that were given up.
+    /// Sessions without an end that count as over.
     pub(crate) fn sessions_given_up(&self) -> u64 {
         self.presence.sessions_given_up
     }
 
-    /// Events that were there before.
+    /// Events that occurred before.
     pub(crate) fn events_repeated(&self) -> u64 {
         self.events_repeated
     }
 
-    /// Events of which it could not be told whether they were there before.
+    /// Events that may have occurred before.
     pub(crate) fn events_unknown(&self) -> u64 {
         self.events_unknown
     }
@@ -148,7 +147,8 @@ impl SessionTracker {
         let mut batch = std::mem::take(&mut self.batch);
         while let Some(at) = self.order.pop_before(end, &mut batch) {
             self.tell_level(at, listener);
-            // One event with a wrong time must not end everything: time passes with the watermark.
+            // A single event with a wrong time must not end everything: time advances with the
+            // watermark.
             self.pass_time(at.min(self.watermark), listener);
             if batch.len() > 1 {
                 batch.sort_by_key(|event| rank(&self.presence, event));
@@ -162,7 +162,7 @@ impl SessionTracker {
         self.presence.pass_time(now, &mut |count| listener.count(count));
     }
 
-    /// How many there were up to `end`: nothing has changed since the last call.
+    /// Reports the levels up to `end`: nothing has changed since the last call.
     fn tell_level(&mut self, end: i64, listener: &mut impl Listener) {
         if end > self.told {
             listener.level(self.told..end, self.level());
@@ -170,7 +170,7 @@ impl SessionTracker {
         }
     }
 
-    /// Who came and who went, what was recorded.
+    /// Who came and left, and what was recorded.
     fn follow(&mut self, event: &TimedEvent, listener: &mut impl Listener) {
         let (at, source) = (event.at, event.source);
         let mut count = |count: Count<'_>| listener.count(count);
@@ -198,8 +198,8 @@ impl SessionTracker {
     }
 }
 
-/// In which order events of one time are followed, whatever order they came in: what was there
-/// before ends first, then comes what begins, then what begins and ends at that time.
+/// The order in which events with the same time are followed, whatever order they came in: first
+/// the ends of what existed before, then starts, then what starts and ends at that time.
 fn rank(presence: &Presence, event: &TimedEvent) -> u8 {
     let at = event.at;
     match &*event.says {

@@ -1,4 +1,4 @@
-//! The report as a program reads it: JSON and CSV.
+//! The report for programs: JSON and CSV.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use super::period::Divider;
 use super::rejects::Rejects;
 use crate::json_output::{self, ObjectType};
 
-/// What was read, beside the events.
+/// What was read, besides the events.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) files_count: usize,
@@ -83,19 +83,19 @@ fn numbers(figures: &Figures) -> [(&'static str, Value); 8] {
     ]
 }
 
-/// A day or an hour as RFC 3339 has it; empty for events before the first one with a time, and
-/// where nothing is divided.
+/// A day or an hour in RFC 3339; empty for events before the first one with a time, and without
+/// `--by`.
 fn begin_of(begin: Option<i64>, divider: &Divider) -> String {
     let local = begin.filter(|_| divider.by.is_some()).and_then(|begin| divider.local(begin));
     local.map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()).unwrap_or_default()
 }
 
-/// CSV (RFC 4180, with plain line feeds): a heading, and a row for each day or hour, or one for
-/// everything. The columns are always the same: what depends on the data is in the JSON alone.
+/// CSV (RFC 4180, with plain line feeds): a header, and a row per day or hour, or one for
+/// everything. The columns are always the same: what depends on the data is only in the JSON.
 ///
 /// # Errors
 ///
-/// None but for memory: it is written to a buffer.
+/// None except for memory: it is written to a buffer.
 pub(super) fn csv(report: &Report, divider: &Divider) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let names = numbers(&report.total).map(|(name, _)| name);

@@ -1,10 +1,10 @@
-//! What is counted, and what it comes to.
+//! The counts, and the totals of the report.
 
 use std::collections::BTreeMap;
 
 use crate::count::Level;
 
-/// What was counted in one span of time.
+/// The counts of one span of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Figures {
     /// Events by the number of their kind.
@@ -20,35 +20,35 @@ pub(super) struct Figures {
     peaks: Option<Peaks>,
 }
 
-/// The largest numbers seen, before what was there before the first line is added.
+/// The maxima seen, before adding what existed before the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Peaks {
     sessions: i64,
     participants: i64,
 }
 
-/// What the whole input comes to.
+/// The result for the whole input.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Report {
     /// The names of the kinds, by their number.
     pub(super) kinds: Vec<String>,
     pub(super) total: Figures,
-    /// By the begin of their span; `None` for events before the first one that tells its time.
+    /// By the start of their span; `None` for events before the first one with a time.
     pub(super) rows: BTreeMap<Option<i64>, Figures>,
     pub(super) lines: u64,
     pub(super) bytes: u64,
     pub(super) first_timestamp: Option<i64>,
     pub(super) last_timestamp: Option<i64>,
-    /// Events that were there before, and are not counted.
+    /// Events that occurred before, and are not counted.
     pub(super) events_repeated: u64,
-    /// Events that are counted, though it could not be told whether they were there before.
+    /// Events that are counted, although they may have occurred before.
     pub(super) events_unknown: u64,
     pub(super) sessions_before: u64,
     pub(super) participants_before: u64,
     pub(super) sessions_open: u64,
     pub(super) participants_open: u64,
     pub(super) sessions_given_up: u64,
-    /// Why participants left and sessions ended, the most frequent first.
+    /// Why participants left and sessions ended, most frequent first.
     pub(super) leave_reasons: Vec<(String, u64)>,
     pub(super) end_reasons: Vec<(String, u64)>,
 }
@@ -64,14 +64,14 @@ impl Figures {
         }
     }
 
-    /// So many were there at one time.
+    /// There were this many at one time.
     pub(super) fn see(&mut self, level: Level) {
         let peaks = self.peaks.get_or_insert(Peaks { sessions: i64::MIN, participants: i64::MIN });
         peaks.sessions = peaks.sessions.max(level.sessions.now);
         peaks.participants = peaks.participants.max(level.participants.now);
     }
 
-    /// Adds to the peaks what is known to have been there before.
+    /// Adds what is known to have existed before to the peaks.
     pub(super) fn settle(&mut self, level: Level) {
         if let Some(peaks) = self.peaks.take() {
             self.peak_sessions = (peaks.sessions + level.sessions.before).max(0) as u64;

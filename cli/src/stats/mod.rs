@@ -5,11 +5,10 @@
 //!           └ rejects ────────────────────────────┘
 //! ```
 //!
-//! A new figure begins where it is known: a number that an event tells is read in
-//! `count/event_reader`, told by `count/presence.rs` as a `Count`, and added in `tally.rs`. Its field
-//! is in `Figures` or `Report` (`figures.rs`); `export.rs` and `table.rs` print it.
-//! `docs/json.md` lists every member, which a test demands, and `docs/operations.md` says what is
-//! counted.
+//! To add a figure, start where it is known: a number in an event is read in `count/event_reader`,
+//! reported by `count/presence.rs` as a `Count`, and added in `tally.rs`. Its field is in `Figures`
+//! or `Report` (`figures.rs`); `export.rs` and `table.rs` print it. `docs/json.md` must list every
+//! member, which a test checks, and `docs/operations.md` says what is counted.
 
 mod export;
 mod figures;
@@ -49,15 +48,15 @@ use super::print::print;
 use super::progress::Progress;
 use super::time_arg::{TimeArg, times_help};
 
-/// How many bad lines are named; the rest is counted.
+/// How many bad lines are printed; the rest is only counted.
 const BAD_LINES_NAMED: u64 = 10;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
 /// Reads the CDR files of directories, and single files, compressed or not, in the order of the
-/// times of their events. An event counts once, even if it is there several times. It needs memory
-/// for the open sessions and for the events of the last minutes, not for the files. It knows the
-/// events of OpenVidu 2, of LiveKit and OpenVidu 3, and of OpenVidu Meet.
+/// times of their events. An event that occurs several times counts once. Memory grows with the
+/// open sessions and the events of the last minutes, not with the files. It knows the events of
+/// OpenVidu 2, of LiveKit and OpenVidu 3, and of OpenVidu Meet.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Stats {
@@ -77,7 +76,7 @@ pub(super) struct Stats {
     #[arg(long, conflicts_with = "csv")]
     json: bool,
 
-    /// Print CSV with a heading; the columns are always the same
+    /// Print CSV with a header; the columns are always the same
     #[arg(long)]
     csv: bool,
 
@@ -112,19 +111,19 @@ Examples:
 What is counted:
   events               lines, at their own time; a line without a time counts at the time of the
                        line before
-  sessions             sessions that began, when they began (sessionCreated, room_started,
+  sessions             sessions that started, when they started (sessionCreated, room_started,
                        meetingStarted)
   participants         participants that joined, when they joined
-  participant-minutes  `duration` of participantLeft, else end minus beginning, when the participant
+  participant-minutes  `duration` of participantLeft, else end minus start, when the participant
                        left; if the end is missing, up to the end of the session
   recordings           recordings with files (status ready, egress_ended with files) and their bytes,
                        when they were complete
   peaks                most sessions and participants at one time, by the times of the events
   rejected bodies      records of the rejects files of directories, by reason
-If the beginning of a session or participant is missing, the start time in its last event is used. If
+If the start of a session or participant is missing, the start time in its last event is used. If
 that is before the first line, or missing too, it counts only in the peaks. A session without an
-event for 24 hours is given up: its server died. --since and --until choose what is counted; earlier
-lines are read too.
+event for 24 hours counts as over: its server died. --since and --until select what is counted;
+earlier lines are read too.
 Two events of sessions are the same event if kind, session, participant and time are equal; two other
 events, if their lines are equal. Events may be up to 5 minutes late; a message says how many events
 could not be compared.
@@ -132,10 +131,10 @@ could not be compared.
     times_help!(),
     "
 
-A line that is not an event is counted, and named on standard error; with --strict the exit code is
-1.
+A line that is not an event is counted, and reported on standard error; with --strict the exit code
+is 1.
 
-Exit codes: 0 success; 1 a file could not be read, or --strict and a bad line; 2 wrong usage"
+Exit codes: 0 success; 1 a file could not be read, or a bad line with --strict; 2 usage error"
 );
 
 impl Stats {
@@ -197,14 +196,14 @@ fn say_what_is_uncertain(report: &Report, lines_bad: u64) {
     }
     if report.events_unknown > 0 {
         say(format_args!(
-            "{} events are older than the events around them: they may be there twice, and all of \
+            "{} events are older than the events around them: they may occur twice, and all of \
              them count",
             HumanCount(report.events_unknown)
         ));
     }
 }
 
-/// Reads everything; once more where files have to be cut because time goes back in them.
+/// Reads everything; a second time if files must be cut because time goes back in them.
 fn read(files: &InputFiles, divider: &Divider, period: &Span) -> Reading {
     let new_tally = || Tally::new(divider.clone(), period.clone());
     let mut reading = Reading::new(new_tally(), files);
@@ -223,10 +222,10 @@ fn read(files: &InputFiles, divider: &Divider, period: &Span) -> Reading {
     again
 }
 
-/// Bars are for eyes, colours for those who did not ask to have none.
+/// Bars on terminals only, and colours unless they are turned off.
 fn look() -> Look {
     let columns = tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
-    // A terminal that does not say how wide it is is believed to have room.
+    // A terminal that does not report its width is assumed to be wide enough.
     let columns = if columns == 0 { usize::MAX } else { columns };
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -237,14 +236,14 @@ fn look() -> Look {
     }
 }
 
-/// What is read, on its way to the tally.
+/// Passes what is read to the tally.
 struct Reading {
     tally: Tally,
     progress: Progress,
     lines_bad: u64,
     /// A file could not be read to its end.
     is_incomplete: bool,
-    /// All is read again: what is wrong was told the first time.
+    /// Everything is read again: problems were reported the first time.
     has_told: bool,
 }
 

@@ -1,23 +1,23 @@
-//! Counts by a name that an event brings: bounded, whatever the events say.
+//! Counts by a name from the events: bounded, whatever the events contain.
 
 use std::collections::HashMap;
 
-/// How many names are counted; what comes after them is counted as [`OTHERS`].
+/// How many names are counted; further ones are counted as [`OTHERS`].
 const NAMES_MAX: usize = 1000;
 const OTHERS: &str = "(others)";
 
-/// Gives each name a number.
+/// Assigns each name a number.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     numbers: HashMap<Box<[u8]>, usize>,
-    /// The names that came first: of the few that most events have, each is found sooner by its
-    /// length than by its hash.
+    /// The first names: each of the few that most events have is found faster by its length than by
+    /// its hash.
     first: Vec<Box<[u8]>>,
     names: Vec<String>,
 }
 
 impl Names {
-    /// How many names are looked through before their hash is.
+    /// How many names are compared before the hash is used.
     const FIRST: usize = 12;
 
     pub(super) fn number(&mut self, name: &[u8]) -> usize {
@@ -50,7 +50,7 @@ impl Names {
     }
 }
 
-/// How often each name came.
+/// How often each name occurred.
 #[derive(Debug, Default)]
 pub(super) struct NameCounts {
     names: Names,
@@ -68,7 +68,7 @@ impl NameCounts {
         }
     }
 
-    /// The most frequent first.
+    /// Most frequent first.
     pub(super) fn into_sorted(self) -> Vec<(String, u64)> {
         let mut counts: Vec<_> = self.names.into_names().into_iter().zip(self.counts).collect();
         counts.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));

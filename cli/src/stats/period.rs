@@ -1,4 +1,4 @@
-//! Times: which part of the input counts, and how it is divided.
+//! Times: which part of the input counts, and how it is split into rows.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 
-/// How figures are divided.
+/// How figures are split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum By {
     /// A row for each day
@@ -15,10 +15,10 @@ pub(super) enum By {
     Hour,
 }
 
-/// The milliseconds since 1970 that one row stands for.
+/// The milliseconds since 1970 that one row covers.
 pub(super) type Span = Range<i64>;
 
-/// Divides time.
+/// Splits time.
 #[derive(Clone, Debug)]
 pub(super) struct Divider {
     pub(super) by: Option<By>,
@@ -26,10 +26,10 @@ pub(super) struct Divider {
 }
 
 impl Divider {
-    /// The day or hour that `at` is in; all of time where nothing is divided.
+    /// The day or hour that contains `at`; all of time without `--by`.
     ///
-    /// Days and hours are those of the time zone: of 23 to 25 hours, and two of one name where
-    /// clocks are set back.
+    /// Days and hours are those of the time zone: days have 23 to 25 hours, and an hour occurs
+    /// twice when clocks are set back.
     pub(super) fn span(&self, at: i64) -> Span {
         let all = i64::MIN..i64::MAX;
         let Some(by) = self.by else { return all };
@@ -90,7 +90,7 @@ mod tests {
             span(By::Hour, "2026-11-23T23:59:59.999Z"),
             ("2026-11-24T00:00+01:00".into(), 1)
         );
-        // The hour that comes twice.
+        // The hour that occurs twice.
         assert_eq!(span(By::Hour, "2026-10-25T00:30:00Z"), ("2026-10-25T02:00+02:00".into(), 1));
         assert_eq!(span(By::Hour, "2026-10-25T01:30:00Z"), ("2026-10-25T02:00+01:00".into(), 1));
     }

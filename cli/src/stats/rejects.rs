@@ -1,4 +1,4 @@
-//! The bodies that were rejected, by reason.
+//! The rejected bodies, by reason.
 
 use cdrlog::reader::{FileKind, ReadError, Reader};
 use cdrlog::{LineCheck, reader::Line};
@@ -8,19 +8,19 @@ use super::period::Span;
 use crate::count::files::InputFiles;
 use crate::count::line::{Members, number, text};
 
-/// The reason under which a line of a rejects file counts that is not a record.
-const NO_RECORD: &[u8] = b"(no record)";
+/// The reason that counts lines of a rejects file that are not records.
+const NO_RECORD: &[u8] = b"(not a record)";
 
-/// What the rejects files of the directories come to.
+/// The totals of the rejects files of the directories.
 #[derive(Debug, Default)]
 pub(super) struct Rejects {
     pub(super) count: u64,
-    /// The most frequent first.
+    /// Most frequent first.
     pub(super) reasons: Vec<(String, u64)>,
 }
 
 impl Rejects {
-    /// Reads all rejects files. Records of a time outside of `period` are not counted.
+    /// Reads all rejects files. Records whose time is outside `period` are not counted.
     pub(super) fn read(
         files: &InputFiles,
         period: &Span,
@@ -59,10 +59,10 @@ impl Rejects {
     }
 }
 
-/// Why the body of a record was rejected; `None` where it is not to be counted.
+/// Why the body of a record was rejected; `None` if it is not to be counted.
 fn reason_of<'a>(line: Line<'a>, check: &mut LineCheck, period: &Span) -> Option<Reason<'a>> {
     if !line.is_whole() {
-        // It is just being written.
+        // It is being written.
         return None;
     }
     if check.record(line.bytes_with_end()).is_err() {

@@ -9,12 +9,12 @@ use super::period::{Divider, Span};
 use crate::count::{Count, Level, Listener};
 
 /// What an event without a reason is counted under.
-const NO_REASON: &[u8] = b"(not told)";
+const NO_REASON: &[u8] = b"(none)";
 
 #[derive(Debug)]
 pub(super) struct Rows {
     divider: Divider,
-    /// What lies outside is not counted.
+    /// Events outside of it are not counted.
     period: Span,
     /// The row of the last event, taken out of `rows`.
     row: Row,
@@ -44,14 +44,14 @@ impl Rows {
         }
     }
 
-    /// An event of a kind was at `at`; `None` where no event before it told its time either.
+    /// An event of a kind at `at`; `None` if no earlier event has a time either.
     pub(super) fn count_event(&mut self, at: Option<i64>, kind: usize) {
         if self.is_within(at) {
             self.figures(at).count_kind(kind);
         }
     }
 
-    /// All rows, with what was there before the first line.
+    /// All rows, including what existed before the first line.
     pub(super) fn into_rows(mut self, before: Level) -> BTreeMap<Option<i64>, Figures> {
         self.put_row_back();
         self.rows.values_mut().for_each(|row| row.settle(before));
@@ -62,7 +62,7 @@ impl Rows {
         at.map_or(self.period.start == i64::MIN, |at| self.period.contains(&at))
     }
 
-    /// The figures of the span that `at` is in.
+    /// The figures of the span that contains `at`.
     #[inline]
     fn figures(&mut self, at: Option<i64>) -> &mut Figures {
         let fits = match at {
@@ -78,7 +78,7 @@ impl Rows {
     #[cold]
     fn change_row(&mut self, at: Option<i64>) {
         let span = at.map_or(0..0, |at| self.divider.span(at));
-        // Events without a time are no row of their own where there is only one.
+        // Events without a time get no row of their own if there is only one.
         let key = if self.divider.by.is_none() { Some(i64::MIN) } else { at.map(|_| span.start) };
         self.put_row_back();
         let figures = self.rows.remove(&key).unwrap_or_default();
@@ -121,7 +121,7 @@ impl Listener for Rows {
         }
     }
 
-    /// Every row that has something in it sees how many there were in its time.
+    /// Adds the levels to every row that is not empty.
     fn level(&mut self, span: Range<i64>, level: Level) {
         let (begin, end) = (span.start.max(self.period.start), span.end.min(self.period.end));
         if begin >= end {

@@ -1,4 +1,4 @@
-//! The report as a human reads it.
+//! The report for people.
 
 use std::fmt::Write;
 use std::iter;
@@ -16,7 +16,7 @@ use super::rejects::Rejects;
 pub(super) enum Look {
     /// Text alone.
     Plain,
-    /// With bars, on a terminal so wide.
+    /// With bars, on a terminal of this width.
     Bars { columns: usize },
     /// With bars in colour.
     Colours { columns: usize },
@@ -31,11 +31,11 @@ impl Look {
     }
 }
 
-/// The longest bar where there is room for it.
+/// The length of a bar if there is room for it.
 const BAR_CELLS: usize = 24;
-/// A shorter one tells nothing.
+/// A shorter bar would show nothing.
 const BAR_CELLS_MIN: usize = 4;
-/// What the table has between two columns.
+/// The space between two columns.
 const BAR_GAP: usize = 2;
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 const BAR_STYLE: Style = AnsiColor::Cyan.on_default();
@@ -148,19 +148,17 @@ fn summary(report: &Report, rejects: &Rejects) -> Vec<Vec<String>> {
     ]
 }
 
-/// What the events do not include, or may include twice.
+/// What the events exclude, or may count twice.
 fn repeated(report: &Report) -> String {
-    let notes = [
-        (report.events_repeated, "more were there twice"),
-        (report.events_unknown, "may be there twice"),
-    ];
+    let notes =
+        [(report.events_repeated, "more occur twice"), (report.events_unknown, "may occur twice")];
     let notes = notes.iter().filter(|(count, _)| *count > 0);
     let notes: Vec<_> =
         notes.map(|(count, note)| format!("{} {note}", HumanCount(*count))).collect();
     notes.join(", ")
 }
 
-/// The header and a row for each day or hour; and the participant-time of each.
+/// The header and a row for each day or hour, and the participant-time of each.
 fn rows(report: &Report, divider: &Divider, by: By) -> (Vec<Vec<String>>, Vec<u64>) {
     let name = match by {
         By::Day => "day",
@@ -200,13 +198,13 @@ fn rows(report: &Report, divider: &Divider, by: By) -> (Vec<Vec<String>>, Vec<u6
 fn label(begin: i64, divider: &Divider, by: By) -> String {
     let format = match by {
         By::Day => "%Y-%m-%d",
-        // The offset tells the two hours apart that are one hour when summer time ends.
+        // The offset distinguishes the hour that occurs twice when summer time ends.
         By::Hour => "%Y-%m-%d %H:00 %:z",
     };
     divider.local(begin).map_or_else(|| begin.to_string(), |time| time.strftime(format).to_string())
 }
 
-/// The kinds of events, the most frequent first, below a header; and how many there are of each.
+/// The kinds of events, most frequent first, below a header; and the count of each.
 fn kinds(report: &Report) -> (Vec<Vec<String>>, Vec<u64>) {
     let mut kinds: Vec<_> = report
         .kinds
@@ -229,7 +227,7 @@ fn named<'a>(
     (iter::once(header).chain(names.map(row)).collect(), counts)
 }
 
-/// A name is anybody's: no control character of one may reach the terminal.
+/// Names can contain anything: no control character may reach the terminal.
 fn printable(name: &str) -> String {
     name.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
@@ -239,7 +237,7 @@ fn minutes(figures: &Figures) -> String {
     format!("{}.{}", HumanCount(tenths / 10), tenths % 10)
 }
 
-/// A bar for `count` where that of `most` has so many cells.
+/// A bar for `count`, if that of `most` has this many cells.
 fn bar(count: u64, most: u64, cells: usize) -> String {
     let eighths = cells as u128 * 8 * u128::from(count) / u128::from(most.max(1));
     let eighths = (eighths as usize).max(usize::from(count > 0));
@@ -270,7 +268,7 @@ fn show(rows: &[Vec<String>], look: Look, shape: Shape) -> String {
         if shape.header && index == 0 {
             text.push_str(&styled(line, HEADING_STYLE, look));
         } else {
-            // A bar is the last thing of its line.
+            // A bar is the last thing on its line.
             let (words, bar) = line.split_at(line.find(is_bar).unwrap_or(line.len()));
             text.push_str(words);
             text.push_str(&styled(bar, BAR_STYLE, look));

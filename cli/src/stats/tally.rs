@@ -1,4 +1,4 @@
-//! Counts the events of one line after the other.
+//! Counts the events of lines.
 
 use cdrlog::LineFault;
 
@@ -23,7 +23,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// What lies outside of `period` is followed, but not counted.
+    /// Events outside of `period` are followed, but not counted.
     pub(super) fn new(divider: Divider, period: Span) -> Self {
         Self {
             parser: Parser::default(),
@@ -37,12 +37,12 @@ impl Tally {
         }
     }
 
-    /// Takes a line, with its line feed or without. An event that does not tell its time is at
-    /// `before`, the time of the line before it. Gives the time that it tells.
+    /// Takes a line, with or without its line feed. An event without a time is assigned `before`,
+    /// the time of the line before it. Returns the time in the event.
     ///
     /// # Errors
     ///
-    /// Why it is not the line of an event.
+    /// Why the line is not an event.
     pub(super) fn take(
         &mut self,
         line: &[u8],
@@ -66,7 +66,7 @@ impl Tally {
         Ok(told)
     }
 
-    /// Hardly an event before this time is still to come.
+    /// Hardly any event before this time is still to come.
     pub(super) fn advance(&mut self, watermark: i64) {
         self.tracker.advance(watermark, &mut self.rows);
     }
@@ -76,7 +76,7 @@ impl Tally {
         self.tracker.sessions_held()
     }
 
-    /// What it comes to.
+    /// The result.
     pub(super) fn end(self) -> Report {
         let Self { mut tracker, mut rows, kinds, .. } = self;
         tracker.end(&mut rows);

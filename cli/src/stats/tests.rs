@@ -1,4 +1,4 @@
-//! The counting against what is easily got wrong, and against a plain reference.
+//! The counting, tested on what is easily got wrong, and against a plain reference.
 
 mod reference;
 
@@ -16,7 +16,7 @@ fn hourly() -> Divider {
 /// Takes lines as one file has them.
 struct Feed {
     tally: Tally,
-    /// The time of the line before, and that up to which two lines in a row have come.
+    /// The time of the line before, and the time that two consecutive lines have reached.
     before: Option<i64>,
     watermark: i64,
 }
@@ -104,7 +104,7 @@ fn a_session_whose_name_begins_again_has_ended_though_nothing_said_so() {
             json!({"uniqueSessionId":"daily_1","connectionId":"a"}),
         ),
         line("sessionCreated", 5000, "daily", unique("daily_2")),
-        // What comes later of the first one changes nothing, but for the time that it tells.
+        // What comes later of the first one changes nothing, except for the time that it contains.
         line(
             "participantLeft",
             6000,

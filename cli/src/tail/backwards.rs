@@ -1,33 +1,34 @@
-//! The lines of a file, the last one first, in blocks.
+//! The lines of a file in reverse order, read in blocks.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// What is read at once; more for longer lines.
+/// The bytes read at once; more for longer lines.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// A longer line is passed over, as the reader does.
+/// A longer line is skipped, as by the reader.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// Gives the whole lines of a plain file, the last one first.
+/// Returns the whole lines of a plain file, the last one first.
 pub(super) struct Backwards {
     file: File,
     /// Bytes of the file from `start` on.
     held: Vec<u8>,
     start: u64,
-    /// What of `held` is still to be given. It ends with a line, but where bytes are passed over.
+    /// The part of `held` that was not returned yet. It ends with a line, unless bytes are being
+    /// skipped.
     end: usize,
-    /// Bytes up to the next line feed are passed over: half a line at the end of the file, or a
-    /// line that is too long.
+    /// Bytes up to the next line feed are skipped: half a line at the end of the file, or a line
+    /// that is too long.
     passes_over: bool,
 }
 
-/// `end` is where something begins.
+/// `end` is now at the start of a line, or of something to skip.
 struct LineStart {
-    /// A line, and not something that is passed over.
+    /// A line, and not something to skip.
     is_line: bool,
-    /// By how much what is held has moved.
+    /// How far the held bytes have moved.
     moved: usize,
 }
 
@@ -37,12 +38,13 @@ impl Backwards {
         Ok(Self { file, held: Vec::new(), start, end: 0, passes_over: true })
     }
 
-    /// Where the line begins that was given last, and where the last whole line ends before that.
+    /// The start of the line that was returned last, and the end of the last whole line before
+    /// that.
     pub(super) fn offset(&self) -> u64 {
         self.start + self.end as u64
     }
 
-    /// Goes before half a line at the end of the file.
+    /// Skips half a line at the end of the file.
     pub(super) fn pass_half_line(&mut self) -> io::Result<()> {
         if self.passes_over {
             self.find_line_start()?;
@@ -50,7 +52,7 @@ impl Backwards {
         Ok(())
     }
 
-    /// The line before, without its line feed.
+    /// The previous line, without its line feed.
     pub(super) fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
             let line_end = self.end.saturating_sub(1);
@@ -61,7 +63,7 @@ impl Backwards {
         }
     }
 
-    /// Goes to where the line begins that ends at `end`. `None` at the beginning of the file.
+    /// Finds the start of the line that ends at `end`. `None` at the start of the file.
     fn find_line_start(&mut self) -> io::Result<Option<LineStart>> {
         let mut passes_over = std::mem::take(&mut self.passes_over);
         // The line feed of the line itself does not count.
@@ -87,7 +89,7 @@ impl Backwards {
         }
     }
 
-    /// Puts what is before in front of what is held; gives how much that was.
+    /// Reads what precedes the held bytes in front of them; returns how much that was.
     fn read_before(&mut self) -> io::Result<usize> {
         let room = self.end.max(BLOCK_BYTES);
         let step = usize::try_from(self.start).map_or(room, |start| start.min(room));

@@ -1,13 +1,13 @@
-//! Which lines are wanted.
+//! Which lines are printed.
 
 use cdrlog::reader::Event;
 use jiff::Timestamp;
 use memchr::memmem::Finder;
 
-/// What a line has to be. Without any wish, every line is wanted, an event or not.
+/// The conditions for a line. Without any, every line is printed, an event or not.
 #[derive(Debug)]
 pub(super) struct Filter {
-    /// One of these; any where there is none.
+    /// One of these names; any if it is empty.
     events: Vec<String>,
     session: Option<Session>,
     since_ms: Option<i64>,
@@ -44,8 +44,8 @@ impl Filter {
                 || Event::from_line(line).is_ok_and(|event| self.matches_event(&event)))
     }
 
-    /// False where a look at the text is enough to see that it does not match. A text with an
-    /// escape may hold anything.
+    /// False if searching the text is enough to see that it does not match. A text with an escape
+    /// may contain anything.
     fn may_match(&self, line: &[u8]) -> bool {
         let session = self.session.as_ref();
         let may_be_session = session
@@ -53,7 +53,7 @@ impl Filter {
         may_be_session && plain_name(line).is_none_or(|name| self.wants_event(name))
     }
 
-    /// Whether there is nothing more to look at, once the text may match.
+    /// Whether nothing more needs checking, once the text may match.
     fn is_sure(&self, line: &[u8]) -> bool {
         self.session.is_none()
             && self.since_ms.is_none()
@@ -74,7 +74,7 @@ impl Filter {
     }
 }
 
-/// The name of the event, where the line has it as the writer does and without an escape.
+/// The name of the event, if the line has it as the writer writes it and without an escape.
 fn plain_name(line: &[u8]) -> Option<&[u8]> {
     let rest = line.strip_prefix(b"{\"")?;
     let name = rest.get(..memchr::memchr2(b'"', b'\\', rest)?)?;

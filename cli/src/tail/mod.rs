@@ -1,4 +1,4 @@
-//! `cdrlog tail`: the last lines of a CDR directory, and those that come.
+//! `cdrlog tail`: the last lines of a CDR directory, and new ones.
 
 mod backwards;
 mod filter;
@@ -23,10 +23,10 @@ use filter::Filter;
 use output::Output;
 use start::Source;
 
-/// How many lines there are by default.
+/// The default number of lines.
 const LINES_DEFAULT: u64 = 10;
 
-/// How often it is looked whether anybody still reads what is printed.
+/// How often to check whether anybody still reads the output.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Print the last lines of the CDR, and follow it
@@ -46,13 +46,13 @@ Examples:
 ", times_help!(), "
 It is compared with the timestamp of the event.
 
-Exit codes: 0 success; 1 something could not be read; 2 wrong usage"))]
+Exit codes: 0 success; 1 something could not be read; 2 usage error"))]
 pub(super) struct Tail {
-    /// Also print lines that are written later, across rotations, until Ctrl-C
+    /// Also print new lines, across rotations, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
 
-    /// The last N lines, of those that match [default: 10; all with --since]
+    /// The last N matching lines [default: 10; all with --since]
     #[arg(short = 'n', long = "lines", value_name = "N")]
     lines: Option<u64>,
 
@@ -68,11 +68,11 @@ pub(super) struct Tail {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<TimeArg>,
 
-    /// Only events before this time; lines that are written later are not read
+    /// Only events before this time; new lines are not read
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
     until: Option<TimeArg>,
 
-    /// Print lines as they are, on a terminal too
+    /// Print lines as they are, even on a terminal
     #[arg(long, visible_alias = "raw")]
     json: bool,
 
@@ -116,12 +116,12 @@ struct Lines {
     reader: Reader,
     filter: Filter,
     follows: bool,
-    /// How many are still to be printed.
+    /// How many lines are still to be printed.
     left: u64,
     outcome: Outcome,
 }
 
-/// Why printing ended before the end.
+/// Why printing stopped early.
 enum Stop {
     Read(ReadError),
     Write(io::Error),
@@ -157,7 +157,7 @@ impl Lines {
         Ok(output.flush()?)
     }
 
-    /// A line that is too long, or a file that is damaged, does not keep others from being printed.
+    /// A line that is too long, or a damaged file, does not keep other lines from being printed.
     fn go_on_after(&mut self, error: ReadError) -> Result<(), Stop> {
         self.outcome = Outcome::Failed;
         match &error {

@@ -7,12 +7,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::pretty::Pretty;
 
-/// What is gathered before it is written.
+/// The bytes gathered before a write.
 const BUFFER_BYTES: usize = 64 << 10;
 
 pub(super) struct Output {
     out: BufWriter<StdoutLock<'static>>,
-    /// `None` where lines are printed as they are.
+    /// `None` if lines are printed as they are.
     pretty: Option<Pretty>,
 }
 
@@ -40,8 +40,8 @@ impl Output {
         self.out.flush()
     }
 
-    /// Whether nobody can read any more what is written: the other end of the pipe is closed, the
-    /// terminal is gone. Without this look it would be noticed only with the next line.
+    /// Whether nobody can read the output any more: the other end of the pipe is closed, or the
+    /// terminal is gone. Without this check it would be noticed only with the next line.
     pub(super) fn is_closed(&self) -> bool {
         let mut fds = [PollFd::new(self.out.get_ref(), PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };

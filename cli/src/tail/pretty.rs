@@ -1,4 +1,4 @@
-//! An event for human eyes, on one line.
+//! An event for people, on one line.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 
 use crate::local_time;
 
-/// Most names of events are shorter, so that sessions stand below each other.
+/// Most names of events are shorter, so sessions are aligned.
 const NAME_WIDTH: usize = 22;
 
-/// What there is instead of a time.
+/// Shown in place of a missing time.
 const NO_TIME: &str = "-----------------------";
 
 /// How events are shown.
@@ -27,7 +27,7 @@ pub(super) struct Pretty {
 }
 
 impl Pretty {
-    /// With colours, unless `NO_COLOR` is set or the terminal knows none; in local time.
+    /// With colours, unless `NO_COLOR` is set or the terminal has none; in local time.
     pub(super) fn of_environment() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -81,7 +81,7 @@ impl Pretty {
     }
 }
 
-/// A value as JSON; a string without its quotes where it is a single word.
+/// A value as JSON; a string without its quotes if it is a single word.
 fn shown(value: Value<'_>) -> String {
     match value {
         Value::String(text) if is_word(text) => text.to_owned(),
@@ -93,7 +93,8 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|char| char.is_alphanumeric() || "_-.:/@+".contains(char))
 }
 
-/// `text` without what a terminal would take as a command: events hold what strangers sent.
+/// `text` without control characters, which a terminal would obey: events contain what strangers
+/// sent.
 fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,4 +1,4 @@
-//! Where the last lines begin, without reading all that is before.
+//! Finds the last lines without reading everything before them.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -16,15 +16,15 @@ use super::backwards::Backwards;
 use super::filter::Filter;
 use crate::cdr_path;
 
-/// A file is passed over where the next one was created this much before the time that is asked for:
-/// the time in its name is local time, perhaps of another zone than ours.
+/// A file is skipped if the next one was created this long before the requested time: the time in
+/// its name is local time, perhaps of another zone than ours.
 const ZONES_APART: SignedDuration = SignedDuration::from_hours(26);
 
 /// Where lines come from.
 pub(super) struct Source {
     path: PathBuf,
     is_directory: bool,
-    /// The oldest first.
+    /// Oldest first.
     files: Vec<SourceFile>,
 }
 
@@ -59,7 +59,7 @@ impl Source {
         Ok(Self { path: path.to_owned(), is_directory, files })
     }
 
-    /// Reads all files that may hold events before `until`.
+    /// Only files that may hold events before `until` are read.
     pub(super) fn reader(&self, until: Option<Timestamp>) -> ReaderBuilder {
         match self.files.get(..self.newest_file_until(until)) {
             Some(files) if files.len() < self.files.len() => {
@@ -70,8 +70,8 @@ impl Source {
         }
     }
 
-    /// Where the last `count` lines begin that match; all of them where there is no `count`. `None`
-    /// is the beginning.
+    /// The position of the last `count` matching lines; of all matching lines without `count`.
+    /// `None` is the start.
     pub(super) fn start(
         &self,
         count: Option<u64>,
@@ -95,8 +95,8 @@ impl Source {
         Ok(first.map(|file| ReaderPosition { file: file.plain_path.clone(), offset: 0 }))
     }
 
-    /// How many files there are up to the last one that may hold events before `until`; at least
-    /// one where there are any.
+    /// The number of files up to the last one that may hold events before `until`; at least one if
+    /// there are any.
     fn newest_file_until(&self, until: Option<Timestamp>) -> usize {
         let limit = until.and_then(|until| until.checked_add(ZONES_APART).ok());
         let Some(limit) = limit else { return self.files.len() };
@@ -116,12 +116,12 @@ impl Source {
             let created = file.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok());
             created.is_some_and(|created| created < limit)
         };
-        // What is before a file that was created before is older still.
+        // What precedes a file that was created earlier is older still.
         self.files.iter().rposition(was_created_before).unwrap_or(0)
     }
 }
 
-/// How many of the lines that were looked for are in a file, and where the first of them begins.
+/// How many of the requested lines are in a file, and where the first of them starts.
 struct Found {
     lines: u64,
     offset: u64,
@@ -134,7 +134,7 @@ impl SourceFile {
         Self { path: path.to_owned(), plain_path, is_plain, created: None }
     }
 
-    /// The last `count` lines that match, or all there are.
+    /// The last `count` matching lines, or all of them.
     fn last_lines(&self, count: u64, filter: &Filter) -> Result<Found, Box<dyn Error>> {
         if self.is_plain {
             match File::open(&self.path) {
@@ -143,7 +143,7 @@ impl SourceFile {
                         format!("cannot read {}: {error}", self.path.display()).into()
                     });
                 }
-                // Just compressed, or removed.
+                // It was just compressed, or removed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     return Err(format!("cannot open {}: {error}", self.path.display()).into());
@@ -153,8 +153,8 @@ impl SourceFile {
         Ok(self.last_lines_forwards(count, filter))
     }
 
-    /// A compressed file is read from its beginning. Of one that is damaged, those lines count that
-    /// can be read: the error is told when they are printed.
+    /// A compressed file is read from its start. In a damaged one, the lines that can be read
+    /// count: the error is reported when they are printed.
     fn last_lines_forwards(&self, count: u64, filter: &Filter) -> Found {
         let mut offsets = VecDeque::new();
         let mut end = 0;
@@ -180,7 +180,7 @@ impl SourceFile {
     }
 }
 
-/// The last `count` lines of a plain file that match, or all there are.
+/// The last `count` matching lines of a plain file, or all of them.
 fn last_lines_backwards(file: File, count: u64, filter: &Filter) -> io::Result<Found> {
     let mut backwards = Backwards::new(file)?;
     backwards.pass_half_line()?;

@@ -1,4 +1,4 @@
-//! What the manifest of a directory says, and whether its chain is intact.
+//! The manifest of a directory, and whether its chain is intact.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,11 +15,11 @@ use super::remark::Remark;
 #[derive(Debug)]
 pub(super) struct Chain {
     files: BTreeMap<String, Listed>,
-    /// The hash of the last line that is whole; `None` where there is no line.
+    /// The hash of the last whole line; `None` if there is no line.
     pub(super) last_hash: Option<Hash>,
     /// It has no line: there is no manifest, or no file was sealed yet, or it cannot be read.
     pub(super) is_empty: bool,
-    /// There is none, or no file was sealed yet.
+    /// It does not exist, or no file was sealed yet.
     pub(super) is_missing: bool,
 }
 
@@ -30,8 +30,8 @@ struct Listed {
 }
 
 impl Chain {
-    /// Reads the manifest of `directory`, with a finding for each link that is broken, and for each
-    /// hash that is `expected` and that no line has.
+    /// Reads the manifest of `directory`, with a finding for each broken link, and for each
+    /// `expected` hash that no line has.
     pub(super) fn read(directory: &Path, expected: &[Hash], remarks: &mut Vec<Remark>) -> Self {
         let path = manifest::path_in(directory);
         let mut chain =
@@ -52,7 +52,7 @@ impl Chain {
             }
         };
         let mut expected: Vec<Hash> = expected.to_vec();
-        // What stands for the line before the first one was kept before there was a line.
+        // The `previous` of the first line, kept before there was a line.
         expected.retain(|hash| *hash != entries.last_hash());
         while let Some(entry) = entries.next() {
             chain.is_empty = false;
@@ -103,18 +103,18 @@ impl Chain {
         true
     }
 
-    /// What the file of this name, without `.zst` or `.gz`, was when it was sealed.
+    /// The file of this name, without `.zst` or `.gz`, as it was sealed.
     pub(super) fn finished(&self, name: &str) -> Option<&SealedFile> {
         self.files.get(name).map(|listed| &listed.finished)
     }
 
-    /// Whether a file of the same kind that was begun later is in it.
+    /// Whether it lists a later file of the same kind.
     pub(super) fn goes_on_after(&self, name: &str) -> bool {
         let after = self.files.keys().filter(|other| is_same_kind(other, name));
         after.map(|other| stem(other)).any(|other| other > stem(name))
     }
 
-    /// The names of files that are not to be missing.
+    /// The names of files that must not be missing.
     pub(super) fn names_to_be_there(&self) -> impl Iterator<Item = &str> {
         self.files.iter().filter(|(_, listed)| !listed.was_removed).map(|(name, _)| name.as_str())
     }
@@ -123,7 +123,7 @@ impl Chain {
 fn broken_link(directory: &Path, path: &Path, line: u64, fault: &ManifestFault) -> Remark {
     let remark = match fault {
         ManifestFault::Torn if has_writer(directory) => {
-            Remark::note(path, "manifest_torn", "this line is just being written")
+            Remark::note(path, "manifest_torn", "this line is being written")
         }
         ManifestFault::Torn => Remark::finding(path, "manifest_torn", fault),
         ManifestFault::WrongPrevious => Remark::finding(path, "manifest_chain", fault),
@@ -141,12 +141,12 @@ fn stem(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// Whether an appender has the directory open just now.
+/// Whether an appender has the directory open now.
 ///
-/// This takes the lock of the directory for a moment, shared. It is asked only where a file ends in
-/// half a line, so that an appender that is just starting is hardly ever in the way of it.
+/// This locks the directory for a moment, shared. It is called only if a file ends in half a line,
+/// so that it hardly ever gets in the way of an appender that is just starting.
 pub(super) fn has_writer(directory: &Path) -> bool {
-    // The directory of a file that was named without one.
+    // The directory of a file that was given without one.
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let lock = File::open(directory);
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))

@@ -11,12 +11,12 @@ use super::chain::has_writer;
 use super::plan::Task;
 use super::remark::Remark;
 
-/// Who hears of what is found.
+/// Receives the findings.
 pub(super) trait Listener {
-    /// Somebody is still there to hear more.
+    /// Whether to continue.
     fn tell(&mut self, remark: Remark) -> Result<(), NobodyListens>;
 
-    /// So many bytes of files were read, counted as they are on the disk.
+    /// This many bytes of files were read, as on the disk.
     fn read(&mut self, bytes: u64) -> Result<(), NobodyListens>;
 }
 
@@ -60,7 +60,7 @@ struct FileCheck<'a, L> {
     task: &'a Task,
     listener: &'a mut L,
     lines: LineCheck,
-    /// `None` where there is nothing to compare with.
+    /// `None` if there is nothing to compare with.
     measure: Option<Measure>,
     checked: Checked,
 }
@@ -111,7 +111,7 @@ impl<L: Listener> FileCheck<'_, L> {
             && self.task.may_grow
             && has_writer(path.parent().unwrap_or(Path::new(".")));
         let remark = if is_being_written {
-            Remark::note(path, "line_open", "this line is just being written")
+            Remark::note(path, "line_open", "this line is being written")
         } else {
             Remark::finding(path, reason.as_str(), reason)
         };
@@ -155,11 +155,11 @@ fn difference(found: &SealedFile, finished: &SealedFile) -> Option<(&'static str
         return Some(("bytes_differ", message));
     }
     if found.blake3 != finished.blake3 {
-        let message = "its length is as when it was sealed, but its content is not";
+        let message = "its length is unchanged since it was sealed, but its content is not";
         return Some(("content_differs", message.to_owned()));
     }
     (found != finished).then(|| {
-        let message = "its content is as when it was sealed, but the manifest has other lines or timestamps for it";
+        let message = "its content is unchanged since it was sealed, but the manifest has other lines or timestamps for it";
         ("entry_differs", message.to_owned())
     })
 }

@@ -7,8 +7,7 @@ use indicatif::HumanCount;
 
 use super::remark::Remark;
 
-/// A finding where the journal is damaged, or holds something that is not in the files yet.
-///
+/// A finding if the journal is damaged, or holds something that is not in the files yet.
 /// An appender that starts at this very moment is refused, because the journal is locked for the
 /// milliseconds in which it is read. While an appender runs there is nothing to find: what its
 /// journal holds is on its way to the file.
@@ -50,8 +49,8 @@ fn describe(directory: &Path, recovery: &Recovery) -> String {
         parts.push(format!("another program changed {}", names.join(", ")));
     }
     format!(
-        "the last process did not close: {}; `cdrlog recover --apply {}` or the next opening puts \
-         this right",
+        "the last process did not close: {}; `cdrlog recover --apply {}` or the next open \
+         repairs this",
         parts.join("; "),
         directory.display()
     )

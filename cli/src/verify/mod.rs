@@ -1,4 +1,4 @@
-//! `cdrlog verify`: whether every line is right and every file complete.
+//! `cdrlog verify`: whether every line is valid and every file complete.
 
 mod chain;
 mod file;
@@ -27,16 +27,16 @@ use report::Report;
 /// Check that every line is valid and whole, and every sealed file complete
 ///
 /// It checks lines as strictly as `append` and `serve` check bodies: RFC 8259, UTF-8, one root
-/// member with a name, nesting. It compares sealed files (which get no more lines) with the manifest of the directory:
-/// lines, bytes, hash. The manifest is a chain of hashes; a line that was altered, removed or
-/// inserted is a finding. So is a journal that is damaged, or that holds lines of a killed process
-/// which are not in a file yet. Nothing is changed.
+/// member with a name, nesting. It compares sealed files (those that get no more lines) with the
+/// manifest of the directory: lines, bytes, hash. The manifest is a chain of hashes; a line that
+/// was changed, removed or inserted is a finding. So is a damaged journal, and one that holds lines
+/// of a killed process that are not in a file yet. Nothing is changed.
 ///
-/// Somebody who can write to the directory can also remove the end of the manifest, or write a new
-/// one. To notice that, keep its last hash on another machine with --print-hash, and give that hash
-/// to --expect later.
+/// Anybody who can write to the directory can also remove the end of the manifest, or replace it.
+/// To detect that, keep its last hash on another machine with --print-hash, and pass that hash to
+/// --expect later.
 ///
-/// Findings go to standard output, one on each line: file, line, byte of the uncompressed file, reason.
+/// Findings go to standard output, one per line: file, line, byte of the uncompressed file, reason.
 /// Notes, which are not findings, and the summary go to standard error.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -47,29 +47,29 @@ Examples:
   cdrlog verify --print-hash ./cdr | ssh archive 'cat >>cdr-hashes'
   cdrlog verify --expect \"$(ssh archive tail -n 1 cdr-hashes)\" ./cdr
 
-With --json, standard output has one JSON object on each line: findings and notes with type, file, line,
+With --json, standard output has one JSON object per line: findings and notes with type, file, line,
 byte, reason (one word) and message, and the summary as the last one.
 
 Exit codes: 0 no findings in what could be checked; 1 findings, or something could
-not be read or written; 2 wrong usage")]
+not be read or written; 2 usage error")]
 pub(super) struct Verify {
     #[command(flatten)]
     paths: PathArgs,
 
-    /// Print findings, notes and the summary as JSON objects, one on each line
+    /// Print findings, notes and the summary as JSON objects, one per line
     #[arg(long)]
     json: bool,
 
-    /// How many files are checked at the same time [default: one for each processor]
+    /// How many files are checked at the same time [default: one per processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 
-    /// Require that a line of the manifest has this hash, which --print-hash printed earlier; may be
-    /// given several times
+    /// Require that a line of the manifest has this hash, as printed earlier by --print-hash; may
+    /// be given several times
     #[arg(long, value_name = "HASH", value_parser = hash)]
     expect: Vec<Hash>,
 
-    /// Count it as a finding if there is no manifest, or a sealed file is not in it
+    /// Make it a finding if there is no manifest, or a sealed file is not in it
     #[arg(long)]
     require_manifest: bool,
 
@@ -105,7 +105,7 @@ impl Verify {
     }
 }
 
-/// A hash is that of the manifest of one directory.
+/// A hash belongs to the manifest of one directory.
 fn check_one_directory(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     match paths {
         [directory] => Ok(cdr_path::check_directory(directory)?),
@@ -113,7 +113,7 @@ fn check_one_directory(paths: &[PathBuf]) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Prints the hash that somebody may keep, if the manifest is intact.
+/// Prints the hash to keep, if the manifest is intact.
 fn print_last_hash(paths: &[PathBuf], expected: &[Hash]) -> Result<Outcome, Box<dyn Error>> {
     let mut outcome = Outcome::Done;
     for directory in paths {

@@ -1,4 +1,4 @@
-//! What there is to check.
+//! What to check.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -17,18 +17,18 @@ use crate::cdr_path;
 pub(super) struct Task {
     pub(super) path: PathBuf,
     pub(super) kind: FileKind,
-    /// What it has to be, where the manifest knows it.
+    /// What it must be, if the manifest lists it.
     pub(super) finished: Option<SealedFile>,
     /// The length on the disk.
     pub(super) bytes: u64,
     pub(super) is_compressed: bool,
-    /// An appender may just be writing to it.
+    /// An appender may be writing to it now.
     pub(super) may_grow: bool,
-    /// Said after what is found in the file.
+    /// Printed after the findings of the file.
     pub(super) remark: Option<Remark>,
 }
 
-/// All that there is to check, in the order of the report.
+/// Everything to check, in the order of the report.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) tasks: Vec<Task>,
@@ -36,12 +36,12 @@ pub(super) struct Plan {
     pub(super) remarks: Vec<Remark>,
 }
 
-/// What is asked of the manifest.
+/// What is required of the manifest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demands<'a> {
     /// Hashes that a line of it must have.
     pub(super) expected: &'a [Hash],
-    /// It must be there, with every sealed file in it.
+    /// It must exist, and list every sealed file.
     pub(super) is_required: bool,
 }
 
@@ -68,7 +68,7 @@ impl Plan {
         directory: &Path,
         demands: Demands<'_>,
     ) -> Result<(), Box<dyn Error>> {
-        // Before the files: what is sealed or removed meanwhile is not a finding then.
+        // Before the files: what is sealed or removed meanwhile is then not a finding.
         let chain = Chain::read(directory, demands.expected, &mut self.remarks);
         let files = cdr_files(directory)?;
         if files.is_empty() && chain.is_empty && !directory.join(".cdrlog").is_dir() {
@@ -96,7 +96,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Files that the manifest has and the directory has not.
+    /// Files in the manifest that are not in the directory.
     fn note_missing(&mut self, directory: &Path, chain: &Chain, files: &[CdrFile]) {
         let there: BTreeSet<_> = files.iter().map(|file| file.name.as_str()).collect();
         let mut missing: Vec<_> =
@@ -119,7 +119,7 @@ impl Plan {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        // Whether its chain is intact is asked of the directory.
+        // The chain is checked for the directory.
         let chain = Chain::read(directory.unwrap_or(Path::new(".")), &[], &mut Vec::new());
         let finished = chain.finished(plain.unwrap_or(&name)).cloned();
         if finished.is_none() && demands.is_required {

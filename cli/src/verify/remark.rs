@@ -1,21 +1,21 @@
-//! One thing to say about a file.
+//! One remark about a file.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::json_output::{self, ObjectType};
 
-/// No path and no message is shown with more characters: a damaged manifest may hold anything.
+/// Paths and messages are cut to this many characters: a damaged manifest may contain anything.
 const CHARS_SHOWN_MAX: usize = 300;
 
-/// How much it matters.
+/// The severity of a remark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Something is wrong.
     Finding,
     /// Something could not be checked.
     Unchecked,
-    /// Only worth knowing.
+    /// For information only.
     Note,
 }
 
@@ -24,11 +24,11 @@ pub(super) enum Kind {
 pub(super) struct Remark {
     pub(super) kind: Kind,
     pub(super) file: PathBuf,
-    /// Counted from 1.
+    /// From 1.
     pub(super) line: Option<u64>,
-    /// Counted from 0, in the uncompressed file.
+    /// From 0, in the uncompressed file.
     pub(super) byte: Option<u64>,
-    /// One word.
+    /// One word, for programs.
     pub(super) reason: &'static str,
     pub(super) message: String,
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Remark {
     }
 }
 
-/// `text` on one line of bounded length, without what a terminal would obey.
+/// `text` on one line of bounded length, without control characters, which a terminal would obey.
 fn shown(text: &str) -> String {
     let mut shown = String::new();
     for (index, char) in text.chars().enumerate() {

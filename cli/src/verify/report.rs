@@ -1,4 +1,4 @@
-//! What is said, while it is found and at the end.
+//! Prints the remarks as they are found, and the summary.
 
 use std::error::Error;
 use std::fmt::{Display, Write as _};
@@ -18,7 +18,7 @@ use crate::progress::Progress;
 pub(super) struct Report {
     json: bool,
     progress: Progress,
-    /// What the progress was told.
+    /// What was reported to the progress bar.
     bytes_read: u64,
     files: u64,
     checked: Checked,
@@ -26,8 +26,8 @@ pub(super) struct Report {
     notes: u64,
     /// Something could not be checked.
     is_incomplete: bool,
-    /// Nobody reads standard output any more. Counting goes on, so that the summary and the exit
-    /// code are true.
+    /// Nobody reads standard output any more. Counting continues, so that the summary and the exit
+    /// code are right.
     is_unread: bool,
 }
 
@@ -96,7 +96,7 @@ impl Report {
         }
         let per_second = DecimalBytes((bytes as f64 / seconds.max(1e-9)) as u64);
         let mut text = format!(
-            "{}, {}, {} in {seconds:.3} s, {per_second} a second: ",
+            "{}, {}, {} in {seconds:.3} s, {per_second} per second: ",
             count(files, "file"),
             count(lines, "line"),
             DecimalBytes(bytes),

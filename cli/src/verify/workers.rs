@@ -11,11 +11,11 @@ use super::plan::{Plan, Task};
 use super::remark::Remark;
 use super::report::Report;
 
-/// Remarks of a file that wait for their turn. A file that has more waits itself, so that memory
-/// stays bounded.
+/// The maximum number of remarks of a file that wait for their turn. A file that has more waits
+/// itself, so that memory stays bounded.
 const REMARKS_WAITING: usize = 16;
 
-/// How often the progress is looked at.
+/// How often the progress is checked.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 enum Message {
@@ -55,14 +55,14 @@ pub(super) fn check(plan: Plan, threads: usize, report: &mut Report) -> io::Resu
         }
         let result =
             receivers.into_iter().try_for_each(|receiver| listen(&receiver, &shared.bytes, report));
-        // The receivers are gone by now, so that nobody waits for room in one.
+        // The receivers are dropped by now, so that no thread waits for room.
         shared.is_over.store(true, Ordering::Relaxed);
         result
     })
 }
 
-/// Takes files, in their order, until there are no more: so the first of those that are being
-/// checked is always the one that is reported.
+/// Takes files in order until there are no more: so the first of those that are being checked is
+/// always the one that is reported.
 fn work(shared: &Shared<impl Iterator<Item = (Task, SyncSender<Message>)>>) {
     loop {
         let next = shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).next();

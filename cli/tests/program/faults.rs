@@ -176,15 +176,18 @@ fn a_full_disk_for_which_the_journal_has_room_needs_no_body_again() {
     let directory = disk.directory();
     let mut command = append(&directory);
     let ended = run_with(command.args(["--write-retry-timeout", "1"]), bodies(0..COUNT).as_bytes());
-    ended.expect(1, &["No space left on device", "all 12000 bodies were taken, give none again"]);
+    ended.expect(
+        1,
+        &["No space left on device", "all 12000 bodies were taken, do not give them again"],
+    );
     disk.free();
     run(&mut append(&directory)).expect(0, &["0 lines, 0 rejected"]);
     assert!(cdr(&directory) == lines(COUNT));
 }
 
-/// By strace, which counts the calls of each thread: `fdatasync` from the third on (an opening makes
-/// two), and the 15th `fsync` (an opening makes eleven), which is that of the directory after a
-/// rotation.
+/// By strace, which counts the calls of each thread: `fdatasync` from the third on (an opening
+/// makes two), and the 15th `fsync` (an opening makes eleven), which is that of the directory after
+/// a rotation.
 #[test]
 fn a_failed_sync_is_one_sentence_and_no_body_is_to_be_given_again() {
     for failing in ["inject=fdatasync:error=EIO:when=3+", "inject=fsync:error=EIO:when=15"] {
@@ -210,8 +213,11 @@ fn run_with_failing(failing: &str) {
     let files = files(directory.path(), "CDR.");
     let (first, last) = (files.first().unwrap(), files.last().unwrap());
     let last = last.file_name().unwrap().display();
-    let left = format!("look at the disk and at {} to {last}", first.display());
-    ended.expect(1, &["Input/output error", "all 20 bodies were taken, give none again", &left]);
+    let left = format!("check the disk and {} to {last}", first.display());
+    ended.expect(
+        1,
+        &["Input/output error", "all 20 bodies were taken, do not give them again", &left],
+    );
     assert_eq!(cdr(directory.path()), lines(COUNT));
 }
 
@@ -268,7 +274,7 @@ fn a_run_whose_directory_is_removed_or_moved_does_not_say_that_the_next_one_fini
         |directory: &Path, elsewhere: &Path| fs::rename(directory, elsewhere).unwrap(),
     ] {
         let ended = run_whose_directory_is(take);
-        assert!(!ended.stderr.contains("give none again"), "{ended:?}");
-        ended.expect(1, &["No such file or directory", ".cdrlog is not what it was"]);
+        assert!(!ended.stderr.contains("do not give them again"), "{ended:?}");
+        ended.expect(1, &["No such file or directory", ".cdrlog was moved or removed"]);
     }
 }

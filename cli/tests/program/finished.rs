@@ -83,10 +83,10 @@ fn files_that_no_run_began_are_left_alone_and_told_of_once() {
         command.args(["--json", "--compress", "zstd", "--retention-bytes", "1"]);
         command
     };
-    let message = "holds 1 CDR or rejects file that cdrlog did not begin there";
+    let message = "holds 1 CDR or rejects file that cdrlog did not create there";
     run(&mut command()).expect(0, &[message, "--manage-foreign"]);
     let again = run(&mut command()).expect(0, &[]);
-    assert!(!again.stderr.contains("did not begin"), "{again:?}");
+    assert!(!again.stderr.contains("did not create"), "{again:?}");
     assert!(theirs.exists());
     run(command().arg("--manage-foreign")).expect(0, &["removed", "CDR.2024-01-01_00-00-00.log"]);
     assert!(!theirs.exists());

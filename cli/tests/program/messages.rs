@@ -13,7 +13,7 @@ fn the_summary_is_one_line_on_standard_error_that_says_where_the_lines_are() {
     let message = ended.only_message();
     let path = files(directory.path(), "CDR.").remove(0);
     assert!(message.starts_with("cdrlog: 51 lines, 0 rejected, "), "{message}");
-    assert!(message.ends_with(&format!(" a second, in {}", path.display())), "{message}");
+    assert!(message.ends_with(&format!(" per second, in {}", path.display())), "{message}");
     assert_eq!(ended.stdout, "");
 }
 
@@ -140,7 +140,7 @@ fn a_file_that_fails_while_it_is_read_is_named_and_what_came_before_is_appended(
     let ended = run_with(command.args(["-", "/proc/self/mem", "-"]), body(0).as_bytes());
     ended.expect(
         1,
-        &["1 line,", "cannot read /proc/self/mem: ", "what was read before is appended"],
+        &["1 line,", "cannot read /proc/self/mem: ", "the bodies before it were appended"],
     );
     assert_eq!(cdr(directory.path()), line(0));
 }

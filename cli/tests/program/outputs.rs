@@ -62,7 +62,8 @@ fn a_summary_that_cannot_be_written_says_that_all_bodies_are_taken() {
     fs::write(&input, WEBHOOKS).unwrap();
     let target = directory.path().join("cdr");
     let ended = run_full(append(&target).arg("--json").arg(&input));
-    let texts = ["cannot write to standard output", "all 51 bodies were taken, give none again"];
+    let texts =
+        ["cannot write to standard output", "all 51 bodies were taken, do not give them again"];
     ended.expect(1, &texts);
     assert_eq!(cdr(&target), CDR);
 }

@@ -167,7 +167,7 @@ fn what_may_be_there_twice_is_told_where_it_cannot_be_known() {
     let text = day() + &padding(1_700_000_950_000, 16 << 10) + &later;
     // More than are cut, and more than one block of lines.
     fs::write(&path, text.repeat(102)).unwrap();
-    let ended = run(&mut stats(&["--json"], &path)).expect(0, &["they may be there twice"]);
+    let ended = run(&mut stats(&["--json"], &path)).expect(0, &["they may occur twice"]);
     let (found, said) = (json_of(ended.clone()), ended.stderr);
     let number = |name: &str| found[name].as_u64().unwrap();
     assert_eq!(number("events") + number("events_repeated"), number("lines"));
@@ -288,7 +288,7 @@ fn rejects_and_reasons_are_counted_by_reason() {
     assert_eq!(reasons["event_missing"], 2);
     assert_eq!(
         found["participants_left_by_reason"],
-        serde_json::json!({"disconnect": 1, "(not told)": 1})
+        serde_json::json!({"disconnect": 1, "(none)": 1})
     );
     assert_eq!(found["sessions_ended_by_reason"], serde_json::json!({"lastParticipantLeft": 1}));
     // Of another time.

@@ -14,6 +14,9 @@ use crate::strangers::resident_bytes;
 
 const SHARED_BYTES_MAX: u64 = 2 << 20;
 
+/// What is done with a new connection, the number of which it gets.
+type Treat<'a> = &'a dyn Fn(&mut TcpStream, usize);
+
 /// `CDRLOG_SERVE_IDLE=10000` is the long form.
 fn count() -> usize {
     std::env::var("CDRLOG_SERVE_IDLE").map_or(400, |count| count.parse().unwrap())
@@ -93,7 +96,7 @@ fn a_connection_that_does_nothing_costs_less_than_16_kib() {
     let many = (0..90).map(|number| format!("x-{number}: {}\r\n", "y".repeat(150)));
     let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}", many.collect::<String>());
     let half = post_head("/", 20_000, &"x".repeat(15_000));
-    let kinds: [(&str, u64, &dyn Fn(&mut TcpStream, usize)); 5] = [
+    let kinds: [(&str, u64, Treat<'_>); 5] = [
         ("silent", 16 << 10, &|_, _| {}),
         ("idle after an event", 16 << 10, &|stream, number| post(stream, number)),
         ("a long head without an end", 32 << 10, &|stream, _| {

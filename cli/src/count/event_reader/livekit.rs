@@ -65,7 +65,7 @@ fn read_participant(participant: &[u8]) -> Stay<'_> {
     Stay { participant, joined, duration: None, reason }
 }
 
-/// An egress that left files is a recording; one that only streamed, or failed, is none.
+/// An egress that produced files is a recording; one that only streamed, or failed, is not.
 fn read_egress(egress: &[u8]) -> Says<'_> {
     let mut id = None;
     let (mut results, mut bytes) = (0, 0);
@@ -79,7 +79,7 @@ fn read_egress(egress: &[u8]) -> Says<'_> {
                     bytes += size_of(item);
                 }
             }
-            // What servers sent before there were lists, and some send beside them.
+            // What servers sent before there were lists, and some still send.
             b"file" | b"segments" => {
                 old_results += 1;
                 old_bytes += size_of(value);

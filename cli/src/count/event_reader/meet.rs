@@ -37,8 +37,8 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     Event { at, says }
 }
 
-/// Meet names a recording `<room>--EG_<egress>--<word>`. The egress is the part that LiveKit's own
-/// event of the same recording has, so that the two are counted once.
+/// Meet names a recording `<room>--EG_<egress>--<word>`. LiveKit's own event of the same recording
+/// has the egress part, so that the two are counted once.
 fn egress_of_recording(id: Id<'_>) -> Id<'_> {
     let egress = std::str::from_utf8(&id)
         .ok()

@@ -1,4 +1,4 @@
-//! Reads what a line says, by the names of its event and its members.
+//! Reads what a line says, by the names of its event and members.
 //!
 //! Each family of events has a module: OpenVidu 2 (`sessionCreated`, flat members, milliseconds),
 //! LiveKit and OpenVidu 3 (`room_started`, nested members, seconds in strings), and OpenVidu Meet

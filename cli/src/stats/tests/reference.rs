@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::{Feed, hourly, line};
 
-/// Something that came and went, and what its end tells.
+/// Something that came and left, and what its end says.
 #[derive(Default)]
 struct Life {
     begin: Option<i64>,
     end: Option<(i64, Value)>,
 }
 
-/// From when to when it was there, and the time at which it is counted.
+/// From when to when it was present, and the time at which it is counted.
 type Presence = (Option<(i64, i64)>, Option<i64>);
 
-/// What [`Tally`] has to find: for each hour events, sessions, participants, milliseconds, most
-/// sessions and most participants. Everything is compared with everything.
+/// The expected result of [`Tally`]: for each hour events, sessions, participants, milliseconds,
+/// most sessions and most participants. Everything is compared with everything.
 fn reference(lines: &[Value]) -> BTreeMap<i64, [i64; 6]> {
     let mut rows: BTreeMap<i64, [i64; 6]> = BTreeMap::new();
     let mut sessions: BTreeMap<String, Life> = BTreeMap::new();
@@ -85,7 +85,7 @@ fn there(life: &Life, first: i64) -> Presence {
     let started = life.end.as_ref().and_then(|(_, body)| body["startTime"].as_i64());
     match started.filter(|started| *started >= first) {
         Some(started) => (None, Some(started)),
-        // A participant of which nothing was read does not come here.
+        // A participant of which nothing was read does not get here.
         None => (Some((i64::MIN, end)), None),
     }
 }
@@ -101,7 +101,7 @@ fn stay(life: &Life, session_end: Option<i64>) -> Option<(i64, i64)> {
 }
 
 /// What happens next: the kind, the session, the participant, the milliseconds until then, whether
-/// the line is lost, whether it comes twice or changes places with the one before, what it tells.
+/// the line is lost, whether it comes twice or is swapped with the one before, what it says.
 type Step = (u8, usize, usize, i64, u8, u8);
 
 fn lines_of(steps: &[Step], lost: usize) -> Vec<Value> {
@@ -156,7 +156,7 @@ fn lines_of(steps: &[Step], lost: usize) -> Vec<Value> {
                 let body = line.as_object().unwrap().values().next().unwrap();
                 body["timestamp"].as_i64().unwrap()
             };
-            // Later than that is not told apart.
+            // Later repeats are not recognised.
             if time(&lines[last]) - time(&lines[last - 1]) < 300_000 {
                 lines.swap(last - 1, last);
             }
@@ -183,7 +183,7 @@ proptest! {
         }).collect();
         prop_assert_eq!(&found, &expected, "{:#?}", lines);
 
-        // A period has the figures of its hours, whatever lies around it.
+        // A period has the figures of its hours, whatever is around it.
         let hours: Vec<_> = found.keys().copied().collect();
         if let [.., from, _] = hours[..] {
             let mut feed = Feed::new(hourly(), from..from + 3_600_000);

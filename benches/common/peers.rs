@@ -1,19 +1,15 @@
-//! cdrlog and its peers, each in the configuration that loses nothing and is fastest here.
+//! The peers, each in the configuration that loses nothing and is fastest here.
 //!
-//! None of them syncs: the peers cannot, so cdrlog does not either where the throughput is
-//! compared. All but `TracingSerde` get the finished line and do no work on JSON.
+//! None of them syncs: they cannot, so cdrlog does not either where the throughput is compared. All
+//! but `TracingSerde` and `MutexRewriter` get the finished line and do no work on JSON.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use cdrlog::{Appender, Producer, SyncPolicy};
+use cdrlog::Rewriter;
 use serde_json::{Map, Value};
 use spdlog::sink::{AsyncPoolSink, FileSink, OverflowPolicy, Sink};
 use spdlog::{ErrorHandler, LevelFilter, ThreadPool};
@@ -31,187 +27,6 @@ const PEER_BUFFER_BYTES: usize = 256 << 10;
 fn peer_file(directory: &Path) -> BufWriter<File> {
     let file = File::create(directory.join("peer.log")).expect("a file");
     BufWriter::with_capacity(PEER_BUFFER_BYTES, file)
-}
-
-// ===== cdrlog =====
-
-/// `send_slice`, with the defaults but for syncs.
-pub struct CdrlogSlice(Appender);
-
-pub struct SliceSender(Producer);
-
-fn open(directory: &Path, sync_policy: SyncPolicy) -> Appender {
-    Appender::builder(directory).sync_policy(sync_policy).open().expect("an appender")
-}
-
-fn close(appender: Appender) -> usize {
-    let stats = appender.close().expect("a clean end");
-    assert_eq!(stats.events_rejected, 0);
-    0
-}
-
-impl Logger for CdrlogSlice {
-    type Sender = SliceSender;
-
-    fn open(directory: &Path) -> Self {
-        Self(open(directory, SyncPolicy::Never))
-    }
-
-    fn sender(&self, _events: usize) -> SliceSender {
-        SliceSender(self.0.producer())
-    }
-
-    fn close(self) -> usize {
-        close(self.0)
-    }
-}
-
-impl Sender for SliceSender {
-    #[inline]
-    fn send(&mut self, number: usize) -> bool {
-        self.0.send_slice(CORPUS.body(number)).is_ok()
-    }
-}
-
-/// `send` of a `Bytes`. The bodies are parts of buffers of 64 KiB, as a server reads them from its
-/// connections; each buffer is freed by the rewriter thread.
-pub struct CdrlogBytes(Appender);
-
-pub struct BytesSender(Producer, std::vec::IntoIter<Bytes>);
-
-impl Logger for CdrlogBytes {
-    type Sender = BytesSender;
-
-    fn open(directory: &Path) -> Self {
-        Self(open(directory, SyncPolicy::Never))
-    }
-
-    fn sender(&self, events: usize) -> BytesSender {
-        let mut buffer = BytesMut::new();
-        let body = |number| {
-            let body = CORPUS.body(number);
-            if buffer.capacity() < body.len() {
-                buffer = BytesMut::with_capacity(64 << 10);
-            }
-            buffer.extend_from_slice(body);
-            buffer.split().freeze()
-        };
-        let bodies: Vec<Bytes> = (0..events).map(body).collect();
-        BytesSender(self.0.producer(), bodies.into_iter())
-    }
-
-    fn close(self) -> usize {
-        close(self.0)
-    }
-}
-
-impl Sender for BytesSender {
-    #[inline]
-    fn send(&mut self, _number: usize) -> bool {
-        self.1.next().is_some_and(|body| self.0.send(body).is_ok())
-    }
-}
-
-/// `send_slice` with all defaults: a sync every second.
-pub struct CdrlogSynced(Appender);
-
-impl Logger for CdrlogSynced {
-    type Sender = SliceSender;
-
-    fn open(directory: &Path) -> Self {
-        Self(open(directory, SyncPolicy::default()))
-    }
-
-    fn sender(&self, _events: usize) -> SliceSender {
-        SliceSender(self.0.producer())
-    }
-
-    fn close(self) -> usize {
-        close(self.0)
-    }
-}
-
-/// `send_slice` while the flusher does nothing but write and sync.
-pub struct CdrlogSyncing(Appender);
-
-impl Logger for CdrlogSyncing {
-    type Sender = SliceSender;
-
-    fn open(directory: &Path) -> Self {
-        Self(open(directory, SyncPolicy::Always))
-    }
-
-    fn sender(&self, _events: usize) -> SliceSender {
-        SliceSender(self.0.producer())
-    }
-
-    fn close(self) -> usize {
-        close(self.0)
-    }
-}
-
-/// `send_slice` with all defaults while somebody asks for a new file five times a second.
-pub struct CdrlogRotating {
-    appender: Arc<Appender>,
-    is_ending: Arc<AtomicBool>,
-    rotating: JoinHandle<()>,
-}
-
-const ROTATE_INTERVAL: Duration = Duration::from_millis(200);
-
-impl Logger for CdrlogRotating {
-    type Sender = SliceSender;
-
-    fn open(directory: &Path) -> Self {
-        let appender = Arc::new(open(directory, SyncPolicy::default()));
-        let is_ending = Arc::new(AtomicBool::new(false));
-        let (rotated, ending) = (appender.clone(), is_ending.clone());
-        let rotating = std::thread::spawn(move || {
-            while !ending.load(Ordering::Relaxed) {
-                std::thread::sleep(ROTATE_INTERVAL);
-                rotated.rotate().expect("a new file");
-            }
-        });
-        Self { appender, is_ending, rotating }
-    }
-
-    fn sender(&self, _events: usize) -> SliceSender {
-        SliceSender(self.appender.producer())
-    }
-
-    fn close(self) -> usize {
-        self.is_ending.store(true, Ordering::Relaxed);
-        self.rotating.join().expect("the rotating thread");
-        close(Arc::into_inner(self.appender).expect("nobody else has it"))
-    }
-}
-
-/// `try_send_slice` with all defaults.
-pub struct CdrlogTry(Appender);
-
-pub struct TrySender(Producer);
-
-impl Logger for CdrlogTry {
-    type Sender = TrySender;
-
-    fn open(directory: &Path) -> Self {
-        Self(open(directory, SyncPolicy::default()))
-    }
-
-    fn sender(&self, _events: usize) -> TrySender {
-        TrySender(self.0.producer())
-    }
-
-    fn close(self) -> usize {
-        close(self.0)
-    }
-}
-
-impl Sender for TrySender {
-    #[inline]
-    fn send(&mut self, number: usize) -> bool {
-        self.0.try_send_slice(CORPUS.body(number)).is_ok()
-    }
 }
 
 // ===== tracing-appender =====
@@ -426,5 +241,46 @@ impl Sender for MutexSender {
     fn send(&mut self, number: usize) -> bool {
         let mut file = self.0.lock().expect("no panic");
         file.write_all(CORPUS.line(number).as_bytes()).is_ok()
+    }
+}
+
+/// The rewriter of cdrlog and a buffer, as one would put them together by hand.
+struct ByHand {
+    rewriter: Rewriter,
+    line: Vec<u8>,
+    file: BufWriter<File>,
+}
+
+/// All of that under one lock: no thread, and nobody is woken. It loses what is in the buffer where
+/// the process dies, and nobody sees a line before the buffer is full.
+pub struct MutexRewriter(Arc<Mutex<ByHand>>);
+
+pub struct MutexRewriterSender(Arc<Mutex<ByHand>>);
+
+impl Logger for MutexRewriter {
+    type Sender = MutexRewriterSender;
+
+    fn open(directory: &Path) -> Self {
+        let (rewriter, line, file) = (Rewriter::new(), Vec::new(), peer_file(directory));
+        Self(Arc::new(Mutex::new(ByHand { rewriter, line, file })))
+    }
+
+    fn sender(&self, _events: usize) -> MutexRewriterSender {
+        MutexRewriterSender(self.0.clone())
+    }
+
+    fn close(self) -> usize {
+        self.0.lock().expect("no panic").file.flush().expect("a write");
+        0
+    }
+}
+
+impl Sender for MutexRewriterSender {
+    #[inline]
+    fn send(&mut self, number: usize) -> bool {
+        let ByHand { rewriter, line, file } = &mut *self.0.lock().expect("no panic");
+        line.clear();
+        rewriter.rewrite(CORPUS.body(number), line).expect("an event");
+        file.write_all(line).is_ok()
     }
 }
