@@ -132,22 +132,23 @@ impl Appender {
         answer.recv().unwrap_or(Err(MaintenanceError::Closed))
     }
 
-    fn wait_for(&self, goal: FlushTarget) -> Result<(), FlushError> {
+    fn wait_for(&self, target: FlushTarget) -> Result<(), FlushError> {
         let (reply, answer) = crossbeam_channel::bounded(1);
-        let troubles = self.parts.pipeline.troubles();
-        let trouble =
-            || self.parts.pipeline.trouble().filter(|_| self.parts.pipeline.troubles() > troubles);
+        let pipeline = &self.parts.pipeline;
+        let failures_before = pipeline.write_failures();
+        let write_failure =
+            || pipeline.write_failure().filter(|_| pipeline.write_failures() > failures_before);
         if self.process_id != std::process::id() {
             return Err(FlushError::Closed);
         }
-        let mut message = Message::other(Other::Barrier(Barrier { goal, reply }));
+        let mut message = Message::other(Other::Barrier(Barrier { target, reply }));
         while let Err(refused) = self.parts.queue.try_push(message, |_| ()) {
             message = match refused {
                 Refused::Closed(_) => return Err(FlushError::Closed),
                 Refused::Full(message) => message,
             };
-            if let Some(trouble) = trouble() {
-                return Err(trouble);
+            if let Some(failure) = write_failure() {
+                return Err(failure);
             }
             std::thread::sleep(REPLY_POLL);
         }
@@ -160,8 +161,8 @@ impl Appender {
                 }
                 // A full journal keeps the barrier in the queue, so the flusher may not know of it.
                 Err(crossbeam_channel::RecvTimeoutError::Timeout) => {
-                    if let Some(trouble) = trouble() {
-                        return Err(trouble);
+                    if let Some(failure) = write_failure() {
+                        return Err(failure);
                     }
                 }
             }
@@ -180,7 +181,7 @@ impl Appender {
     /// The failed write that is being retried now, if any: usually a full disk.
     #[must_use]
     pub fn write_failure(&self) -> Option<FlushError> {
-        self.parts.pipeline.trouble()
+        self.parts.pipeline.write_failure()
     }
 
     /// What this open had to repair after a process that did not close.
@@ -210,6 +211,7 @@ impl Appender {
     pub fn cdr_path(&self) -> PathBuf {
         self.parts
             .pipeline
+            .open_files
             .place(Stream::Lines)
             .map(|place| place.file.to_path_buf())
             .unwrap_or_default()
@@ -219,7 +221,7 @@ impl Appender {
     /// the first body is rejected.
     #[must_use]
     pub fn rejects_path(&self) -> PathBuf {
-        let place = self.parts.pipeline.place(Stream::Rejects);
+        let place = self.parts.pipeline.open_files.place(Stream::Rejects);
         place
             .map_or_else(|| self.parts.first_rejects_path.clone(), |place| place.file.to_path_buf())
     }

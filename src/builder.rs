@@ -194,9 +194,8 @@ impl Builder {
 
     /// Whether compression and retention also apply to CDR and rejects files that no appender
     /// created in the directory, such as those of OpenVidu's own server. Default: no, they are left
-    /// alone;
-    /// [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody has
-    /// written to them for 25 hours; retention counts and removes them at once.
+    /// alone; [`Appender::foreign_files`] counts them. With `true`, they are compressed once nobody
+    /// has written to them for 25 hours; retention counts and removes them at once.
     pub fn manage_foreign(mut self, manage: bool) -> Self {
         self.options.manage_foreign = manage;
         self

@@ -49,8 +49,7 @@
 //!
 //! An event passes through four states. "Kept" means that its line ends up in the CDR (for a
 //! rejected body: its record in the rejects file) exactly once, whole and in order; after a crash,
-//! the next
-//! [`Builder::open`] of the directory sees to that.
+//! the next [`Builder::open`] of the directory sees to that.
 //!
 //! | state | reached when | process dies (`kill -9`, crash, panic, abort) | disk full or stalled | power loss, kernel crash |
 //! |---|---|---|---|---|
@@ -139,6 +138,7 @@ mod inbox;
 mod journal;
 mod loom;
 mod notice;
+mod open_files;
 mod opening;
 mod options;
 mod pipeline;
@@ -170,7 +170,8 @@ pub use producer::Producer;
 #[cfg(feature = "reader")]
 pub use reader::Reader;
 pub use rewrite::{
-    EVENT_BYTES_MAX_DEFAULT, LineCheck, LineFault, LineReason, Reason, Rejection, Rewriter,
+    EVENT_BYTES_MAX_DEFAULT, Instructions, LineCheck, LineFault, LineReason, Reason, Rejection,
+    Rewriter, UnknownInstructions,
 };
 #[cfg(feature = "compress")]
 pub use sealed::Compression;

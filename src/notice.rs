@@ -40,7 +40,7 @@ pub enum Notice {
     NoInbox {
         /// Where it was to be made.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: Arc<std::io::Error>,
     },
     /// Another program removed the inbox, or put something else in its place. Reported once, at the

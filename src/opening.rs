@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::appender::{Appender, Parts, Threads};
-use crate::engine::{Pace, RewriterThread};
+use crate::engine::{FlusherThread, MaintenanceThread, Pace, RewriterThread};
 use crate::error::{FlushError, OpenError};
 use crate::file::{CreatedFiles, FileNamer, Identity, Inventory, Lock, STATE_DIR_NAME};
-use crate::flush::{Flusher, Rotation, Schedule, Sink};
+use crate::flush::{Rotation, Schedule, Sink, Sinks};
 use crate::inbox::{self, ChunkPool, Inbox, InboxName};
 use crate::journal::{
     self, Control, Journal, JournalOptions, Recovery, RingReader, StateDir, Stream,
@@ -71,18 +71,12 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
         Some(inbox) => Identity::of(disk, inbox.path())?,
         None => None,
     };
-    let flusher = Flusher::new(
-        lines,
-        rejects,
-        journal.control,
-        schedule,
-        shared,
-        lock.clone(),
-        inbox_identity,
-    );
+    let sinks = Sinks::new(lines, rejects, journal.control);
+    let flusher = FlusherThread::new(sinks, schedule, shared, lock.clone(), inbox_identity);
     let (rules, foreign_files) = (options.maintenance_rules(), inventory.foreign_files);
-    let maintenance =
-        Maintenance::new(directory, calendar, rules, inventory.ours, pipeline.clone());
+    let context = pipeline.maintenance_context();
+    let maintenance = Maintenance::new(directory, calendar, rules, inventory.ours, context);
+    let maintenance = MaintenanceThread::new(maintenance, pipeline.maintenance.clone());
     let threads = Some(start(rewriter, flusher, maintenance, &queue, lock)?);
     Ok(Appender::new(Parts {
         queue,
@@ -238,8 +232,8 @@ fn tell_no_inbox(options: &Options, error: DiskError) {
 
 fn start(
     rewriter: RewriterThread,
-    flusher: Flusher,
-    maintenance: Maintenance,
+    flusher: FlusherThread,
+    maintenance: MaintenanceThread,
     queue: &Queue,
     lock: Arc<Lock>,
 ) -> Result<Threads, OpenError> {

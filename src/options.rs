@@ -114,8 +114,6 @@ impl Options {
     /// Checks that each option is in its range.
     pub(crate) fn validate(&self) -> Result<(), OpenError> {
         let minute = Duration::from_secs(60);
-        let interval_is_positive =
-            !matches!(self.sync_policy, SyncPolicy::Interval(Duration::ZERO));
         let segment_range = self.event_bytes_max.max(1)..=SEGMENT_BYTES_MAX;
         let checks = [
             (
@@ -149,7 +147,7 @@ impl Options {
             ),
             (
                 "sync_policy",
-                interval_is_positive,
+                self.sync_policy.is_valid(),
                 "an interval longer than zero; for zero there is SyncPolicy::Always",
             ),
         ];

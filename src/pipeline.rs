@@ -1,17 +1,15 @@
 //! What the threads of one appender share: wakers, counters, and the state of failures.
 
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use crate::ack::{FilePlace, PendingAck};
+use crate::ack::PendingAck;
 use crate::error::FlushError;
-use crate::journal::Stream;
 use crate::notice::Listener;
-use crate::sealed::Inbox;
+use crate::open_files::OpenFiles;
+use crate::sealed::{MaintenanceContext, MaintenanceRequests};
 use crate::stats::Counters;
 use crate::sync::lock;
 use crate::waker::Waker;
@@ -34,9 +32,9 @@ pub(crate) enum FlushTarget {
 
 /// Somebody waits until everything before `positions` has reached a target.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct FlushRequest {
     pub(crate) positions: Positions,
-    pub(crate) goal: FlushTarget,
+    pub(crate) target: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 
@@ -44,7 +42,7 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct Pipeline {
     pub(crate) counters: Counters,
-    /// The callback for notices. Called by the flusher thread.
+    /// The callback for notices. Called by the flusher and maintenance threads.
     pub(crate) listener: Listener,
     /// Wakes the rewriter thread.
     pub(crate) rewriter_waker: Waker,
@@ -52,14 +50,11 @@ pub(crate) struct Pipeline {
     pub(crate) flusher_waker: Waker,
     /// What has gathered for the flusher is to be written now.
     write_now: AtomicBool,
-    /// What other threads have for the maintenance thread.
-    pub(crate) maintenance: Inbox,
-    requests: Mutex<Vec<Request>>,
+    /// What other threads request from the maintenance thread.
+    pub(crate) maintenance: Arc<MaintenanceRequests>,
+    pub(crate) open_files: Arc<OpenFiles>,
+    requests: Mutex<Vec<FlushRequest>>,
     acks: Mutex<Vec<PendingAck>>,
-    /// By stream: the file that is written to now, or was written to last.
-    places: Mutex<[Option<FilePlace>; 2]>,
-    /// By stream: the file that is being created.
-    begun: Mutex<[Option<Arc<Path>>; 2]>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
     /// It ended by a panic.
@@ -69,9 +64,9 @@ pub(crate) struct Pipeline {
     /// The flusher gave up, or ended: a rewriter that waits for a free segment waits in vain.
     gave_up: AtomicBool,
     /// The last failed write, until one succeeds.
-    trouble: Mutex<Option<FlushError>>,
+    write_failure: Mutex<Option<FlushError>>,
     /// Failed attempts to write since the open.
-    troubles: AtomicU64,
+    write_failures: AtomicU64,
     /// The first failed sync, for good.
     sync_failure: OnceLock<FlushError>,
 }
@@ -81,9 +76,19 @@ impl Pipeline {
         Self { listener, ..Self::default() }
     }
 
+    /// What the maintenance thread has of all this.
+    pub(crate) fn maintenance_context(&self) -> MaintenanceContext {
+        MaintenanceContext {
+            requests: self.maintenance.clone(),
+            open_files: self.open_files.clone(),
+            counters: self.counters.maintenance.clone(),
+            listener: self.listener.clone(),
+        }
+    }
+
     /// Sends a request to the flusher. If it has ended, the request is dropped, which tells whoever
     /// waits for the reply.
-    pub(crate) fn request(&self, request: Request) {
+    pub(crate) fn request(&self, request: FlushRequest) {
         let mut requests = lock(&self.requests);
         // Checked under the lock: a flusher that ends says so before it empties the list for the
         // last time.
@@ -105,7 +110,7 @@ impl Pipeline {
         self.write_now.load(Ordering::Relaxed) && self.write_now.swap(false, Ordering::SeqCst)
     }
 
-    pub(crate) fn take_requests(&self) -> Vec<Request> {
+    pub(crate) fn take_requests(&self) -> Vec<FlushRequest> {
         std::mem::take(&mut *lock(&self.requests))
     }
 
@@ -124,43 +129,6 @@ impl Pipeline {
 
     pub(crate) fn take_acks(&self) -> Vec<PendingAck> {
         std::mem::take(&mut *lock(&self.acks))
-    }
-
-    pub(crate) fn set_place(&self, stream: Stream, place: FilePlace) {
-        let [lines, rejects] = &mut *lock(&self.places);
-        *match stream {
-            Stream::Lines => lines,
-            Stream::Rejects => rejects,
-        } = Some(place);
-    }
-
-    pub(crate) fn place(&self, stream: Stream) -> Option<FilePlace> {
-        let [lines, rejects] = &*lock(&self.places);
-        match stream {
-            Stream::Lines => lines,
-            Stream::Rejects => rejects,
-        }
-        .clone()
-    }
-
-    /// Called before the file is created.
-    pub(crate) fn begin_file(&self, stream: Stream, path: &Path) {
-        let [lines, rejects] = &mut *lock(&self.begun);
-        *match stream {
-            Stream::Lines => lines,
-            Stream::Rejects => rejects,
-        } = Some(path.into());
-    }
-
-    /// The files that are being written, or will be. Every other file that was seen in the
-    /// directory before this call is sealed, as far as this appender wrote it.
-    pub(crate) fn open_paths(&self) -> Vec<PathBuf> {
-        // In the order in which they are set: a file that moves from the one to the other is in
-        // both.
-        let begun = lock(&self.begun).clone();
-        let places = lock(&self.places).clone();
-        let places = places.into_iter().flatten().map(|place| place.file);
-        begun.into_iter().flatten().chain(places).map(|path| path.to_path_buf()).collect()
     }
 
     /// `in_order`: everything that was journaled is published.
@@ -198,23 +166,23 @@ impl Pipeline {
         self.gave_up.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn set_trouble(&self, error: FlushError) {
-        *lock(&self.trouble) = Some(error);
-        self.troubles.fetch_add(1, Ordering::SeqCst);
+    pub(crate) fn set_write_failure(&self, error: FlushError) {
+        *lock(&self.write_failure) = Some(error);
+        self.write_failures.fetch_add(1, Ordering::SeqCst);
     }
 
-    pub(crate) fn clear_trouble(&self) {
-        *lock(&self.trouble) = None;
+    pub(crate) fn clear_write_failure(&self) {
+        *lock(&self.write_failure) = None;
     }
 
-    /// The last failed write, if none has succeeded since.
-    pub(crate) fn trouble(&self) -> Option<FlushError> {
-        lock(&self.trouble).clone()
+    /// The write that failed last, unless one has succeeded since.
+    pub(crate) fn write_failure(&self) -> Option<FlushError> {
+        lock(&self.write_failure).clone()
     }
 
     /// All failed attempts to write.
-    pub(crate) fn troubles(&self) -> u64 {
-        self.troubles.load(Ordering::SeqCst)
+    pub(crate) fn write_failures(&self) -> u64 {
+        self.write_failures.load(Ordering::SeqCst)
     }
 
     /// Keeps the first failed sync.
@@ -224,27 +192,5 @@ impl Pipeline {
 
     pub(crate) fn sync_failure(&self) -> Option<FlushError> {
         self.sync_failure.get().cloned()
-    }
-}
-
-/// How long to wait before the next attempt on a disk that fails or stalls: it doubles with each
-/// attempt.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Backoff {
-    pause: Duration,
-}
-
-impl Backoff {
-    const PAUSE_MIN: Duration = Duration::from_millis(5);
-    const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-    pub(crate) const fn new() -> Self {
-        Self { pause: Self::PAUSE_MIN }
-    }
-
-    pub(crate) fn next_pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(Self::PAUSE_MAX);
-        pause
     }
 }

@@ -1,5 +1,6 @@
 //! What the appender counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
@@ -187,13 +188,14 @@ impl Counter {
     }
 }
 
-/// The counters, on a cache line for each thread that writes them.
+/// The counters, apart from each other by the thread that writes them, so that no two threads write
+/// to one cache line.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) producers: CachePadded<ProducerCounters>,
     pub(crate) rewriter: CachePadded<RewriterCounters>,
     pub(crate) flusher: CachePadded<FlusherCounters>,
-    pub(crate) maintenance: CachePadded<KeeperCounters>,
+    pub(crate) maintenance: Arc<MaintenanceCounters>,
 }
 
 #[derive(Debug, Default)]
@@ -226,7 +228,7 @@ pub(crate) struct FlusherCounters {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct KeeperCounters {
+pub(crate) struct MaintenanceCounters {
     pub(crate) files_listed: Counter,
     pub(crate) files_compressed: Counter,
     pub(crate) files_removed: Counter,

@@ -11,7 +11,7 @@ use cdrlog::{
 use clap::{Args, ValueEnum};
 
 use super::bodies::Bodies;
-use super::cdr_path::DirOption;
+use super::cdr_path::{DirOption, STATE_DIR_NAME};
 use super::file_options::FileOptions;
 use super::opening;
 use super::outcome::{Outcome, say};
@@ -244,7 +244,7 @@ impl Append {
     /// Where everything is after a failed write or sync, as far as it is known.
     fn what_is_left(&self, summary: &Summary, error: &CloseError, all_sent: bool) -> String {
         let taken = summary.taken();
-        let journal = self.directory.dir.join(".cdrlog");
+        let journal = self.directory.dir.join(STATE_DIR_NAME);
         let is_all = all_sent && error.events().is_empty();
         if !error.journal_is_in_place() {
             let which = if is_all { "all" } else { "the first" };

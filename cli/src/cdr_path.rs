@@ -12,6 +12,9 @@ pub(super) const VARIABLE: &str = "OPENVIDU_CDR_PATH";
 /// The directory if nothing names one: OpenVidu's own.
 pub(super) const DEFAULT: &str = "/opt/openvidu/cdr";
 
+/// The directory in it in which the library keeps its own files.
+pub(super) const STATE_DIR_NAME: &str = ".cdrlog";
+
 /// The option `--dir`. If the command line also has an argument for the directory, the argument
 /// overrides the environment, and `command_line.rs` refuses the two if they differ.
 #[derive(Debug, Args)]

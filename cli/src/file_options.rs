@@ -1,19 +1,23 @@
 //! Options for the files of a CDR directory, shared by the commands that write to one.
 
 use cdrlog::{Builder, Compression};
-use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
-use clap::{Args, ValueEnum, ValueHint};
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
-use super::inbox_place::InboxPlace;
-use super::local_time;
+use super::inbox_place::InboxOption;
+use super::local_time::UtcOption;
 use super::units::{Days, Size};
 
 /// None has a default for clap, because `serve` looks into its file first. If an option is not
-/// given, the default of the library applies.
+/// given, the default of the library applies. Options that other commands have too are read from
+/// the same table of the file, but separately: flattened, an error in them would have no line.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default)]
-#[command(next_help_heading = "Files")]
+#[command(
+    next_help_heading = "Files",
+    mut_arg("utc", |utc| utc.help("Name files in UTC instead of local time [default: false]"))
+)]
 pub(super) struct FileOptions {
     /// Start a new file before a file gets longer than this; 0 sets no limit [default: 0]
     #[arg(long, value_name = "SIZE", allow_negative_numbers = true, env = "CDRLOG_ROTATE_BYTES")]
@@ -56,28 +60,13 @@ pub(super) struct FileOptions {
     )]
     manage_foreign: Option<bool>,
 
-    /// Name files in UTC instead of local time [default: false]
-    #[arg(
-        long,
-        value_name = "true|false",
-        env = "CDRLOG_UTC",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
-    )]
-    utc: Option<bool>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) utc: UtcOption,
 
-    /// The directory for the inbox, a file in which accepted events survive kill -9; it must be on
-    /// a tmpfs; "none" turns the inbox off [default: /dev/shm]
-    #[arg(
-        long,
-        value_name = "DIR|none",
-        value_hint = ValueHint::DirPath,
-        env = "CDRLOG_INBOX_DIRECTORY",
-        value_parser = PathBufValueParser::new().try_map(InboxPlace::try_from)
-    )]
-    inbox_directory: Option<InboxPlace>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) inbox: InboxOption,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
@@ -109,17 +98,15 @@ impl FileOptions {
         if let Some(Size(bytes)) = self.retention_bytes {
             builder = builder.retention_bytes(Some(bytes).filter(|&bytes| bytes > 0));
         }
-        if let Some(place) = &self.inbox_directory {
-            builder = place.apply(builder);
-        }
-        builder
+        self.inbox
+            .apply(builder)
             .manage_foreign(self.manage_foreign.unwrap_or_default())
-            .utc(self.utc.unwrap_or_default())
+            .utc(self.utc.is_utc())
     }
 
     /// What is wrong with the local time zone, if file names use it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
-        if self.utc.unwrap_or_default() { None } else { local_time::fault() }
+        self.utc.fault()
     }
 
     /// These options, completed by those of `file`.
@@ -133,7 +120,7 @@ impl FileOptions {
             retention_bytes,
             manage_foreign,
             utc,
-            inbox_directory,
+            inbox,
         } = self;
         Self {
             rotate_bytes: rotate_bytes.or(file.rotate_bytes),
@@ -142,7 +129,7 @@ impl FileOptions {
             retention_bytes: retention_bytes.or(file.retention_bytes),
             manage_foreign: manage_foreign.or(file.manage_foreign),
             utc: utc.or(file.utc),
-            inbox_directory: inbox_directory.or(file.inbox_directory),
+            inbox: inbox.or(file.inbox),
         }
     }
 }

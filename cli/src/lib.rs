@@ -30,6 +30,7 @@ mod tail;
 mod time_arg;
 mod units;
 mod verify;
+mod version;
 
 /// Only for the fuzz targets.
 #[cfg(all(fuzzing, feature = "serve"))]
@@ -43,7 +44,11 @@ use outcome::say;
 
 #[derive(Debug, Parser)]
 #[command(name = "cdrlog", version, about, long_about = LONG_ABOUT, after_help = outcome::EXIT_CODES)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    /// With --version: also the vector instructions that events are rewritten with.
+    #[arg(short, long, requires = "version")]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -70,11 +75,16 @@ enum Command {
 /// Data goes to standard output, everything else to standard error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = match command_line::parse::<Arguments>(&command_line::of_process()) {
+    let line = command_line::of_process();
+    let arguments = match command_line::parse::<Arguments>(&line) {
         Ok(arguments) => arguments,
+        Err(error) if version::is_verbose(&error, &line) => return end(version::print_verbose()),
         Err(error) => return command_line::end_with(&error),
     };
-    let outcome = match arguments.command {
+    if let Err(error) = cdrlog::Instructions::named_by_variable() {
+        return end(Err(outcome::WrongUsage(error.to_string()).into()));
+    }
+    end(match arguments.command {
         Command::Append(append) => append.run(),
         #[cfg(feature = "serve")]
         Command::Serve(serve) => serve.run(),
@@ -84,7 +94,10 @@ pub fn run() -> ExitCode {
         Command::Recover(recover) => recover.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Man(man) => man.run(Arguments::command()),
-    };
+    })
+}
+
+fn end(outcome: Result<outcome::Outcome, Box<dyn std::error::Error>>) -> ExitCode {
     match outcome {
         Ok(outcome) => outcome.into(),
         Err(error) => {

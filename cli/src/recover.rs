@@ -5,13 +5,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use cdrlog::{Appender, Recovery};
-use clap::builder::{BoolishValueParser, PathBufValueParser, TypedValueParser};
-use clap::{Args, ValueHint};
+use clap::Args;
 use indicatif::HumanCount;
 
 use super::cdr_path::{self, DirArg};
-use super::inbox_place::InboxPlace;
+use super::inbox_place::InboxOption;
 use super::json_output::{self, ObjectType};
+use super::local_time::UtcOption;
 use super::outcome::Outcome;
 use super::print::print;
 
@@ -35,6 +35,10 @@ Examples:
 The other members say how many bytes go, or went, to which files.
 
 Exit codes: 0 nothing to do, shown, or done; 1 failed, in use, or damaged; 2 usage error")]
+#[command(
+    mut_arg("utc", |utc| utc.help(UTC_HELP)),
+    mut_arg("inbox_directory", |inbox| inbox.help(INBOX_HELP))
+)]
 pub(super) struct Recover {
     /// Do it now, instead of showing it
     #[arg(long)]
@@ -44,41 +48,26 @@ pub(super) struct Recover {
     #[arg(long)]
     json: bool,
 
-    /// Name a file in UTC instead of local time, if one has to be created [default: false]
-    #[arg(
-        long,
-        value_name = "true|false",
-        env = "CDRLOG_UTC",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
-    )]
-    utc: Option<bool>,
+    #[command(flatten)]
+    utc: UtcOption,
 
-    /// A directory in which to search for inboxes of the CDR directory that no open will use;
-    /// /dev/shm is always searched
-    #[arg(
-        long,
-        value_name = "DIR|none",
-        value_hint = ValueHint::DirPath,
-        env = "CDRLOG_INBOX_DIRECTORY",
-        value_parser = PathBufValueParser::new().try_map(InboxPlace::try_from)
-    )]
-    inbox_directory: Option<InboxPlace>,
+    #[command(flatten)]
+    inbox: InboxOption,
 
     #[command(flatten)]
     directory: DirArg,
 }
 
+const UTC_HELP: &str =
+    "Name a file in UTC instead of local time, if one has to be created [default: false]";
+const INBOX_HELP: &str = "A directory in which to search for inboxes of the CDR directory that no \
+    open will use; /dev/shm is always searched";
+
 impl Recover {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let directory = self.directory.into_path();
         cdr_path::check_directory(&directory)?;
-        let mut options = Appender::builder(&directory).utc(self.utc.unwrap_or_default());
-        if let Some(place) = &self.inbox_directory {
-            options = place.apply(options);
-        }
+        let options = self.inbox.apply(Appender::builder(&directory).utc(self.utc.is_utc()));
         let recovery = if self.apply { options.recover()? } else { options.plan_recovery()? };
         let report = Report { directory: &directory, recovery: &recovery, applied: self.apply };
         let text = if self.json { report.json().to_string() } else { report.to_string() };

@@ -1,4 +1,4 @@
-//! Makes one event a line, or the record of a reject, in the journal.
+//! Writes one event to the journal, as a line or as a reject record.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,13 +9,13 @@ use crate::pipeline::{Pipeline, Positions};
 use crate::rewrite::{Reason, RejectRecord, Rejection, Rewriter};
 use crate::waker::Sleep;
 
-/// How often a rewriter that waits for room in the journal looks by itself.
+/// How often a rewriter that waits for room in the journal checks without being woken.
 const ROOM_POLL: Duration = Duration::from_millis(10);
 
 /// The flusher gave up while a line waited for a free segment.
 struct GaveUp;
 
-/// What became of an event.
+/// The outcome for an event.
 pub(super) enum Put {
     /// Its line is journaled, from position `start` on.
     Line {
@@ -24,7 +24,7 @@ pub(super) enum Put {
     },
     Rejected(Rejection),
     /// It cannot be journaled any more, and is left to the caller.
-    Left,
+    Undeliverable,
 }
 
 pub(super) struct EventWriter {
@@ -34,7 +34,7 @@ pub(super) struct EventWriter {
     rejects: RingWriter,
     pipeline: Arc<Pipeline>,
     pool: Arc<ChunkPool>,
-    /// An event was left: nothing may pass it.
+    /// An event was left undelivered: no later event may overtake it.
     has_given_up: bool,
 }
 
@@ -54,7 +54,7 @@ impl EventWriter {
         self.has_given_up
     }
 
-    /// Shows the flusher what was journaled.
+    /// Publishes what was journaled to the flusher.
     pub(super) fn publish(&self) {
         self.lines.publish();
         self.rejects.publish();
@@ -64,15 +64,15 @@ impl EventWriter {
         Positions { lines: self.lines.position(), rejects: self.rejects.position() }
     }
 
-    /// Makes the line of an event, or the record of its rejection. Where the event has a record in
+    /// Writes the line of an event, or the record of its rejection. If the event has a record in
     /// the inbox, `ticket` is that of the record.
     pub(super) fn put(&mut self, event: &[u8], ticket: Option<u64>) -> Put {
         if self.has_given_up {
-            return Put::Left;
+            return Put::Undeliverable;
         }
         self.try_put(event, ticket).unwrap_or_else(|GaveUp| {
             self.has_given_up = true;
-            Put::Left
+            Put::Undeliverable
         })
     }
 
@@ -100,9 +100,9 @@ impl EventWriter {
         Ok(Put::Rejected(rejection))
     }
 
-    /// Writes the record of a rejected body to the journal: whole, or in parts where it may be
-    /// larger than a segment. Of a record that is cut between two parts, the next opening makes the
-    /// rest from the body in the inbox; where there is none, it closes the record.
+    /// Writes the record of a rejected body to the journal: whole, or in parts if it may be larger
+    /// than a segment. If a record is cut between two parts, the next open writes the rest from the
+    /// body in the inbox; without an inbox, it closes the record.
     #[cold]
     fn reject(
         &mut self,
@@ -134,7 +134,7 @@ impl EventWriter {
         Ok(())
     }
 
-    /// Stores bytes of a record into as many segments as it takes.
+    /// Stores bytes of a record in as many segments as it takes.
     fn put_reject_bytes(&mut self, mut bytes: &[u8]) -> Result<(), GaveUp> {
         while !bytes.is_empty() {
             make_room(&mut self.rejects, 1, &self.pipeline)?;
@@ -149,8 +149,8 @@ impl EventWriter {
     }
 }
 
-/// Waits until `bytes` fit into the journal. Back-pressure begins here: while this waits, the queue
-/// fills.
+/// Waits until `bytes` fit into the journal. This is where back-pressure starts: while this waits,
+/// the queue fills.
 #[inline]
 fn make_room(end: &mut RingWriter, bytes: usize, pipeline: &Pipeline) -> Result<(), GaveUp> {
     let segments_ended = end.segments_ended();

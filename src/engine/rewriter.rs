@@ -1,7 +1,7 @@
-//! The rewriter thread: takes events out of the queue, makes lines of them in the journal.
+//! The rewriter thread: takes events from the queue, and writes their lines to the journal.
 //!
-//! It makes no blocking system call. It is not woken by senders while events come in: it sleeps for
-//! as long as they may gather (`rhythm.rs`), and tells the flusher once when they have.
+//! It makes no blocking system call. Senders do not wake it while events come in: it sleeps for as
+//! long as events may gather (`rhythm.rs`), and then notifies the flusher once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,27 +16,27 @@ use crate::contain::contain;
 use crate::error::FlushError;
 use crate::inbox::{ChunkPool, RecordGuard, RecordRef, Released};
 use crate::journal::{RingWriter, Stream};
-use crate::pipeline::{Pipeline, Request};
+use crate::pipeline::{FlushRequest, Pipeline};
 use crate::queue::{Barrier, Body, Content, Other, QueueEnd};
 use crate::sync::EndGuard;
 use crate::waker::Sleep;
 
-/// Events taken before the journal and the queue are told. More would make senders of a full queue
-/// wait longer; fewer would make the telling count.
+/// The number of events processed before the journal and the queue are notified. With more, senders
+/// of a full queue would wait longer; with fewer, notifying would cost too much.
 const BATCH_EVENTS: usize = 256;
 
-/// How long a thread without anything to do sleeps until it is woken.
+/// How long an idle thread sleeps unless it is woken.
 const IDLE_MAX: Duration = Duration::from_secs(3600);
 
-/// How long one sleeps that waits for a sender to finish its push.
+/// How long to sleep while a sender finishes its push.
 const PUSH_MAX: Duration = Duration::from_micros(50);
 
-/// When the rewriter looks and tells.
+/// When the rewriter checks the queue and notifies the flusher.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
-    /// The longest that an event in the queue goes unseen.
+    /// The maximum time that an event is in the queue unseen.
     pub(crate) sleep_max: Duration,
-    /// The longest from the send of an event until the flusher is told to write its line.
+    /// The maximum time from the send of an event until the flusher is told to write its line.
     pub(crate) write_within: Duration,
 }
 
@@ -47,17 +47,17 @@ pub(crate) struct RewriterThread {
     pipeline: Arc<Pipeline>,
     rhythm: Rhythm,
     write_within: Duration,
-    /// The time from which the oldest line can be that the flusher, which is idle, does not know of.
+    /// The earliest send time of the lines that the idle flusher does not know of.
     gathering_since: Option<Instant>,
     released: Released,
     /// Events that were accepted and cannot be journaled any more.
-    left: Vec<Undelivered>,
+    undelivered: Vec<Undelivered>,
     /// Somebody waits for the flusher to write a line of this batch.
     is_awaited: bool,
 }
 
-/// An event that was accepted and cannot be journaled any more. Its record, if it has one, is still
-/// that of the next opening.
+/// An event that was accepted and cannot be journaled any more. Its record, if it has one, still
+/// belongs to the next open.
 #[derive(Debug)]
 pub(crate) enum Undelivered {
     Record(RecordRef),
@@ -73,9 +73,8 @@ impl Undelivered {
     }
 }
 
-/// An event whose sender waits, until it is known what became of it. Where a panic comes between,
-/// the sender is told that the event failed, and may send it again: the next opening does not take
-/// it.
+/// An event whose sender waits, until its outcome is known. If a panic comes first, the sender is
+/// told that the event failed, and may send it again: the next open does not recover it.
 struct AckedRecord<'a> {
     record: Option<RecordGuard<'a>>,
     acked: Option<Acked>,
@@ -115,17 +114,17 @@ impl RewriterThread {
             write_within: pace.write_within,
             gathering_since: None,
             released: Released::default(),
-            left: Vec::new(),
+            undelivered: Vec::new(),
             is_awaited: false,
         }
     }
 
-    /// Runs until the queue is closed and empty. Gives back what could not be journaled: nothing,
-    /// unless the disk failed until patience ended.
+    /// Runs until the queue is closed and empty. Returns what could not be journaled: nothing,
+    /// unless the disk failed until a timeout was over.
     pub(crate) fn run(mut self) -> Vec<Undelivered> {
         self.pipeline.rewriter_waker.attach();
         let pipeline = self.pipeline.clone();
-        // Says that the thread has ended, also when it panics, so that nobody waits for it.
+        // Marks the thread as ended, even if it panics, so that nobody waits for it.
         let _guard = EndGuard::new(|| pipeline.end_rewriter(!std::thread::panicking()));
         loop {
             if self.take_batch() > 0 {
@@ -137,10 +136,10 @@ impl RewriterThread {
             self.sleep();
         }
         self.writer.publish();
-        std::mem::take(&mut self.left)
+        std::mem::take(&mut self.undelivered)
     }
 
-    /// Takes what is in the queue, up to a batch; gives how many messages that were.
+    /// Processes what is in the queue, up to a batch; returns the number of messages.
     fn take_batch(&mut self) -> usize {
         let mut taken = 0;
         let mut bytes = 0;
@@ -178,7 +177,7 @@ impl RewriterThread {
         taken
     }
 
-    /// Tells everybody what was done.
+    /// Notifies everybody of what was done.
     fn end_batch(&mut self) {
         self.released.tell(&self.pool);
         self.writer.publish();
@@ -186,7 +185,7 @@ impl RewriterThread {
         if std::mem::take(&mut self.is_awaited) {
             self.pipeline.flusher_waker.wake();
         } else if self.gathering_since.is_none() && self.pipeline.flusher_waker.is_idle() {
-            // One that is not idle looks once more before it is.
+            // A flusher that is not idle checks once more before it is.
             self.gathering_since = Some(self.rhythm.slept_since());
         }
     }
@@ -195,12 +194,12 @@ impl RewriterThread {
     fn put_record(&mut self, record: RecordRef) {
         let record = self.pool.open(record);
         match self.writer.put(&record, Some(record.ticket())) {
-            Put::Left => self.left.push(Undelivered::Record(record.keep())),
+            Put::Undeliverable => self.undelivered.push(Undelivered::Record(record.keep())),
             Put::Line { .. } | Put::Rejected(_) => record.consume(&mut self.released),
         }
     }
 
-    /// Gives the length of the event, if it is one.
+    /// Returns the length of the event, if it is one.
     #[cold]
     fn put_other(&mut self, other: Other) -> Option<u64> {
         match other {
@@ -231,7 +230,7 @@ impl RewriterThread {
         }
     }
 
-    /// Counts an event without a record; where there is no inbox, all are counted together.
+    /// Counts an event without a record; without an inbox, all are counted together.
     fn note_unprotected(&self) {
         if self.pool.is_protected() {
             self.pipeline.counters.rewriter.events_unprotected.add_alone(1);
@@ -239,10 +238,10 @@ impl RewriterThread {
     }
 
     fn keep_or_drop(&mut self, event: Bytes, put: &Put) {
-        if matches!(put, Put::Left) {
-            self.left.push(Undelivered::Bytes(event));
+        if matches!(put, Put::Undeliverable) {
+            self.undelivered.push(Undelivered::Bytes(event));
         } else {
-            // Its owner may be of a type of the embedder.
+            // Its owner may be a type of the embedder.
             contain(|| drop(event));
         }
     }
@@ -257,33 +256,35 @@ impl RewriterThread {
             None => return,
         };
         let (Some(record), Some(acked)) = (event.record.take(), event.acked.take()) else { return };
-        if matches!(put, Put::Left) {
+        if matches!(put, Put::Undeliverable) {
             // Its sender is told that it failed.
             record.cancel();
-            self.left.push(Undelivered::Record(record.keep()));
+            self.undelivered.push(Undelivered::Record(record.keep()));
         } else {
             record.consume(&mut self.released);
         }
         self.answer(acked, put);
     }
 
-    /// Tells the sender of an event what became of it, or lets the flusher do that.
+    /// Reports the outcome of an event to its sender, or lets the flusher do that.
     fn answer(&mut self, acked: Acked, put: Put) {
         match put {
-            Put::Line { start, line_bytes } => match self.pipeline.place(Stream::Lines) {
-                Some(place) if acked.durability() == Durability::Journaled => {
-                    acked.complete(Ok(place.position_of(start, line_bytes)));
+            Put::Line { start, line_bytes } => {
+                match self.pipeline.open_files.place(Stream::Lines) {
+                    Some(place) if acked.durability() == Durability::Journaled => {
+                        acked.complete(Ok(place.position_of(start, line_bytes)));
+                    }
+                    // At once: as soon as the line is published, even if only because the segment
+                    // is full, the flusher may write it, and then checks who waits for it.
+                    _ => {
+                        self.pipeline.add_ack(PendingAck { acked, start, line_bytes });
+                        self.is_awaited = true;
+                    }
                 }
-                // At once: as soon as the line is published, be it because the segment is full, the
-                // flusher may write it, and then looks who waits for it.
-                _ => {
-                    self.pipeline.add_ack(PendingAck { acked, start, line_bytes });
-                    self.is_awaited = true;
-                }
-            },
+            }
             Put::Rejected(rejection) => acked.complete(Err(AckError::Rejected(rejection))),
-            Put::Left => {
-                let failure = self.pipeline.trouble().unwrap_or(FlushError::Closed);
+            Put::Undeliverable => {
+                let failure = self.pipeline.write_failure().unwrap_or(FlushError::Closed);
                 acked.complete(Err(AckError::Failed(failure)));
             }
         }
@@ -294,11 +295,17 @@ impl RewriterThread {
         self.writer.publish();
         if self.writer.has_given_up() {
             // The other side may have stopped waiting.
-            let _ = barrier.reply.send(Err(self.pipeline.trouble().unwrap_or(FlushError::Closed)));
+            let _ = barrier
+                .reply
+                .send(Err(self.pipeline.write_failure().unwrap_or(FlushError::Closed)));
             return;
         }
         let positions = self.writer.positions();
-        self.pipeline.request(Request { positions, goal: barrier.goal, reply: barrier.reply });
+        self.pipeline.request(FlushRequest {
+            positions,
+            target: barrier.target,
+            reply: barrier.reply,
+        });
     }
 
     /// Sleeps until there is enough in the queue, or the flusher is to write.

@@ -1,33 +1,33 @@
-//! How long the rewriter thread sleeps when it has taken all that there was.
+//! How long the rewriter thread sleeps when it has processed everything.
 //!
-//! Each wake-up costs some microseconds, whatever there is to do, and each event that waits takes
-//! memory that has to be read again. So it sleeps as long as an event may wait, but wakes before so
-//! much has come in that the queue is half full, or that the bytes leave the processor's cache.
+//! Each wake-up costs some microseconds, whatever there is to do, and each waiting event takes
+//! memory that must be read again. So the thread sleeps for as long as an event may wait, but wakes
+//! before the queue is half full, or before the waiting bytes leave the processor's cache.
 
 use std::time::{Duration, Instant};
 
-/// The timer of the system is about as much late.
+/// The system's timer is about this late.
 const SLEEP_MIN: Duration = Duration::from_micros(50);
 
-/// As much as may gather while it is still in the cache.
+/// How many bytes may gather while they are still in the cache.
 const GATHER_BYTES: u64 = 256 << 10;
 
-/// Without an event for this long, the next one wakes the thread.
+/// After this long without an event, the next one wakes the thread.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
-/// What the sleeps of a thread go by.
+/// What determines the sleeps of a thread.
 #[derive(Debug)]
 pub(super) struct Rhythm {
-    /// The longest that an event may go unseen.
+    /// The maximum time that an event may be unseen.
     sleep_max: Duration,
-    /// So many bytes, or events, may come in during a sleep.
+    /// The bytes, and events, that may arrive during a sleep.
     bytes_max: u64,
     events_max: u64,
-    /// Since the last sleep began.
+    /// Since the last sleep started.
     bytes: u64,
     events: u64,
     since: Instant,
-    /// When there was an event last.
+    /// The time of the last event.
     busy_at: Instant,
 }
 
@@ -46,13 +46,13 @@ impl Rhythm {
         }
     }
 
-    /// So much was taken out of the queue.
+    /// This much was taken from the queue.
     pub(super) fn note(&mut self, events: u64, bytes: u64) {
         self.events += events;
         self.bytes += bytes;
     }
 
-    /// What was not seen yet was sent after this time.
+    /// Everything that was not seen yet was sent after this time.
     pub(super) fn slept_since(&self) -> Instant {
         self.since
     }
@@ -62,7 +62,7 @@ impl Rhythm {
         self.since = now;
     }
 
-    /// How long to sleep from `now` on; `None` where there is nothing to wake up for before the next
+    /// How long to sleep from `now` on; `None` if there is nothing to wake up for before the next
     /// event.
     pub(super) fn next_sleep(&mut self, now: Instant) -> Option<Duration> {
         let elapsed = now.saturating_duration_since(self.since);

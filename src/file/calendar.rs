@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 
-use super::name::Stamp;
+use super::name::FileStamp;
 use crate::storage::Disk;
 use crate::sync::lock;
 
@@ -47,7 +47,7 @@ pub(crate) struct FileNamer {
     directory: PathBuf,
     time_zone: TimeZone,
     clock: Clock,
-    last_stamp: Arc<Mutex<Option<Stamp>>>,
+    last_stamp: Arc<Mutex<Option<FileStamp>>>,
 }
 
 impl FileNamer {
@@ -63,21 +63,21 @@ impl FileNamer {
 
     /// Every later stamp comes after the one in `name`, if it has one.
     pub(crate) fn follow(&self, name: &str) {
-        let Some(stamp) = Stamp::of_name(name) else { return };
+        let Some(stamp) = FileStamp::of_name(name) else { return };
         let mut last = lock(&self.last_stamp);
         *last = Some(last.map_or(stamp, |last| last.latest(stamp)));
     }
 
     /// The stamp that a file created now would have.
-    pub(crate) fn next_stamp(&self) -> Stamp {
+    pub(crate) fn next_stamp(&self) -> FileStamp {
         let last = lock(&self.last_stamp);
-        Stamp::after(*last, self.now().datetime())
+        FileStamp::after(*last, self.now().datetime())
     }
 
     /// A new stamp, for files that are created now. No other files get it.
-    pub(crate) fn take_stamp(&self) -> Stamp {
+    pub(crate) fn take_stamp(&self) -> FileStamp {
         let mut last = lock(&self.last_stamp);
-        let stamp = Stamp::after(*last, self.now().datetime());
+        let stamp = FileStamp::after(*last, self.now().datetime());
         *last = Some(stamp);
         stamp
     }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::calendar::FileNamer;
-use super::name::{Encoding, FileName, STATE_DIR_NAME, Stamp};
+use super::name::{Encoding, FileName, FileStamp, STATE_DIR_NAME};
 use crate::storage::{Disk, DiskFile, DiskResult};
 
 /// The length above which an open drops the names of files that are gone: about 35 000 names. A
@@ -105,8 +105,9 @@ impl CreatedFiles {
             if let Some(ours) = foreign.take(name) {
                 inventory.ours.insert(ours);
             }
-            let stamp = Stamp::of_name(name);
-            if stamp.is_some_and(|stamp| last.is_none_or(|last: Stamp| last.latest(stamp) != last))
+            let stamp = FileStamp::of_name(name);
+            if stamp
+                .is_some_and(|stamp| last.is_none_or(|last: FileStamp| last.latest(stamp) != last))
             {
                 (last, inventory.last_name) = (stamp, Some(name.to_owned()));
             }

@@ -24,4 +24,4 @@ pub(crate) use log_file::{ExternalChange, LogFile};
 pub use name::Encoding;
 #[cfg(feature = "reader")]
 pub use name::FileKind;
-pub(crate) use name::{FileName, STATE_DIR_NAME, Stamp};
+pub(crate) use name::{FileName, FileStamp, STATE_DIR_NAME};

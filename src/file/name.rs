@@ -31,13 +31,13 @@ const YEAR_MAX: i16 = 9999;
 ///
 /// Names sort in the order in which the files were created: see [`after`](Self::after).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Stamp {
+pub(crate) struct FileStamp {
     time: DateTime,
     /// `CDR.<date>_<time>.<number>.log`. OpenVidu's own server numbers the files of a rotation so.
     number: Option<u32>,
 }
 
-impl Stamp {
+impl FileStamp {
     /// The stamp of a file that is created at the local time `now`, after files whose last stamp is
     /// `last`.
     ///
@@ -99,7 +99,7 @@ impl Stamp {
     }
 }
 
-impl fmt::Display for Stamp {
+impl fmt::Display for FileStamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.time.strftime(STAMP_FORMAT))?;
         match self.number {
@@ -166,7 +166,7 @@ impl Encoding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FileName {
     pub(crate) kind: FileKind,
-    pub(crate) stamp: Stamp,
+    pub(crate) stamp: FileStamp,
     pub(crate) encoding: Encoding,
 }
 
@@ -188,7 +188,7 @@ impl FileName {
                 Some(digits.parse().ok().filter(|_| plain)?)
             }
         };
-        Some(Self { kind, stamp: Stamp { time, number }, encoding })
+        Some(Self { kind, stamp: FileStamp { time, number }, encoding })
     }
 }
 
@@ -199,9 +199,9 @@ mod tests {
 
     /// Names of files that are created in this order, the first after `last`.
     fn names_after(last: Option<&str>, times: &[DateTime]) -> Vec<String> {
-        let mut last = last.and_then(Stamp::of_name);
+        let mut last = last.and_then(FileStamp::of_name);
         let mut next = |now: &DateTime| {
-            let stamp = Stamp::after(last, *now);
+            let stamp = FileStamp::after(last, *now);
             last = Some(stamp);
             stamp.cdr_name()
         };
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_name_is_the_one_that_openvidu_gives() {
-        let stamp = Stamp::after(None, date(2026, 11, 23).at(13, 7, 28, 999_999_999));
+        let stamp = FileStamp::after(None, date(2026, 11, 23).at(13, 7, 28, 999_999_999));
         assert_eq!(stamp.cdr_name(), "CDR.2026-11-23_13-07-28.log");
         assert_eq!(stamp.rejects_name(), "rejected.2026-11-23_13-07-28.jsonl");
     }
@@ -252,7 +252,7 @@ mod tests {
         ] {
             assert_eq!(names_after(Some(last), &[now]), [next], "{last}");
         }
-        let of_name = |name| Stamp::of_name(name).unwrap();
+        let of_name = |name| FileStamp::of_name(name).unwrap();
         let (plain, numbered) =
             (of_name("CDR.2026-11-23_13-07-28.log"), of_name("CDR.2026-11-23_13-07-28.0001.log"));
         assert_eq!((plain.latest(numbered), numbered.latest(plain)), (plain, plain));
@@ -279,9 +279,9 @@ mod tests {
             "x",
             "rejected.\u{e9}\u{e9}",
         ] {
-            assert_eq!(Stamp::of_name(name), None, "{name}");
+            assert_eq!(FileStamp::of_name(name), None, "{name}");
         }
-        assert!(Stamp::of_name("CDR.2026-11-23_13-07-28.1.log.zst").is_some());
+        assert!(FileStamp::of_name("CDR.2026-11-23_13-07-28.1.log.zst").is_some());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! When a new file is created, and how much of what is pending still goes to the old one.
+//! When a new file is created, and how much of the pending bytes still goes to the old one.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ pub(crate) struct Rotation {
     pub(crate) calendar: FileNamer,
     pub(crate) created_files: CreatedFiles,
     stream: Stream,
-    /// The length that a file does not exceed.
+    /// The maximum length of a file.
     bytes_max: Option<u64>,
-    /// Whether each day has a file of its own.
+    /// Whether each day gets a file of its own.
     daily: bool,
-    /// From when to when the day lasts on which the file was created.
+    /// The start and end of the day on which the file was created.
     day: Range<Timestamp>,
-    /// The same of the file whose path was given last.
+    /// The same for the file whose path was chosen last.
     next_day: Option<Range<Timestamp>>,
 }
 
@@ -36,7 +36,7 @@ impl Rotation {
         Self { calendar, created_files, stream, bytes_max, daily, day, next_day: None }
     }
 
-    /// Where the next file is to be.
+    /// The path of the next file.
     pub(crate) fn next_path(&mut self) -> PathBuf {
         let stamp = self.calendar.take_stamp();
         self.next_day = Some(self.calendar.today());
@@ -46,8 +46,8 @@ impl Rotation {
         })
     }
 
-    /// The next file is there, and its day has begun. Not before: a day whose file could not be
-    /// made at first would never get one.
+    /// The next file exists, and its day has started. Not before: a day whose file could not be
+    /// created at first would never get one.
     pub(crate) fn begin_day(&mut self) {
         if let Some(day) = self.next_day.take() {
             self.day = day;
@@ -59,9 +59,9 @@ impl Rotation {
         self.daily && self.calendar.is_another_day(&self.day)
     }
 
-    /// How much of `pending` goes to a file of `file_bytes` bytes: whole lines, as many as fit; all
-    /// of it where there is no limit. The first line alone where the file is empty. 0 says that
-    /// a new file is to be created.
+    /// How much of `pending` goes to a file of `file_bytes` bytes: as many whole lines as fit; all
+    /// of it if there is no limit. Only the first line if the file is empty. 0 means that a new
+    /// file is needed.
     pub(crate) fn share(&self, file_bytes: u64, pending: &[u8]) -> usize {
         let Some(bytes_max) = self.bytes_max else { return pending.len() };
         let room = bytes_max.saturating_sub(file_bytes);
@@ -77,7 +77,7 @@ impl Rotation {
     }
 }
 
-/// The length of the first line, or of what there is of it.
+/// The length of the first line, or of the part of it that is there.
 pub(crate) fn first_line_bytes(pending: &[u8]) -> usize {
     let line_end = pending.iter().position(|&byte| byte == b'\n');
     line_end.map_or(pending.len(), |line_end| line_end + 1)

@@ -13,26 +13,26 @@ use crate::pipeline::Pipeline;
 use crate::stats::FlusherCounters;
 use crate::storage::DiskResult;
 
-/// Moves whole lines from the read end of a ring to a file, and keeps the anchor.
+/// Moves whole lines from the reading end of a ring to a file, and maintains the anchor.
 pub(crate) struct Sink {
     stream: Stream,
     end: RingReader,
-    /// Where the next file is to be; `None` where that is settled only when it is made. A try that
-    /// failed is made again with the same name, so that it leaves no empty files.
+    /// The path of the next file; `None` if that is decided only when it is created. A failed
+    /// attempt is repeated with the same name, so that it leaves no empty files.
     path: Option<PathBuf>,
-    /// The name of the file before, which is sealed once the next one is there.
+    /// The name of the previous file, which is sealed once the next one exists.
     sealing: Option<String>,
     rotation: Rotation,
     file: Option<LogFile>,
-    /// Somebody else changed the file: it may end in half a line of theirs, and has no anchor yet.
+    /// Another program changed the file: it may end in half a line, and has no anchor yet.
     is_unsettled: bool,
-    /// The position up to which a sync said that the stream is on the disk.
+    /// The position up to which the stream is synced.
     synced: u64,
     /// The first sync that failed: there is no other one after it.
     sync_failure: Option<FlushError>,
-    /// The file as acknowledgements name it.
+    /// The path of the file, for acknowledgements.
     place: Option<FilePlace>,
-    /// Who waits for lines of this stream.
+    /// The acknowledgements for lines of this stream.
     acks: Acks,
 }
 
@@ -64,19 +64,19 @@ impl Sink {
             Some(path) => path,
             None => self.rotation.next_path(),
         };
-        pipeline.begin_file(self.stream, &path);
+        pipeline.open_files.begin(self.stream, &path);
         let counters = &pipeline.counters.flusher;
         let file = match self.make_file(&path, counters) {
             Err(error) => {
-                // Where others have a file of that name, the next try takes another one.
+                // If another program has a file of that name, the next attempt takes another name.
                 let is_taken = error.source.kind() == io::ErrorKind::AlreadyExists;
                 self.path = (!is_taken).then_some(path);
                 return Err(error);
             }
             Ok(file) => file,
         };
-        // Twice: the maintenance thread has to know that the old file is ours before it sees that
-        // it is not open any more, and to look again after that.
+        // Twice: the maintenance thread must know that the old file is ours before it sees that it
+        // is not open any more, and must check again after that.
         if let Some(sealed) = &self.sealing {
             pipeline.maintenance.add_sealed(sealed.clone());
         }
@@ -88,8 +88,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Notes the name in the list of our files, and makes the file. Both are to survive a power
-    /// loss before the first line does.
+    /// Adds the name to the list of our files, and creates the file. Both must survive a power loss
+    /// before the first line does.
     fn make_file(&mut self, path: &Path, counters: &FlusherCounters) -> DiskResult<LogFile> {
         let name = self.rotation.created_files.write(path)?;
         self.keep_failure(name.sync(), counters);
@@ -98,8 +98,8 @@ impl Sink {
         Ok(file)
     }
 
-    /// Keeps a failed sync for good. It is not given to who would try it again, with what was to be
-    /// synced gone from the kernel's memory and no error any more.
+    /// Keeps a failed sync for good. It is not returned to code that would retry it, after the data
+    /// is gone from the kernel's memory and there is no error any more.
     fn keep_failure(&mut self, synced: DiskResult<()>, counters: &FlusherCounters) {
         if let Err(error) = synced {
             counters.sync_errors.add_alone(1);
@@ -107,7 +107,7 @@ impl Sink {
         }
     }
 
-    /// Goes on with `file` at its end. The anchor is moved before the first byte is written.
+    /// Continues with `file` at its end. The anchor is moved before the first byte is written.
     fn anchor_to(
         &mut self,
         file: LogFile,
@@ -120,12 +120,12 @@ impl Sink {
             position: self.end.position(),
         };
         control.set_anchor(self.stream, &anchor)?;
-        // Before the first byte: after a power loss, the file of an anchor that was lost would not
-        // be looked at.
+        // Before the first byte: after a power loss, recovery would not find the file of an anchor
+        // that was lost.
         self.keep_failure(control.sync(), &pipeline.counters.flusher);
         let (path, position) = (file.path().into(), self.end.position());
         let place = FilePlace { file: path, file_bytes: file.bytes(), position };
-        pipeline.set_place(self.stream, place.clone());
+        pipeline.open_files.set_place(self.stream, place.clone());
         self.place = Some(place);
         self.file = Some(file);
         self.is_unsettled = false;
@@ -156,19 +156,18 @@ impl Sink {
             counters.writes.add_alone(1);
             self.count_written(counters, written as u64);
             // The rewriter hands an acknowledgement over before it publishes the line, so those of
-            // all lines that were pending are there now.
+            // all pending lines are here now.
             self.take_acks(pipeline);
             self.acks.note_written(self.end.position(), self.place.as_ref());
-            // A segment that was read to its end is given back at once: the rewriter may wait for
-            // it.
+            // Release a segment that was read to its end at once: the rewriter may wait for it.
             self.end.pending();
             pipeline.rewriter_waker.wake_if_blocked();
         }
         Ok(())
     }
 
-    /// How much of what is pending goes to the open file; 0 where it is time for another one. A
-    /// line that was written in part is completed first.
+    /// How much of the pending bytes goes to the open file; 0 if it is time for another one. A line
+    /// that was written in part is completed first.
     fn share_of_file(&mut self) -> usize {
         let file_bytes = self.file.as_ref().map_or(0, LogFile::bytes);
         let is_in_line = self.is_in_line();
@@ -182,9 +181,9 @@ impl Sink {
         }
     }
 
-    /// Begins a new file, with the next line at once or (rejects) when there is one. The old file
-    /// is synced first: a later sync would only be one of the new file. An old file that
-    /// nothing was written to is removed. Never in a line, which would be split.
+    /// Starts a new file, with the next line at once or (rejects) when there is one. The old file
+    /// is synced first: a later sync would only sync the new file. An old file that is empty is
+    /// removed. Never called within a line, which would be split.
     pub(crate) fn rotate(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         // A failure is kept in `sync_failure`, where the flusher finds it.
         let _ = self.sync(control, &pipeline.counters.flusher);
@@ -203,7 +202,7 @@ impl Sink {
         }
     }
 
-    /// Whether a line was written in part: its rest has to follow in the same file.
+    /// Whether a line was written in part: its rest must follow in the same file.
     pub(crate) fn is_in_line(&self) -> bool {
         self.end.is_in_line()
     }
@@ -220,19 +219,19 @@ impl Sink {
         }
     }
 
-    /// Makes sure that there is a file, and that it is still the one of its name and of our length.
+    /// Makes sure that there is a file, and that it still has its name and our length.
     fn settle_file(&mut self, control: &mut Control, pipeline: &Pipeline) -> DiskResult<()> {
         let Some(file) = &mut self.file else { return self.create_file(control, pipeline) };
-        if let Some(interference) = file.check()? {
+        if let Some(change) = file.check()? {
             pipeline.counters.flusher.files_changed_by_others.add_alone(1);
             let path = file.path().to_owned();
             pipeline.listener.tell(&Notice::ChangedByOthers(path));
-            self.settle_with_others(interference, control, pipeline)?;
+            self.settle_with_others(change, control, pipeline)?;
         }
         if self.is_unsettled
             && let Some(mut file) = self.file.take()
         {
-            // Our next line is to be one of its own. Tried again until it is, before any write.
+            // Our next line must be separate. Retried until it is, before any write.
             if let Err(error) = file.end_line() {
                 self.file = Some(file);
                 return Err(error);
@@ -242,16 +241,16 @@ impl Sink {
         Ok(())
     }
 
-    /// Goes on with the file as others left it. A line that was written in part is started again:
-    /// half a line in each of two files would be none.
+    /// Continues with the file as the other program left it. A line that was written in part is
+    /// written again from its start: half a line in each of two files would be none.
     fn settle_with_others(
         &mut self,
-        interference: ExternalChange,
+        change: ExternalChange,
         control: &Control,
         pipeline: &Pipeline,
     ) -> DiskResult<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        let reopened = match interference {
+        let reopened = match change {
             ExternalChange::Resized => None,
             ExternalChange::Replaced => match file.reopen() {
                 Ok(reopened) => Some(reopened),
@@ -265,9 +264,9 @@ impl Sink {
         self.end.rewind(part);
         control.set_written(self.stream, self.end.position());
         if let Some(reopened) = reopened {
-            // The lines in the file that was moved are to be as whole and as safe as those in one
-            // that we close ourselves. Where shortening fails, half a line stays there and the
-            // whole one follows in the next file; a failure of the sync is kept in `sync_failure`.
+            // The lines in the file that was moved must be as whole and as safe as those in a file
+            // that we close ourselves. If shortening fails, half a line stays there and the whole
+            // one follows in the next file; a failed sync is kept in `sync_failure`.
             let _ = file.shorten_by(part as u64);
             self.file = Some(file);
             let _ = self.sync(control, &pipeline.counters.flusher);
@@ -279,9 +278,9 @@ impl Sink {
         Ok(())
     }
 
-    /// Makes what was written survive a power loss. The only place where lines are synced; after a
-    /// failed sync, be it one of the file's name, it is not tried again, because the second try
-    /// would succeed with the lines gone.
+    /// Syncs what was written. This is the only place where lines are synced. After a failed sync,
+    /// of the file or of its name, it is not retried, because a retry may succeed although the
+    /// lines are gone.
     pub(crate) fn sync(
         &mut self,
         control: &Control,
@@ -313,8 +312,8 @@ impl Sink {
     }
 
     /// Writing was given up: takes back a line that was written in part, so that the file holds
-    /// whole lines. Of a record in several segments only what the journal still has is taken back;
-    /// the next opening completes it.
+    /// whole lines. Of a record in several segments, only what the journal still has is taken back;
+    /// the next open completes it.
     pub(crate) fn cut_to_line(&mut self, control: &Control) -> DiskResult<()> {
         let part = self.end.unfinished_line_bytes() as u64;
         let Some(file) = &mut self.file else { return Ok(()) };
@@ -325,29 +324,29 @@ impl Sink {
         Ok(())
     }
 
-    /// Those who wait for lines of this stream.
+    /// The acknowledgements for lines of this stream.
     pub(crate) fn acks(&mut self) -> &mut Acks {
         &mut self.acks
     }
 
-    /// Takes over those who began to wait since.
+    /// Takes over the new acknowledgements.
     pub(crate) fn take_acks(&mut self, pipeline: &Pipeline) {
         if self.stream == Stream::Lines {
             self.acks.add(pipeline.take_acks());
         }
     }
 
-    /// Whether something waits to be written.
+    /// Whether anything is pending.
     pub(crate) fn has_pending(&self) -> bool {
         self.end.has_pending()
     }
 
-    /// Whether what waits to be written has filled a segment: it need not wait for more.
+    /// Whether the pending bytes fill a segment: they need not wait for more.
     pub(crate) fn segment_is_full(&self) -> bool {
         self.end.segment_is_full()
     }
 
-    /// Whether something was written since the last sync.
+    /// Whether anything was written since the last sync.
     pub(crate) fn is_unsynced(&self) -> bool {
         self.synced < self.end.position()
     }

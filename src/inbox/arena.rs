@@ -1,4 +1,4 @@
-//! Where one sender stores its records, one after the other.
+//! The place in which one sender stores its records.
 
 #![expect(unsafe_code, reason = "records are stored in place")]
 
@@ -12,24 +12,24 @@ use super::layout::{
 use super::pool::{ChunkPool, ChunkRef};
 use super::record::RecordRef;
 
-/// Larger records get a chunk of their own: they would waste too much of one that is shared.
+/// Larger records get a chunk of their own: they would waste too much of a shared one.
 const SHARED_RECORD_BYTES_MAX: usize = 8 << 10;
 
 pub(crate) struct Arena {
     pool: Arc<ChunkPool>,
     chunk: Cell<Option<ChunkRef>>,
-    /// Where the next record begins in the chunk.
+    /// The offset of the next record in the chunk.
     end: Cell<usize>,
-    /// How many records were stored in the chunk.
+    /// The number of records stored in the chunk.
     records: Cell<u32>,
 }
 
 /// A record that is stored and not sent yet. It is sent, completed or taken back before the next
-/// one is stored: nobody but the arena's owner has it.
+/// one is stored: only the owner of the arena has it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored {
     chunk: ChunkRef,
-    /// Where the record begins in its chunk.
+    /// The offset of the record in its chunk.
     offset: usize,
     body_bytes: usize,
     has_own_chunk: bool,
@@ -44,8 +44,8 @@ impl Arena {
         &self.pool
     }
 
-    /// Copies `body`; `None` where there is no room for it: it is too large, or all chunks are in
-    /// use. Never waits for one: others may never give theirs back.
+    /// Copies `body`; `None` if there is no room: it is too large, or all chunks are in use. Never
+    /// waits for one: their owners may never release them.
     #[inline]
     pub(crate) fn store(&self, body: &[u8]) -> Option<Stored> {
         let bytes = record_bytes(body.len());
@@ -54,8 +54,8 @@ impl Arena {
             _ => self.begin_elsewhere(body.len())?,
         };
         let place = self.memory_offset(&stored) + RECORD_HEADER_BYTES;
-        // SAFETY: the record lies in a chunk that this arena stores in alone, behind all records
-        // that were sent, and `begin` has looked for room.
+        // SAFETY: the record lies in a chunk in which only this arena stores, after all records
+        // that were sent, and `begin` has checked for room.
         unsafe { self.pool.memory.copy_in(place, body) };
         Some(stored)
     }
@@ -68,7 +68,7 @@ impl Arena {
         Stored { chunk, offset, body_bytes, has_own_chunk: false }
     }
 
-    /// Begins a record in another chunk.
+    /// Starts a record in another chunk.
     #[cold]
     fn begin_elsewhere(&self, body_bytes: usize) -> Option<Stored> {
         let bytes = record_bytes(body_bytes);
@@ -94,7 +94,7 @@ impl Arena {
         self.pool.units.offset(stored.chunk.first) + stored.offset
     }
 
-    /// What goes through the queue.
+    /// The reference that goes through the queue.
     #[inline]
     pub(crate) fn record(&self, stored: &Stored) -> RecordRef {
         RecordRef::new(self.memory_offset(stored), stored.body_bytes)
@@ -118,7 +118,7 @@ impl Arena {
         }
     }
 
-    /// The event was refused: its place is free again.
+    /// The event was refused: its room is free again.
     #[cold]
     pub(crate) fn take_back(&self, stored: &Stored) {
         if stored.has_own_chunk {
@@ -138,8 +138,7 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        // What a forked child has is a copy; another thread may have held the pool's lock when it was
-        // made.
+        // A forked child has a copy; another thread may have held the lock of the pool at the fork.
         if !self.pool.is_in_child() {
             self.leave();
         }

@@ -1,4 +1,4 @@
-//! Making an inbox file, and taking it away.
+//! Creates and removes inbox files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,28 +15,25 @@ use super::pool::ChunkPool;
 use crate::file::boot_id;
 use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind};
 
-/// Where inboxes are, if nothing else is said.
+/// The default directory of inboxes.
 pub(crate) const DIRECTORY_DEFAULT: &str = "/dev/shm";
 
-/// `f_type` of tmpfs: `TMPFS_MAGIC` of `linux/magic.h`.
-const TMPFS_MAGIC: u64 = 0x0102_1994;
-
-/// Less than this is no inbox.
+/// The minimum size of an inbox.
 const FILE_BYTES_MIN: usize = 64 << 10;
 
 /// More than an eighth of a small queue: a few chunks for each of a few senders.
 const SLACK_BYTES: usize = 256 << 10;
 
-/// What a [`RecordRef`](super::RecordRef) can tell of.
+/// The maximum that a [`RecordRef`](super::RecordRef) can address.
 const FILE_BYTES_MAX: usize = 32 << 30;
 
-/// Memory is taken in steps of this size, so that a signal is not kept waiting for all of it.
+/// Memory is allocated in steps of this size, so that a signal does not have to wait for all of it.
 const STEP_BYTES: u64 = 1 << 20;
 
-/// What the control file has room for.
+/// The room in the control file.
 pub(crate) const DIRECTORY_BYTES_MAX: usize = 416;
 
-/// Names one inbox: what the control file says of it.
+/// The name of an inbox, as noted in the control file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InboxName {
     pub(crate) id: [u8; 16],
@@ -75,7 +72,7 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Whose inbox it is, and what its events are to become.
+/// The owner of an inbox, and the limit of its events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner<'a> {
     /// The CDR directory, for people.
@@ -84,15 +81,15 @@ pub(crate) struct Owner<'a> {
     pub(crate) event_bytes_max: usize,
 }
 
-/// How much memory of chunks a queue of so many bytes gets: some more, for chunks that are filled or
-/// consumed in part.
+/// The memory of chunks for a queue of this many bytes: some more, for chunks that are partly
+/// filled or partly consumed.
 pub(crate) fn bytes_for_queue(queue_bytes_max: usize) -> usize {
     let bytes = queue_bytes_max.saturating_add(queue_bytes_max / 8).saturating_add(SLACK_BYTES);
     bytes.clamp(FILE_BYTES_MIN, FILE_BYTES_MAX).next_multiple_of(UNIT_BYTES)
 }
 
-/// The inbox of an open appender. Dropped it stays where it is, for the next opening. Its producers
-/// may still have the memory, and do not complete a record there: the gate is closed.
+/// The inbox of an open appender. If it is dropped, the file stays for the next open. Its producers
+/// may still have the memory, but complete no record in it: the gate is closed.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     /// Holds a lock, so that nobody who opens a copy of the directory takes the events of this one.
@@ -102,15 +99,15 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Makes the file, with all of its memory: `bytes`, but no more than a quarter of what is free.
-    /// Where that fails, nothing is left behind.
+    /// Creates the file with all of its memory: `bytes`, but at most a quarter of what is free. If
+    /// that fails, nothing is left behind.
     pub(crate) fn create(
         disk: &Disk,
         name: &InboxName,
         owner: Owner<'_>,
         bytes: usize,
     ) -> DiskResult<Self> {
-        let bytes = affordable(&name.directory, bytes)?;
+        let bytes = affordable(disk, &name.directory, bytes)?;
         let file = disk.create_private(&name.path())?;
         let made = fill(&file, name, owner, bytes);
         if made.is_err() {
@@ -129,53 +126,44 @@ impl Inbox {
         self.file.path()
     }
 
-    /// All of the file.
+    /// The whole file.
     #[cfg(any(fuzzing, test))]
     pub(super) fn bytes(&self) -> DiskResult<Vec<u8>> {
         self.file.read_range(0..self.file.bytes()?)
     }
 
-    /// What is in it was given back to the caller: the next opening takes nothing.
+    /// Its content was given back to the caller: the next open recovers nothing.
     pub(crate) fn set_void(&self) {
         self.pool.memory.store(OFFSET_VOID, 1);
     }
 
-    /// Takes it away, empty.
+    /// Removes the empty inbox.
     pub(crate) fn remove(&self) -> DiskResult<()> {
         self.disk.remove(self.file.path())
     }
 }
 
 impl Drop for Inbox {
-    /// Gives the lock back by name: closing the file would not do while producers that outlive the
-    /// appender keep its mapping. A forked child has a copy of the lock, which is its parent's.
+    /// Unlocks explicitly: closing the file is not enough while producers that outlive the appender
+    /// keep its mapping. A forked child has a copy of the lock, which belongs to its parent.
     fn drop(&mut self) {
         if !self.pool.is_in_child() {
-            // What fails here is made good by the end of the mapping.
+            // If this fails, the end of the mapping releases the lock.
             let _ = self.file.unlock();
         }
     }
 }
 
-/// How many bytes of `wanted` the tmpfs at `directory` can give.
-fn affordable(directory: &Path, wanted: usize) -> DiskResult<usize> {
-    let affordable = affordable_bytes(directory, wanted);
-    affordable.map_err(|error| DiskError::new("use for inboxes", directory, error))
-}
-
-fn affordable_bytes(directory: &Path, wanted: usize) -> io::Result<usize> {
-    let info = rustix::fs::statfs(directory)?;
-    if info.f_type as u64 != TMPFS_MAGIC {
-        let fault = "it is not a tmpfs: a store to it could wait for a disk";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, fault));
-    }
-    let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
-    // Beyond this limit, `fallocate` would end the process by SIGXFSZ.
+/// How many of the `wanted` bytes the tmpfs at `directory` can provide.
+fn affordable(disk: &Disk, directory: &Path, wanted: usize) -> DiskResult<usize> {
+    let free = disk.free_memory_bytes(directory)?;
+    // Above this limit, `fallocate` would kill the process by SIGXFSZ.
     let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
     let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
     if bytes < FILE_BYTES_MIN {
         let fault = "less than 256 KiB are free there, or files are limited to less than 64 KiB";
-        return Err(io::Error::new(io::ErrorKind::StorageFull, fault));
+        let error = io::Error::new(io::ErrorKind::StorageFull, fault);
+        return Err(DiskError::new("use for inboxes", directory, error));
     }
     Ok(bytes / UNIT_BYTES * UNIT_BYTES)
 }

@@ -1,7 +1,7 @@
 //! Tells a forked child from its parent without a system call.
 //!
-//! A child shares the mapped inbox with its parent. What it stored there would overwrite records of
-//! the parent, and neither would know.
+//! A child shares the mapped inbox with its parent. If it stored something there, it would
+//! overwrite records of the parent, and neither would know.
 
 #![expect(unsafe_code, reason = "a page that the kernel clears in a child")]
 
@@ -11,7 +11,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 const PAGE_BYTES: usize = 4096;
 
-/// A word that is 1 in the process that made it, and 0 in every child.
+/// A word that is 1 in the process that created it, and 0 in every child.
 #[derive(Debug)]
 pub(super) struct ForkGuard {
     page: *mut u64,
@@ -31,7 +31,7 @@ impl ForkGuard {
         // SAFETY: a fresh mapping at an address of the kernel's choice.
         let page = unsafe { mmap_anonymous(std::ptr::null_mut(), PAGE_BYTES, protection, flags) }?;
         let guard = Self { page: page.cast() };
-        // SAFETY: the page is ours, and nothing is in it that a child needs.
+        // SAFETY: the page is ours, and holds nothing that a child needs.
         unsafe { madvise(page, PAGE_BYTES, Advice::LinuxWipeOnFork) }?;
         guard.word().store(1, Ordering::Relaxed);
         Ok(guard)
@@ -51,8 +51,8 @@ impl ForkGuard {
 
 impl Drop for ForkGuard {
     fn drop(&mut self) {
-        // SAFETY: the page was mapped by `new`, and nobody refers to it any more. Where it fails, the
-        // page stays.
+        // SAFETY: the page was mapped by `new`, and nobody refers to it any more. If this fails,
+        // the page stays.
         let _ = unsafe { munmap(self.page.cast(), PAGE_BYTES) };
     }
 }

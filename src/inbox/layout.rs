@@ -4,18 +4,18 @@
 //! offset  bytes
 //!      0      8  magic "cdrlogI1"
 //!      8      8  version, 1
-//!     16     16  id, random; the name of the file is made of it, and the control file names it
+//!     16     16  id, random; part of the name of the file, and noted in the control file
 //!     32     16  boot id of the kernel
 //!     48      8  key of the check words, random
 //!     56      8  event_bytes_max of the appender
-//!     64     16  `.cdrlog` of its directory: inode, time of birth in nanoseconds
-//!     80     16  where the chunks begin, and their bytes
+//!     64     16  `.cdrlog` of its directory: inode, birth time in nanoseconds
+//!     80     16  offset of the chunks, and their length
 //!     96      4  CRC32C of bytes 0..96
 //!    128      8  1 once its events were given back to the caller of `close`
-//!    136      8  milliseconds since 1970 of the first recovery: the time of the rejects it makes
-//!    192     24  the event that is being journaled: ticket, time, place
+//!    136      8  milliseconds since 1970 of the first recovery: the time of its rejects
+//!    192     24  the event that is being journaled: ticket, time, position
 //!    256   3840  the path of the directory, for people
-//!   4096      -  one word a unit: generation (40 bits), consumed bytes / 8 (24 bits)
+//!   4096      -  one word per unit: generation (40 bits), consumed bytes / 8 (24 bits)
 //!      -      -  the units, 4 KiB each; a chunk is one or several of them
 //! ```
 //!
@@ -30,8 +30,8 @@
 //! ```
 //!
 //! The check makes the record complete. It is stored last, so that a walk along a chunk ends at the
-//! first record that was not sent; bytes of an earlier use do not fit, nor does a body that looks
-//! like records.
+//! first record that was not sent. Bytes of an earlier use do not match it, nor does a body that
+//! looks like records.
 
 use std::time::UNIX_EPOCH;
 
@@ -48,30 +48,30 @@ pub(super) const OFFSET_RECOVERED_AT: usize = 136;
 pub(super) const OFFSET_SLOT: usize = 192;
 const OFFSET_PATH: usize = 256;
 
-/// The smallest chunk, and what chunks are made of.
+/// The smallest chunk, and the unit of all chunks.
 pub(crate) const UNIT_BYTES: usize = 4096;
 
-/// The second word of a record: its length, and whether its sender was given it back.
+/// The second word of a record: its length, and whether it was given back to its sender.
 pub(super) const fn length_word(body_bytes: usize, cancelled: bool) -> u64 {
     body_bytes as u64 & u32::MAX as u64 | (cancelled as u64) << 32
 }
 
-/// What a record takes beside its body, rounded up to [`RECORD_ALIGN`].
+/// The size of a record without its body, rounded up to [`RECORD_ALIGN`].
 pub(super) const RECORD_HEADER_BYTES: usize = 24;
 pub(super) const RECORD_ALIGN: usize = 8;
 pub(super) const RECORD_TICKET: usize = 0;
 pub(super) const RECORD_LENGTH: usize = 8;
 pub(super) const RECORD_CHECK: usize = 16;
 
-/// The largest chunk: what 24 bits of a unit's word can tell of, less a unit.
+/// The largest chunk: what 24 bits of a unit's word can express, minus a unit.
 pub(super) const CHUNK_BYTES_MAX: usize = (8 << 24) - UNIT_BYTES;
 
-/// What a record with a body of that length takes.
+/// The size of a record with a body of that length.
 pub(super) const fn record_bytes(body_bytes: usize) -> usize {
     RECORD_HEADER_BYTES + body_bytes.next_multiple_of(RECORD_ALIGN)
 }
 
-/// What the header of an inbox file says.
+/// The header of an inbox file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) id: [u8; 16],
@@ -82,11 +82,11 @@ pub(super) struct Header {
     pub(super) units: Units,
 }
 
-/// Which folder it is, whatever it is called: a copy of a directory is another one.
+/// The identity of a directory, whatever its name is: a copy is a different one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FolderIdentity {
     inode: u64,
-    /// Zero where the file system does not tell.
+    /// Zero if the file system does not know it.
     born_ns: u64,
 }
 
@@ -105,7 +105,7 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// As many as there is room for in `file_bytes`.
+    /// As many as fit into `file_bytes`.
     pub(super) const fn in_file(file_bytes: usize) -> Self {
         let count = file_bytes.saturating_sub(HEADER_BYTES) / (UNIT_BYTES + 8);
         let begin = HEADER_BYTES + (count * 8).next_multiple_of(UNIT_BYTES);
@@ -159,7 +159,7 @@ impl Header {
         page
     }
 
-    /// What the page says; `None` where it is no header of ours, or cannot be true of a file of
+    /// Decodes the page; `None` if it is not one of our headers, or cannot be true for a file of
     /// `file_bytes`.
     pub(super) fn decode(page: &[u8; HEADER_BYTES], file_bytes: u64) -> Option<Self> {
         let number = |offset: usize| u64_at(page, offset);
@@ -187,7 +187,7 @@ impl Header {
     }
 }
 
-/// The path of the directory whose inbox it is, as far as there is room for it.
+/// The path of the directory that the inbox belongs to, cut to the room for it.
 pub(super) fn path_in(page: &[u8; HEADER_BYTES]) -> &[u8] {
     let path = page.get(OFFSET_PATH..).unwrap_or_default();
     path.iter().position(|&byte| byte == 0).and_then(|end| path.get(..end)).unwrap_or(path)
@@ -203,7 +203,7 @@ pub(super) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(bytes.unwrap_or_default())
 }
 
-/// The word of a unit: which use of it this is, and how far its records are consumed.
+/// The word of a unit: the number of its use, and how far its records are consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChunkWord(pub(super) u64);
 
@@ -211,10 +211,10 @@ const OFFSET_BITS: u32 = 24;
 const OFFSET_MASK: u64 = (1 << OFFSET_BITS) - 1;
 
 impl ChunkWord {
-    /// The use after this one, of which nothing is consumed.
+    /// The next use, with nothing consumed.
     pub(super) const fn next_use(self) -> Self {
         let generation = self.generation().wrapping_add(1) & (u64::MAX >> OFFSET_BITS);
-        // Zero is a unit that no chunk ever began at.
+        // Zero is a unit at which no chunk ever started.
         Self((if generation == 0 { 1 } else { generation }) << OFFSET_BITS)
     }
 
@@ -232,7 +232,7 @@ impl ChunkWord {
     }
 }
 
-/// What the checks of one use of a chunk begin with.
+/// The start of the checks of one use of a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CheckSeed(u64);
 
@@ -249,24 +249,24 @@ impl CheckSeed {
     }
 }
 
-/// The two halves of the product of two numbers, folded into one; with one of them in it as it is,
-/// so that a zero does not make all others equal.
+/// Folds the two halves of the product of two numbers into one, and mixes one of the numbers in, so
+/// that a zero does not make all results equal.
 #[inline]
 const fn fold(one: u64, other: u64) -> u64 {
     let product = one as u128 * other as u128;
     (product >> 64) as u64 ^ product as u64 ^ other
 }
 
-/// Where the line or the record of the event that is being journaled begins.
+/// The start of the line or record of the event that is being journaled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
-    /// In the stream of the rejects; otherwise in that of the lines.
+    /// In the stream of rejects; otherwise in that of lines.
     pub(crate) is_reject: bool,
     pub(crate) start: u64,
 }
 
 impl Place {
-    /// Never zero, which is no place.
+    /// Never zero, which means no position.
     pub(super) const fn word(self) -> u64 {
         (self.start << 1 | self.is_reject as u64).wrapping_add(2)
     }
@@ -308,7 +308,8 @@ mod tests {
 
     #[test]
     fn the_units_of_a_file_of_any_length_lie_inside_it_and_behind_their_words() {
-        for file_bytes in (0..200_000).step_by(8).chain([1 << 20, 18 << 20, 1 << 30]) {
+        let step = if cfg!(miri) { 8 * 199 } else { 8 };
+        for file_bytes in (0..200_000).step_by(step).chain([1 << 20, 18 << 20, 1 << 30]) {
             let units = Units::in_file(file_bytes);
             assert!(units.count == 0 || units.end() <= file_bytes, "{file_bytes}");
             assert!(Units::word_offset(units.count) <= units.begin, "{file_bytes}");
@@ -340,7 +341,7 @@ mod tests {
             CheckSeed::new(7, unit, generation).of(offset, bytes, ticket)
         };
         let mut seen = std::collections::HashSet::new();
-        for value in 0..1000 {
+        for value in 0..if cfg!(miri) { 10 } else { 1000 } {
             assert!(seen.insert(check(value, 1, 0, 10, 5)) || value == 0);
             assert!(seen.insert(check(1, value as u64 + 2, 0, 10, 5)));
             assert!(seen.insert(check(1, 1, value * 8 + 8, 10, 5)));

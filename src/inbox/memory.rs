@@ -76,6 +76,13 @@ impl Memory {
         self.word(offset).store(value, Ordering::Release);
     }
 
+    /// All of it, as a file would have it.
+    #[cfg(test)]
+    pub(super) fn copy_all(&mut self) -> Vec<u8> {
+        // SAFETY: nobody else uses what is borrowed exclusively.
+        unsafe { self.slice(0, self.bytes) }.to_vec()
+    }
+
     /// Copies `bytes` to `offset`.
     ///
     /// # Safety

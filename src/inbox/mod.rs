@@ -1,14 +1,14 @@
 //! The inbox: where accepted events are until they are journaled, in memory that outlives the
 //! process.
 //!
-//! It is a file on a *tmpfs*, mapped. A store to a page of a file on a disk waits while the page is
-//! written back, for ever where the file system is frozen, and a send must not.
+//! It is a mapped file on a *tmpfs*. A store to a page of a file on a disk waits while the page is
+//! written back, for ever on a frozen file system, and a send must not.
 //!
-//! A sender copies the body of an event into a chunk of its own (`arena.rs`, `pool.rs`); the rewriter
-//! reads it there and notes when it is journaled (`record.rs`). A kill may come between any two
-//! stores. The next opening reads what was accepted and not journaled (`left.rs`).
+//! A sender copies the body of an event into its chunk (`arena.rs`, `pool.rs`); the rewriter reads
+//! it there and notes when it is journaled (`record.rs`). A kill may come between any two stores.
+//! The next open reads what was accepted and not journaled (`left.rs`).
 //!
-//! Where there is no tmpfs, or no room, the same chunks are in memory of the process alone.
+//! If there is no tmpfs, or no room, the same chunks are in the memory of the process alone.
 
 mod arena;
 mod file;

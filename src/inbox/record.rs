@@ -11,11 +11,11 @@ use super::layout::{
 };
 use super::pool::ChunkPool;
 
-/// Which record: what goes through the queue, 8 bytes. Whoever has it has the only one.
+/// A reference to a record: what goes through the queue, 8 bytes. There is only one per record.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecordRef(u64);
 
-/// Records begin at multiples of eight, in at most 32 GiB.
+/// Records start at multiples of eight, in at most 32 GiB.
 const OFFSET_UNIT: usize = 8;
 const LENGTH_BITS: u32 = 31;
 
@@ -26,17 +26,17 @@ impl RecordRef {
         Self((offset as u64) << LENGTH_BITS | body_bytes as u64)
     }
 
-    /// The reference as a number below 2^63, which makes it again.
+    /// The reference as a number below 2^63, from which it can be restored.
     pub(crate) const fn into_number(self) -> u64 {
         self.0
     }
 
-    /// `number` was made by [`into_number`](Self::into_number), and is used for one reference only.
+    /// `number` was made by [`into_number`](Self::into_number), and is used for only one reference.
     pub(crate) const fn from_number(number: u64) -> Self {
         Self(number)
     }
 
-    /// Where the record begins in the memory.
+    /// The offset of the record in the memory.
     const fn offset(&self) -> usize {
         (self.0 >> LENGTH_BITS) as usize * OFFSET_UNIT
     }
@@ -46,23 +46,23 @@ impl RecordRef {
     }
 }
 
-/// A record that the receiver reads. Dropped without being consumed it stays what it is: its chunk
-/// is not used again, and the next opening finds the event.
+/// A record that the receiver reads. If it is dropped without being consumed, it stays as it is:
+/// its chunk is not reused, and the next open finds the event.
 pub(crate) struct RecordGuard<'a> {
     pool: &'a ChunkPool,
     record: RecordRef,
 }
 
 impl ChunkPool {
-    /// Opens a record of this pool, which was sent.
+    /// Opens a record of this pool that was sent.
     pub(crate) fn open(&self, record: RecordRef) -> RecordGuard<'_> {
         RecordGuard { pool: self, record }
     }
 
-    /// Notes that the event with `ticket` is going to be journaled at `place`; `at_ms` is the time
-    /// that its record of a reject has.
+    /// Notes that the event with `ticket` will be journaled at `place`; `at_ms` is the time for its
+    /// reject record.
     ///
-    /// A kill between any two of the stores leaves no place, or the whole note.
+    /// A kill between any two of the stores leaves either no position, or the whole note.
     pub(crate) fn note_place(&self, ticket: u64, place: Place, at_ms: u64) {
         if self.is_protected() {
             self.memory.store(OFFSET_SLOT + 16, 0);
@@ -78,8 +78,8 @@ impl RecordGuard<'_> {
         self.pool.memory.load(self.record.offset() + RECORD_TICKET)
     }
 
-    /// The event is journaled, or told to be lost: the next opening does not look for it. Records of
-    /// one sender are consumed in their order, so one offset a chunk tells of them all.
+    /// The event is journaled, or was reported lost: the next open does not recover it. Records of
+    /// one sender are consumed in order, so one offset per chunk covers all of them.
     ///
     /// Its chunk is released by `released`, with others of the same chunk.
     #[inline]
@@ -95,13 +95,13 @@ impl RecordGuard<'_> {
         released.add(self.pool, first);
     }
 
-    /// The event is given back to its sender: the next opening does not take it.
+    /// The event is given back to its sender: the next open does not recover it.
     pub(crate) fn cancel(&self) {
         let word = length_word(self.record.body_bytes(), true);
         self.pool.memory.store(self.record.offset() + RECORD_LENGTH, word);
     }
 
-    /// Gives the reference back; the record stays unconsumed.
+    /// Returns the reference; the record stays unconsumed.
     pub(crate) fn keep(self) -> RecordRef {
         self.record
     }
@@ -113,7 +113,7 @@ impl Deref for RecordGuard<'_> {
     #[inline]
     fn deref(&self) -> &[u8] {
         let body = self.record.offset() + RECORD_HEADER_BYTES;
-        // SAFETY: the body was stored before the record was sent, and its chunk is not used again
+        // SAFETY: the body was stored before the record was sent, and its chunk is not reused
         // before it is consumed, which takes the guard.
         unsafe { self.pool.memory.slice(body, self.record.body_bytes()) }
     }
@@ -125,7 +125,7 @@ impl fmt::Debug for RecordGuard<'_> {
     }
 }
 
-/// Consumed records whose chunk was not told yet, all of one chunk: one atomic operation for many.
+/// Consumed records that were not released yet, all of one chunk: one atomic operation for many.
 #[derive(Debug, Default)]
 pub(crate) struct Released {
     first: usize,

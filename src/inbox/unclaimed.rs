@@ -1,4 +1,4 @@
-//! Inboxes that name a directory and that no control file leads to: for people to decide on.
+//! Inboxes that name a directory but that no control file names: for people to decide on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use super::layout::path_in;
 use super::left::{open_private, read_header};
 use crate::storage::{Disk, DiskResult, LockKind};
 
-/// The inboxes in `place` that say they are of `directory` and that nobody holds. They are read, and
-/// left as they are. None where `place` is not there.
+/// The inboxes in `place` that name `directory` and that no process holds. They are read, and left
+/// as they are. None if `place` does not exist.
 pub(crate) fn unclaimed(disk: &Disk, place: &Path, directory: &Path) -> DiskResult<Vec<PathBuf>> {
     let names = match disk.names(place) {
         Ok(names) => names,
@@ -34,7 +34,7 @@ fn is_no_place(error: &io::Error) -> bool {
 
 fn is_unclaimed(disk: &Disk, path: &Path, directory: &Path) -> DiskResult<bool> {
     let Ok(file) = open_private(disk, path)? else { return Ok(false) };
-    // Looked at first: whoever opens the directory of another inbox must not find it locked.
+    // Checked first: whoever opens the directory of another inbox must not find that inbox locked.
     let is_of_directory = read_header(&file)?
         .is_some_and(|(page, _)| path_in(&page) == directory.as_os_str().as_encoded_bytes());
     Ok(is_of_directory && file.try_lock(LockKind::Exclusive)?)

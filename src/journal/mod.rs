@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! <dir>/.cdrlog/lock                     one writer per directory
-//!               control                  anchors: control.rs
+//!               control                  anchors: control/
 //!               journal-0 .. journal-3   the ring of the lines: segment.rs
 //!               rejects-0, rejects-1     the ring of the rejects
 //! ```

@@ -5,7 +5,7 @@
 //!      0      8  magic "cdrlogJ1"
 //!      8      4  version, 1
 //!     12      4  slot in the ring
-//!     16      8  epoch: the open of the appender that wrote the segment (control.rs)
+//!     16      8  epoch: the open of the appender that wrote the segment (control/)
 //!     24      8  data area, in bytes
 //!     32      4  CRC32C of bytes 0..32
 //!     64      8  sequence number of the segment

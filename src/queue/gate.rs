@@ -1,28 +1,28 @@
-//! The gate of the queue: lets senders in as long as there is room, and keeps the others waiting.
+//! The gate of the queue: lets senders in as long as there is room, and makes the others wait.
 //!
-//! Three counts that only grow: the cost of all who asked to get in, of those who were refused, and
-//! of what was taken out again. The *load* is what is left of the first. A sender asks by one
-//! `fetch_add`, whose result is its *ticket*: who asks after another's `send` returned gets a larger
-//! one.
+//! Three counts that only grow: the cost of everything that asked to get in, of what was refused,
+//! and of what was taken out again. The *load* is the first minus the other two. A sender asks by
+//! one `fetch_add`, whose result is its *ticket*: if a sender asks after another one's `send`
+//! returned, its ticket is larger.
 //!
-//! A sender that is refused is part of the load until it says so. Whoever looks meanwhile sees less
-//! room than there is, and nobody may go to sleep on that for good: the refused sender looks for
-//! waiters itself, as the receiver does after it made room.
+//! A refused sender is part of the load until it says so. Anybody who checks meanwhile sees less
+//! room than there is, and must not sleep on that for good: the refused sender checks for waiters
+//! itself, as the receiver does after it made room.
 //!
-//! No wake-up is missed. A waiter counts itself, then looks for room. The receiver, a refused sender
-//! and a close each change the load, then look for waiters. All have a fence (SeqCst) between the
-//! two steps, so their fences have one order. The last of those who change the load sees what all of
-//! them did, and the waiter where its fence is after the waiter's; where it is before, the waiter
-//! sees the room.
+//! No wake-up is missed. A waiter counts itself, then checks for room. The receiver, a refused
+//! sender and a close each change the load, then check for waiters. All have a SeqCst fence between
+//! the two steps, so their fences have one order. The last of those who change the load sees what
+//! all of them did. It sees the waiter if its fence is after the waiter's; if its fence is before,
+//! the waiter sees the room.
 //!
-//! A waiter is a thread, which sleeps, or a task of some runtime, whose waker is kept (`tasks.rs`).
-//! Both count themselves and look for room in the same way.
+//! A waiter is a thread, which sleeps, or a task of a runtime, whose waker is kept (`tasks.rs`).
+//! Both count themselves and check for room in the same way.
 //!
-//! Room can be kept for an event that does not exist yet. It is part of the load, and counted once
-//! more on top, so that a closed gate does not wait for it: all that was ever kept, and all that was
-//! given up again. The former is counted after it is in the load, the latter before it leaves it.
-//! Whoever looks at what was kept, then at the load, then at what was given up, therefore never sees
-//! less of events in than there is.
+//! Room can be reserved for an event that does not exist yet. It is part of the load, and counted
+//! once more separately, so that a closed gate does not wait for it: everything that was ever
+//! reserved, and everything that was given up again. The former is counted after it is in the load,
+//! the latter before it leaves the load. Whoever reads what was reserved, then the load, then what
+//! was given up, therefore never sees fewer events than there are.
 
 use std::task::{Poll, Waker};
 
@@ -48,17 +48,17 @@ pub(crate) enum Refusal {
 pub(crate) struct Entry {
     /// Larger than that of every event whose `send` returned before.
     pub(crate) ticket: u64,
-    /// This is the event by which the load came to be half of what it may be.
+    /// This event made the load reach half of its maximum.
     pub(crate) is_half_full: bool,
 }
 
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// Written by senders only, once for each event.
+    /// Written only by senders, once per event.
     entered: CachePadded<AtomicU64>,
-    /// Written by the receiver only, once for each batch.
+    /// Written only by the receiver, once per batch.
     left: CachePadded<AtomicU64>,
-    /// Written where the queue is full.
+    /// Written when the queue is full.
     refused: CachePadded<Refused>,
     load_max: u64,
 }
@@ -66,18 +66,18 @@ pub(crate) struct Gate {
 #[derive(Debug)]
 struct Refused {
     cost: AtomicU64,
-    /// The cost of all room that was ever kept for events to come.
+    /// The cost of all room that was ever reserved.
     kept: AtomicU64,
-    /// As much of that as was given up.
+    /// How much of that was given up.
     given_up: AtomicU64,
-    /// How many senders wait, threads and tasks, or are about to.
+    /// The number of senders that wait, threads and tasks, or are about to.
     waiting: AtomicUsize,
     tasks: Mutex<Tasks>,
     room: Condvar,
 }
 
 impl Gate {
-    /// A gate that lets in a cost of `load_max` at the same time.
+    /// A gate with a maximum load of `load_max`.
     pub(crate) fn new(load_max: u64) -> Self {
         Self {
             entered: CachePadded::new(AtomicU64::new(0)),
@@ -94,22 +94,21 @@ impl Gate {
         }
     }
 
-    /// Lets `cost` in. What costs more than the gate ever lets in at one time
-    /// is let in alone, while nothing else is in.
+    /// Lets `cost` in. A cost above the maximum load is let in alone, while nothing else is in.
     ///
-    /// A sender that is in pushes its event; a closed gate with a load of zero therefore means an
-    /// empty queue for good.
+    /// A sender that was let in pushes its event; a closed gate with a load of zero therefore means
+    /// that the queue is empty for good.
     #[inline]
     pub(crate) fn enter(&self, cost: u64) -> Result<Entry, Refusal> {
-        // Looked up before: seen afterwards it could be of senders that came later, and one too
-        // many would be let in.
+        // Read first: afterwards it could include senders that came later, and one too many would
+        // be let in.
         let gone = self.gone();
         let before = self.entered.fetch_add(cost, Ordering::SeqCst);
         if before & CLOSED != 0 {
             self.refuse(cost);
             return Err(Refusal::Closed);
         }
-        // Unsigned and never negative: what is gone had entered before.
+        // Unsigned and never negative: what has left had entered before.
         let load = before - gone;
         if load != 0 && load + cost > self.load_max {
             self.refuse(cost);
@@ -125,8 +124,8 @@ impl Gate {
         self.refuse_unless_seen(cost, || false);
     }
 
-    /// As [`refuse`](Self::refuse), where `is_seen_to` says whether the receiver still has so much to
-    /// take out that it will look for waiters itself: they are not woken in vain then.
+    /// Like [`refuse`](Self::refuse); `is_seen_to` says whether the receiver still has so much to
+    /// take out that it will check for waiters itself, so that they are not woken in vain.
     #[cold]
     pub(crate) fn refuse_unless_seen(&self, cost: u64, is_seen_to: impl FnOnce() -> bool) {
         self.refused.cost.fetch_add(cost, Ordering::AcqRel);
@@ -138,14 +137,14 @@ impl Gate {
         }
     }
 
-    /// Keeps room of `cost` for an event that is to come.
+    /// Reserves room of `cost` for a future event.
     pub(crate) fn keep(&self, cost: u64) -> Result<Entry, Refusal> {
         let entry = self.enter(cost)?;
         self.refused.kept.fetch_add(cost, Ordering::AcqRel);
         Ok(entry)
     }
 
-    /// Gives up room that was kept; `is_seen_to` as for [`refuse_unless_seen`](Self::refuse_unless_seen).
+    /// Gives up reserved room; `is_seen_to` as in [`refuse_unless_seen`](Self::refuse_unless_seen).
     pub(crate) fn give_up(&self, cost: u64, is_seen_to: impl FnOnce() -> bool) {
         let before = self.refused.given_up.fetch_add(cost, Ordering::AcqRel);
         let kept = self.refused.kept.load(Ordering::Acquire);
@@ -153,8 +152,8 @@ impl Gate {
         self.refuse_unless_seen(cost, is_seen_to);
     }
 
-    /// As [`enter`](Self::enter), for a sender for which room of `kept` is kept: with a cost of no
-    /// more than that it is let in, unless the gate is closed. The sender gives up what is kept once
+    /// Like [`enter`](Self::enter), for a sender with reserved room of `kept`: with a cost of at
+    /// most that, it is let in unless the gate is closed. The sender gives up the reservation once
     /// its event is in; until then both are part of the load.
     pub(crate) fn enter_kept(&self, cost: u64, kept: u64) -> Result<u64, Refusal> {
         let gone = self.gone();
@@ -171,7 +170,7 @@ impl Gate {
         Ok(before)
     }
 
-    /// Lets nobody in until [`reopen`](Self::reopen), but for those for which room is kept.
+    /// Until [`reopen`](Self::reopen), lets only senders with reserved room in.
     pub(crate) fn shut(&self) {
         self.entered.fetch_add(self.load_max, Ordering::AcqRel);
         self.refused.kept.fetch_add(self.load_max, Ordering::AcqRel);
@@ -181,8 +180,8 @@ impl Gate {
         self.give_up(self.load_max, || false);
     }
 
-    /// What came in with a cost of `cost` is out again, all of it in one batch. Whoever called this
-    /// looks next whether there is room enough to wake those who wait.
+    /// Everything with a total cost of `cost` has left, in one batch. The caller must then check
+    /// whether there is enough room to wake those who wait.
     pub(crate) fn leave(&self, cost: u64) {
         self.left.fetch_add(cost, Ordering::AcqRel);
         fence(Ordering::SeqCst);
@@ -192,11 +191,11 @@ impl Gate {
         self.left.load(Ordering::Acquire) + self.refused.cost.load(Ordering::Acquire)
     }
 
-    /// The cost of what is in now, room that is kept included; more than that while a sender is being
-    /// refused, never less.
+    /// The cost of what is in now, including reserved room; more while a sender is being refused,
+    /// never less.
     pub(crate) fn load(&self) -> u64 {
         let gone = self.gone();
-        // SeqCst, as the `fetch_add` of a sender: see `Waker::wake_if_idle`.
+        // SeqCst, like the `fetch_add` of a sender: see `Waker::wake_if_idle`.
         (self.entered.load(Ordering::SeqCst) & !CLOSED) - gone
     }
 
@@ -204,13 +203,12 @@ impl Gate {
         self.load_max
     }
 
-    /// The load without the room that is kept for events to come; more than that while others keep
-    /// room or give it up, never less.
+    /// The load without reserved room; more while others reserve room or give it up, never less.
     pub(crate) fn load_of_events(&self) -> u64 {
         let kept = self.refused.kept.load(Ordering::Acquire);
         let load = self.load();
         let given_up = self.refused.given_up.load(Ordering::Acquire);
-        // Negative where more was kept since, and given up already.
+        // Negative if more was reserved since, and given up already.
         load - kept.saturating_sub(given_up)
     }
 
@@ -220,12 +218,12 @@ impl Gate {
         load == 0 || load + cost <= self.load_max
     }
 
-    /// Whether at least half of the room is free, of that which is not kept: senders are woken then,
-    /// and not for each event that is taken out.
+    /// Whether at least half of the room that is not reserved is free: senders are woken then, and
+    /// not for each event that is taken out.
     pub(crate) fn is_half_free(&self) -> bool {
         let Refused { kept, given_up, .. } = &*self.refused;
         let kept = kept.load(Ordering::Acquire).saturating_sub(given_up.load(Ordering::Acquire));
-        // More than all is kept while the gate is shut.
+        // More than everything is reserved while the gate is shut.
         self.load_of_events() <= self.load_max.saturating_sub(kept) / 2
     }
 
@@ -233,8 +231,8 @@ impl Gate {
         self.entered.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Waits until `has_room`, or the gate is closed. The lock keeps a wake-up that comes between the
-    /// look and the sleep.
+    /// Waits until `has_room`, or the gate is closed. The lock keeps a wake-up that comes between
+    /// the check and the sleep.
     #[cold]
     pub(crate) fn wait(&self, has_room: impl Fn() -> bool) {
         let Refused { waiting, tasks, room, .. } = &*self.refused;
@@ -248,7 +246,8 @@ impl Gate {
         waiting.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Ready when `has_room`, or the gate is closed; otherwise `waker` is called when that may be so.
+    /// Ready when `has_room`, or the gate is closed; otherwise `waker` is called when that may be
+    /// so.
     #[cold]
     pub(crate) fn poll_wait(
         &self,
@@ -263,7 +262,7 @@ impl Gate {
         let mut guard = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let before = guard.put(place, waker);
         if before.is_some() {
-            // It was counted when it came.
+            // It was counted when it arrived.
             waiting.fetch_sub(1, Ordering::AcqRel);
         }
         // Under the lock, after the waker is in the list: whoever makes room later finds it there.
@@ -277,7 +276,8 @@ impl Gate {
         Poll::Pending
     }
 
-    /// The task waits no more. It takes no wake-up away from others: all are woken at the same time.
+    /// The task stops waiting. It takes no wake-up away from others: all are woken at the same
+    /// time.
     pub(crate) fn stop_waiting(&self, place: &mut TaskPlace) {
         if place.is_none() {
             return;
@@ -294,7 +294,7 @@ impl Gate {
         self.refused.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Wakes all who wait, to look for room again.
+    /// Wakes everybody who waits, to check for room again.
     pub(crate) fn wake_waiting(&self) {
         if !self.has_waiting() {
             return;
@@ -308,7 +308,7 @@ impl Gate {
         }
     }
 
-    /// Lets nobody in any more.
+    /// Closes the gate: nobody is let in any more.
     pub(crate) fn close(&self) {
         self.entered.fetch_or(CLOSED, Ordering::AcqRel);
         fence(Ordering::SeqCst);

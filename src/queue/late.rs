@@ -1,13 +1,13 @@
-//! Events for which room was kept and which found no place in the channel.
+//! Events with reserved room that found no place in the channel.
 //!
-//! The gate keeps room in bytes; the channel has a place for each event, and others may have taken
-//! all of them since. Such an event is *late*: it goes to a list, which the receiver empties once the
+//! The gate reserves bytes; the channel has a place for each event, and others may have taken all
+//! of them since. Such an event is *late*: it goes to a list, which the receiver empties once the
 //! channel is empty.
 //!
-//! The order stays what it is promised to be. While an event is late the gate is shut, and lets in
-//! only those for which room is kept; these are late as well. So nothing that is sent after it gets
-//! into the channel, and what was sent before it is in the channel already. A sender that passed the
-//! gate before it was shut is between the two: its send and that of the late event overlap.
+//! This keeps the promised order. While an event is late the gate is shut, and lets only senders
+//! with reserved room in; their events are late as well. So nothing that is sent after it gets into
+//! the channel, and what was sent before it is in the channel already. A sender that passed the
+//! gate before it was shut is in between: its send and that of the late event overlap.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use super::Message;
 
 #[derive(Debug, Default)]
 pub(super) struct Late {
-    /// How many there are, to be read without the lock.
+    /// The number of late events, readable without the lock.
     count: AtomicUsize,
     messages: Mutex<VecDeque<Message>>,
 }

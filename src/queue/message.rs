@@ -1,5 +1,5 @@
-//! What goes through the channel, in 8 bytes: a place in it takes 16 with that, so that of four sends
-//! only one needs another line of the cache.
+//! What goes through the channel, in 8 bytes: a place in the channel is then 16 bytes, so that only
+//! one in four sends needs another cache line.
 
 #![expect(unsafe_code, reason = "a box and a number share a word")]
 
@@ -11,36 +11,36 @@ use crate::error::FlushError;
 use crate::inbox::RecordRef;
 use crate::pipeline::FlushTarget;
 
-/// What a message is.
+/// The content of a message.
 #[derive(Debug)]
 pub(crate) enum Content {
     Record(RecordRef),
     Other(Box<Other>),
 }
 
-/// Everything that is no record alone.
+/// Everything except a plain record.
 #[derive(Debug)]
 pub(crate) enum Other {
     /// An event that has no record, because there was no room for one: it does not survive the
     /// process.
     Event(Bytes),
-    /// An event whose sender waits to hear of it.
+    /// An event whose sender waits for its outcome.
     Acked(Acked, Body),
-    /// Everything sent before is to be reported to the flusher.
+    /// A request to report everything sent before to the flusher.
     Barrier(Barrier),
 }
 
-/// Where the body of an event is.
+/// The body of an event.
 #[derive(Debug)]
 pub(crate) enum Body {
     Record(RecordRef),
     Bytes(Bytes),
 }
 
-/// Asks the flusher for everything sent before.
+/// Requests that the flusher handles everything sent before.
 #[derive(Debug)]
 pub(crate) struct Barrier {
-    pub(crate) goal: FlushTarget,
+    pub(crate) target: FlushTarget,
     pub(crate) reply: Sender<Result<(), FlushError>>,
 }
 
@@ -54,7 +54,7 @@ impl Other {
     }
 }
 
-/// A number that is odd, or the address of a box, which is even.
+/// An odd number, or the address of a box, which is even.
 #[derive(Debug)]
 pub(crate) struct Message(*mut Other);
 

@@ -1,13 +1,14 @@
 //! The bounded queue between the producers and the rewriter thread.
 //!
-//! One channel for all producers: an event whose `send` returned before another's began comes out
-//! before it. A bound on events (the channel's) and one on bytes, which the [`Gate`] keeps
-//! (`gate.rs`). What goes through it is mostly the address of a record in the inbox (`message.rs`).
+//! All producers share one channel: if `send` returns for one event before it is called for
+//! another, the first event comes out first. The channel bounds the number of events, and the
+//! [`Gate`] (`gate.rs`) their bytes. What goes through the channel is usually the address of a
+//! record in the inbox (`message.rs`).
 //!
-//! The receiving thread is not woken by a send, which would cost the sender a system call each
-//! time; it looks by itself (`engine/rewriter.rs`). It is woken by a sender that finds the queue half
-//! full or full, by one that finds it idle, and by whoever waits for an answer. Senders that wait for
-//! room are woken when half of the queue is free.
+//! A send does not wake the receiving thread, which would cost the sender a system call each time;
+//! the thread checks on its own (`engine/rewriter.rs`). It is woken by a sender that finds the
+//! queue half full or full, by one that finds it idle, and by whoever waits for an answer. Senders
+//! that wait for room are woken when half of the queue is free.
 
 mod gate;
 mod late;
@@ -27,12 +28,12 @@ use crate::contain::contain;
 use crate::inbox::{Arena, ChunkPool};
 use crate::pipeline::Pipeline;
 
-/// What a place in the queue costs beside the bytes of the event, so that empty events are bounded
+/// What a place in the queue costs besides the bytes of the event, so that empty events are bounded
 /// too.
 const PLACE_BYTES: u64 = 64;
 
-/// How often a receiver that ends looks for senders that were let in before it closed the gate.
-/// They need a few instructions more, unless the system has taken the processor from them.
+/// How often an ending receiver checks for senders that were let in before it closed the gate. They
+/// need only a few instructions more, unless the system has preempted them.
 const LATE_SENDERS_YIELDS_MAX: usize = 10_000;
 
 const fn cost_of(event_bytes: usize) -> u64 {
@@ -44,7 +45,7 @@ fn cost(message: &Message) -> u64 {
     cost_of(message.event_bytes())
 }
 
-/// Why a message was not taken; it is given back.
+/// Why a message was not accepted; contains the message.
 #[derive(Debug)]
 pub(crate) enum Refused {
     Full(Message),
@@ -72,8 +73,8 @@ pub(crate) struct QueueEnd {
     taken: u64,
 }
 
-/// A queue of at most `events_max` events of at most `bytes_max` bytes in all, whose records are in
-/// `pool`.
+/// A queue of at most `events_max` events with at most `bytes_max` bytes in total, whose records
+/// are in `pool`.
 pub(crate) fn queue(
     events_max: usize,
     bytes_max: u64,
@@ -95,8 +96,8 @@ pub(crate) fn queue(
 }
 
 impl Queue {
-    /// Puts a message into the queue, or gives it back. `let_in` gets the ticket, before the receiver
-    /// can see the message.
+    /// Puts a message into the queue, or gives it back. `let_in` gets the ticket, before the
+    /// receiver can see the message.
     #[inline]
     pub(crate) fn try_push(&self, message: Message, let_in: impl Fn(u64)) -> Result<(), Refused> {
         let refused = self.push_or_refuse(message, &let_in);
@@ -131,13 +132,13 @@ impl Queue {
         if entry.is_half_full {
             self.pipeline.rewriter_waker.wake();
         }
-        // After the message is in: the receiver announces that it is idle, then looks at the gate.
+        // After the message is in: the receiver announces that it is idle, then checks the gate.
         self.pipeline.rewriter_waker.wake_if_idle();
         Ok(())
     }
 
-    /// Puts a message into the queue, waiting while it is full. Gives it back only where the queue
-    /// is closed.
+    /// Puts a message into the queue, waiting while it is full. Gives it back only if the queue is
+    /// closed.
     #[inline]
     pub(crate) fn push(&self, message: Message, let_in: impl Fn(u64)) -> Result<(), Message> {
         match self.try_push(message, &let_in) {
@@ -160,7 +161,7 @@ impl Queue {
         }
     }
 
-    /// Ready when an event of `event_bytes` would get in, or the queue is closed; otherwise `waker` is
+    /// Ready when an event of `event_bytes` would fit, or the queue is closed; otherwise `waker` is
     /// called when that may be so.
     pub(crate) fn poll_room(
         &self,
@@ -172,12 +173,13 @@ impl Queue {
         self.gate.poll_wait(place, waker, || self.gate.has_room(cost) && !self.sender.is_full())
     }
 
-    /// A task that waited by [`poll_room`](Self::poll_room) waits no more.
+    /// A task that waited by [`poll_room`](Self::poll_room) stops waiting.
     pub(crate) fn stop_waiting(&self, place: &mut TaskPlace) {
         self.gate.stop_waiting(place);
     }
 
-    /// Keeps room for an event of `event_bytes`. Where there is none, the receiving thread is told.
+    /// Reserves room for an event of `event_bytes`. If there is none, the receiving thread is
+    /// notified.
     pub(crate) fn keep_room(&self, event_bytes: usize) -> Result<KeptRoom, Refusal> {
         let cost = cost_of(event_bytes);
         let kept = if self.sender.is_full() { Err(Refusal::Full) } else { self.gate.keep(cost) };
@@ -196,10 +198,10 @@ impl Queue {
         }
     }
 
-    /// Puts a message into the queue for which room was kept. `let_in` as for
+    /// Puts a message for which room was reserved into the queue. `let_in` as in
     /// [`try_push`](Self::try_push).
     ///
-    /// Full only where the message costs more than what was kept for it.
+    /// Full only if the message costs more than what was reserved.
     pub(crate) fn push_kept(
         &self,
         message: Message,
@@ -240,7 +242,7 @@ impl Queue {
         self.pipeline.rewriter_waker.wake();
     }
 
-    /// Where one sender stores what it sends.
+    /// An arena for the records of one sender.
     pub(crate) fn arena(&self) -> Arena {
         Arena::new(self.pool.clone())
     }
@@ -250,29 +252,30 @@ impl Queue {
         &self.pool
     }
 
-    /// Lets no message in from now on. Those that are in, or are just being pushed, still come out.
+    /// Closes the queue. Messages that are in, or are just being pushed, still come out.
     pub(crate) fn close(&self) {
         self.gate.close();
     }
 
-    /// Whether more than half of the places are taken: the receiver looks for waiters after it took
-    /// their messages out.
+    /// Whether more than half of the places are taken: the receiver checks for waiters after it
+    /// took their messages out.
     fn is_half_taken(&self) -> bool {
         self.sender.capacity().is_some_and(|places| self.sender.len() > places / 2)
     }
 
-    /// Messages in the queue now.
+    /// The number of messages in the queue now.
     pub(crate) fn events_queued(&self) -> u64 {
         (self.sender.len() + self.late.count()) as u64
     }
 
-    /// Bytes of events in the queue now, about: places are taken off the load.
+    /// The approximate number of bytes of events in the queue now: the load minus the cost of
+    /// places.
     pub(crate) fn bytes_queued(&self) -> u64 {
         self.gate.load_of_events().saturating_sub(self.events_queued() * PLACE_BYTES)
     }
 }
 
-/// Room that is kept for an event to come, until this is dropped. Those who wait are then woken.
+/// Reserved room for a future event, until this is dropped, which wakes those who wait.
 #[derive(Debug)]
 pub(crate) struct KeptRoom {
     queue: Queue,
@@ -280,7 +283,7 @@ pub(crate) struct KeptRoom {
 }
 
 impl KeptRoom {
-    /// The longest event that it is room for, in bytes.
+    /// The length of the longest event that it has room for, in bytes.
     pub(crate) fn event_bytes(&self) -> u64 {
         self.cost - PLACE_BYTES
     }
@@ -304,21 +307,21 @@ impl QueueEnd {
         Some(message.into_content())
     }
 
-    /// Takes the next message of those that are late, once the channel is empty.
+    /// Takes the next late message, once the channel is empty.
     #[cold]
     fn take_late(&self) -> Option<Message> {
         if self.late.count() == 0 {
             return None;
         }
         let mut late = self.late.lock();
-        // Again, under the lock: an event that was sent after one in the channel may have become late
-        // since it was looked at.
+        // Again, under the lock: an event that was sent after one in the channel may have become
+        // late since it was checked.
         if let Ok(message) = self.receiver.try_recv() {
             return Some(message);
         }
         let message = late.pop()?;
         let was_last = late.is_empty();
-        // Those who are woken by the gate may send at once.
+        // Senders woken by the gate may send at once.
         drop(late);
         if was_last {
             self.gate.reopen();
@@ -326,7 +329,7 @@ impl QueueEnd {
         Some(message)
     }
 
-    /// Gives the room of what was taken to the senders. Called once for a batch.
+    /// Returns the room of what was taken to the senders. Called once per batch.
     pub(crate) fn make_room(&mut self) {
         if self.taken == 0 {
             return;
@@ -343,7 +346,7 @@ impl QueueEnd {
         &self.pool
     }
 
-    /// How many events the queue holds at most, and how many bytes.
+    /// The maximum number of events and bytes in the queue.
     pub(crate) fn bounds(&self) -> (usize, u64) {
         (self.events_max, self.gate.load_max())
     }
@@ -353,8 +356,8 @@ impl QueueEnd {
         self.gate.load_of_events() > 0
     }
 
-    /// Whether so much is in the queue that it should be taken out now. Those who wait for room that is
-    /// only reserved are no reason.
+    /// Whether so much is in the queue that it should be processed now. Senders that wait for room
+    /// that is only reserved are no reason.
     pub(crate) fn is_half_full(&self) -> bool {
         !self.gate.is_half_free() || self.gate.has_waiting() && self.has_load()
     }
@@ -372,8 +375,8 @@ impl QueueEnd {
         self.gate.close();
     }
 
-    /// Lets go of a message that nobody will see to. Events stay in the inbox for the next opening,
-    /// but for those whose senders are told that they are lost and may send them again.
+    /// Drops a message that nobody will process. Events stay in the inbox for the next open, except
+    /// those whose senders are told that they are lost and may send them again.
     fn give_up(&self, content: Content) {
         if let Content::Other(other) = content {
             match *other {
@@ -381,7 +384,7 @@ impl QueueEnd {
                     self.pool.open(record).cancel();
                     drop(acked);
                 }
-                // Its owner may be of a type of the embedder.
+                // Its owner may be a type of the embedder.
                 Other::Event(event) => contain(|| drop(event)),
                 Other::Acked(_, Body::Bytes(event)) => contain(|| drop(event)),
                 Other::Barrier(_) => {}
@@ -391,9 +394,9 @@ impl QueueEnd {
 }
 
 impl Drop for QueueEnd {
-    /// Nobody may wait for a receiver that is gone. After a panic the channel may hold messages
-    /// still, and keeps them for as long as there are senders: whoever waits for the fate of
-    /// one would wait as long.
+    /// Nobody may wait for a receiver that is gone. After a panic the channel may still hold
+    /// messages, and keeps them as long as there are senders: whoever waits for the outcome of one
+    /// would wait as long.
     fn drop(&mut self) {
         self.close();
         self.make_room();

@@ -96,7 +96,7 @@ fn no_event_is_lost_or_doubled_under_a_close_in_the_middle() {
             None => std::thread::yield_now(),
         }
         end.make_room();
-        if received == if cfg!(miri) { 50 } else { 5000 } {
+        if received == if cfg!(miri) { 30 } else { 5000 } {
             queue.close();
         }
     }

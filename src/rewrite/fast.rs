@@ -1,10 +1,10 @@
-//! The fast way from a body to its line: guess where `event` is, check the grammar, confirm the
+//! The fast way from a body to its line: guess where `event` is, validate the grammar, confirm the
 //! guess, write the line.
 //!
-//! Servers put `event` first or last, and always the same server in the same place. Both places are
-//! found with a look at one end of the body, without knowing what is a string there. That spares
-//! the grammar a search: it only has to find a key of the root at the same place, and no other one
-//! that may be `event`. A wrong guess costs that search, nothing else.
+//! Servers put `event` first or last, and each server always in the same place. Both places are
+//! found by looking at one end of the body, without knowing what is a string there. That saves the
+//! grammar a search: it only has to find a key of the root at the same place, and no other one that
+//! may be `event`. A wrong guess only costs that search.
 
 use super::grammar::{self, Found, KEY};
 use super::line;
@@ -15,11 +15,11 @@ use crate::vector::{BLOCK_BYTES, Task, Vector, Window};
 /// The key and what follows it up to the name, in a compact body.
 const KEY_AND_QUOTE: &[u8; 9] = b"\"event\":\"";
 
-/// How far the name's opening quote is from that of the key.
+/// The distance from the key's opening quote to that of the name.
 const NAME_OFFSET: usize = KEY_AND_QUOTE.len() - 1;
 
-/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and gives
-/// its length. `None` leaves it to the portable scan.
+/// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and returns
+/// its length. `None` leaves the body to the portable scan.
 pub(super) struct Rewrite<'body, 'line> {
     pub(super) body: &'body [u8],
     pub(super) line: &'line mut [u8],
@@ -59,7 +59,7 @@ fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> 
     Some(line::write(vector, body, &event, line))
 }
 
-/// The event of a compact body, if it is first or last, and if the body is one at all.
+/// The event of a compact body, if it is first or last, and if the body is valid at all.
 #[inline(always)]
 fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) -> Option<Event> {
     let first = root_start + 1;
@@ -95,7 +95,7 @@ fn starts_with<const N: usize>(body: &[u8], start: usize, expected: &[u8; N]) ->
     body.get(start..).and_then(<[u8]>::first_chunk) == Some(expected)
 }
 
-/// Where the string ends whose opening quote is at `open`: within a block mostly, and without
+/// The end of the string whose opening quote is at `open`: usually within a block, and without
 /// escapes.
 #[inline(always)]
 fn string_end<V: Vector>(vector: V, body: &[u8], open: usize) -> Option<usize> {

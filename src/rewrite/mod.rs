@@ -30,6 +30,7 @@ mod tests;
 mod token;
 mod whole_line;
 
+pub use dispatch::{Instructions, UnknownInstructions};
 pub use line_check::{LineCheck, LineFault, LineReason};
 pub use reason::{Reason, Rejection};
 pub(crate) use record::RejectRecord;

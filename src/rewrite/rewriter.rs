@@ -1,6 +1,6 @@
 //! The public interface: bodies in, lines out.
 
-use super::dispatch::Implementation;
+use super::dispatch::{Implementation, Instructions};
 use super::reason::{Reason, Rejection};
 
 /// The largest event by default, in bytes: 1 MiB.
@@ -10,6 +10,8 @@ pub const EVENT_BYTES_MAX_DEFAULT: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct Rewriter {
     event_bytes_max: usize,
+    /// `None` for those in use.
+    instructions: Option<Instructions>,
 }
 
 impl Rewriter {
@@ -22,7 +24,14 @@ impl Rewriter {
     /// A rewriter that rejects bodies of more than `event_bytes_max` bytes.
     #[must_use]
     pub const fn with_event_bytes_max(event_bytes_max: usize) -> Self {
-        Self { event_bytes_max }
+        Self { event_bytes_max, instructions: None }
+    }
+
+    /// The same rewriter with `instructions` instead of those [in use](Instructions::in_use): for
+    /// benches and tests.
+    #[must_use]
+    pub const fn with_instructions(self, instructions: Instructions) -> Self {
+        Self { instructions: Some(instructions), ..self }
     }
 
     /// Appends the line of `body` to `lines` and returns its length in bytes, including the line
@@ -56,7 +65,9 @@ impl Rewriter {
         if line.len() < body.len() {
             return Err(Rejection::new(Reason::TooLarge, line.len()));
         }
-        Implementation::best().rewrite(body, line)
+        let implementation =
+            self.instructions.map_or_else(Implementation::best, Instructions::implementation);
+        implementation.rewrite(body, line)
     }
 }
 

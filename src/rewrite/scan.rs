@@ -1,8 +1,8 @@
-//! The portable scan: token by token, with the reason and the place where a body is not an event.
+//! The portable scan: token by token, with the reason and the byte if a body is not an event.
 //!
 //! One pass over the bytes, no tree and no recursion: the open arrays and objects are bits of a
 //! [`Nesting`], and what may come next is an [`Expected`]. The first byte that cannot be accepted
-//! ends the scan, so a reason is always that of the first fault. UTF-8 is not looked at here.
+//! ends the scan, so a reason is always that of the first fault. UTF-8 is not checked here.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::nesting::{Container, Nesting};
 use super::reason::{Reason, Rejection};
 use super::token;
 
-/// Where the parts of an event are that the line is made from. The body is JSON and this is its
+/// Where the parts of an event are that the line is made from. The body is valid and this is its
 /// only event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Event {
@@ -48,7 +48,7 @@ pub(super) fn scan(body: &[u8]) -> Result<Event, Rejection> {
     Scan::at(body, 0).root()
 }
 
-/// Where the object ends whose `{` is at `start`, whatever its members are called.
+/// The end of the object whose `{` is at `start`, whatever its members are called.
 pub(super) fn object_end(text: &[u8], start: usize) -> Result<usize, Rejection> {
     let mut scan = Scan { seeks_event: false, ..Scan::at(text, start) };
     let mut expected = scan.open(Container::Object)?;
@@ -60,14 +60,14 @@ pub(super) fn object_end(text: &[u8], start: usize) -> Result<usize, Rejection> 
 
 struct Scan<'body> {
     body: &'body [u8],
-    /// Everything before is accepted.
+    /// Everything before this offset is accepted.
     at: usize,
     nesting: Nesting,
     /// A member `event` of the root counts.
     seeks_event: bool,
     /// The opening quote of the root's key `event`, once seen.
     event_key: Option<usize>,
-    /// Its value, with the quotes.
+    /// Its value, including the quotes.
     event_name: Range<usize>,
 }
 
@@ -103,7 +103,7 @@ impl<'body> Scan<'body> {
         Ok(Event { root_start, root_end, key_start, name_start, name_end, has_newlines: true })
     }
 
-    /// Takes the next token, whitespace before it included; a key together with its colon.
+    /// Takes the next token, including whitespace before it; a key together with its colon.
     fn token(&mut self, expected: Expected) -> Result<Expected, Rejection> {
         use Expected::{CommaOrEnd, Key, KeyOrEnd, Value, ValueOrEnd};
         match (expected, self.next_byte()?) {
@@ -194,7 +194,7 @@ impl<'body> Scan<'body> {
         Ok(Expected::CommaOrEnd)
     }
 
-    /// Steps over whitespace and gives the byte after them, which it does not step over.
+    /// Skips whitespace and returns the byte after it, which it does not skip.
     fn next_byte(&mut self) -> Result<u8, Rejection> {
         self.at = token::whitespace_end(self.body, self.at);
         self.body.get(self.at).copied().ok_or(token::unexpected_end(self.body))

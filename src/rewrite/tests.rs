@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::dispatch::Implementation;
+use super::dispatch::{Implementation, Instructions};
 use super::each::Made;
+use super::rewriter::Rewriter;
 
 #[path = "../../tests/support/generate.rs"]
 mod generate;
@@ -91,6 +92,26 @@ fn the_portable_scan_is_always_among_the_implementations_and_the_last() {
     // Past the capture of tests: a person should see what was not tested here.
     let tested = format!("the rewriter is tested with {}\n", names.join(", "));
     std::io::Write::write_all(&mut std::io::stderr(), tested.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_rewriter_makes_the_same_lines_with_all_instructions_that_there_are() {
+    let mut names = Vec::new();
+    for instructions in Instructions::available() {
+        let rewriter = Rewriter::new().with_instructions(instructions);
+        for body in WEBHOOKS.lines().step_by(if cfg!(miri) { 20 } else { 1 }) {
+            let (mut line, mut expected) = (Vec::new(), Vec::new());
+            assert_eq!(
+                rewriter.rewrite(body.as_bytes(), &mut line),
+                Rewriter::new().rewrite(body.as_bytes(), &mut expected),
+                "with {instructions}"
+            );
+            assert_eq!(line, expected, "with {instructions}");
+        }
+        assert!(!names.contains(&instructions.name()), "{instructions} twice");
+        names.push(instructions.name());
+    }
+    assert!(names.contains(&Instructions::in_use().name()));
 }
 
 fn every_webhook_of_the_data_is_rewritten(implementation: Implementation) {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::content::{BLOCK_BYTES, Content};
 use super::directory::Found;
-use super::inbox::Inbox;
+use super::requests::MaintenanceRequests;
 use super::step::{Halt, Step};
 use crate::error::MaintenanceError;
 use crate::file::{Encoding, STATE_DIR_NAME};
@@ -73,7 +73,12 @@ impl Compressor {
 
     /// Replaces a sealed file by its compressed form; returns whether there was anything to do.
     /// `all` is everything in the directory, none of which is overwritten.
-    pub(super) fn compress(&mut self, plain: &Found, all: &[Found], inbox: &Inbox) -> Step<bool> {
+    pub(super) fn compress(
+        &mut self,
+        plain: &Found,
+        all: &[Found],
+        requests: &MaintenanceRequests,
+    ) -> Step<bool> {
         if plain.name.encoding != Encoding::Plain {
             return Ok(false);
         }
@@ -81,7 +86,7 @@ impl Compressor {
             file.name.encoding != Encoding::Plain && file.plain_name == plain.plain_name
         };
         if let Some(compressed) = all.iter().find(is_of_it) {
-            self.replace(&plain.path, &compressed.path, compressed.name.encoding, inbox)?;
+            self.replace(&plain.path, &compressed.path, compressed.name.encoding, requests)?;
             return Ok(true);
         }
         // Compressing an empty file gains nothing.
@@ -92,7 +97,7 @@ impl Compressor {
         let mut compressed = plain.path.clone().into_os_string();
         compressed.push(encoding.suffix());
         let compressed = PathBuf::from(compressed);
-        match self.make(&plain.path, &compressed, inbox) {
+        match self.make(&plain.path, &compressed, requests) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(halt) => {
@@ -101,18 +106,18 @@ impl Compressor {
                 return Err(halt);
             }
         }
-        self.replace(&plain.path, &compressed, encoding, inbox)?;
+        self.replace(&plain.path, &compressed, encoding, requests)?;
         Ok(true)
     }
 
     /// Writes the compressed file, complete and synced; `false` if the plain one is gone.
-    fn make(&self, plain: &Path, compressed: &Path, inbox: &Inbox) -> Step<bool> {
+    fn make(&self, plain: &Path, compressed: &Path, requests: &MaintenanceRequests) -> Step<bool> {
         self.clean_up()?;
         let Some(source) = self.disk.open_reading(plain)? else { return Ok(false) };
         let before = source.metadata()?;
         let mut source = DiskReader::new(source);
         let target = self.disk.create_appending(&self.unfinished)?;
-        self.encode(&mut source, &target, inbox)?;
+        self.encode(&mut source, &target, requests)?;
         let after = source.file().metadata()?;
         if (before.bytes, before.modified) != (after.bytes, after.modified) {
             return Err(Halt::Failed(MaintenanceError::Changed { path: plain.to_owned() }));
@@ -132,13 +137,18 @@ impl Compressor {
         Ok(true)
     }
 
-    fn encode(&self, source: &mut DiskReader, target: &DiskFile, inbox: &Inbox) -> Step<()> {
+    fn encode(
+        &self,
+        source: &mut DiskReader,
+        target: &DiskFile,
+        requests: &MaintenanceRequests,
+    ) -> Step<()> {
         let failed = |error| DiskError::new("write", &self.unfinished, error);
         let writer = Writer { file: target, unsynced: 0 };
         let mut encoder = Encoder::new(self.compression, writer).map_err(failed)?;
         let mut block = vec![0; BLOCK_BYTES];
         loop {
-            if inbox.is_stopping() {
+            if requests.is_stopping() {
                 return Err(Halt::Stopped);
             }
             let read = source.read_some(&mut block)?;
@@ -156,7 +166,7 @@ impl Compressor {
         plain: &Path,
         compressed: &Path,
         encoding: Encoding,
-        inbox: &Inbox,
+        requests: &MaintenanceRequests,
     ) -> Step<()> {
         if let Some(failure) = self.unsafe_files.get(compressed) {
             return Err(Halt::Failed(failure.clone()));
@@ -168,7 +178,7 @@ impl Compressor {
         ) else {
             return Ok(());
         };
-        if !is_same(one, other, inbox)? {
+        if !is_same(one, other, requests)? {
             let (plain, compressed) = (plain.to_owned(), compressed.to_owned());
             return Err(Halt::Failed(MaintenanceError::Differs { plain, compressed }));
         }
@@ -186,10 +196,14 @@ impl Compressor {
     }
 }
 
-fn is_same(mut one: Content<'_>, mut other: Content<'_>, inbox: &Inbox) -> Step<bool> {
+fn is_same(
+    mut one: Content<'_>,
+    mut other: Content<'_>,
+    requests: &MaintenanceRequests,
+) -> Step<bool> {
     let (mut block, mut other_block) = (vec![0; BLOCK_BYTES], vec![0; BLOCK_BYTES]);
     loop {
-        if inbox.is_stopping() {
+        if requests.is_stopping() {
             return Err(Halt::Stopped);
         }
         let read = one.fill(&mut block)?;

@@ -63,7 +63,7 @@ pub struct SealedFile {
 #[non_exhaustive]
 pub enum ManifestEntry {
     /// The file was sealed with this content.
-    Finished(SealedFile),
+    Sealed(SealedFile),
     /// Retention was about to remove the file.
     #[non_exhaustive]
     Removed {
@@ -100,7 +100,7 @@ impl ManifestEntry {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Finished(file) => &file.name,
+            Self::Sealed(file) => &file.name,
             Self::Removed { name, .. } => name,
         }
     }
@@ -121,7 +121,7 @@ impl ManifestEntry {
                 Self::Removed { name: any.name, removed_at }
             }
             AnyLine { lines: Some(lines), bytes: Some(bytes), blake3: Some(blake3), .. } => {
-                Self::Finished(SealedFile {
+                Self::Sealed(SealedFile {
                     name: any.name,
                     lines,
                     bytes,
@@ -312,7 +312,7 @@ impl Iterator for Entries {
 #[non_exhaustive]
 pub struct ManifestFile {
     /// The file as it was sealed.
-    pub finished: SealedFile,
+    pub sealed: SealedFile,
     /// When retention was about to remove it, in milliseconds since 1970. The file still exists if
     /// the process ended just then, or the removal failed.
     pub removed_at: Option<u64>,
@@ -338,9 +338,9 @@ impl Manifest {
         let mut files = BTreeMap::new();
         for entry in &mut entries {
             match entry? {
-                ManifestEntry::Finished(finished) => {
-                    let name = finished.name.clone();
-                    files.insert(name, ManifestFile { finished, removed_at: None });
+                ManifestEntry::Sealed(sealed) => {
+                    let name = sealed.name.clone();
+                    files.insert(name, ManifestFile { sealed, removed_at: None });
                 }
                 ManifestEntry::Removed { name, removed_at } => {
                     if let Some(file) = files.get_mut(&name) {

@@ -96,7 +96,7 @@ impl ManifestWriter {
         self.sync(|| file.sync_data());
         open.file = Some(file);
         let listed = match entry {
-            ManifestEntry::Finished(_) => Listed::Sealed,
+            ManifestEntry::Sealed(_) => Listed::Sealed,
             ManifestEntry::Removed { .. } => Listed::Removed,
         };
         open.listed.insert(entry.name().to_owned(), listed);
@@ -128,7 +128,7 @@ impl ManifestWriter {
         let mut entries = Entries::open_on(&self.disk, &self.path)?;
         for entry in &mut entries {
             match entry {
-                Ok(ManifestEntry::Finished(file)) => {
+                Ok(ManifestEntry::Sealed(file)) => {
                     listed.insert(file.name, Listed::Sealed);
                 }
                 Ok(ManifestEntry::Removed { name, .. }) => {
@@ -178,7 +178,7 @@ mod tests {
     fn entry(number: u64) -> ManifestEntry {
         let mut measure = Measure::new();
         measure.update(format!("{{\"e\":{{\"timestamp\":{number}}}}}\n").as_bytes());
-        ManifestEntry::Finished(measure.finish(&format!("file {number}")))
+        ManifestEntry::Sealed(measure.finish(&format!("file {number}")))
     }
 
     fn writer() -> (tempfile::TempDir, ManifestWriter) {
@@ -190,7 +190,7 @@ mod tests {
 
     fn names(directory: &Path) -> Vec<String> {
         let manifest = Manifest::read(directory).unwrap();
-        manifest.files().map(|file| file.finished.name.clone()).collect()
+        manifest.files().map(|file| file.sealed.name.clone()).collect()
     }
 
     #[test]
@@ -296,6 +296,6 @@ mod tests {
         assert_eq!(Entries::open(&directory).unwrap().count(), 2);
         writer.append(&entry(0)).unwrap();
         let last = Entries::open(&directory).unwrap().last().unwrap().unwrap();
-        assert!(matches!(last, ManifestEntry::Finished(SealedFile { lines: 1, .. })));
+        assert!(matches!(last, ManifestEntry::Sealed(SealedFile { lines: 1, .. })));
     }
 }

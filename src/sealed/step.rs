@@ -5,13 +5,13 @@ use crate::storage::DiskError;
 
 /// Why a step was not completed.
 #[derive(Debug)]
-pub(super) enum Halt {
+pub(crate) enum Halt {
     /// The appender is being closed.
     Stopped,
     Failed(MaintenanceError),
 }
 
-pub(super) type Step<T> = Result<T, Halt>;
+pub(crate) type Step<T> = Result<T, Halt>;
 
 impl From<DiskError> for Halt {
     fn from(error: DiskError) -> Self {

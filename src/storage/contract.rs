@@ -141,6 +141,15 @@ pub trait Storage: fmt::Debug + Send + Sync + 'static {
     ///
     /// Any. The appender does not retry a sync, and reports it as failed from then on.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+
+    /// How many bytes are free in `directory` where files are in the memory of the machine (a
+    /// tmpfs); `None` where they are on a disk, which a store to a mapped file may have to wait
+    /// for. Asked only of the directory that is to hold the inbox.
+    ///
+    /// # Errors
+    ///
+    /// Any; the appender is opened without an inbox then.
+    fn free_memory_bytes(&self, directory: &Path) -> io::Result<Option<u64>>;
 }
 
 /// An open file or directory of a [`Storage`]. Dropping it closes it.

@@ -161,6 +161,16 @@ impl Disk {
         self.call("sync directory", directory, |storage| storage.sync_directory(directory))
     }
 
+    /// How many bytes are free in `directory`, which is to be in the memory of the machine.
+    pub(crate) fn free_memory_bytes(&self, directory: &Path) -> DiskResult<u64> {
+        let action = "use for inboxes";
+        let free = self.call(action, directory, |storage| storage.free_memory_bytes(directory))?;
+        free.ok_or_else(|| {
+            let fault = "it is not a tmpfs: a store to it could wait for a disk";
+            DiskError::new(action, directory, io::Error::new(io::ErrorKind::InvalidInput, fault))
+        })
+    }
+
     /// Writes a new file next to `path`, syncs it and moves it there, so that either the old file
     /// or the new one is there at any moment, even after a power loss.
     pub(crate) fn replace(&self, path: &Path, content: &[u8]) -> DiskResult<DiskFile> {

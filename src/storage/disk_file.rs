@@ -230,6 +230,12 @@ impl DiskFile {
         Ok(())
     }
 
+    /// An open file that no storage has a path of.
+    #[cfg(test)]
+    pub(crate) fn without_path(file: std::fs::File) -> Self {
+        Self::new(Box::new(file), Path::new("file"), Arc::new(super::FileSystem))
+    }
+
     /// Another descriptor of the same open file, as a forked child has.
     #[cfg(test)]
     pub(crate) fn descriptor_copy(&self) -> std::fs::File {

@@ -83,6 +83,10 @@ impl Storage for DryRun {
     fn sync_directory(&self, _directory: &Path) -> io::Result<()> {
         Ok(())
     }
+
+    fn free_memory_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        self.below.free_memory_bytes(directory)
+    }
 }
 
 /// A file that is read and not changed.

@@ -24,6 +24,9 @@ const DIRECTORY_MODE: u32 = 0o750;
 /// The bits of a mode that can be set: permissions, set-user-id, set-group-id, sticky.
 const MODE_MASK: u32 = 0o7777;
 
+/// `f_type` of tmpfs: `TMPFS_MAGIC` of `linux/magic.h`.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
 /// The real file system: the default storage.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FileSystem;
@@ -89,6 +92,13 @@ impl Storage for FileSystem {
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
+    }
+
+    fn free_memory_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        let info = rustix::fs::statfs(directory)?;
+        let is_memory = info.f_type as u64 == TMPFS_MAGIC;
+        let free = (info.f_bavail as u64).saturating_mul(info.f_bsize as u64);
+        Ok(is_memory.then_some(free))
     }
 }
 

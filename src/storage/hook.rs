@@ -117,6 +117,10 @@ impl Storage for Hooked {
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         self.call("sync directory", directory, |below| below.sync_directory(directory))
     }
+
+    fn free_memory_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        self.call("use for inboxes", directory, |below| below.free_memory_bytes(directory))
+    }
 }
 
 struct HookedFile {

@@ -37,6 +37,9 @@
 //! #   fn remove_file(&self, path: &Path) -> io::Result<()> { self.0.remove_file(path) }
 //! #   fn rename(&self, from: &Path, to: &Path) -> io::Result<()> { self.0.rename(from, to) }
 //! #   fn sync_directory(&self, directory: &Path) -> io::Result<()> { self.0.sync_directory(directory) }
+//! #   fn free_memory_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+//! #       self.0.free_memory_bytes(directory)
+//! #   }
 //! }
 //!
 //! # let directory = tempfile::tempdir()?;

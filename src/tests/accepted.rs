@@ -386,7 +386,7 @@ fn where_there_can_be_no_inbox_events_are_taken_and_it_is_told() {
         let told = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
         let listener = {
             let told = told.clone();
-            move |trouble: &crate::Notice| told.lock().unwrap().push(trouble.to_string())
+            move |notice: &crate::Notice| told.lock().unwrap().push(notice.to_string())
         };
         let options = builder(&directory).inbox_directory(place).on_notice(listener);
         let appender = options.open().unwrap();

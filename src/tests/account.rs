@@ -60,7 +60,7 @@ pub(super) fn account_for_lines(directory: &Path, synced: u64, what: &str) {
     for (prefix, is_reject) in [("CDR.", false), ("rejected.", true)] {
         let of_kind = |end| (0..end).filter(move |number| (number % 8 == 5) == is_reject);
         let mut expected = of_kind(EVENTS);
-        let listed = manifest.files().map(|file| &file.finished.name);
+        let listed = manifest.files().map(|file| &file.sealed.name);
         let mut names: Vec<_> = listed.chain(contents.keys()).collect();
         names.retain(|name| name.starts_with(prefix));
         names.sort();
@@ -73,15 +73,15 @@ pub(super) fn account_for_lines(directory: &Path, synced: u64, what: &str) {
                 count += found.len();
                 let due: Vec<_> = expected.by_ref().take(found.len()).collect();
                 assert_eq!(found, due, "{what}: {name}");
-                let is_as_listed = |content| listed.is_none_or(|file| file.finished == content);
+                let is_as_listed = |content| listed.is_none_or(|file| file.sealed == content);
                 assert!(is_as_listed(measure(name, content)), "{what}: {name}");
             } else {
                 let listed = listed.unwrap_or_else(|| panic!("{what}: {name} is not listed"));
                 assert!(listed.removed_at.is_some(), "{what}: {name} is missing");
-                let lines = listed.finished.lines as usize;
+                let lines = listed.sealed.lines as usize;
                 count += lines;
                 let removed: Vec<_> = expected.by_ref().take(lines).collect();
-                let is_theirs = is_reject || listed.finished == measure(name, &lines_of(&removed));
+                let is_theirs = is_reject || listed.sealed == measure(name, &lines_of(&removed));
                 assert!(is_theirs, "{what}: {name} had something else");
             }
         }

@@ -19,7 +19,7 @@ use crate::{Ack, Appender, Builder, Bytes, Durability, Producer, SyncPolicy};
 const CHILD: &str = "CDRLOG_DEAD_THREAD_CHILD";
 const EVENTS: u64 = 40;
 
-/// Much longer than anything takes, much shorter than the patience of a test run.
+/// Much longer than anything takes, much shorter than a test run may take.
 const HANG: Duration = Duration::from_secs(60);
 
 fn builder(directory: &Path) -> Builder {

@@ -173,7 +173,7 @@ fn half_a_line_of_others_is_ended_even_where_that_fails_at_first() {
     }
 }
 
-/// Lets the first write of a line last longer than any patience, and fail then.
+/// Lets the first write of a line last longer than any timeout, and fail then.
 #[derive(Default)]
 struct SlowFailure(AtomicU64);
 
@@ -192,10 +192,10 @@ impl FaultHook for SlowFailure {
 }
 
 #[test]
-fn a_single_failure_never_ends_a_patience_however_long_the_try_took() {
+fn a_single_failure_is_never_the_end_of_a_timeout_however_long_the_try_took() {
     let directory = super::memory_directory();
-    let patience = Duration::from_millis(1);
-    let builder = builder(directory.path()).write_retry_timeout(patience).close_timeout(patience);
+    let timeout = Duration::from_millis(1);
+    let builder = builder(directory.path()).write_retry_timeout(timeout).close_timeout(timeout);
     let appender = builder.open_on(&Disk::with_hook(Arc::new(SlowFailure::default()))).unwrap();
     appender.producer().send_slice(body(0).as_bytes()).unwrap();
     assert_eq!(appender.close().unwrap().write_errors, 1);
@@ -217,16 +217,16 @@ impl FaultHook for EverySecond {
     }
 }
 
-/// A disk that takes a line now and then is slow, and not full: patience counted from the first
+/// A disk that takes a line now and then is slow, and not full: a timeout that counted from the first
 /// failure ended though a line was written between any two.
 #[test]
-fn patience_begins_anew_whenever_something_is_written() {
+fn a_timeout_starts_again_whenever_something_is_written() {
     let directory = super::memory_directory();
-    let patience = Duration::from_millis(1);
+    let timeout = Duration::from_millis(1);
     let builder = Appender::builder(directory.path())
         .rotate_bytes(1)
-        .write_retry_timeout(patience)
-        .close_timeout(patience);
+        .write_retry_timeout(timeout)
+        .close_timeout(timeout);
     let appender = builder.open_on(&Disk::with_hook(Arc::new(EverySecond::default()))).unwrap();
     for number in 0..20 {
         appender.producer().send_slice(body(8 * number).as_bytes()).unwrap();

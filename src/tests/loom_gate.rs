@@ -88,6 +88,10 @@ impl Queue {
             self.gate.wake_waiting();
         }
     }
+
+    fn expect_empty(&self) {
+        assert_eq!(self.gate.load(), 0, "a cost was counted twice or not at all");
+    }
 }
 
 /// Whether a task was woken since it slept last.
@@ -121,56 +125,49 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// One event is in, of which the receiver makes room. One sender waits for all of the room, another
-/// tries once.
-fn a_waiter_and_one_that_is_refused(events_max: u64) {
+/// A thread that does this with the queue.
+fn spawn<T: 'static>(
+    queue: &Arc<Queue>,
+    act: impl FnOnce(&Queue) -> T + 'static,
+) -> thread::JoinHandle<T> {
+    let queue = queue.clone();
+    thread::spawn(move || act(&queue))
+}
+
+/// How a sender waits for room.
+type Wait = fn(&Queue, u64) -> Result<u64, Refusal>;
+
+/// One event of `cost` is in, of which the receiver makes room. One sender waits for all of the room,
+/// another tries once with an event of `cost`.
+fn a_waiter_and_one_that_is_refused(events_max: u64, cost: u64, wait: Wait) {
     check(move || {
         let queue = Queue::new(events_max);
-        queue.try_push(LOAD_MAX).unwrap();
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(LOAD_MAX).unwrap()
-        });
-        let refused = thread::spawn({
-            let queue = queue.clone();
-            move || queue.try_push(LOAD_MAX).is_ok()
-        });
-        queue.take(LOAD_MAX);
+        queue.try_push(cost).unwrap();
+        let waiter = spawn(&queue, move |queue| wait(queue, LOAD_MAX).unwrap());
+        let refused = spawn(&queue, move |queue| queue.try_push(cost).is_ok());
+        queue.take(cost);
         if refused.join().unwrap() {
-            queue.take(LOAD_MAX);
+            queue.take(cost);
         }
         waiter.join().unwrap();
         queue.take(LOAD_MAX);
-        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
+        queue.expect_empty();
     });
 }
 
 #[test]
 fn loom_a_sender_that_is_refused_wakes_the_waiter() {
-    a_waiter_and_one_that_is_refused(8);
+    a_waiter_and_one_that_is_refused(8, LOAD_MAX, Queue::push);
 }
 
 #[test]
 fn loom_a_sender_that_finds_no_place_behind_the_gate_wakes_the_waiter() {
-    check(|| {
-        let queue = Queue::new(1);
-        queue.try_push(COST).unwrap();
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(LOAD_MAX).unwrap()
-        });
-        let refused = thread::spawn({
-            let queue = queue.clone();
-            move || queue.try_push(COST).is_ok()
-        });
-        queue.take(COST);
-        if refused.join().unwrap() {
-            queue.take(COST);
-        }
-        waiter.join().unwrap();
-        queue.take(LOAD_MAX);
-        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
-    });
+    a_waiter_and_one_that_is_refused(1, COST, Queue::push);
+}
+
+#[test]
+fn loom_a_sender_that_is_refused_wakes_the_task_that_waits() {
+    a_waiter_and_one_that_is_refused(8, LOAD_MAX, Queue::push_as_task);
 }
 
 #[test]
@@ -178,14 +175,8 @@ fn loom_a_close_ends_the_wait_and_lets_nobody_in() {
     check(|| {
         let queue = Queue::new(8);
         queue.try_push(LOAD_MAX).unwrap();
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(COST).is_ok()
-        });
-        let closer = thread::spawn({
-            let queue = queue.clone();
-            move || queue.gate.close()
-        });
+        let waiter = spawn(&queue, |queue| queue.push(COST).is_ok());
+        let closer = spawn(&queue, |queue| queue.gate.close());
         closer.join().unwrap();
         assert!(!waiter.join().unwrap(), "an event was let in after the close, beside a full one");
         assert_eq!(queue.try_push(COST), Err(Refusal::Closed));
@@ -197,10 +188,7 @@ fn loom_a_close_ends_the_wait_and_lets_nobody_in() {
 fn loom_never_more_is_let_in_than_there_is_room_for_and_no_ticket_twice() {
     check(|| {
         let queue = Queue::new(8);
-        let senders = [(); 2].map(|()| {
-            let queue = queue.clone();
-            thread::spawn(move || queue.try_push(COST + 1).ok())
-        });
+        let senders = [(); 2].map(|()| spawn(&queue, |queue| queue.try_push(COST + 1).ok()));
         let mut tickets: Vec<u64> =
             senders.into_iter().filter_map(|sender| sender.join().unwrap()).collect();
         let events = queue.events.load(Ordering::SeqCst);
@@ -218,48 +206,19 @@ fn loom_never_more_is_let_in_than_there_is_room_for_and_no_ticket_twice() {
 }
 
 #[test]
-fn loom_a_sender_that_is_refused_wakes_the_task_that_waits() {
-    check(|| {
-        let queue = Queue::new(8);
-        queue.try_push(LOAD_MAX).unwrap();
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push_as_task(LOAD_MAX).unwrap()
-        });
-        let refused = thread::spawn({
-            let queue = queue.clone();
-            move || queue.try_push(LOAD_MAX).is_ok()
-        });
-        queue.take(LOAD_MAX);
-        if refused.join().unwrap() {
-            queue.take(LOAD_MAX);
-        }
-        waiter.join().unwrap();
-        queue.take(LOAD_MAX);
-        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
-    });
-}
-
-#[test]
 fn loom_a_task_and_a_thread_that_wait_are_both_woken_by_the_receiver() {
     check(|| {
         let queue = Queue::new(8);
         queue.try_push(LOAD_MAX).unwrap();
-        let task = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push_as_task(COST).unwrap()
-        });
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push(COST).unwrap()
-        });
+        let task = spawn(&queue, |queue| queue.push_as_task(COST).unwrap());
+        let waiter = spawn(&queue, |queue| queue.push(COST).unwrap());
         queue.take(LOAD_MAX);
         waiter.join().unwrap();
         task.join().unwrap();
         for _ in 0..2 {
             queue.take(COST);
         }
-        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
+        queue.expect_empty();
     });
 }
 
@@ -268,14 +227,11 @@ fn loom_room_that_was_kept_and_is_given_up_wakes_the_task_that_waits() {
     check(|| {
         let queue = Queue::new(8);
         queue.gate.keep(LOAD_MAX).unwrap();
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push_as_task(LOAD_MAX).unwrap()
-        });
+        let waiter = spawn(&queue, |queue| queue.push_as_task(LOAD_MAX).unwrap());
         queue.gate.give_up(LOAD_MAX, || false);
         waiter.join().unwrap();
         queue.take(LOAD_MAX);
-        assert_eq!(queue.gate.load(), 0, "a cost was counted twice or not at all");
+        queue.expect_empty();
     });
 }
 
@@ -284,17 +240,11 @@ fn loom_a_close_ends_the_wait_of_a_task_and_does_not_wait_for_room_that_is_kept(
     check(|| {
         let queue = Queue::new(8);
         queue.gate.keep(LOAD_MAX).unwrap();
-        let waiter = thread::spawn({
-            let queue = queue.clone();
-            move || queue.push_as_task(COST)
-        });
-        let holder = thread::spawn({
-            let queue = queue.clone();
-            move || {
-                let entered = queue.gate.enter_kept(LOAD_MAX, LOAD_MAX);
-                queue.gate.give_up(LOAD_MAX, || false);
-                entered.is_ok()
-            }
+        let waiter = spawn(&queue, |queue| queue.push_as_task(COST));
+        let holder = spawn(&queue, |queue| {
+            let entered = queue.gate.enter_kept(LOAD_MAX, LOAD_MAX);
+            queue.gate.give_up(LOAD_MAX, || false);
+            entered.is_ok()
         });
         queue.gate.close();
         let seen = queue.gate.load_of_events();

@@ -99,7 +99,7 @@ fn check(directory: &Path, retention_bytes: Option<u64>, what: &str) {
     let manifest = Manifest::read(directory).unwrap_or_else(|error| panic!("{what}: {error}"));
     for (name, content) in &contents {
         let listed = manifest.file(name).unwrap_or_else(|| panic!("{what}: {name} is not listed"));
-        assert_eq!(listed.finished, measure(name, content), "{what}");
+        assert_eq!(listed.sealed, measure(name, content), "{what}");
         assert_eq!(listed.removed_at, None, "{what}");
     }
     let removed = manifest.files().filter(|file| file.removed_at.is_some()).count();
@@ -121,8 +121,8 @@ fn play(watcher: &Arc<Failing>, retention_bytes: Option<u64>, what: &str) -> u64
     let told = Arc::new(AtomicBool::new(false));
     let builder = builder(directory.path(), retention_bytes).on_notice({
         let told = told.clone();
-        move |trouble| {
-            told.fetch_or(matches!(trouble, Notice::MaintenanceFails(_)), Ordering::SeqCst);
+        move |notice| {
+            told.fetch_or(matches!(notice, Notice::MaintenanceFails(_)), Ordering::SeqCst);
         }
     });
     let appender = builder.open_on(&Disk::with_hook(watcher.clone())).unwrap();

@@ -26,6 +26,7 @@ mod notices;
 mod power_loss;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod power_loss_maintenance;
+mod senders;
 #[path = "../../tests/support/skip.rs"]
 mod skip;
 pub(crate) mod step;

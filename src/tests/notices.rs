@@ -41,8 +41,8 @@ fn listening(directory: &Path) -> (Builder, Heard) {
     let heard = Heard::default();
     let listener = {
         let heard = heard.clone();
-        move |trouble: &Notice| {
-            heard.lock().unwrap().push(format!("{trouble:?}"));
+        move |notice: &Notice| {
+            heard.lock().unwrap().push(format!("{notice:?}"));
             // The flusher lives on whatever a callback does.
             panic!("in the callback");
         }
@@ -112,7 +112,7 @@ fn a_failed_sync_is_told_once_and_lines_go_on() {
 }
 
 #[test]
-fn the_end_of_patience_and_what_others_do_are_told() {
+fn the_end_of_a_timeout_and_what_others_do_are_told() {
     let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
     let (builder, heard) = listening(directory.path());
     let builder = builder.write_retry_timeout(Duration::from_millis(20));

@@ -46,13 +46,13 @@ fn finished_files_are_compressed_and_the_open_ones_stay_plain() {
         appender.flush().unwrap();
         appender.wait_for_maintenance().unwrap();
         let paths = files(directory.path(), "CDR.");
-        let (open, finished) = paths.split_last().unwrap();
+        let (open, sealed) = paths.split_last().unwrap();
         assert_eq!(*open, appender.cdr_path());
-        assert!(finished.iter().all(|path| path.to_str().unwrap().ends_with(suffix)), "{paths:?}");
+        assert!(sealed.iter().all(|path| path.to_str().unwrap().ends_with(suffix)), "{paths:?}");
         let text: String = paths.iter().map(|path| decoded(path)).collect();
         assert!(text == lines(1000), "the files together are not the lines in order");
         let stats = appender.close().unwrap();
-        assert_eq!((stats.files_compressed, stats.maintenance_errors), (finished.len() as u64, 0));
+        assert_eq!((stats.files_compressed, stats.maintenance_errors), (sealed.len() as u64, 0));
         assert!(!directory.path().join(".cdrlog/compressing").exists());
     }
 }
@@ -161,8 +161,8 @@ fn a_compressed_file_of_others_that_is_not_whole_is_not_believed() {
     let told = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let listener = {
         let told = told.clone();
-        move |trouble: &Notice| {
-            assert!(matches!(trouble, Notice::MaintenanceFails(_)), "{trouble}");
+        move |notice: &Notice| {
+            assert!(matches!(notice, Notice::MaintenanceFails(_)), "{notice}");
             told.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     };

@@ -5,8 +5,8 @@
 //! the journal would end the process on a full disk. Without the retries of the flusher the lines
 //! that came meanwhile would be lost, or the server would have to be started again.
 //!
-//! `cli/tests/program/faults.rs` looks at the same from the program, where patience ends. This takes
-//! root; there is no longer form: `cargo test --test it disk_full::`.
+//! `cli/tests/program/faults.rs` looks at the same from the program, where a timeout ends that. This
+//! takes root; there is no longer form: `cargo test --test it disk_full::`.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -20,14 +20,14 @@ const EVENTS_BEFORE: u64 = 10_000;
 const MORE_THAN_THE_RING: u64 = 30_000;
 
 /// Long enough for every pause between two tries.
-const PATIENCE: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 fn fill_and_free(kind: &str, mebibytes: u64) {
     let Some(mount) = Mount::new(kind, mebibytes) else { return };
     let directory = mount.path().join("cdr");
-    let (sender, troubles) = mpsc::channel();
+    let (sender, notices) = mpsc::channel();
     let appender = Appender::builder(&directory)
-        .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
+        .on_notice(move |notice| sender.send(notice.clone()).unwrap())
         .open()
         .unwrap();
     let producer = appender.producer();
@@ -40,7 +40,7 @@ fn fill_and_free(kind: &str, mebibytes: u64) {
         mount.fill();
         (number..number + 100).for_each(send);
         sent = number + 100;
-        troubles.recv_timeout(Duration::from_millis(100)).ok()
+        notices.recv_timeout(Duration::from_millis(100)).ok()
     });
     assert!(matches!(&heard, Some(Notice::WritesFail(_))), "{heard:?}");
     let events = sent + MORE_THAN_THE_RING;
@@ -49,12 +49,12 @@ fn fill_and_free(kind: &str, mebibytes: u64) {
     // Both threads store into every page they can on a full disk.
     let begin = Instant::now();
     while appender.stats().journal_full == 0 || appender.stats().write_errors < 2 {
-        assert!(begin.elapsed() < PATIENCE, "{:?}", appender.stats());
+        assert!(begin.elapsed() < WAIT_MAX, "{:?}", appender.stats());
         std::thread::sleep(Duration::from_millis(10));
     }
 
     mount.free();
-    let heard = troubles.recv_timeout(PATIENCE).unwrap();
+    let heard = notices.recv_timeout(WAIT_MAX).unwrap();
     assert!(matches!(&heard, Notice::WritesGoOn { .. }), "{heard:?}");
     let stats = appender.close().unwrap();
     assert_eq!((stats.events_journaled, stats.sync_errors), (events, 0));
@@ -131,7 +131,7 @@ fn giving_up_in_the_middle_of_a_large_reject_leaves_what_the_next_opening_can_cl
 fn a_disk_without_an_inode_for_the_next_file_is_waited_for_and_loses_nothing() {
     let Some(mount) = Mount::with_inodes(40) else { return };
     let directory = mount.path().join("cdr");
-    let (sender, troubles) = mpsc::channel();
+    let (sender, notices) = mpsc::channel();
     let builder = || Appender::builder(&directory).rotate_bytes(10_000);
 
     mount.take_inodes();
@@ -140,12 +140,12 @@ fn a_disk_without_an_inode_for_the_next_file_is_waited_for_and_loses_nothing() {
     assert!(error.contains(directory.to_str().unwrap()), "{error}");
     mount.free_inodes();
 
-    let told = move |trouble: &Notice| sender.send(trouble.clone()).unwrap();
+    let told = move |notice: &Notice| sender.send(notice.clone()).unwrap();
     let appender = builder().on_notice(told).open().unwrap();
     mount.take_inodes();
     let producer = appender.producer();
     (0..500).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    assert!(matches!(troubles.recv_timeout(PATIENCE).unwrap(), Notice::WritesFail(_)));
+    assert!(matches!(notices.recv_timeout(WAIT_MAX).unwrap(), Notice::WritesFail(_)));
     assert!(appender.flush().unwrap_err().to_string().contains("No space left on device"));
     mount.free_inodes();
     appender.close().unwrap();

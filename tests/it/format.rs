@@ -153,9 +153,9 @@ fn the_manifest_that_version_1_began_is_read_and_its_chain_goes_on() {
     let directory = copy_of("v1/closed");
     let before = Manifest::read(&directory).unwrap();
     let listed = before.file("CDR.2026-11-26_09-23-29.log").unwrap();
-    assert_eq!((listed.finished.lines, listed.finished.bytes), (10, lines(0..10).len() as u64));
+    assert_eq!((listed.sealed.lines, listed.sealed.bytes), (10, lines(0..10).len() as u64));
     let hash = blake3::hash(lines(0..10).as_bytes());
-    assert_eq!(listed.finished.blake3.as_bytes(), hash.as_bytes());
+    assert_eq!(listed.sealed.blake3.as_bytes(), hash.as_bytes());
     let appender = builder(directory.path()).open().unwrap();
     appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();

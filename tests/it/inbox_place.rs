@@ -79,7 +79,7 @@ fn an_inbox_that_others_remove_is_told_once_and_lines_go_on() {
     let (told, notices) = channel();
     let appender = Appender::builder(&directory)
         .inbox_directory(inbox_directory())
-        .on_notice(move |trouble| told.send(trouble.clone()).unwrap())
+        .on_notice(move |notice| told.send(notice.clone()).unwrap())
         .open()
         .unwrap();
     let path = appender.inbox_path().unwrap().to_owned();

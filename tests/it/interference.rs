@@ -178,9 +178,9 @@ fn take_away(kind: &str, path: &Path) {
 fn something_else_in_the_place_of_the_cdr_gets_no_line_and_they_wait_until_it_is_gone() {
     for kind in ["directory", "link", "fifo"] {
         let directory = tempfile::tempdir().unwrap();
-        let (sender, troubles) = mpsc::channel();
+        let (sender, notices) = mpsc::channel();
         let appender = Appender::builder(directory.path())
-            .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
+            .on_notice(move |notice| sender.send(notice.clone()).unwrap())
             .open()
             .unwrap();
         let producer = appender.producer();
@@ -190,7 +190,7 @@ fn something_else_in_the_place_of_the_cdr_gets_no_line_and_they_wait_until_it_is
         fs::rename(&path, directory.path().join("moved")).unwrap();
         put(kind, &path);
         producer.send_slice(body(1).as_bytes()).unwrap();
-        let next = || troubles.recv_timeout(Duration::from_secs(60)).expect(kind);
+        let next = || notices.recv_timeout(Duration::from_secs(60)).expect(kind);
         let heard = [next(), next()];
         assert!(
             matches!(&heard, [Notice::ChangedByOthers(_), Notice::WritesFail(failure)]
@@ -321,9 +321,9 @@ fn a_read_only_file_system_is_an_error_with_a_name() {
 fn a_file_system_that_goes_read_only_under_us_is_told_and_keeps_what_was_synced() {
     let Some(mount) = Mount::new("ext4", 64) else { return };
     let directory = mount.path().join("cdr");
-    let (sender, troubles) = mpsc::channel();
+    let (sender, notices) = mpsc::channel();
     let appender = Appender::builder(&directory)
-        .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
+        .on_notice(move |notice| sender.send(notice.clone()).unwrap())
         .close_timeout(Duration::from_millis(100))
         .open()
         .unwrap();
@@ -334,7 +334,7 @@ fn a_file_system_that_goes_read_only_under_us_is_told_and_keeps_what_was_synced(
         return;
     }
     (1000..2000).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
-    let heard = troubles.recv_timeout(Duration::from_secs(60)).unwrap();
+    let heard = notices.recv_timeout(Duration::from_secs(60)).unwrap();
     assert!(heard.to_string().contains("Read-only file system"), "{heard}");
     assert!(appender.flush().is_err());
     let error = appender.close().unwrap_err();

@@ -34,7 +34,7 @@ fn measure(path: &Path) -> SealedFile {
     measure.finish(path.file_name().unwrap().to_str().unwrap())
 }
 
-/// Opens the directory once more, so that the last files are finished too.
+/// Opens the directory once more, so that the last files are sealed too.
 fn maintenance(directory: &Path) {
     let appender = Appender::builder(directory).open().unwrap();
     appender.wait_for_maintenance().unwrap();
@@ -42,17 +42,17 @@ fn maintenance(directory: &Path) {
 }
 
 #[test]
-fn every_finished_file_has_a_line_that_fits_and_the_open_ones_have_none() {
+fn every_sealed_file_has_a_line_that_fits_and_the_open_ones_have_none() {
     let directory = directory();
     let paths = files(directory.path(), "CDR.");
     let manifest = Manifest::read(&directory).unwrap();
-    let (open, finished) = paths.split_last().unwrap();
-    assert_eq!(manifest.files().count(), finished.len());
-    for (listed, path) in manifest.files().zip(finished) {
-        assert_eq!((&listed.finished, listed.removed_at), (&measure(path), None));
-        assert_eq!(listed.finished.bytes, fs::metadata(path).unwrap().len());
+    let (open, sealed) = paths.split_last().unwrap();
+    assert_eq!(manifest.files().count(), sealed.len());
+    for (listed, path) in manifest.files().zip(sealed) {
+        assert_eq!((&listed.sealed, listed.removed_at), (&measure(path), None));
+        assert_eq!(listed.sealed.bytes, fs::metadata(path).unwrap().len());
         assert_eq!(
-            listed.finished.blake3.as_bytes(),
+            listed.sealed.blake3.as_bytes(),
             blake3::hash(&fs::read(path).unwrap()).as_bytes()
         );
     }
@@ -64,8 +64,8 @@ fn every_finished_file_has_a_line_that_fits_and_the_open_ones_have_none() {
     assert_eq!(after.entries(), manifest.entries() + 2);
     let rejects = files(directory.path(), "rejected.").remove(0);
     let listed = after.file(rejects.file_name().unwrap().to_str().unwrap()).unwrap();
-    assert_eq!(listed.finished, measure(&rejects));
-    assert!(listed.finished.first_timestamp.is_some());
+    assert_eq!(listed.sealed, measure(&rejects));
+    assert!(listed.sealed.first_timestamp.is_some());
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_file_that_recovery_began_is_finished_by_the_same_opening() {
     let rejects = files(directory.path(), "rejected.").remove(0);
     let manifest = Manifest::read(&directory).unwrap();
     let listed = manifest.file(rejects.file_name().unwrap().to_str().unwrap());
-    assert_eq!(listed.unwrap().finished, measure(&rejects));
+    assert_eq!(listed.unwrap().sealed, measure(&rejects));
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn first_and_last_timestamp_are_those_of_the_events() {
     appender.wait_for_maintenance().unwrap();
     appender.close().unwrap();
     let manifest = Manifest::read(&directory).unwrap();
-    let finished = &manifest.file(&name).unwrap().finished;
-    assert_eq!(finished.lines, 3);
-    assert_eq!(finished.first_timestamp, Some(1_538_481_330_577));
-    assert_eq!(finished.last_timestamp, Some(1_538_481_339_999));
+    let sealed = &manifest.file(&name).unwrap().sealed;
+    assert_eq!(sealed.lines, 3);
+    assert_eq!(sealed.first_timestamp, Some(1_538_481_330_577));
+    assert_eq!(sealed.last_timestamp, Some(1_538_481_339_999));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_file_that_is_changed_does_not_fit_its_line_any_more() {
     maintenance(directory.path());
     let manifest = Manifest::read(&directory).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
-    let (listed, found) = (&manifest.file(name).unwrap().finished, measure(&path));
+    let (listed, found) = (&manifest.file(name).unwrap().sealed, measure(&path));
     assert_eq!((listed.lines, listed.bytes), (found.lines, found.bytes));
     assert_ne!(listed.blake3, found.blake3);
 }
@@ -160,7 +160,7 @@ fn a_line_that_a_power_loss_tore_is_written_anew() {
     maintenance(directory.path());
     let after = Manifest::read(&directory).unwrap();
     for file in before.files() {
-        assert_eq!(after.file(&file.finished.name), Some(file));
+        assert_eq!(after.file(&file.sealed.name), Some(file));
     }
     assert!(fs::metadata(path.with_extension("torn")).unwrap().len() > 0);
 }
@@ -182,7 +182,7 @@ fn a_file_that_retention_removed_stays_in_the_manifest_and_is_said_to_be_removed
     assert!(!oldest.exists());
     let after = Manifest::read(&directory).unwrap();
     let listed = after.file(name).unwrap();
-    assert_eq!(listed.finished, before.file(name).unwrap().finished);
+    assert_eq!(listed.sealed, before.file(name).unwrap().sealed);
     assert!(listed.removed_at.is_some());
     let removed = Entries::open(&directory)
         .unwrap()
@@ -210,11 +210,11 @@ fn compressing_a_file_changes_nothing_in_the_manifest() {
     appender.close().unwrap();
     let after = Manifest::read(&directory).unwrap();
     for file in before.files() {
-        let name = format!("{}.zst", file.finished.name);
+        let name = format!("{}.zst", file.sealed.name);
         assert_eq!(after.file(&name), Some(file));
         let content = zstd::decode_all(&fs::read(directory.path().join(&name)).unwrap()[..]);
         let mut measure = Measure::new();
         measure.update(&content.unwrap());
-        assert_eq!(measure.finish(&name), file.finished);
+        assert_eq!(measure.finish(&name), file.sealed);
     }
 }

@@ -124,9 +124,9 @@ fn a_lock_that_was_taken_away_is_told_and_taken_again() {
     for (what, change) in &CHANGES[1..5] {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("cdr");
-        let (sender, troubles) = mpsc::channel();
+        let (sender, notices) = mpsc::channel();
         let appender = Appender::builder(&directory)
-            .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
+            .on_notice(move |notice| sender.send(notice.clone()).unwrap())
             .open()
             .unwrap();
         let send = |number| {
@@ -136,7 +136,7 @@ fn a_lock_that_was_taken_away_is_told_and_taken_again() {
         send(0);
         change(&directory);
         send(1);
-        let told = troubles.try_iter().find_map(|trouble| match trouble {
+        let told = notices.try_iter().find_map(|notice| match notice {
             Notice::LockReplaced(path) => Some(path),
             _ => None,
         });

@@ -88,7 +88,7 @@ fn told_by_a_run(builder: Builder) -> Vec<Notice> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = {
         let told = told.clone();
-        move |trouble: &Notice| told.lock().unwrap().push(trouble.clone())
+        move |notice: &Notice| told.lock().unwrap().push(notice.clone())
     };
     let appender = builder.on_notice(listener).open().unwrap();
     appender.wait_for_maintenance().unwrap();
@@ -108,7 +108,7 @@ fn the_oldest_files_go_by_size_and_nothing_else() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = {
         let told = told.clone();
-        move |trouble: &Notice| told.lock().unwrap().push(trouble.to_string())
+        move |notice: &Notice| told.lock().unwrap().push(notice.to_string())
     };
     let builder = unlimited(directory.path()).retention_bytes(Some(350)).on_notice(listener);
     let appender = builder.open().unwrap();

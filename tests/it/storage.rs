@@ -8,12 +8,12 @@ use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use cdrlog::storage::{FileMap, FileSystem, LockKind, Metadata, OpenMode, Storage, StorageFile};
-use cdrlog::{Appender, CloseError, FlushError, OpenError, Recovery, SyncPolicy};
+use cdrlog::{Appender, CloseError, FlushError, Notice, OpenError, Recovery, SyncPolicy};
 
 /// What fails now.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ struct Faults {
     is_full: AtomicBool,
     /// Every sync of a file fails.
     syncs_fail: AtomicBool,
+    /// No byte is free in memory.
+    memory_is_full: AtomicBool,
     /// This many bytes are appended at most by one call; 0 is as many as there are.
     append_bytes_max: AtomicU64,
 }
@@ -91,6 +93,13 @@ impl Storage for Elsewhere {
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
         FileSystem.sync_directory(&self.place(directory))
+    }
+
+    fn free_memory_bytes(&self, directory: &Path) -> io::Result<Option<u64>> {
+        match self.faults.memory_is_full.load(Ordering::SeqCst) {
+            true => Ok(Some(0)),
+            false => FileSystem.free_memory_bytes(&self.place(directory)),
+        }
     }
 }
 
@@ -235,6 +244,22 @@ fn everything_goes_through_the_storage_and_nothing_around_it() {
     assert_eq!(place.lines(), expected(0..8));
     assert!(place.storage.instead.join(".cdrlog/control").is_file());
     assert!(!place.directory.exists(), "something went around the storage");
+}
+
+#[test]
+fn a_storage_without_memory_for_the_inbox_is_told_and_lines_are_written() {
+    let place = Place::new();
+    place.storage.faults.memory_is_full.store(true, Ordering::SeqCst);
+    let (sender, notices) = mpsc::channel();
+    let builder = place.builder().on_notice(move |notice| sender.send(notice.clone()).unwrap());
+    let appender = builder.open().unwrap();
+    let notice = notices.try_recv().expect("the missing inbox is not told");
+    let Notice::NoInbox { source, .. } = &notice else { panic!("{notice:?}") };
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    assert_eq!(appender.inbox_path(), None);
+    appender.producer().send_slice(body(0).as_bytes()).unwrap();
+    assert_eq!(appender.close().unwrap().events_unprotected, 1);
+    assert_eq!(place.lines(), expected(0..1));
 }
 
 #[test]

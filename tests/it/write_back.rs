@@ -26,10 +26,10 @@ const DISK_MEBIBYTES: u64 = 48;
 fn a_lost_write_is_told_by_every_sync_and_what_was_synced_before_is_there() {
     let Some(mount) = Mount::on_failing_disk(DISK_MEBIBYTES) else { return };
     let directory = mount.path().join("cdr");
-    let (sender, troubles) = mpsc::channel();
+    let (sender, notices) = mpsc::channel();
     let appender = Appender::builder(&directory)
         .sync_policy(SyncPolicy::Never)
-        .on_notice(move |trouble| sender.send(trouble.clone()).unwrap())
+        .on_notice(move |notice| sender.send(notice.clone()).unwrap())
         .open()
         .unwrap();
     let producer = appender.producer();
@@ -46,7 +46,7 @@ fn a_lost_write_is_told_by_every_sync_and_what_was_synced_before_is_there() {
         let error = appender.sync().unwrap_err();
         assert!(matches!(&error, FlushError::Sync { .. }), "{error}");
     }
-    let heard = troubles.recv_timeout(Duration::from_secs(30)).unwrap();
+    let heard = notices.recv_timeout(Duration::from_secs(30)).unwrap();
     assert!(matches!(&heard, Notice::SyncFailed(_)), "{heard:?}");
     // Also once the disk has recovered: what was lost is lost.
     mount.below().free();

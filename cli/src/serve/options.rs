@@ -213,6 +213,84 @@ pub(super) struct Options {
     pub(super) files: FileOptions,
 }
 
+impl Options {
+    /// These options, and those of `file` where one is not given.
+    pub(super) fn or(self, file: Self) -> Self {
+        // Every field by name: a new one that is forgotten here does not compile.
+        let Self {
+            listen,
+            dir,
+            path,
+            ack,
+            write_retry_timeout,
+            dedup_window,
+            event_bytes_max,
+            sync,
+            header,
+            header_file,
+            livekit_key_file,
+            meet_key_file,
+            no_auth,
+            metrics_auth,
+            tls_cert,
+            tls_key,
+            h2c,
+            connections_max,
+            peer_connections_max,
+            peer_requests_per_second,
+            peer_bytes_per_second,
+            peer_auth_failures_per_minute,
+            allow,
+            header_bytes_max,
+            bodies_bytes_max,
+            header_timeout,
+            body_timeout,
+            idle_timeout,
+            end_timeout,
+            workers,
+            log,
+            log_form,
+            files,
+        } = self;
+        Self {
+            listen: listen.or(file.listen),
+            dir: dir.or(file.dir),
+            path: if path.is_empty() { file.path } else { path },
+            ack: ack.or(file.ack),
+            write_retry_timeout: write_retry_timeout.or(file.write_retry_timeout),
+            dedup_window: dedup_window.or(file.dedup_window),
+            event_bytes_max: event_bytes_max.or(file.event_bytes_max),
+            sync: sync.or(file.sync),
+            header: if header.is_empty() { file.header } else { header },
+            header_file: header_file.or(file.header_file),
+            livekit_key_file: livekit_key_file.or(file.livekit_key_file),
+            meet_key_file: meet_key_file.or(file.meet_key_file),
+            no_auth: no_auth.or(file.no_auth),
+            metrics_auth: metrics_auth.or(file.metrics_auth),
+            tls_cert: tls_cert.or(file.tls_cert),
+            tls_key: tls_key.or(file.tls_key),
+            h2c: h2c.or(file.h2c),
+            connections_max: connections_max.or(file.connections_max),
+            peer_connections_max: peer_connections_max.or(file.peer_connections_max),
+            peer_requests_per_second: peer_requests_per_second.or(file.peer_requests_per_second),
+            peer_bytes_per_second: peer_bytes_per_second.or(file.peer_bytes_per_second),
+            peer_auth_failures_per_minute: peer_auth_failures_per_minute
+                .or(file.peer_auth_failures_per_minute),
+            allow: if allow.is_empty() { file.allow } else { allow },
+            header_bytes_max: header_bytes_max.or(file.header_bytes_max),
+            bodies_bytes_max: bodies_bytes_max.or(file.bodies_bytes_max),
+            header_timeout: header_timeout.or(file.header_timeout),
+            body_timeout: body_timeout.or(file.body_timeout),
+            idle_timeout: idle_timeout.or(file.idle_timeout),
+            end_timeout: end_timeout.or(file.end_timeout),
+            workers: workers.or(file.workers),
+            log: log.or(file.log),
+            log_form: log_form.or(file.log_form),
+            files: files.or(file.files),
+        }
+    }
+}
+
 /// What an event must have reached before it is answered with 200.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -27,9 +27,7 @@ use std::io::{self, IsTerminal};
 use cdrlog::LineFault;
 use cdrlog::reader::{Line, ReadError};
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use indicatif::HumanCount;
-use jiff::tz::TimeZone;
 use rustix::termios::tcgetwinsize;
 
 use self::export::Input;
@@ -42,7 +40,7 @@ use super::cdr_path::PathArgs;
 use super::count::Source;
 use super::count::files::InputFiles;
 use super::count::merge::{self, CUTS_MAX, LineListener};
-use super::local_time;
+use super::local_time::UtcOption;
 use super::outcome::{Outcome, say};
 use super::print::print;
 use super::progress::Progress;
@@ -58,7 +56,10 @@ const BAD_LINES_NAMED: u64 = 10;
 /// open sessions and the events of the last minutes, not with the files. It knows the events of
 /// OpenVidu 2, of LiveKit and OpenVidu 3, and of OpenVidu Meet.
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(
+    after_help = AFTER_HELP,
+    mut_arg("utc", |utc| utc.help("Use UTC instead of local time for days and hours"))
+)]
 pub(super) struct Stats {
     /// Add a row for each local day or hour
     #[arg(long, value_enum, value_name = "day|hour")]
@@ -80,17 +81,8 @@ pub(super) struct Stats {
     #[arg(long)]
     csv: bool,
 
-    /// Use UTC instead of local time for days and hours
-    #[arg(
-        long,
-        value_name = "true|false",
-        env = "CDRLOG_UTC",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_parser = BoolishValueParser::new()
-    )]
-    utc: Option<bool>,
+    #[command(flatten)]
+    utc: UtcOption,
 
     /// Exit with 1 if a line is not an event
     #[arg(long)]
@@ -139,8 +131,7 @@ Exit codes: 0 success; 1 a file could not be read, or a bad line with --strict; 
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let is_utc = self.utc.unwrap_or_default();
-        let zone = if is_utc { TimeZone::UTC } else { local_time::zone() };
+        let zone = self.utc.zone();
         let time = |when: &Option<TimeArg>, otherwise| {
             let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))

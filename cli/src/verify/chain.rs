@@ -25,7 +25,7 @@ pub(super) struct Chain {
 
 #[derive(Debug)]
 struct Listed {
-    finished: SealedFile,
+    sealed: SealedFile,
     was_removed: bool,
 }
 
@@ -89,9 +89,9 @@ impl Chain {
             return false;
         }
         match entry {
-            ManifestEntry::Finished(finished) => {
-                let name = finished.name.clone();
-                self.files.insert(name, Listed { finished, was_removed: false });
+            ManifestEntry::Sealed(sealed) => {
+                let name = sealed.name.clone();
+                self.files.insert(name, Listed { sealed, was_removed: false });
             }
             ManifestEntry::Removed { name, .. } => {
                 if let Some(listed) = self.files.get_mut(&name) {
@@ -104,8 +104,8 @@ impl Chain {
     }
 
     /// The file of this name, without `.zst` or `.gz`, as it was sealed.
-    pub(super) fn finished(&self, name: &str) -> Option<&SealedFile> {
-        self.files.get(name).map(|listed| &listed.finished)
+    pub(super) fn sealed(&self, name: &str) -> Option<&SealedFile> {
+        self.files.get(name).map(|listed| &listed.sealed)
     }
 
     /// Whether it lists a later file of the same kind.

@@ -33,7 +33,7 @@ pub(super) struct Checked {
 
 /// Checks every line of a file, and the file as a whole.
 pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked, NobodyListens> {
-    let measure = task.finished.is_some().then(Measure::new);
+    let measure = task.sealed.is_some().then(Measure::new);
     let mut check = FileCheck {
         task: &task,
         listener,
@@ -43,9 +43,9 @@ pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked,
     };
     check.run()?;
     let (measure, checked) = (check.measure, check.checked);
-    if let (Some(measure), Some(finished)) = (measure, &task.finished) {
-        let found = measure.finish(&finished.name);
-        if let Some((reason, message)) = difference(&found, finished) {
+    if let (Some(measure), Some(sealed)) = (measure, &task.sealed) {
+        let found = measure.finish(&sealed.name);
+        if let Some((reason, message)) = difference(&found, sealed) {
             listener.tell(Remark::finding(&task.path, reason, message))?;
         }
     }
@@ -148,17 +148,17 @@ impl<L: Listener> FileCheck<'_, L> {
 }
 
 /// How a file differs from what it was when it was sealed.
-fn difference(found: &SealedFile, finished: &SealedFile) -> Option<(&'static str, String)> {
-    if found.bytes != finished.bytes {
+fn difference(found: &SealedFile, sealed: &SealedFile) -> Option<(&'static str, String)> {
+    if found.bytes != sealed.bytes {
         let message =
-            format!("it has {} bytes, and had {} when it was sealed", found.bytes, finished.bytes);
+            format!("it has {} bytes, and had {} when it was sealed", found.bytes, sealed.bytes);
         return Some(("bytes_differ", message));
     }
-    if found.blake3 != finished.blake3 {
+    if found.blake3 != sealed.blake3 {
         let message = "its length is unchanged since it was sealed, but its content is not";
         return Some(("content_differs", message.to_owned()));
     }
-    (found != finished).then(|| {
+    (found != sealed).then(|| {
         let message = "its content is unchanged since it was sealed, but the manifest has other lines or timestamps for it";
         ("entry_differs", message.to_owned())
     })

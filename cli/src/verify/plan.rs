@@ -18,7 +18,7 @@ pub(super) struct Task {
     pub(super) path: PathBuf,
     pub(super) kind: FileKind,
     /// What it must be, if the manifest lists it.
-    pub(super) finished: Option<SealedFile>,
+    pub(super) sealed: Option<SealedFile>,
     /// The length on the disk.
     pub(super) bytes: u64,
     pub(super) is_compressed: bool,
@@ -71,7 +71,8 @@ impl Plan {
         // Before the files: what is sealed or removed meanwhile is then not a finding.
         let chain = Chain::read(directory, demands.expected, &mut self.remarks);
         let files = cdr_files(directory)?;
-        if files.is_empty() && chain.is_empty && !directory.join(".cdrlog").is_dir() {
+        if files.is_empty() && chain.is_empty && !directory.join(cdr_path::STATE_DIR_NAME).is_dir()
+        {
             let directory = directory.display();
             return Err(format!("there is no CDR or rejects file in {directory}").into());
         }
@@ -121,16 +122,16 @@ impl Plan {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // The chain is checked for the directory.
         let chain = Chain::read(directory.unwrap_or(Path::new(".")), &[], &mut Vec::new());
-        let finished = chain.finished(plain.unwrap_or(&name)).cloned();
-        if finished.is_none() && demands.is_required {
+        let sealed = chain.sealed(plain.unwrap_or(&name)).cloned();
+        if sealed.is_none() && demands.is_required {
             let message = "it is not in the manifest, so it is not known whether it is complete";
             self.remarks.push(Remark::finding(path, "entry_missing", message));
         }
         self.tasks.push(Task {
             path: path.to_owned(),
             kind: if name.starts_with("rejected.") { FileKind::Rejects } else { FileKind::Cdr },
-            may_grow: finished.is_none(),
-            finished,
+            may_grow: sealed.is_none(),
+            sealed,
             bytes,
             is_compressed: plain.is_some(),
             remark: None,
@@ -140,8 +141,8 @@ impl Plan {
 
 impl Task {
     fn in_directory(file: CdrFile, chain: &Chain, is_newest: bool, is_required: bool) -> Self {
-        let finished = chain.finished(&file.name).cloned();
-        let is_listed = finished.is_some() || file.bytes == 0 || chain.is_empty;
+        let sealed = chain.sealed(&file.name).cloned();
+        let is_listed = sealed.is_some() || file.bytes == 0 || chain.is_empty;
         let remark = if is_listed {
             None
         } else if chain.goes_on_after(&file.name) {
@@ -157,8 +158,8 @@ impl Task {
         };
         Self {
             kind: file.kind,
-            may_grow: is_newest && finished.is_none(),
-            finished,
+            may_grow: is_newest && sealed.is_none(),
+            sealed,
             bytes: file.bytes,
             is_compressed: file.encoding != cdrlog::reader::Encoding::Plain,
             remark,

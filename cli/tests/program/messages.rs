@@ -113,6 +113,34 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
+fn the_version_tells_which_vector_instructions_are_used_where_it_is_asked_to() {
+    let version = run(cdrlog().args(["--version", "-v"])).expect(0, &[]).stdout;
+    let in_use = cdrlog::Instructions::available().next().unwrap();
+    let line = format!("\nvector instructions: {in_use} (this processor has {in_use}");
+    assert!(version.contains(&line), "{version}");
+    for known in cdrlog::Instructions::available() {
+        let mut command = cdrlog();
+        let version = run(command.args(["-v", "--version"]).env("CDRLOG_VECTOR", known.name()));
+        let version = version.expect(0, &[]).stdout;
+        assert!(version.contains(&format!("\nvector instructions: {known} (")), "{version}");
+    }
+    run(cdrlog().args(["-v", "stats", "."])).expect(2, &["Usage"]);
+}
+
+#[test]
+fn vector_instructions_that_the_processor_does_not_have_are_wrong_usage() {
+    let target = tempfile::tempdir().unwrap();
+    for arguments in [&["--version", "-v"][..], &["stats"]] {
+        let mut command = cdrlog();
+        command
+            .args(arguments)
+            .env("CDRLOG_VECTOR", "avx9")
+            .env("OPENVIDU_CDR_PATH", target.path());
+        run(&mut command).expect(2, &["CDRLOG_VECTOR is avx9", "it has", "portable"]);
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_before_anything_is_appended() {
     let directory = tempfile::tempdir().unwrap();
     let good = directory.path().join("good.jsonl");

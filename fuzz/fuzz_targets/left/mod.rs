@@ -183,7 +183,7 @@ fn leave() -> Files {
     files
 }
 
-/// Makes the checksums of the fixed parts fit (segment.rs, control.rs). Those of anchors are left
+/// Makes the checksums of the fixed parts fit (segment.rs, control/). Those of anchors are left
 /// to catch the damage: an anchor that says something else is another anchor.
 fn mend_checksums(path: &Path, content: &mut [u8]) {
     if path.ends_with("control") {

@@ -1,4 +1,4 @@
-//! What other threads request from the maintenance thread.
+//! What other threads ask of the maintenance thread.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,10 +11,12 @@ use crate::sync::lock;
 use crate::waker::{Sleep, Waker};
 
 /// A caller that waits for the end of the maintenance.
-pub(super) type Waiting = Sender<Result<(), MaintenanceError>>;
+pub(crate) type Waiting = Sender<Result<(), MaintenanceError>>;
 
+/// The flusher reports sealed files; the appender waits for all maintenance that is due, and ends
+/// the thread.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub(crate) struct MaintenanceRequests {
     waker: Waker,
     /// Names of files that were sealed because the next one was created.
     sealed: Mutex<Vec<String>>,
@@ -23,7 +25,7 @@ pub(crate) struct Inbox {
     ended: AtomicBool,
 }
 
-impl Inbox {
+impl MaintenanceRequests {
     /// The file gets no more lines.
     pub(crate) fn add_sealed(&self, name: String) {
         lock(&self.sealed).push(name);
@@ -34,7 +36,7 @@ impl Inbox {
     /// ended, the sender is dropped, which is an answer too.
     pub(crate) fn ask(&self, waiting: Waiting) {
         let mut all = lock(&self.waiting);
-        // Checked under the lock: a thread that ends says so before it empties the list.
+        // Looked up under the lock: a thread that ends says so before it empties the list.
         if !self.ended.load(Ordering::SeqCst) {
             all.push(waiting);
         }
@@ -48,25 +50,25 @@ impl Inbox {
         self.waker.wake();
     }
 
-    pub(super) fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub(super) fn take_sealed(&self) -> Vec<String> {
+    pub(crate) fn take_sealed(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.sealed))
     }
 
-    pub(super) fn take_waiting(&self) -> Vec<Waiting> {
+    pub(crate) fn take_waiting(&self) -> Vec<Waiting> {
         std::mem::take(&mut *lock(&self.waiting))
     }
 
     /// Registers the calling thread as the maintenance thread.
-    pub(super) fn attach(&self) {
+    pub(crate) fn attach(&self) {
         self.waker.attach();
     }
 
     /// Sleeps until there is a request, for at most `timeout`.
-    pub(super) fn sleep(&self, timeout: Duration) {
+    pub(crate) fn sleep(&self, timeout: Duration) {
         let has_work = || {
             self.is_stopping() || !lock(&self.sealed).is_empty() || !lock(&self.waiting).is_empty()
         };
@@ -74,7 +76,7 @@ impl Inbox {
     }
 
     /// Nobody will read it any more.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::SeqCst);
         drop(self.take_waiting());
     }
