@@ -181,6 +181,11 @@ impl ConnState {
             || self.is_multiplexed.load(Ordering::Relaxed)
     }
 
+    /// One of its requests was let in.
+    pub(super) fn has_credentials(&self) -> bool {
+        self.has_credentials.load(Ordering::Relaxed)
+    }
+
     /// One of its requests was let in: it is a sender's.
     pub(super) fn note_credentials(&self) {
         if self.has_credentials.load(Ordering::Relaxed) {

@@ -55,6 +55,7 @@ pub(super) async fn run(
     let mut control = Control::open(&settings.directory, &process.listeners, settings.end_timeout);
     let mut acceptor = Acceptor::start(process.listeners.clone(), shared.clone());
     let sweeper = tokio::spawn(server::sweep(shared.clone()));
+    let watcher = tokio::spawn(server::reload_changed(shared.clone()));
     tell_serving(&process, &shared);
     arrival.tell(&process.listeners).await;
     let successor = serve_until_end(&mut process, &mut control, &mut acceptor, &shared).await;
@@ -68,10 +69,13 @@ pub(super) async fn run(
         notify::stopping().await;
         finish(&shared, &acceptor).await;
     }
-    sweeper.abort();
-    // Its end is the abort. What it holds of the server is gone with it.
-    let _ = sweeper.await;
+    for task in [sweeper, watcher] {
+        task.abort();
+        // Its end is the abort. What it holds of the server is gone with it.
+        let _ = task.await;
+    }
     shared.refusals.tell_rest();
+    shared.gaps.tell_rest();
     (process, successor)
 }
 

@@ -13,7 +13,8 @@
 //!   of `docs/operations.md`, which a test demands; the response itself in `response.rs`;
 //! - an option: `options.rs` (command line, environment and file), its default in `settings.rs`;
 //! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them), `memory.rs`
-//!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies);
+//!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies), `peer_limits.rs` (one address, in a
+//!   time), `networks.rs` (who may connect);
 //! - a socket that connections come from: `listen`; its hand-over to another process: `handover`,
 //!   and before it `drain.rs`;
 //! - what signals ask for: `main_loop.rs`;
@@ -33,8 +34,10 @@ mod descriptors;
 mod directory;
 mod downloads;
 mod drain;
+mod file_watch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod gaps;
 mod gate;
 mod handover;
 mod health;
@@ -45,8 +48,11 @@ mod log;
 mod main_loop;
 mod memory;
 mod metrics;
+mod networks;
 mod notify;
 mod options;
+mod peer_limits;
+mod peer_table;
 mod permissions;
 mod plain;
 mod refusals;
@@ -60,6 +66,7 @@ mod signals;
 mod site;
 mod start;
 mod tls;
+mod token_bucket;
 mod tracked_stream;
 mod unverified;
 mod waiting;

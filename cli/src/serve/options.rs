@@ -11,6 +11,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
+use super::networks::Network;
 use crate::append::Sync;
 use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
@@ -135,6 +136,25 @@ pub(super) struct Options {
     #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_CONNECTIONS_MAX")]
     pub(super) peer_connections_max: Option<u32>,
 
+    /// Requests a second of one address; more are answered with 429; 0 is no limit [default: 0]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_REQUESTS_PER_SECOND")]
+    pub(super) peer_requests_per_second: Option<u32>,
+
+    /// Bytes of bodies a second of one address; after more, its requests are answered with 429 for a
+    /// while; 0 is no limit [default: 0]
+    #[arg(long, value_name = "SIZE", env = "CDRLOG_PEER_BYTES_PER_SECOND")]
+    pub(super) peer_bytes_per_second: Option<Size>,
+
+    /// Requests a minute of one address with wrong credentials; after more, its requests are answered
+    /// with 429 for a while; 0 is no limit [default: 600]
+    #[arg(long, value_name = "COUNT", env = "CDRLOG_PEER_AUTH_FAILURES_PER_MINUTE")]
+    pub(super) peer_auth_failures_per_minute: Option<u32>,
+
+    /// A network whose addresses may connect, such as 10.0.0.0/8 or an address; may be given several
+    /// times; connections from elsewhere are closed [default: all]
+    #[arg(long, value_name = "NETWORK", env = "CDRLOG_ALLOW", value_delimiter = ',')]
+    pub(super) allow: Vec<Network>,
+
     /// The largest header section of a request [default: 16KiB]
     #[arg(long, value_name = "SIZE", env = "CDRLOG_HEADER_BYTES_MAX")]
     pub(super) header_bytes_max: Option<Size>,
@@ -225,6 +245,10 @@ impl Options {
             h2c,
             connections_max,
             peer_connections_max,
+            peer_requests_per_second,
+            peer_bytes_per_second,
+            peer_auth_failures_per_minute,
+            allow,
             header_bytes_max,
             bodies_bytes_max,
             header_timeout,
@@ -257,6 +281,11 @@ impl Options {
             h2c: h2c.or(file.h2c),
             connections_max: connections_max.or(file.connections_max),
             peer_connections_max: peer_connections_max.or(file.peer_connections_max),
+            peer_requests_per_second: peer_requests_per_second.or(file.peer_requests_per_second),
+            peer_bytes_per_second: peer_bytes_per_second.or(file.peer_bytes_per_second),
+            peer_auth_failures_per_minute: peer_auth_failures_per_minute
+                .or(file.peer_auth_failures_per_minute),
+            allow: if allow.is_empty() { file.allow } else { allow },
             header_bytes_max: header_bytes_max.or(file.header_bytes_max),
             bodies_bytes_max: bodies_bytes_max.or(file.bodies_bytes_max),
             header_timeout: header_timeout.or(file.header_timeout),

@@ -51,11 +51,15 @@ pub(super) enum Reason {
     Memory,
     CannotWrite,
     Connections,
+    NotAllowed,
+    TooManyRequests,
+    TooManyBytes,
+    TooManyFailures,
     Tls,
 }
 
 impl Reason {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::NotHttp,
         Self::NotAnEvent,
         Self::NoHost,
@@ -75,6 +79,10 @@ impl Reason {
         Self::Memory,
         Self::CannotWrite,
         Self::Connections,
+        Self::NotAllowed,
+        Self::TooManyRequests,
+        Self::TooManyBytes,
+        Self::TooManyFailures,
         Self::Tls,
     ];
 
@@ -100,6 +108,10 @@ impl Reason {
             Self::Memory => "memory",
             Self::CannotWrite => "cannot_write",
             Self::Connections => "connections",
+            Self::NotAllowed => "not_allowed",
+            Self::TooManyRequests => "too_many_requests",
+            Self::TooManyBytes => "too_many_bytes",
+            Self::TooManyFailures => "too_many_failures",
             Self::Tls => "tls",
         }
     }

@@ -27,7 +27,7 @@ use super::server_context::ServerContext;
 use super::shutdown_phase::ShutdownPhase;
 use super::tls::Tls;
 use super::tracked_stream::TrackedStream;
-use super::{allocator, notify, plain};
+use super::{allocator, file_watch, networks, notify, plain};
 
 /// The pause after an accept that failed, because there are no descriptors left for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -78,7 +78,14 @@ pub(super) async fn accept(
         let address = accepted.peer;
         // Whoever may open a unix socket is let in by its mode: a proxy has all its connections
         // there.
-        if address != UNIX_PEER && !connections.admits(address.ip()) {
+        let is_local = address == UNIX_PEER;
+        if !is_local && !networks::allow(&shared.settings.allowed, address.ip()) {
+            let refusal =
+                Refusal::new(Reason::NotAllowed, "the address is in no network of --allow");
+            shared.note_refusal(refusal, None, address, None);
+            continue;
+        }
+        if !is_local && !connections.admits(address.ip()) {
             let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
             shared.note_refusal(refusal, None, address, None);
             continue;
@@ -148,7 +155,8 @@ async fn serve(
     let Some(acceptor) = tls.map(Tls::acceptor) else {
         return serve_stream(stream, &guard, shared, address, &http).await;
     };
-    serve_tls(stream, acceptor, &guard, shared, address, &http).await;
+    // In a box: the state of a handshake is large, and connections without TLS do not pay for it.
+    Box::pin(serve_tls(stream, acceptor, &guard, shared, address, &http)).await;
 }
 
 async fn serve_tls(
@@ -259,6 +267,8 @@ pub(super) async fn sweep(shared: Arc<ServerContext>) {
         let stats = shared.appender.stats();
         shared.health.look(&stats);
         shared.refusals.sweep();
+        shared.peer_limits.sweep();
+        shared.gaps.sweep();
         if watchdog.is_some_and(|interval| told.elapsed() >= interval)
             && shared.health.makes_progress(&stats)
         {
@@ -297,6 +307,7 @@ fn reload_blocking(shared: &ServerContext) {
     if let Err(error) = shared.gate.reload() {
         tracing::error!(%error, "the credentials stay as they were");
     }
+    shared.peer_limits.forget_failures();
     if let Some(tls) = &shared.tls
         && let Err(error) = tls.reload()
     {
@@ -308,5 +319,34 @@ fn reload_blocking(shared: &ServerContext) {
             tracing::info!(cdr = %path.display(), auth = shared.gate.methods(), "reloaded");
         }
         Err(error) => tracing::warn!(%error, "no new files could be begun"),
+    }
+}
+
+/// Reads certificates and credentials anew as soon as their files have changed.
+pub(super) async fn reload_changed(shared: Arc<ServerContext>) {
+    let mut looks = tokio::time::interval(file_watch::LOOK_INTERVAL);
+    loop {
+        looks.tick().await;
+        let shared = shared.clone();
+        let looked = tokio::task::spawn_blocking(move || reload_changed_blocking(&shared)).await;
+        if let Err(error) = looked {
+            tracing::error!(%error, "could not look at certificates and credentials");
+        }
+    }
+}
+
+fn reload_changed_blocking(shared: &ServerContext) {
+    match shared.gate.reload_changed() {
+        Some(Ok(())) => {
+            shared.peer_limits.forget_failures();
+            tracing::info!(auth = shared.gate.methods(), "the credentials have changed");
+        }
+        Some(Err(error)) => tracing::error!(%error, "the credentials stay as they were"),
+        None => {}
+    }
+    match shared.tls.as_ref().and_then(Tls::reload_changed) {
+        Some(Ok(())) => tracing::info!("the certificate has changed"),
+        Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+        None => {}
     }
 }

@@ -9,9 +9,11 @@ use hyper::StatusCode;
 use super::body_budget::Budget;
 use super::connections::Connections;
 use super::dedup::{Dedup, Key};
+use super::gaps::Gaps;
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
+use super::peer_limits::PeerLimits;
 use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
 use super::tls::Tls;
@@ -35,6 +37,9 @@ pub(super) struct ServerContext {
     pub(super) budget: Budget,
     pub(super) unverified: Unverified,
     pub(super) connections: Arc<Connections>,
+    pub(super) peer_limits: PeerLimits,
+    /// What senders say that they have dropped.
+    pub(super) gaps: Arc<Gaps>,
 }
 
 /// What stays of a server whose directory is closed.
@@ -46,23 +51,29 @@ pub(super) struct ClosedContext {
     dedup: Option<Dedup>,
     metrics: Metrics,
     refusals: Refusals,
+    peer_limits: PeerLimits,
+    gaps: Arc<Gaps>,
 }
 
 impl ClosedContext {
     /// The server, with its directory open again.
     pub(super) fn reopen(self, appender: Appender) -> ServerContext {
-        let Self { settings, tls, gate, dedup, metrics, refusals } = self;
+        let Self { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps } = self;
         let new = ServerContext::new(appender, settings, gate, tls, dedup);
-        ServerContext { metrics, refusals, ..new }
+        ServerContext { metrics, refusals, peer_limits, gaps, ..new }
     }
 }
 
 impl ServerContext {
     /// Takes the appender out, to be closed.
     pub(super) fn take_appender(self) -> (Appender, ClosedContext) {
-        let Self { appender, settings, tls, gate, dedup, metrics, refusals, .. } = self;
+        let Self {
+            appender, settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps, ..
+        } = self;
         let dedup = dedup.map(|(dedup, _)| dedup);
-        (appender, ClosedContext { settings, tls, gate, dedup, metrics, refusals })
+        let closed =
+            ClosedContext { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps };
+        (appender, closed)
     }
 
     pub(super) fn new(
@@ -83,6 +94,8 @@ impl ServerContext {
             budget: Budget::new(settings.limits.bodies_bytes_max),
             unverified: Unverified::new(settings.unverified_bytes_max()),
             connections,
+            peer_limits: PeerLimits::new(&settings.limits),
+            gaps: Gaps::new(&settings.directory),
             dedup: dedup.map(|dedup| (dedup, rewriter)),
             settings,
             gate,

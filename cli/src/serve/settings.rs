@@ -7,6 +7,7 @@ use std::time::Duration;
 use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 
 use super::listen::ListenAddress;
+use super::networks::Network;
 use super::options::{AckLevel, LogForm, LogLevel, Options};
 use crate::append::Sync;
 use crate::cdr_path;
@@ -26,6 +27,9 @@ const HEADER_BYTES_LIMIT: u64 = 1 << 20;
 
 /// Senders of one address have fewer connections than this.
 const PEER_CONNECTIONS_MIN: u32 = 64;
+
+/// Ten a second: nobody guesses a secret at that rate.
+const PEER_AUTH_FAILURES_PER_MINUTE: u32 = 600;
 
 /// What the server is run with.
 #[derive(Clone, Debug)]
@@ -48,6 +52,8 @@ pub(super) struct Settings {
     /// HTTP/2 without TLS.
     pub(super) h2c: bool,
     pub(super) limits: Limits,
+    /// Who may connect; all where it is empty.
+    pub(super) allowed: Vec<Network>,
     sync: Sync,
     files: FileOptions,
 }
@@ -58,6 +64,12 @@ pub(super) struct Limits {
     pub(super) connections_max: usize,
     /// Of one address. All, where it is not less than `connections_max`.
     pub(super) peer_connections_max: usize,
+    /// Of one address, 0 for no limit.
+    pub(super) peer_requests_per_second: u64,
+    /// Of one address, of bodies, 0 for no limit.
+    pub(super) peer_bytes_per_second: u64,
+    /// Of one address, with wrong credentials, 0 for no limit.
+    pub(super) peer_auth_failures_per_minute: u64,
     pub(super) header_bytes_max: u32,
     pub(super) bodies_bytes_max: usize,
     pub(super) header_timeout: Duration,
@@ -87,6 +99,7 @@ impl Settings {
             metrics_auth: options.metrics_auth.unwrap_or_default(),
             h2c: options.h2c.unwrap_or_default(),
             limits: Limits::new(options)?,
+            allowed: options.allow.clone(),
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
         })
@@ -126,6 +139,12 @@ impl Limits {
         Ok(Self {
             connections_max: connections_max as usize,
             peer_connections_max: peer_connections_max as usize,
+            peer_requests_per_second: options.peer_requests_per_second.unwrap_or_default().into(),
+            peer_bytes_per_second: size(options.peer_bytes_per_second, 0),
+            peer_auth_failures_per_minute: options
+                .peer_auth_failures_per_minute
+                .unwrap_or(PEER_AUTH_FAILURES_PER_MINUTE)
+                .into(),
             header_bytes_max: u32::try_from(header_bytes_max)?,
             bodies_bytes_max: usize::try_from(size(options.bodies_bytes_max, 64 << 20))?,
             header_timeout: seconds(options.header_timeout, 10),

@@ -16,8 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use super::directory;
-use super::listen::{Accepted, Listeners, Stream};
+use super::listen::{Accepted, Listeners, Stream, UNIX_PEER};
 use super::main_loop::Process;
+use super::networks;
 use super::notify;
 use super::response;
 use super::settings::Settings;
@@ -80,6 +81,10 @@ async fn open(
                 }
             },
             Ok(accepted) = listeners.accept() => {
+                let peer = accepted.peer;
+                if peer != UNIX_PEER && !networks::allow(&settings.allowed, peer.ip()) {
+                    continue;
+                }
                 let Ok(permit) = places.clone().try_acquire_owned() else { continue };
                 let acceptor = tls.filter(|_| accepted.is_tls).map(Tls::acceptor);
                 let failure = failure.clone();

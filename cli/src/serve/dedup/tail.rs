@@ -95,7 +95,7 @@ impl Dedup {
             if line.is_whole() {
                 offset += line.bytes_with_end().len() as u64;
                 if let Some(key) = Key::of_line(line.bytes_with_end()) {
-                    self.0.table().remember(key, Instant::now(), self.0.events_max);
+                    self.0.table().acknowledged.insert(key, Instant::now());
                 }
                 count += 1;
             }
