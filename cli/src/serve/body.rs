@@ -33,7 +33,7 @@ pub(super) async fn read<'a>(
         share.grow(STREAM_BYTES)?;
     }
     let end = Instant::now() + timeout;
-    let read = read_parts(body, bytes_max, &mut share);
+    let read = read_parts(body, bytes_max, &mut share, conn);
     let event = conn.state().within(end, read).await.unwrap_or(Err(BodyError::TooSlow))?;
     Ok((event, share))
 }
@@ -49,7 +49,7 @@ pub(super) async fn read_unverified<'a, E: From<BodyError>>(
 ) -> Result<(Bytes, Share<'a>), E> {
     let (mut hold, displaced) = conn.shared().unverified.begin();
     let end = Instant::now() + timeout.min(UNVERIFIED_TIMEOUT);
-    let read = read_parts(body, bytes_max, &mut hold);
+    let read = read_parts(body, bytes_max, &mut hold, conn);
     let event = tokio::select! {
         read = conn.state().within(end, read) => read.unwrap_or(Err(BodyError::TooSlow)),
         _ = displaced => Err(BodyError::Displaced),
@@ -64,13 +64,19 @@ async fn read_parts(
     body: &mut Incoming,
     bytes_max: usize,
     account: &mut impl Account,
+    conn: &ConnContext,
 ) -> Result<Bytes, BodyError> {
+    // Bytes that the head announced were counted with it.
+    let is_announced = body.size_hint().exact().is_some();
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
     }
     let mut whole = Bytes::new();
     let mut parts = BytesMut::new();
     while let Some(part) = next_part(body).await? {
+        if !is_announced {
+            conn.shared().peer_limits.count_bytes(conn.address().ip(), part.len() as u64);
+        }
         if whole.len() + parts.len() + part.len() > bytes_max {
             return Err(BodyError::TooLarge);
         }

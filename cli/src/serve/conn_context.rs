@@ -4,12 +4,30 @@ use std::net::SocketAddr;
 use std::sync::{Arc, MutexGuard};
 
 use cdrlog::Producer;
+use hyper::header::HeaderMap;
 
+use super::auth::{BodyCheck, Denied};
 use super::body_budget::Budget;
 use super::conn_state::ConnState;
 use super::metrics::Metrics;
+use super::peer_limits::Exceeded;
+use super::response::Response;
 use super::server_context::ServerContext;
 use super::settings::Settings;
+
+/// Why a peer is not let in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unwelcome {
+    Denied(Denied),
+    /// Its credentials were wrong so often that they are not looked at now.
+    Exceeded(Exceeded),
+}
+
+impl From<Denied> for Unwelcome {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
 
 /// One connection, as its requests see it.
 #[derive(Debug)]
@@ -59,6 +77,43 @@ impl ConnContext {
 
     pub(super) fn failure(&self) -> Option<String> {
         self.shared.failure()
+    }
+
+    /// Checks what the headers alone can tell of the credentials, unless those of this peer were wrong
+    /// too often. A connection that has shown right ones is a sender's, and is not kept waiting for
+    /// what others at its address do.
+    pub(super) fn check_headers(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<BodyCheck>, Unwelcome> {
+        if !self.state.has_credentials() {
+            let admitted = self.shared.peer_limits.admit_credentials(self.address.ip());
+            admitted.map_err(Unwelcome::Exceeded)?;
+        }
+        self.shared.gate.check_headers(headers).map_err(|denied| self.deny(denied))
+    }
+
+    /// The same for a request that has no body.
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Unwelcome> {
+        let Some(check) = self.check_headers(headers)? else { return Ok(()) };
+        check.check(b"").map_err(|denied| self.deny(denied))
+    }
+
+    /// Counts credentials that are wrong. Those that are missing are no attempt, and those that are
+    /// for something else are right.
+    pub(super) fn deny(&self, denied: Denied) -> Unwelcome {
+        if let Denied::Wrong(_) = denied {
+            self.shared.peer_limits.count_failure(self.address.ip());
+        }
+        Unwelcome::Denied(denied)
+    }
+
+    /// What a peer hears who is not let in.
+    pub(super) fn refuse(&self, unwelcome: Unwelcome) -> Response {
+        match unwelcome {
+            Unwelcome::Denied(denied) => self.shared.gate.refuse(denied),
+            Unwelcome::Exceeded(exceeded) => exceeded.refuse(),
+        }
     }
 
     /// The appender takes nothing any more.

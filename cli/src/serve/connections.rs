@@ -7,12 +7,13 @@
 //! handshake or the first bytes that tell the version of HTTP.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::conn_state::{Common, ConnState, NEVER, has_passed};
+use super::peer_table::peer_of;
 use super::settings::Limits;
 use super::shutdown_phase::ShutdownPhase;
 
@@ -71,7 +72,7 @@ impl Connections {
     pub(super) fn admits(&self, address: IpAddr) -> bool {
         let peer_max = self.common.limits.peer_connections_max;
         let admits = peer_max >= self.common.limits.connections_max
-            || self.registry().by_peer.get(&peer(address)).is_none_or(|count| *count < peer_max);
+            || self.registry().by_peer.get(&peer_of(address)).is_none_or(|count| *count < peer_max);
         if !admits {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -85,7 +86,7 @@ impl Connections {
         registry.next += 1;
         let state = Arc::new(ConnState::new(number, self.common.clone(), registry.phase));
         registry.all.insert(number, state.clone());
-        let peer = peer(address);
+        let peer = peer_of(address);
         *registry.by_peer.entry(peer).or_default() += 1;
         ConnGuard { connections: self.clone(), state, peer }
     }
@@ -146,28 +147,52 @@ impl Connections {
         }
     }
 
-    /// Tells every connection there is, and every one that is still added.
-    pub(super) fn advance(&self, phase: ShutdownPhase) {
+    /// Tells every connection there is, and every one that is still added. Gives the number of the
+    /// first one that is added after this.
+    pub(super) fn advance(&self, phase: ShutdownPhase) -> u64 {
         let mut registry = self.registry();
         registry.phase = registry.phase.max(phase);
-        registry.stopped_at = registry.stopped_at.min(self.common.now());
+        if phase >= ShutdownPhase::Stop {
+            registry.stopped_at = registry.stopped_at.min(self.common.now());
+        }
         for state in registry.all.values() {
             state.control().advance(phase);
+        }
+        registry.next
+    }
+
+    /// Connections that are added from now on are served. Those that were told something else stay
+    /// told.
+    pub(super) fn resume(&self) {
+        let mut registry = self.registry();
+        registry.phase = ShutdownPhase::Serve;
+        registry.stopped_at = NEVER;
+    }
+
+    /// Whether a connection is still there that was added before the one with this number.
+    pub(super) fn are_there_before(&self, number: u64) -> bool {
+        self.registry().all.range(..number).next().is_some()
+    }
+
+    /// Ends connections that have had a request, and have none now.
+    pub(super) fn stop_between_requests(&self) {
+        for state in self.registry().all.values().filter(|state| state.is_between_requests()) {
+            state.control().advance(ShutdownPhase::Stop);
+        }
+    }
+
+    /// Ends connections that have had no request for so long. One of HTTP/2 has heard before that
+    /// it was to end.
+    pub(super) fn stop_idle(&self, time: Duration) {
+        let now = self.common.tick();
+        for state in self.registry().all.values().filter(|state| state.is_idle_for(now, time)) {
+            let is_told = state.is_http2();
+            state.control().advance(if is_told { ShutdownPhase::End } else { ShutdownPhase::Stop });
         }
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Who is counted as one peer: an address, or a network of IPv6 that one customer gets whole.
-fn peer(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()
-        }
-        address => address,
     }
 }
 
@@ -213,6 +238,9 @@ mod tests {
         Connections::new(Limits {
             connections_max,
             peer_connections_max,
+            peer_requests_per_second: 0,
+            peer_bytes_per_second: 0,
+            peer_auth_failures_per_minute: 0,
             header_bytes_max: 8192,
             bodies_bytes_max: 1 << 20,
             header_timeout: minute,

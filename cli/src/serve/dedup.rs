@@ -10,13 +10,14 @@
 //! becomes of the first. And an event stays in flight until its acknowledgement is there, also when
 //! its request is gone: see [`Guard::settle`].
 
+mod generations;
 mod key;
 mod tail;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,12 +27,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use self::generations::Generations;
 pub(super) use self::key::Key;
 use self::key::KeyHash;
+pub(super) use self::tail::ReadSoFar;
 
-/// How many acknowledged events are remembered; the oldest are forgotten first. They take 13 MiB at
-/// most, and are what 3 800 events a second make of a window of a minute. (As many as fit into a
-/// hash set of 2^18 places.)
+/// How many acknowledged events are remembered in any case, and at most twice as many; the oldest are
+/// forgotten first. They take 9 MiB at most, and are what 3 800 events a second make of a window of a
+/// minute. (As many as fit into a hash set of 2^18 places.)
 pub(super) const EVENTS_MAX: usize = 7 << 15;
 
 /// The events of the window. Clones are the same memory.
@@ -41,23 +44,17 @@ pub(super) struct Dedup(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     window: Duration,
-    events_max: usize,
     table: Mutex<Table>,
     duplicates: AtomicU64,
 }
 
-/// A key is in flight, or acknowledged, or unknown.
-///
-/// Written by hand: a library's cache with a time to live (`moka` for example) evicts by use and in
-/// the background, while this table must forget the oldest event first, and turn an event in flight
-/// into an acknowledged one under one lock.
-#[derive(Debug, Default)]
+/// A key is in flight, or acknowledged, or unknown. One lock for both: an event in flight becomes an
+/// acknowledged one, and nobody finds it to be neither.
+#[derive(Debug)]
 struct Table {
     /// With those who wait for the outcome: whether it was acknowledged.
     in_flight: HashMap<Key, Vec<oneshot::Sender<bool>>, KeyHash>,
-    acknowledged: HashSet<Key, KeyHash>,
-    /// The acknowledged ones in the order of their acknowledgement.
-    order: VecDeque<(Instant, Key)>,
+    acknowledged: Generations,
 }
 
 /// What an event is.
@@ -84,9 +81,12 @@ impl Dedup {
     }
 
     fn with_events_max(window: Duration, events_max: usize) -> Option<Self> {
-        let (table, duplicates) = Default::default();
-        let shared = Shared { window, events_max, table, duplicates };
-        if window.is_zero() { None } else { Some(Self(Arc::new(shared))) }
+        if window.is_zero() {
+            return None;
+        }
+        let acknowledged = Generations::new(window, events_max, Instant::now());
+        let table = Mutex::new(Table { in_flight: HashMap::default(), acknowledged });
+        Some(Self(Arc::new(Shared { window, table, duplicates: AtomicU64::new(0) })))
     }
 
     /// Whether the event is to be written. Waits while the same one is in flight: this ends with
@@ -110,7 +110,7 @@ impl Dedup {
 
     fn begin(&self, key: Key, now: Instant) -> Lookup {
         let mut table = self.0.table();
-        table.forget_older(now, self.0.window);
+        table.acknowledged.forget_older(now);
         if table.acknowledged.contains(&key) {
             return Lookup::Duplicate;
         }
@@ -137,7 +137,7 @@ impl Dedup {
     /// How many acknowledged events are remembered.
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.0.table().order.len()
+        self.0.table().acknowledged.len()
     }
 }
 
@@ -150,39 +150,12 @@ impl Shared {
         let mut table = self.table();
         let waiting = table.in_flight.remove(&key).unwrap_or_default();
         if is_acknowledged {
-            table.remember(key, Instant::now(), self.events_max);
+            table.acknowledged.insert(key, Instant::now());
         }
         drop(table);
         for waiter in waiting {
             // Nobody is there any more where its request is gone.
             let _ = waiter.send(is_acknowledged);
-        }
-    }
-}
-
-impl Table {
-    fn remember(&mut self, key: Key, now: Instant, events_max: usize) {
-        if !self.acknowledged.insert(key) {
-            // Two equal lines of a CDR.
-            return;
-        }
-        if self.order.len() >= events_max {
-            self.forget_oldest();
-        }
-        self.order.push_back((now, key));
-    }
-
-    fn forget_older(&mut self, now: Instant, window: Duration) {
-        while let Some((at, _)) = self.order.front()
-            && now.saturating_duration_since(*at) > window
-        {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, key)) = self.order.pop_front() {
-            self.acknowledged.remove(&key);
         }
     }
 }

@@ -1,15 +1,16 @@
-//! Who is let in: the credentials that are asked for, replaced while the server runs, and without any
-//! the sites.
+//! Who is let in: the credentials that are asked for, replaced while the server runs, and without
+//! any the sites.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
 use hyper::{StatusCode, Uri};
 
 use super::auth::{Auth, AuthError, BodyCheck, Denied, Sources};
+use super::file_watch::FileWatch;
+use super::listen::ListenAddress;
 use super::options::Options;
 use super::permissions;
 use super::refusals::Refusal;
@@ -21,6 +22,8 @@ use super::site::Site;
 pub(super) struct Gate {
     options: Options,
     current: RwLock<Arc<Auth>>,
+    /// The files of the credentials.
+    files: Mutex<FileWatch>,
     /// Nobody is asked for anything.
     is_open: AtomicBool,
     /// What an open gate answers.
@@ -28,14 +31,27 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Reads the credentials. An open gate is only for those on the same machine, unless the options
-    /// say otherwise.
-    pub(super) fn new(options: &Options, listen: SocketAddr) -> Result<Self, Box<dyn Error>> {
+    /// Reads the credentials. An open gate is only for those on the same machine, unless the
+    /// options say otherwise. `exposed` is an address at which programs of other machines may reach
+    /// the server, if there is one.
+    pub(super) fn new(
+        options: &Options,
+        exposed: Option<&ListenAddress>,
+    ) -> Result<Self, Box<dyn Error>> {
+        let files = FileWatch::new(
+            [&options.header_file, &options.livekit_key_file, &options.meet_key_file]
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
         let auth = load(options)?;
         let no_auth = options.no_auth.unwrap_or_default();
-        if auth.is_open() && !no_auth && !listen.ip().is_loopback() {
+        if auth.is_open()
+            && !no_auth
+            && let Some(address) = exposed
+        {
             return Err(format!(
-                "{listen} can be reached by others: say what a request must have (--header, --header-file, \
+                "{address} can be reached by others: say what a request must have (--header, --header-file, \
                  --livekit-key-file, --meet-key-file), or --no-auth to let everybody post and read"
             )
             .into());
@@ -49,11 +65,28 @@ impl Gate {
         warn_of_exposed(&auth);
         let is_open = AtomicBool::new(auth.is_open());
         let site = if no_auth { Site::Any } else { Site::Loopback };
-        Ok(Self { options: options.clone(), current: RwLock::new(Arc::new(auth)), is_open, site })
+        Ok(Self {
+            options: options.clone(),
+            current: RwLock::new(Arc::new(auth)),
+            files: Mutex::new(files),
+            is_open,
+            site,
+        })
     }
 
     /// Reads the credentials anew. Where that fails, those before stay.
     pub(super) fn reload(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.files().note_reading();
+        self.read()
+    }
+
+    /// The same, if the files have changed since. Blocks as files do.
+    pub(super) fn reload_changed(&self) -> Option<Result<(), Box<dyn Error + Send + Sync>>> {
+        let has_changed = self.files().has_changed();
+        has_changed.then(|| self.read())
+    }
+
+    fn read(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let auth = load(&self.options)?;
         if auth.is_open() && !self.is_open.load(Ordering::Relaxed) {
             return Err("there are no credentials any more".into());
@@ -84,11 +117,6 @@ impl Gate {
         self.current().check_headers(headers).map(Some)
     }
 
-    /// Checks a request that has no body.
-    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
-        self.check_headers(headers)?.map_or(Ok(()), |check| check.check(b""))
-    }
-
     /// What somebody who is not let in hears.
     pub(super) fn refuse(&self, denied: Denied) -> Response {
         let status = denied.status();
@@ -99,6 +127,10 @@ impl Gate {
             }
         }
         denied.refusal().mark(response)
+    }
+
+    fn files(&self) -> MutexGuard<'_, FileWatch> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn current(&self) -> Arc<Auth> {

@@ -10,11 +10,12 @@ use hyper::header::{self, HeaderMap};
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
-use super::auth::{BodyCheck, Denied};
+use super::auth::BodyCheck;
 use super::body;
 use super::body_budget::{BodyError, Share};
-use super::conn_context::ConnContext;
+use super::conn_context::{ConnContext, Unwelcome};
 use super::dedup::{Entered, Guard};
+use super::gaps::Report;
 use super::options::AckLevel;
 use super::refusals::{Reason, Refusal};
 use super::response::{self, Response};
@@ -50,7 +51,7 @@ impl From<AckError> for Failure {
 /// Why there is no event.
 enum Refused {
     Body(BodyError),
-    Denied(Denied),
+    Unwelcome(Unwelcome),
 }
 
 impl From<BodyError> for Refused {
@@ -59,9 +60,9 @@ impl From<BodyError> for Refused {
     }
 }
 
-impl From<Denied> for Refused {
-    fn from(denied: Denied) -> Self {
-        Self::Denied(denied)
+impl From<Unwelcome> for Refused {
+    fn from(unwelcome: Unwelcome) -> Self {
+        Self::Unwelcome(unwelcome)
     }
 }
 
@@ -69,12 +70,11 @@ impl From<Denied> for Refused {
 pub(super) async fn post(conn: &ConnContext, mut request: Request<Incoming>) -> Response {
     let settings = conn.settings();
     let timeout = settings.limits.body_timeout;
-    let gate = &conn.shared().gate;
-    let check = match gate.check_headers(request.headers()) {
+    let check = match conn.check_headers(request.headers()) {
         Ok(check) => check,
-        Err(denied) => {
+        Err(unwelcome) => {
             discard_of_stranger(conn, request);
-            return gate.refuse(denied);
+            return conn.refuse(unwelcome);
         }
     };
     let is_verified = check.as_ref().is_none_or(BodyCheck::is_verified);
@@ -88,7 +88,10 @@ pub(super) async fn post(conn: &ConnContext, mut request: Request<Incoming>) -> 
     }
     let bytes_max = settings.event_bytes_max;
     let incoming = request.body_mut();
-    let check = |event: &Bytes| check.map_or(Ok(()), |check| Ok(check.check(event)?));
+    let check = |event: &Bytes| -> Result<(), Refused> {
+        let Some(check) = check else { return Ok(()) };
+        check.check(event).map_err(|denied| conn.deny(denied).into())
+    };
     let read = if is_verified {
         let read = body::read(incoming, bytes_max, timeout, conn).await.map_err(Refused::from);
         read.and_then(|read| check(&read.0).map(|()| read))
@@ -97,7 +100,7 @@ pub(super) async fn post(conn: &ConnContext, mut request: Request<Incoming>) -> 
     };
     let (event, share) = match read {
         Ok(read) => read,
-        Err(Refused::Denied(denied)) => return gate.refuse(denied),
+        Err(Refused::Unwelcome(unwelcome)) => return conn.refuse(unwelcome),
         Err(Refused::Body(error)) => {
             if error == BodyError::TooLarge {
                 body::discard(request, if is_verified { timeout } else { STRANGER_TIMEOUT_MAX });
@@ -138,13 +141,17 @@ async fn submit(conn: &ConnContext, event: Bytes, share: Share<'_>) -> Result<()
             None => return Err(Failure::Unacknowledged),
         }
     }
+    let report = Report::of_body(&event);
     let ack = match send(conn, event) {
         Ok(ack) => ack,
         Err(refused) => send_later(conn, refused, end).await?,
     };
     drop(share);
     // No await between: an event that is in the queue stays remembered, whatever becomes of the
-    // request.
+    // request, and what it reports is noted once.
+    if let Some(report) = report {
+        conn.shared().gaps.note(report, conn.address().ip());
+    }
     match (ack, guard) {
         (Some(ack), Some(guard)) => wait(conn, end, guard.settle(ack)).await?,
         (Some(ack), None) => wait(conn, end, ack).await?,

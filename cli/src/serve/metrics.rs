@@ -50,6 +50,7 @@ pub(super) struct Sample {
     pub(super) stats: Stats,
     pub(super) connections: u64,
     pub(super) repeated: u64,
+    pub(super) sender_dropped: u64,
     pub(super) bodies_bytes: u64,
     pub(super) is_healthy: bool,
 }
@@ -140,11 +141,13 @@ struct Samples(Arc<Mutex<Sample>>);
 
 impl Collector for Samples {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Sample { stats, connections, repeated, bodies_bytes, is_healthy } =
+        let Sample { stats, connections, repeated, sender_dropped, bodies_bytes, is_healthy } =
             *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let again = "Events that came again within the window, answered with 200 and not written";
         let repeated = ("events_repeated", again, repeated);
-        for (name, help, value) in counters(&stats).into_iter().chain([repeated]) {
+        let dropped = "Events that never came, as far as their senders say so (numDropped)";
+        let dropped = ("sender_dropped", dropped, sender_dropped);
+        for (name, help, value) in counters(&stats).into_iter().chain([repeated, dropped]) {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
+use super::listen::PeerName;
 use super::response::Response;
 
 /// The time between two lines about the same reason and address.
@@ -50,11 +51,15 @@ pub(super) enum Reason {
     Memory,
     CannotWrite,
     Connections,
+    NotAllowed,
+    TooManyRequests,
+    TooManyBytes,
+    TooManyFailures,
     Tls,
 }
 
 impl Reason {
-    pub(super) const ALL: [Self; 20] = [
+    pub(super) const ALL: [Self; 24] = [
         Self::NotHttp,
         Self::NotAnEvent,
         Self::NoHost,
@@ -74,6 +79,10 @@ impl Reason {
         Self::Memory,
         Self::CannotWrite,
         Self::Connections,
+        Self::NotAllowed,
+        Self::TooManyRequests,
+        Self::TooManyBytes,
+        Self::TooManyFailures,
         Self::Tls,
     ];
 
@@ -99,6 +108,10 @@ impl Reason {
             Self::Memory => "memory",
             Self::CannotWrite => "cannot_write",
             Self::Connections => "connections",
+            Self::NotAllowed => "not_allowed",
+            Self::TooManyRequests => "too_many_requests",
+            Self::TooManyBytes => "too_many_bytes",
+            Self::TooManyFailures => "too_many_failures",
             Self::Tls => "tls",
         }
     }
@@ -156,7 +169,7 @@ impl Told {
         tracing::warn!(
             reason = self.reason.as_str(),
             status = self.status,
-            peer = %self.peer,
+            peer = %PeerName(self.peer),
             path = self.path.as_deref(),
             count = self.count,
             detail = %self.detail,

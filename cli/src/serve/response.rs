@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -152,6 +153,14 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response {
 pub(super) fn unavailable(message: &str) -> Response {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, message);
     set(&mut response, header::RETRY_AFTER, "5");
+    response
+}
+
+/// The peer has asked for too much, and may try again after `wait`.
+pub(super) fn too_many(message: &str, wait: Duration) -> Response {
+    let mut response = error(StatusCode::TOO_MANY_REQUESTS, message);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
     response
 }
 

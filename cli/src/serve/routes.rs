@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, Version, header};
 
 use super::conn_context::ConnContext;
@@ -33,7 +34,12 @@ pub(super) async fn respond(
         && conn.settings().paths.iter().any(|path| path == request.uri().path());
     let uri = request.uri().clone();
     let site = conn.shared().gate.check_site(&uri, request.headers());
-    let mut response = if names_no_host(&request) {
+    let address = conn.address().ip();
+    let limited = conn.shared().peer_limits.admit_request(address, body_bytes(&conn, &request));
+    let mut response = if let Err(exceeded) = limited {
+        intake::discard_of_stranger(&conn, request);
+        exceeded.refuse()
+    } else if names_no_host(&request) {
         body::discard(request, REFUSED_TIMEOUT);
         let response = response::one_host();
         Refusal::new(Reason::NoHost, "the request names no host, or more than one").mark(response)
@@ -51,6 +57,9 @@ pub(super) async fn respond(
         conn.shared().note_refusal(refusal, status, conn.address(), path);
     }
     tracing::debug!(status = response.status().as_u16(), "request");
+    if conn.state().is_last_request() && !conn.state().is_multiplexed() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.body_mut().keep(in_flight);
     Ok(response)
 }
@@ -66,10 +75,17 @@ fn refuse_site(conn: &ConnContext, refusal: Refusal, request: Request<Incoming>)
 /// none that the headers alone prove.
 fn is_refused(conn: &ConnContext, in_flight: &InFlight, request: &Request<Incoming>) -> bool {
     let has_credentials = || {
-        let checked = conn.shared().gate.check_headers(request.headers());
+        let checked = conn.check_headers(request.headers());
         checked.is_ok_and(|check| check.is_none_or(|check| check.is_verified()))
     };
     in_flight.is_one_too_many() && !has_credentials()
+}
+
+/// The bytes of a body that says its length, as far as they are read. Those of another one are
+/// counted as they come.
+fn body_bytes(conn: &ConnContext, request: &Request<Incoming>) -> u64 {
+    let bytes_max = conn.settings().event_bytes_max as u64;
+    request.body().size_hint().exact().unwrap_or_default().min(bytes_max)
 }
 
 /// RFC 9112, section 3.2.
@@ -87,9 +103,9 @@ async fn others(conn: &ConnContext, request: Request<Incoming>) -> Response {
     let is_known = matches!(path, "/healthz" | "/metrics") || is_list;
     let needs_credentials = is_list || path == "/metrics" && shared.settings.metrics_auth;
     if needs_credentials && is_read {
-        match shared.gate.check(request.headers()) {
+        match conn.check(request.headers()) {
             Ok(()) => conn.state().note_credentials(),
-            Err(denied) => return shared.gate.refuse(denied),
+            Err(unwelcome) => return conn.refuse(unwelcome),
         }
     }
     match (path, name) {
@@ -138,6 +154,7 @@ fn render_metrics(shared: &ServerContext) -> Response {
         stats: shared.appender.stats(),
         connections: shared.connections.count() as u64,
         repeated: shared.repeated(),
+        sender_dropped: shared.gaps.dropped(),
         bodies_bytes: (shared.budget.bytes() + shared.unverified.bytes()) as u64,
         is_healthy: shared.failure().is_none(),
     };

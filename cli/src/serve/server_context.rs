@@ -9,15 +9,17 @@ use hyper::StatusCode;
 use super::body_budget::Budget;
 use super::connections::Connections;
 use super::dedup::{Dedup, Key};
+use super::gaps::Gaps;
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
+use super::peer_limits::PeerLimits;
 use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
 use super::tls::Tls;
 use super::unverified::Unverified;
 
-/// ServerContext by all connections.
+/// Shared by all connections.
 #[derive(Debug)]
 pub(super) struct ServerContext {
     pub(super) appender: Appender,
@@ -35,9 +37,45 @@ pub(super) struct ServerContext {
     pub(super) budget: Budget,
     pub(super) unverified: Unverified,
     pub(super) connections: Arc<Connections>,
+    pub(super) peer_limits: PeerLimits,
+    /// What senders say that they have dropped.
+    pub(super) gaps: Arc<Gaps>,
+}
+
+/// What stays of a server whose directory is closed.
+#[derive(Debug)]
+pub(super) struct ClosedContext {
+    pub(super) settings: Settings,
+    pub(super) tls: Option<Tls>,
+    gate: Gate,
+    dedup: Option<Dedup>,
+    metrics: Metrics,
+    refusals: Refusals,
+    peer_limits: PeerLimits,
+    gaps: Arc<Gaps>,
+}
+
+impl ClosedContext {
+    /// The server, with its directory open again.
+    pub(super) fn reopen(self, appender: Appender) -> ServerContext {
+        let Self { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps } = self;
+        let new = ServerContext::new(appender, settings, gate, tls, dedup);
+        ServerContext { metrics, refusals, peer_limits, gaps, ..new }
+    }
 }
 
 impl ServerContext {
+    /// Takes the appender out, to be closed.
+    pub(super) fn take_appender(self) -> (Appender, ClosedContext) {
+        let Self {
+            appender, settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps, ..
+        } = self;
+        let dedup = dedup.map(|(dedup, _)| dedup);
+        let closed =
+            ClosedContext { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps };
+        (appender, closed)
+    }
+
     pub(super) fn new(
         appender: Appender,
         settings: Settings,
@@ -56,6 +94,8 @@ impl ServerContext {
             budget: Budget::new(settings.limits.bodies_bytes_max),
             unverified: Unverified::new(settings.unverified_bytes_max()),
             connections,
+            peer_limits: PeerLimits::new(&settings.limits),
+            gaps: Gaps::new(&settings.directory),
             dedup: dedup.map(|dedup| (dedup, rewriter)),
             settings,
             gate,
@@ -67,8 +107,8 @@ impl ServerContext {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
-    /// no key: see [`Key::of_body`].
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the event
+    /// has no key: see [`Key::of_body`].
     pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
         let (dedup, rewriter) = self.dedup.as_ref()?;
         Some((dedup, Key::of_body(rewriter, event)?))

@@ -1,19 +1,21 @@
 //! The options of a run, with defaults, checked.
 
 use std::error::Error;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 
+use super::listen::ListenAddress;
+use super::networks::Network;
 use super::options::{AckLevel, LogForm, LogLevel, Options};
 use crate::append::Sync;
 use crate::cdr_path;
 use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
 
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+/// Unix sockets are for the owner and the group, which the proxy may be in.
+const LISTEN_MODE: u32 = 0o660;
 const SEGMENT_BYTES_MIN: usize = 1 << 20;
 
 /// An event has to fit into a segment of the journal, which has 1 GiB at most.
@@ -26,10 +28,15 @@ const HEADER_BYTES_LIMIT: u64 = 1 << 20;
 /// Senders of one address have fewer connections than this.
 const PEER_CONNECTIONS_MIN: u32 = 64;
 
+/// Ten a second: nobody guesses a secret at that rate.
+const PEER_AUTH_FAILURES_PER_MINUTE: u32 = 600;
+
 /// What the server is run with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Vec<ListenAddress>,
+    /// The permissions of unix sockets.
+    pub(super) listen_mode: u32,
     pub(super) directory: PathBuf,
     pub(super) paths: Vec<String>,
     pub(super) ack: AckLevel,
@@ -45,6 +52,8 @@ pub(super) struct Settings {
     /// HTTP/2 without TLS.
     pub(super) h2c: bool,
     pub(super) limits: Limits,
+    /// Who may connect; all where it is empty.
+    pub(super) allowed: Vec<Network>,
     sync: Sync,
     files: FileOptions,
 }
@@ -55,6 +64,12 @@ pub(super) struct Limits {
     pub(super) connections_max: usize,
     /// Of one address. All, where it is not less than `connections_max`.
     pub(super) peer_connections_max: usize,
+    /// Of one address, 0 for no limit.
+    pub(super) peer_requests_per_second: u64,
+    /// Of one address, of bodies, 0 for no limit.
+    pub(super) peer_bytes_per_second: u64,
+    /// Of one address, with wrong credentials, 0 for no limit.
+    pub(super) peer_auth_failures_per_minute: u64,
     pub(super) header_bytes_max: u32,
     pub(super) bodies_bytes_max: usize,
     pub(super) header_timeout: Duration,
@@ -69,7 +84,8 @@ impl Settings {
         let workers = options.workers.unwrap_or_else(workers_default);
         check("workers", workers.into(), 1, 256)?;
         Ok(Self {
-            listen: options.listen.map_or(LISTEN, |address| address.0),
+            listen: options.listen.clone(),
+            listen_mode: options.listen_mode.map_or(LISTEN_MODE, |mode| mode.0),
             directory: directory(options.dir.clone())?,
             paths: paths(&options.path)?,
             ack: options.ack.unwrap_or_default(),
@@ -83,6 +99,7 @@ impl Settings {
             metrics_auth: options.metrics_auth.unwrap_or_default(),
             h2c: options.h2c.unwrap_or_default(),
             limits: Limits::new(options)?,
+            allowed: options.allow.clone(),
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
         })
@@ -122,6 +139,12 @@ impl Limits {
         Ok(Self {
             connections_max: connections_max as usize,
             peer_connections_max: peer_connections_max as usize,
+            peer_requests_per_second: options.peer_requests_per_second.unwrap_or_default().into(),
+            peer_bytes_per_second: size(options.peer_bytes_per_second, 0),
+            peer_auth_failures_per_minute: options
+                .peer_auth_failures_per_minute
+                .unwrap_or(PEER_AUTH_FAILURES_PER_MINUTE)
+                .into(),
             header_bytes_max: u32::try_from(header_bytes_max)?,
             bodies_bytes_max: usize::try_from(size(options.bodies_bytes_max, 64 << 20))?,
             header_timeout: seconds(options.header_timeout, 10),

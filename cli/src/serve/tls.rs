@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -11,6 +11,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
+use super::file_watch::FileWatch;
 use super::permissions::is_readable_by_others;
 
 /// What HTTP is spoken, the preferred one first.
@@ -22,6 +23,7 @@ pub(super) struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     current: RwLock<Arc<ServerConfig>>,
+    files: Mutex<FileWatch>,
 }
 
 /// A certificate cannot be used. The one before stays in use.
@@ -68,8 +70,9 @@ impl Error for TlsError {
 impl Tls {
     /// Reads a certificate chain and its private key, both PEM.
     pub(super) fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let files = Mutex::new(FileWatch::new([certificate.to_owned(), key.to_owned()]));
         let current = RwLock::new(read(certificate, key)?);
-        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current })
+        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current, files })
     }
 
     /// The file of the private key, where others may read it.
@@ -82,6 +85,17 @@ impl Tls {
     /// Reads both files anew. Connections that are open go on as they are. After an error the
     /// certificate before is used.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
+        self.files().note_reading();
+        self.read()
+    }
+
+    /// The same, if a file has changed since. Blocks as files do.
+    pub(super) fn reload_changed(&self) -> Option<Result<(), TlsError>> {
+        let has_changed = self.files().has_changed();
+        has_changed.then(|| self.read())
+    }
+
+    fn read(&self) -> Result<(), TlsError> {
         let config = read(&self.certificate, &self.key)?;
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
@@ -91,6 +105,10 @@ impl Tls {
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(Arc::clone(&current))
+    }
+
+    fn files(&self) -> MutexGuard<'_, FileWatch> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

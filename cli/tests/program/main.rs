@@ -5,6 +5,9 @@
 mod support;
 use support::{common, skip, wait};
 
+mod audit;
+#[cfg(feature = "serve")]
+mod audit_livekit;
 mod faults;
 mod finished;
 mod inbox;

@@ -58,7 +58,7 @@ pub fn with_file(directory: &Path, option: &str, text: &str) -> Daemon {
     with_file_and(directory, option, text, &[])
 }
 
-fn with_file_and(directory: &Path, option: &str, text: &str, options: &[&str]) -> Daemon {
+pub fn with_file_and(directory: &Path, option: &str, text: &str, options: &[&str]) -> Daemon {
     let file = directory.join("secret");
     std::fs::write(&file, text).unwrap();
     start(&directory.join("cdr"), &[&[option, file.to_str().unwrap()], options].concat())
@@ -236,6 +236,24 @@ fn a_secret_is_read_anew_on_sighup_and_a_bad_file_keeps_the_old_one() {
     std::fs::write(directory.path().join("secret"), "").unwrap();
     daemon.signal("HUP");
     daemon.wait_until_it_says("the secret is empty");
+    assert_eq!(status("new"), 200);
+    daemon.terminate();
+}
+
+#[test]
+fn a_secret_that_changes_is_used_without_a_signal_and_a_bad_file_keeps_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = with_file(directory.path(), "--header-file", "X-Token: old");
+    let status = |token: &str| {
+        let body = format!(r#"{{"event":"e","at":{}}}"#, now().as_nanos());
+        post(&mut daemon.connect(), &[("X-Token", token)], &body).status
+    };
+    assert_eq!([status("old"), status("new")], [200, 401]);
+    std::fs::write(directory.path().join("secret"), "X-Token: new").unwrap();
+    daemon.wait_until_it_says("the credentials have changed");
+    assert_eq!([status("old"), status("new")], [401, 200]);
+    std::fs::remove_file(directory.path().join("secret")).unwrap();
+    daemon.wait_until_it_says("the credentials stay as they were");
     assert_eq!(status("new"), 200);
     daemon.terminate();
 }

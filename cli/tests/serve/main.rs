@@ -6,8 +6,10 @@
 mod support;
 use support::{common, mount, skip, wait};
 
+mod activation;
 mod client;
 mod daemon;
+mod flood;
 
 mod acknowledged;
 mod browsers;
@@ -17,15 +19,23 @@ mod downloads;
 mod ending;
 mod failed_sync;
 mod full_disk;
+mod gaps;
 mod guide;
+mod handover;
+mod idle;
 mod inbox;
 mod kills;
 mod limits;
 mod notify;
 mod observed;
+mod overload;
+mod proxies;
 mod refused;
 mod repeated;
 mod secured;
+#[path = "../senders/mod.rs"]
+mod senders;
+mod sockets;
 mod stalled_disk;
 mod statuses;
 mod strangers;

@@ -2,7 +2,7 @@
 //! they get no 200 for, so that a wrong secret loses the whole CDR.
 
 use crate::common::body;
-use crate::credentials::{post, token, with_file};
+use crate::credentials::{post, token, with_file, with_file_and};
 use crate::daemon::{Daemon, start};
 
 /// The fields of a warning that a request was refused.
@@ -17,8 +17,14 @@ fn fields(line: &str) -> serde_json::Value {
 
 /// Waits for the warning of a reason.
 #[track_caller]
-fn told(daemon: &Daemon, reason: &str) -> serde_json::Value {
+pub fn told(daemon: &Daemon, reason: &str) -> serde_json::Value {
     fields(&daemon.wait_until_it_says(&format!("\"reason\":\"{reason}\"")))
+}
+
+/// How many refusals of a reason the metrics show.
+pub fn counted_from(metrics: &str, reason: &str) -> u64 {
+    let name = format!("cdrlog_http_refused_total{{reason=\"{reason}\"}} ");
+    metrics.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
 }
 
 #[track_caller]
@@ -50,7 +56,9 @@ fn a_wrong_secret_is_told_at_once_with_reason_peer_and_path() {
 fn a_thousand_refusals_are_few_lines_and_none_is_left_out_of_the_count() {
     const COUNT: u64 = 1000;
     let directory = tempfile::tempdir().unwrap();
-    let daemon = with_file(directory.path(), "--header-file", "X-Token: a-long-secret");
+    let no_limit = ["--peer-auth-failures-per-minute", "0"];
+    let secret = "X-Token: a-long-secret";
+    let daemon = with_file_and(directory.path(), "--header-file", secret, &no_limit);
     let mut client = daemon.connect();
     for number in 0..COUNT {
         assert_eq!(post(&mut client, &[("X-Token", "wrong")], &body(number % 10)).status, 401);

@@ -105,6 +105,34 @@ fn a_certificate_is_read_anew_on_sighup_and_a_bad_one_keeps_the_old_one() {
 }
 
 #[test]
+fn a_certificate_that_changes_is_used_without_a_signal_and_a_bad_one_keeps_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = certify(directory.path());
+    let daemon = start_with_tls(directory.path());
+    assert!(post(&daemon, &first, &body(0)).is_ok());
+    // As certbot does it: other files under the same names.
+    let renewed = directory.path().join("renewed");
+    fs::create_dir(&renewed).unwrap();
+    let second = certify(&renewed);
+    for name in ["cert.pem", "key.pem"] {
+        fs::rename(renewed.join(name), directory.path().join(name)).unwrap();
+    }
+    daemon.wait_until_it_says("the certificate has changed");
+    assert!(post(&daemon, &second, &body(1)).is_ok());
+    assert!(post(&daemon, &first, &body(2)).is_err());
+    // A key that does not belong to the certificate.
+    certify(&renewed);
+    fs::copy(renewed.join("key.pem"), directory.path().join("key.pem")).unwrap();
+    let line = daemon.wait_until_it_says("the certificate stays as it was");
+    assert!(line.contains("ERROR") && line.contains("key.pem"), "{line}");
+    assert!(post(&daemon, &second, &body(3)).is_ok());
+    daemon.signal("TERM");
+    let (_, said) = daemon.end();
+    let told = said.iter().filter(|line| line.contains("certificate")).count();
+    assert_eq!(told, 0, "it is told once for each change: {said:?}");
+}
+
+#[test]
 fn a_certificate_without_its_key_is_refused_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     certify(directory.path());

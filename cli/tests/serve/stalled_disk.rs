@@ -2,12 +2,16 @@
 //! restart.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use crate::client::Answer;
+use crate::client::{Answer, Client, post_head};
 use crate::common::cdr;
 use crate::daemon::{Daemon, serve, wait_for};
 use crate::mount::Mount;
 use crate::notify::Systemd;
+use crate::refused::counted_from;
 
 fn event(number: u64) -> String {
     format!(r#"{{"number":{number},"event":"e"}}"#)
@@ -55,10 +59,75 @@ fn a_stalled_disk_is_503_unhealthy_and_no_news_for_systemd_and_heals_without_a_r
         acknowledged.push(number);
     }
     daemon.terminate();
+    assert_eq!(counts(&directory), acknowledged.into_iter().map(|number| (number, 1)).collect());
+}
+
+/// How often each event is in the CDR.
+fn counts(directory: &Path) -> BTreeMap<u64, u32> {
     let mut counts = BTreeMap::new();
-    for line in cdr(&directory).lines() {
+    for line in cdr(directory).lines() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
         *counts.entry(line["e"]["number"].as_u64().unwrap()).or_insert(0) += 1;
     }
-    assert_eq!(counts, acknowledged.into_iter().map(|number| (number, 1)).collect());
+    counts
+}
+
+/// Senders that try their events again until they get 200, as LiveKit does, and a crowd that does not.
+#[test]
+fn a_stalled_disk_fills_a_bounded_memory_then_all_hear_503_and_what_is_tried_again_is_written_once()
+{
+    const SENDERS: u64 = 4;
+    const EVENTS: u64 = 3;
+    let Some(mut mount) = Mount::new("ext4", 64) else { return };
+    let directory = mount.path().join("cdr");
+    let options = ["--write-retry-timeout", "500ms", "--ack", "written"];
+    let daemon = Daemon::start(serve(&directory).args(options));
+    if !mount.freeze() {
+        return;
+    }
+    let large =
+        |number| format!(r#"{{"number":{number},"p":"{}","event":"e"}}"#, "x".repeat(500_000));
+    let address = daemon.address;
+    let is_taken = |answer: &Answer| {
+        let is_told = answer.header("retry-after").is_some();
+        assert!(answer.status == 200 || answer.status == 503 && is_told, "{answer:?}");
+        answer.status == 200
+    };
+    let send = move |sender: u64| {
+        for number in 0..EVENTS {
+            let event = large(sender * EVENTS + number);
+            wait_for("200", || {
+                let answer = Client::connect(address).try_post("/", &event).unwrap();
+                is_taken(&answer).then_some(()).or_else(|| {
+                    // Not at once, as it was told.
+                    thread::sleep(Duration::from_millis(500));
+                    None
+                })
+            });
+        }
+    };
+    let senders: Vec<_> = (0..SENDERS).map(|sender| thread::spawn(move || send(sender))).collect();
+    // Queue and journal hold some forty of them.
+    let mut crowd: Vec<_> = (0..48).map(|_| daemon.connect()).collect();
+    for (number, client) in crowd.iter_mut().enumerate() {
+        let event = large(1000 + number as u64);
+        client.send(post_head("/", event.len(), &event).as_bytes()).unwrap();
+    }
+    for client in &mut crowd {
+        assert!(!is_taken(&client.read("POST").unwrap()), "200 for what is not written");
+    }
+    let metrics = daemon.connect().get("/metrics");
+    let metric = |name: &str| -> u64 {
+        let line = metrics.text().lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse().unwrap()
+    };
+    assert!(counted_from(metrics.text(), "queue_full") > 0, "{}", metrics.text());
+    assert!(counted_from(metrics.text(), "unacknowledged") > 0, "{}", metrics.text());
+    assert!(metric("cdrlog_bytes_queued ") <= 17 << 20, "{}", metrics.text());
+    mount.thaw();
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    daemon.terminate();
+    let counts = counts(&directory);
+    assert!(counts.values().all(|count| *count == 1), "an event is doubled: {counts:?}");
+    assert!((0..SENDERS * EVENTS).all(|number| counts.contains_key(&number)), "{counts:?}");
 }

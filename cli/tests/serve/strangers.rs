@@ -29,19 +29,24 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The beginning of a connection whose peer takes no byte of any answer, and `count` times a GET of
-/// this path, which has less than 127 bytes.
-fn gets_without_a_window(path: &str, count: u32) -> Vec<u8> {
+/// this path, with this `x-token`; both have less than 127 bytes.
+pub fn gets_without_a_window(path: &str, count: u32, token: Option<&str>) -> Vec<u8> {
     let mut bytes = PREFACE.to_vec();
     bytes.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]));
     let mut head = vec![0x82, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
     head.extend(path.as_bytes());
     head.extend(b"\x01\x09localhost");
+    if let Some(token) = token {
+        head.extend(b"\0\x07x-token");
+        head.push(u8::try_from(token.len()).unwrap());
+        head.extend(token.as_bytes());
+    }
     (0..count).for_each(|number| bytes.extend(frame(HEADERS, 5, 2 * number + 1, &head)));
     bytes
 }
 
 /// Resident memory of a server, in bytes.
-fn resident_bytes(daemon: &Daemon) -> u64 {
+pub fn resident_bytes(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
@@ -95,7 +100,7 @@ fn a_connection_without_credentials_gets_few_streams() {
     let directory = tempfile::tempdir().unwrap();
     let daemon = with_meet_and_header(directory.path(), &["--h2c"]);
     let mut client = daemon.connect();
-    client.send(&gets_without_a_window("/nowhere", 32)).unwrap();
+    client.send(&gets_without_a_window("/nowhere", 32, None)).unwrap();
     let (mut answered, mut refused) = (0, 0);
     while answered + refused < 32 {
         let head = client.read_exact(9).unwrap();
@@ -124,7 +129,7 @@ fn answers_that_strangers_do_not_read_take_a_bounded_memory_and_give_it_back() {
     let daemon = with_meet_and_header(directory.path(), &[&limits[..], &timeouts].concat());
     let before = resident_bytes(&daemon);
     let attack: Vec<Vec<u8>> =
-        ["/metrics", "/nowhere"].map(|path| gets_without_a_window(path, 128)).into();
+        ["/metrics", "/nowhere"].map(|path| gets_without_a_window(path, 128, None)).into();
     let mut most = before;
     let clients: Vec<_> = (0..count as usize)
         .map(|number| {

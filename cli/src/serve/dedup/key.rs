@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::LazyLock;
 
 use cdrlog::Rewriter;
 use serde::Deserialize;
+use siphasher::sip128::{Hasher128, SipHasher24};
 
 /// What a thread keeps for the next line. A larger one is given back.
 const LINE_BYTES_KEPT: usize = 1 << 16;
@@ -15,9 +17,13 @@ const LINE_BYTES_KEPT: usize = 1 << 16;
 /// because a line too many after a retry is better than an event that is lost.
 const WITHOUT_IDENTITY: [&[u8]; 2] = [br#"{"signalSent":"#, br#"{"filterEventDispatched":"#];
 
-/// The first 16 bytes of a BLAKE3 hash: of the line, or of what identifies an event of LiveKit.
+/// A hash of the line, or of what identifies an event of LiveKit: SipHash-2-4 with 128 bits.
+///
+/// Two events with the same hash would be one, and the second would be lost. Senders choose what is
+/// in their events, so the hash has a secret, of this process: nobody can look for two such events
+/// elsewhere. By chance, 2^-128 times the pairs of events in the window are such a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Key([u8; 16]);
+pub(in super::super) struct Key(u128);
 
 impl Key {
     /// The key of a body. `None` if it is not an event, which is rejected each time, or if it has no
@@ -40,67 +46,59 @@ impl Key {
         if WITHOUT_IDENTITY.iter().any(|start| line.starts_with(start)) {
             return None;
         }
-        let hash = match LiveKitEvent::of_line(line) {
-            Some(event) => event.hash(),
-            None => blake3::hash(line),
-        };
-        hash.as_bytes().first_chunk().copied().map(Self)
+        let mut hasher = *SECRET;
+        match LiveKitEvent::of_line(line) {
+            Some(event) => event.hash(&mut hasher),
+            None => hasher.write(line),
+        }
+        Some(Self(hasher.finish128().as_u128()))
     }
 }
 
-/// Hashes keys for tables. They are hashes already, and these tables are asked five times for each
-/// event, so this is one multiplication; its secret keeps those who choose events from choosing
-/// their places.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KeyHash {
-    secret: u64,
-}
+/// Keyed with the standard library's random state, the only source of chance that it has: two hashes
+/// of 64 bits by SipHash, with a key of the system.
+static SECRET: LazyLock<SipHasher24> = LazyLock::new(|| {
+    let state = RandomState::new();
+    SipHasher24::new_with_keys(state.hash_one(0_u8), state.hash_one(1_u8))
+});
 
-impl Default for KeyHash {
-    fn default() -> Self {
-        // The standard library's random state, the only source of chance that it has.
-        Self { secret: RandomState::new().hash_one(0_u8) }
-    }
-}
+/// Finds the place of a key in a table. A key is a keyed hash already, whose value nobody can choose,
+/// so its own bits are taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct KeyHash;
 
 impl BuildHasher for KeyHash {
     type Hasher = KeyHasher;
 
     fn build_hasher(&self) -> KeyHasher {
-        KeyHasher { state: self.secret }
+        KeyHasher(0)
     }
 }
 
-/// The hash of one key.
+/// The place of one key.
 #[derive(Debug)]
-pub(super) struct KeyHasher {
-    state: u64,
-}
-
-/// The fraction of the golden ratio, odd.
-const MULTIPLIER: u128 = 0x9e37_79b9_7f4a_7c15;
+pub(super) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks(8) {
-            let word = word.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-            self.write_u64(word);
+        // `Key` has no bytes for it.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
         }
     }
 
     fn write_u64(&mut self, word: u64) {
-        let product = u128::from(self.state ^ word) * MULTIPLIER;
-        self.state = (product as u64) ^ (product >> 64) as u64;
+        self.0 ^= word;
     }
 
     fn finish(&self) -> u64 {
-        self.state
+        self.0
     }
 }
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u128::from_le_bytes(self.0) as u64);
+        state.write_u64(self.0 as u64);
     }
 }
 
@@ -143,12 +141,11 @@ impl<'a> LiveKitEvent<'a> {
         is_one.then_some(Self { name, ..event })
     }
 
-    fn hash(&self) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        // No part can hold the blank between them.
+    fn hash(&self, hasher: &mut SipHasher24) {
+        // No part can hold the blank between them, and no line begins with a name.
         for part in [self.name, self.id.as_bytes(), self.created_at.as_bytes()] {
-            hasher.update(part).update(b" ");
+            hasher.write(part);
+            hasher.write(b" ");
         }
-        hasher.finalize()
     }
 }

@@ -1,0 +1,147 @@
+//! Whether files have changed since they were read: certificates that are renewed, secrets that are
+//! replaced.
+//!
+//! It is looked for on a timer. Notices of the file system (inotify) say nothing of a link further up
+//! that leads elsewhere now, which is how Kubernetes and certbot replace files.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often files are looked at. They are read once they were the same at two looks, so that one
+/// that is being written is not read in the middle, nor a certificate without its key.
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What tells that a file is another one, or was written to. A file that is not there has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+            bytes: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+}
+
+/// Files that are read together.
+#[derive(Debug)]
+pub(super) struct FileWatch {
+    paths: Vec<PathBuf>,
+    /// As they were before they were read last, be it in vain.
+    read: Vec<Option<Stamp>>,
+    /// As they were at the last look.
+    looked: Vec<Option<Stamp>>,
+}
+
+impl FileWatch {
+    /// To be made before the files are read: what changes meanwhile is then read once more.
+    pub(super) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut watch =
+            Self { paths: paths.into_iter().collect(), read: Vec::new(), looked: Vec::new() };
+        watch.note_reading();
+        watch
+    }
+
+    /// The files are about to be read.
+    pub(super) fn note_reading(&mut self) {
+        self.read = self.stamps();
+        self.looked.clone_from(&self.read);
+    }
+
+    /// Whether the files are to be read anew: they are not as they were read, and nobody has written
+    /// to them since the last look. Says it once for each change.
+    pub(super) fn has_changed(&mut self) -> bool {
+        let now = self.stamps();
+        let is_settled = now == self.looked;
+        self.looked = now;
+        if !is_settled || self.looked == self.read {
+            return false;
+        }
+        self.read.clone_from(&self.looked);
+        true
+    }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.paths.iter().map(|path| Stamp::of(path)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(directory: &tempfile::TempDir) -> (FileWatch, [PathBuf; 2]) {
+        let paths = ["cert", "key"].map(|name| directory.path().join(name));
+        paths.iter().for_each(|path| fs::write(path, "1").unwrap());
+        (FileWatch::new(paths.clone()), paths)
+    }
+
+    #[test]
+    fn a_file_that_was_written_or_replaced_or_removed_is_told_once_it_has_settled() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut watch, [cert, key]) = watched(&directory);
+        assert_eq!([(); 3].map(|()| watch.has_changed()), [false; 3]);
+        let changes: [&dyn Fn(); 4] = [
+            &|| fs::write(&cert, "another").unwrap(),
+            &|| {
+                fs::write(directory.path().join("new"), "1").unwrap();
+                fs::rename(directory.path().join("new"), &key).unwrap();
+            },
+            &|| fs::remove_file(&key).unwrap(),
+            &|| fs::write(&key, "1").unwrap(),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            change();
+            let told = [(); 4].map(|()| watch.has_changed());
+            assert_eq!(told, [false, true, false, false], "change {number}");
+        }
+    }
+
+    #[test]
+    fn files_that_go_on_to_change_are_told_together_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut watch, [cert, key]) = watched(&directory);
+        for bytes in 2..10 {
+            fs::write(if bytes % 2 == 0 { &cert } else { &key }, "x".repeat(bytes)).unwrap();
+            assert!(!watch.has_changed(), "it is read in the middle");
+        }
+        assert_eq!([(); 2].map(|()| watch.has_changed()), [true, false]);
+    }
+
+    #[test]
+    fn what_was_read_on_demand_is_not_told_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut watch, [cert, _]) = watched(&directory);
+        fs::write(&cert, "another").unwrap();
+        watch.note_reading();
+        assert_eq!([(); 3].map(|()| watch.has_changed()), [false; 3]);
+    }
+
+    #[test]
+    fn a_link_further_up_that_leads_elsewhere_is_a_change() {
+        let directory = tempfile::tempdir().unwrap();
+        let live = directory.path().join("live");
+        for name in ["1", "2"] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+            fs::write(directory.path().join(name).join("cert"), "same").unwrap();
+        }
+        std::os::unix::fs::symlink("1", &live).unwrap();
+        let mut watch = FileWatch::new([live.join("cert")]);
+        fs::remove_file(&live).unwrap();
+        std::os::unix::fs::symlink("2", &live).unwrap();
+        assert_eq!([(); 3].map(|()| watch.has_changed()), [false, true, false]);
+    }
+}
