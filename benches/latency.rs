@@ -11,9 +11,14 @@
 //! keep their rate by the clock; one that fell behind does not skip events, so the rate reached is
 //! printed too. Where more producers than cores keep a high rate, they take the cores from each
 //! other: then the tail is the scheduler's, whoever writes the log.
+//!
+//! "disk stopped" has the disk frozen before the first event and let go after the last one, which is
+//! before the queue is full. It takes root; elsewhere its rows are missing, and it is said why.
 
 mod common;
 mod corpus;
+#[path = "common/stopped_disk.rs"]
+mod stopped_disk;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -22,6 +27,7 @@ use common::ours::{CdrlogRotating, CdrlogSynced, CdrlogSyncing, CdrlogTry};
 use common::peers::{TracingLossy, TracingRaw};
 use common::{CORPUS, EVENTS, Logger, Sender};
 use hdrhistogram::Histogram;
+use stopped_disk::StoppableDisk;
 
 const PRODUCERS: [usize; 3] = [1, 2, 4];
 
@@ -104,17 +110,23 @@ fn measure<L: Logger>(name: &str, producers: usize, rate: Option<u64>) {
     let run = common::run::<L, _>(producers, events, |sender, first| {
         send_all(sender, first, events, rate)
     });
+    print_row(name, rate, &run.results);
+}
+
+/// Prints a line of the table: what the producers measured.
+fn print_row(name: &str, rate: Option<u64>, measured: &[Measured]) {
     let mut latencies = histogram();
-    for one in &run.results {
+    for one in measured {
         latencies.add(&one.latencies).expect("the same bounds");
     }
-    let refused: usize = run.results.iter().map(|one| one.refused).sum();
+    let refused: usize = measured.iter().map(|one| one.refused).sum();
     let reached: f64 =
-        run.results.iter().map(|one| events as f64 / one.elapsed.as_secs_f64()).sum();
+        measured.iter().map(|one| one.latencies.len() as f64 / one.elapsed.as_secs_f64()).sum();
     let at = |quantile| latencies.value_at_quantile(quantile);
     let rate = rate.map_or_else(|| "flat out".to_owned(), |rate| format!("{} k/s", rate / 1000));
     println!(
-        "| {name} | {producers} x {rate} | {:.3} | {} | {} | {} | {} | {} | {refused} |",
+        "| {name} | {} x {rate} | {:.3} | {} | {} | {} | {} | {} | {refused} |",
+        measured.len(),
         reached / 1e6,
         at(0.5),
         at(0.99),
@@ -122,6 +134,53 @@ fn measure<L: Logger>(name: &str, producers: usize, rate: Option<u64>) {
         at(0.9999),
         latencies.max(),
     );
+}
+
+const STOPPED_DISK: &str = "cdrlog send_slice, disk stopped";
+
+/// So many events of the corpus are in the queue of the defaults below half of its bounds, and nothing
+/// of them has to be refused.
+const STOPPED_DISK_EVENTS: usize = 20_000;
+
+/// `send_slice` with all defaults on a disk that stands still for all of it.
+fn table_of_stopped_disk() {
+    if !is_wanted(STOPPED_DISK) {
+        return;
+    }
+    for producers in PRODUCERS {
+        for rate in RATES {
+            if let Err(reason) = measure_stopped_disk(producers, rate) {
+                println!("\nskipped: {STOPPED_DISK}: {reason} (run as root, with e2fsprogs)\n");
+                return;
+            }
+        }
+    }
+}
+
+fn measure_stopped_disk(producers: usize, rate: Option<u64>) -> Result<(), String> {
+    let mut disk = StoppableDisk::new()?;
+    let logger = CdrlogSynced::open(&disk.path().join("cdr"));
+    let events = events_of(producers, rate).min(STOPPED_DISK_EVENTS / producers);
+    let senders: Vec<_> = (0..producers).map(|_| logger.sender(events)).collect();
+    disk.stop()?;
+    let measured: Vec<Measured> = std::thread::scope(|scope| {
+        let threads: Vec<_> = senders
+            .into_iter()
+            .enumerate()
+            .map(|(producer, mut sender)| {
+                // Each begins somewhere else in the corpus.
+                scope.spawn(move || send_all(&mut sender, producer * 1021, events, rate).1)
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().expect("a producer")).collect()
+    });
+    disk.go_on();
+    logger.close();
+    let sent = producers * events;
+    let lines = common::count_lines(&disk.path().join("cdr"));
+    assert_eq!(lines, sent, "lines were lost or doubled");
+    print_row(STOPPED_DISK, rate, &measured);
+    Ok(())
 }
 
 /// What two looks at the clock in a row cost.
@@ -140,9 +199,14 @@ fn print_clock() {
     );
 }
 
-fn table<L: Logger>(name: &str) {
+/// Whether the arguments name this row, or none.
+fn is_wanted(name: &str) -> bool {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    if wanted.is_some_and(|wanted| !name.contains(&wanted)) {
+    wanted.is_none_or(|wanted| name.contains(&wanted))
+}
+
+fn table<L: Logger>(name: &str) {
+    if !is_wanted(name) {
         return;
     }
     for producers in PRODUCERS {
@@ -161,6 +225,7 @@ fn main() {
     table::<CdrlogSynced>("cdrlog send_slice");
     table::<CdrlogSyncing>("cdrlog send_slice, syncing all the time");
     table::<CdrlogRotating>("cdrlog send_slice, five new files a second");
+    table_of_stopped_disk();
     table::<CdrlogTry>("cdrlog try_send_slice");
     table::<TracingRaw>("tracing-appender, lossless");
     table::<TracingLossy>("tracing-appender, lossy");

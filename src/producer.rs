@@ -219,15 +219,24 @@ impl Producer {
         Ok(ack)
     }
 
-    /// Copies an event into the inbox.
+    /// Copies an event into the inbox. If the inbox is half full, the rewriter is woken: events that find
+    /// no room in it do not survive the process.
     #[inline]
     fn store(&self, event: &[u8]) -> Stores {
         if self.arena.pool().is_in_child() {
             return Stores::Child;
         }
         match self.arena.store(event) {
-            Some(stored) => Stores::Record(stored),
-            None => Stores::NoRoom,
+            Some(stored) => {
+                if stored.is_scarce {
+                    self.queue.wake();
+                }
+                Stores::Record(stored)
+            }
+            None => {
+                self.queue.wake();
+                Stores::NoRoom
+            }
         }
     }
 

@@ -73,6 +73,7 @@ impl From<JournalError> for OpenError {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Disk(error) => error.into(),
+            JournalError::InboxHeld { directory } => Self::Locked { directory, process_id: None },
             JournalError::Damaged { path, fault } => Self::Damaged { path, fault },
         }
     }

@@ -1,11 +1,12 @@
 //! Wakes a sleeping thread, and costs next to nothing if it is awake.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
-use std::thread::Thread;
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
+
+use crate::loom::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use crate::loom::thread::{Thread, current, park_timeout};
 
 const AWAKE: u8 = 0;
 const NAPPING: u8 = 1;
@@ -39,7 +40,7 @@ pub(crate) struct Waker {
 impl Waker {
     /// Makes the calling thread the one to be woken. Called once, before it sleeps.
     pub(crate) fn attach(&self) {
-        let _ = self.thread.set(std::thread::current());
+        let _ = self.thread.set(current());
     }
 
     /// Sleeps for at most `timeout`, unless it was woken since the last sleep or `has_work`,
@@ -57,7 +58,7 @@ impl Waker {
         self.sleep.store(announced, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if !self.is_urgent.swap(false, Ordering::SeqCst) && !has_work() {
-            std::thread::park_timeout(timeout);
+            park_timeout(timeout);
             // Not stored: whoever woke the thread created work before, which is visible from here
             // on.
             self.is_urgent.swap(false, Ordering::SeqCst);
@@ -80,6 +81,10 @@ impl Waker {
     /// before, and the sleeper checks for it by another.
     #[inline]
     pub(crate) fn wake_if_idle(&self) {
+        // loom takes a SeqCst operation for one that acquires and releases: this is the total order
+        // that all of them have.
+        #[cfg(loom)]
+        fence(Ordering::SeqCst);
         if self.sleep.load(Ordering::SeqCst) == IDLE {
             self.end_sleep(IDLE);
         }

@@ -63,11 +63,14 @@ fn a_child_that_drops_the_appender_touches_nothing_and_the_parent_goes_on() {
     let journal = || std::fs::read(directory.path().join(".cdrlog/control")).unwrap();
     appender.as_ref().unwrap().sync().unwrap();
     let before = journal();
+    let inbox = appender.as_ref().unwrap().inbox_path().unwrap().to_owned();
     // Only the child takes the appender out of its copy of the memory.
     let code = in_a_forked_child(|| drop(appender.take()));
     assert_eq!(code, Some(0), "the child died or hangs");
     assert!(journal() == before, "the child wrote to the control file");
     assert!(Appender::builder(&directory).open().is_err(), "the child gave the lock back");
+    let held = std::fs::File::open(&inbox).unwrap().try_lock();
+    assert!(held.is_err(), "the child gave the lock of the inbox back");
     (100..200).for_each(send);
     let stats = appender.take().unwrap().close().unwrap();
     assert_eq!(stats.events_journaled, 200);

@@ -10,13 +10,17 @@
 //! returned: these must be in the CDR, or in the rejects, each once and in order. Some are sent
 //! under a common lock: these must be in the order in which the threads had it.
 //!
-//! The next opening does not wait for the end of a child that is being killed.
+//! The rewriter is asleep in each of its ways when the child dies: while events gather, for each length
+//! of that up to the longest; because there was nothing for a second; and because the journal is full.
+//! Some children fork in the middle: what they forked sends nothing, and outlives them.
+//!
+//! The next opening does not wait for the end of a child that is being killed, or of what that forked.
 //!
 //! A program of its own, because a child that is this program must hold nothing else.
 //!
 //! The long form: `CDRLOG_KILL9_ROUNDS=300 cargo test --release --test kill9_accepted`.
 
-#![expect(unsafe_code, reason = "a fault of memory, on purpose")]
+#![expect(unsafe_code, reason = "a fault of memory on purpose, and a fork")]
 
 mod support;
 
@@ -28,7 +32,7 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use cdrlog::{Appender, Bytes, Durability, OpenError, Producer, SyncPolicy};
+use cdrlog::{Appender, Bytes, Durability, OpenError, Producer, SharedProducer, SyncPolicy};
 use support::{cdr, files, give_inboxes, inbox_directory, rejects};
 
 const CHILD_DIRECTORY: &str = "CDRLOG_KILL9_ACCEPTED_DIRECTORY";
@@ -83,7 +87,17 @@ struct Round {
     threads: u64,
     events: u64,
     death: Death,
+    /// Nothing is sent for so long that the rewriter sleeps until it is woken.
+    is_idle_before: bool,
+    /// Before which event the first thread forks.
+    forks_at: Option<u64>,
 }
+
+/// Longer than the rewriter looks for the next event by itself.
+const UNTIL_IDLE: Duration = Duration::from_millis(1200);
+
+/// How long what was forked lives.
+const FORKED_LIFE: Duration = Duration::from_millis(30);
 
 impl Round {
     fn of(round: u64) -> Self {
@@ -92,10 +106,16 @@ impl Round {
             (Death::KillAtRandom, _) => u64::MAX,
             (_, 0) => 10,
             (_, 1) => 100,
-            (_, 2) => 3000,
-            _ => 10_000,
+            (_, 2) => 1000,
+            _ => 4000,
         };
-        Self { threads: 1 + round % 3, events, death }
+        Self {
+            threads: 1 + round % 3,
+            events,
+            death,
+            is_idle_before: round % 15 == 4,
+            forks_at: (round % 7 == 5).then_some(5),
+        }
     }
 }
 
@@ -116,16 +136,41 @@ fn body(thread: u64, number: u64, order: u64) -> String {
 }
 
 /// Sends in each of the ways that there are.
-fn send(producer: &Producer, number: u64, body: String) {
-    match number % 5 {
-        0 | 1 => producer.send_slice(body.as_bytes()).unwrap(),
-        2 => producer.send(Bytes::from(body)).unwrap(),
-        3 => drop(producer.send_acked(body.into(), Durability::Journaled).unwrap()),
-        _ => {
+fn send(producer: &Producer, shared: &SharedProducer, number: u64, body: String) {
+    match number % 7 {
+        0 => producer.send_slice(body.as_bytes()).unwrap(),
+        1 => producer.send(Bytes::from(body)).unwrap(),
+        2 => drop(producer.send_acked(body.into(), Durability::Journaled).unwrap()),
+        3 => {
             while producer.try_send_slice(body.as_bytes()).is_err() {
                 std::thread::yield_now();
             }
         }
+        4 => {
+            let send = || producer.try_send_acked_no_wake(body.clone().into(), Durability::Written);
+            while send().is_err() {
+                std::thread::yield_now();
+            }
+        }
+        5 => block_on(shared.send_async(body.into())).unwrap(),
+        _ => block_on(shared.reserve(body.len())).unwrap().send(body.into()).unwrap(),
+    }
+}
+
+fn block_on<T>(sending: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(sending)
+}
+
+/// What is forked sends nothing, and lives on for a moment.
+fn fork(producer: &Producer) {
+    // SAFETY: the child only tries to send, which takes no lock in it, sleeps and ends.
+    let forked = unsafe { libc::fork() };
+    assert!(forked >= 0, "no fork");
+    if forked == 0 {
+        let refused = producer.send_slice(b"of a forked child").is_err();
+        std::thread::sleep(FORKED_LIFE);
+        // SAFETY: ends the process; nothing of the test harness runs in it.
+        unsafe { libc::_exit(if refused { 0 } else { 1 }) };
     }
 }
 
@@ -140,25 +185,32 @@ fn child() {
         .inbox_directory(inbox_directory())
         .event_bytes_max(64 << 10)
         .segment_bytes(if number.is_multiple_of(2) { 1 << 20 } else { 64 << 10 })
-        // Every length of the rewriter's sleep, and full queues.
-        .flush_interval(Duration::from_millis(1 + number % 25))
+        // Every length of the rewriter's sleep, which is a quarter and 10 ms at most; and full queues.
+        .flush_interval(Duration::from_millis(1 + number * 7 % 48))
         .queue_bytes_max(if number.is_multiple_of(3) { 256 << 10 } else { 16 << 20 })
         .sync_policy(SyncPolicy::Never)
         .open()
         .unwrap();
     assert!(appender.inbox_path().is_some(), "no inbox");
-    let order = Arc::new(Mutex::new(0));
+    if round.is_idle_before {
+        std::thread::sleep(UNTIL_IDLE);
+    }
+    let (order, shared) = (Arc::new(Mutex::new(0)), appender.shared_producer());
     std::thread::scope(|scope| {
         for thread in 0..round.threads {
-            let (producer, order, noted) = (appender.producer(), order.clone(), &noted);
+            let (producer, order) = (appender.producer(), order.clone());
+            let (shared, noted) = (&shared, &noted);
             scope.spawn(move || {
                 for number in 0..round.events {
+                    if thread == 0 && round.forks_at == Some(number) {
+                        fork(&producer);
+                    }
                     if is_ordered(number) {
                         let mut order = order.lock().unwrap();
                         *order += 1;
-                        send(&producer, number, body(thread, number, *order));
+                        send(&producer, shared, number, body(thread, number, *order));
                     } else {
-                        send(&producer, number, body(thread, number, 0));
+                        send(&producer, shared, number, body(thread, number, 0));
                     }
                     noted.write_all_at(&(number + 1).to_le_bytes(), thread * 8).unwrap();
                 }
@@ -255,7 +307,7 @@ fn check(directory: &Path, number: u64) {
 
 #[test]
 fn what_a_send_took_is_there_exactly_once_after_every_death() {
-    let rounds: u64 = std::env::var(ROUNDS).map_or(16, |rounds| rounds.parse().unwrap());
+    let rounds: u64 = std::env::var(ROUNDS).map_or(30, |rounds| rounds.parse().unwrap());
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().subsec_nanos();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("cdr");

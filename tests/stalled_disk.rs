@@ -10,6 +10,9 @@
 //! only where its thread slept in it: on a loaded machine others may have had the processor. Takes
 //! root.
 //!
+//! And of sends below the bounds of the queue, which may wait for room but find it, none takes the time
+//! that the disk stands still: what it costs is a row of `cargo bench --bench latency -- stopped`.
+//!
 //! A program of its own: it measures the memory of the whole process.
 //!
 //! The long form: `CDRLOG_STALL_SECONDS=30 cargo test --release --test stalled_disk --
@@ -19,10 +22,11 @@
 
 mod support;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Producer};
-use support::{Mount, body, cdr, line};
+use support::{Mount, body, cdr, inbox_directory, line};
 
 /// What the whole process may hold with the defaults: a small node has it to spare.
 const RESIDENT_BYTES_MAX: usize = 64 << 20;
@@ -91,8 +95,68 @@ fn resident_bytes() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() << 10
 }
 
+/// One test after the other: the memory of the process is that of all.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Below the bounds of the default queue: 32 768 events and 16 MiB.
+const SENDS: u64 = 10_000;
+
+/// How long the disk stands still: ten thousand sends that wait for nothing are over long before.
+const STALL: Duration = Duration::from_secs(4);
+
+#[test]
+fn no_send_below_the_bounds_takes_the_time_that_the_disk_stands_still() {
+    let _alone = alone();
+    let Some(mut mount) = Mount::new("ext4", 64) else { return };
+    let directory = mount.path().join("cdr");
+    let appender = Appender::builder(&directory).inbox_directory(inbox_directory()).open().unwrap();
+    let producer = appender.producer();
+    let send = |number| match number % 3 {
+        0 => producer.send_slice(body(number).as_bytes()).unwrap(),
+        1 => producer.send(body(number).into()).unwrap(),
+        _ => producer.try_send_slice(body(number).as_bytes()).unwrap(),
+    };
+    (0..1000).for_each(send);
+    appender.flush().unwrap();
+    if !mount.freeze() {
+        return;
+    }
+    let numbers = 1000..1000 + SENDS;
+    let (longest, stats) = std::thread::scope(|scope| {
+        // A send that waits for the disk goes on after this.
+        let thaw = scope.spawn(|| {
+            std::thread::sleep(STALL);
+            let stats = appender.stats();
+            mount.thaw();
+            stats
+        });
+        let times = numbers.clone().map(|number| {
+            let before = Instant::now();
+            send(number);
+            before.elapsed()
+        });
+        (times.max().unwrap(), thaw.join().unwrap())
+    });
+
+    println!("{SENDS} sends, the longest took {longest:?}, the disk stood still for {STALL:?}");
+    assert!(
+        longest < STALL / 2,
+        "a send took {longest:?} of the {STALL:?} that the disk stood still"
+    );
+    let expected: String = (0..numbers.end).map(line).collect();
+    assert!(stats.bytes_written < expected.len() as u64, "the disk did not stand still: {stats:?}");
+    assert_eq!((stats.queue_full, stats.events_unprotected), (0, 0), "the bounds were reached");
+    appender.flush().unwrap();
+    appender.close().unwrap();
+    assert!(cdr(&directory) == expected, "what was taken is not what is there");
+}
+
 #[test]
 fn a_frozen_file_system_costs_producers_nothing_and_loses_nothing() {
+    let _alone = alone();
     let seconds = std::env::var("CDRLOG_STALL_SECONDS").map_or(2, |text| text.parse().unwrap());
     let Some(mut mount) = Mount::new("ext4", 64) else { return };
     let directory = mount.path().join("cdr");

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs cli/packaging/cdrlog.service as its own comment says, in a container with a systemd of its
-# own, and looks whether the service starts, takes events, reloads, survives a kill and ends in order.
+# own, and looks whether the service starts, takes events, hands over to a new process, survives a kill
+# and ends in order; and, with cdrlog.socket, whether connections wait while it is stopped and started.
 # Usage, as root: cli/scripts/check-unit.sh [PROGRAM], by default target/release/cdrlog.
 # Where no container can be had it checks what `systemd-analyze` can, and says what it did not check.
 # Exit codes: 0 all was checked, 1 something is wrong, 3 a part could not be checked.
@@ -8,6 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 program=$(realpath "${1:-target/release/cdrlog}")
 unit=cli/packaging/cdrlog.service
+socket=cli/packaging/cdrlog.socket
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -27,8 +29,9 @@ command -v systemd-analyze >/dev/null ||
 
 # The path of the program is that of this machine: the unit's own need not be there.
 sed "s|^ExecStart=[^ ]*|ExecStart=$program|" "$unit" >"$scratch/cdrlog.service"
-systemd-analyze verify --man=no "$scratch/cdrlog.service" || fail "systemd-analyze finds faults"
-echo "the unit is well-formed"
+cp "$socket" "$scratch/cdrlog.socket"
+systemd-analyze verify --man=no "$scratch"/cdrlog.{service,socket} || fail "systemd-analyze finds faults"
+echo "the units are well-formed"
 
 ((EUID == 0)) && command -v systemd-nspawn >/dev/null ||
     not_checked "whether the service starts, takes events, reloads and ends"
@@ -50,10 +53,12 @@ printf 'root:*:1::::::\n' >"$root/etc/shadow"
 echo cdrlog-check >"$root/etc/hostname"
 : >"$root/etc/machine-id"
 
-# The commands that the comment of the unit gives, one after the other.
-grep -E '^#   (useradd|install|systemctl) ' "$unit" | sed 's/^#   //' >"$scratch/install"
-[[ $(wc -l <"$scratch/install") -ge 5 ]] || fail "the comment of the unit has lost its commands"
-sed -i '1i set -eux' "$scratch/install"
+# The commands that the comments of the units give, one after the other.
+for name in unit socket; do
+    grep -E '^#   (useradd|install|systemctl) ' "${!name}" | sed 's/^#   //' >"$scratch/install-$name"
+    [[ $(wc -l <"$scratch/install-$name") -ge 4 ]] || fail "the comment of ${!name} has lost its commands"
+    sed -i '1i set -eux' "$scratch/install-$name"
+done
 
 cat >"$scratch/check" <<'CHECK'
 set -euo pipefail
@@ -67,16 +72,49 @@ state() {
     systemctl show --property="$1" --value cdrlog
 }
 cd /source
-bash /check/install
+bash /check/install-unit
 [[ $(systemctl is-active cdrlog) == active ]]
 [[ $(post 1) == 200 ]]
 [[ $(stat -c '%U:%G %a' /var/lib/cdrlog /run/cdrlog | tr '\n' ' ') == "cdrlog:cdrlog 750 cdrlog:cdrlog 700 " ]]
 echo "it starts and takes events"
 
+# A process that posts without an end, over new connections, and counts what fails.
+flood() {
+    local number=$1 failed=0
+    until [[ -e /check/stop ]]; do
+        number=$((number + 1))
+        [[ $(post "$number" || true) == 200 ]] || failed=$((failed + 1))
+    done
+    echo "$((number - $1)) $failed" >"/check/flood-$1"
+    [[ $failed == 0 ]]
+}
+end_flood() {
+    touch /check/stop
+    wait "$flood"
+    rm /check/stop
+}
+
 touch /run/cdrlog/kept
+flood 1000000 & flood=$!
+pid=$(state MainPID)
+# Another file at the path of the program, as an upgrade makes it.
+install -m 0755 /usr/local/bin/cdrlog /usr/local/bin/cdrlog.new
+mv /usr/local/bin/cdrlog.new /usr/local/bin/cdrlog
 systemctl reload cdrlog
+for _ in $(seq 300); do
+    [[ $(state MainPID) != "$pid" && ! -e /proc/$pid && $(systemctl is-active cdrlog) == active ]] && break
+    sleep 0.1
+done
+[[ $(state MainPID) != "$pid" && $(state NRestarts) == 0 && -e /run/cdrlog/kept ]]
 [[ $(ls /var/lib/cdrlog/CDR.*.log | wc -l) == 2 ]]
-echo "it reloads"
+systemctl kill -s HUP cdrlog
+for _ in $(seq 100); do
+    [[ $(ls /var/lib/cdrlog/CDR.*.log | wc -l) == 3 ]] && break
+    sleep 0.1
+done
+[[ $(ls /var/lib/cdrlog/CDR.*.log | wc -l) == 3 ]]
+end_flood
+echo "it hands over to a new process, and reloads"
 
 pid=$(state MainPID)
 kill -9 "$pid"
@@ -89,8 +127,23 @@ done
 echo "it is started anew after a kill, and /run/cdrlog stays"
 
 systemctl stop cdrlog
-[[ $(state Result) == success && $(lines) == 2 && ! -e /run/cdrlog ]]
+posted=$((2 + $(cut -d' ' -f1 /check/flood-1000000)))
+[[ $(state Result) == success && $(lines) == "$posted" && ! -e /run/cdrlog ]]
 echo "it ends in order, and the $(lines) lines are there"
+
+# It was started several times within seconds, which systemd limits.
+systemctl reset-failed cdrlog
+bash /check/install-socket
+flood 2000000 & flood=$!
+systemctl restart cdrlog
+systemctl kill -s USR2 cdrlog
+sleep 2
+systemctl restart cdrlog
+end_flood
+systemctl stop cdrlog.socket cdrlog.service
+posted=$((posted + $(cut -d' ' -f1 /check/flood-2000000)))
+[[ $(lines) == "$posted" ]]
+echo "with cdrlog.socket it is started anew without a connection that is refused: $(lines) lines are there"
 
 # Nothing that it did was forbidden to it.
 if journalctl --no-pager -u cdrlog 2>/dev/null | grep -iE 'not permitted|permission denied|read-only'; then
@@ -111,7 +164,7 @@ TimeoutStartSec=120
 UNIT
 ln -s /dev/null "$root/etc/systemd/system/systemd-networkd.service"
 mkdir -p "$scratch/check.d" "$scratch/local"
-mv "$scratch/check" "$scratch/install" "$scratch/check.d/"
+mv "$scratch/check" "$scratch"/install-{unit,socket} "$scratch/check.d/"
 
 echo "+ systemd-nspawn --boot, with check.service"
 timeout 180 systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --private-network \

@@ -6,6 +6,7 @@
 #![deny(unsafe_code, missing_docs)]
 
 mod append;
+mod audit;
 mod bodies;
 mod cdr_path;
 mod command_line;
@@ -64,6 +65,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     Tail(tail::Tail),
     Stats(stats::Stats),
+    Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
     Completions(completions::Completions),
@@ -90,6 +92,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),

@@ -10,8 +10,8 @@ use std::process::ExitCode;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  success
-  1  failure: something could not be read, written or used; or `verify` has findings; or
-     `stats --strict` met a line that is not an event. Standard error says what failed
+  1  failure: something could not be read, written or used; or `verify` or `audit` has
+     findings; or `stats --strict` met a line that is not an event. Standard error says what failed
   2  usage error: a wrong option, argument or variable; nothing was read or written
   3  `append` took all bodies, and rejected some of them
 The --help of each command has the details.";

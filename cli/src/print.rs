@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::io::{self, Write};
 
+/// What others wrote is cut to this many characters: a damaged file may contain anything.
+const CHARS_SHOWN_MAX: usize = 300;
+
 /// Prints all of it. It is not a failure if the reader goes away.
 pub(super) fn print(bytes: impl AsRef<[u8]>) -> Result<(), Box<dyn Error>> {
     or_nobody_reads(io::stdout().write_all(bytes.as_ref()))
@@ -16,4 +19,17 @@ pub(super) fn or_nobody_reads(written: io::Result<()>) -> Result<(), Box<dyn Err
         }
         _ => Ok(()),
     }
+}
+
+/// `text` on one line of bounded length, without control characters, which a terminal would obey.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (index, char) in text.chars().enumerate() {
+        if index == CHARS_SHOWN_MAX {
+            shown.push_str("...");
+            break;
+        }
+        if char.is_control() { shown.extend(char.escape_default()) } else { shown.push(char) }
+    }
+    shown
 }

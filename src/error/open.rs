@@ -20,7 +20,8 @@ pub enum OpenError {
         /// What it must be.
         requirement: String,
     },
-    /// Another appender has the directory open, in this process or another one.
+    /// Another appender has the directory open, in this process or another one; or the last process
+    /// is still ending, or a child that it forked is alive, and holds the inbox.
     Locked {
         /// The directory.
         directory: PathBuf,

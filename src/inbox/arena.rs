@@ -33,6 +33,8 @@ pub(crate) struct Stored {
     offset: usize,
     body_bytes: usize,
     has_own_chunk: bool,
+    /// A chunk was taken for it, and few are left: the receiver should consume records now.
+    pub(crate) is_scarce: bool,
 }
 
 impl Arena {
@@ -65,7 +67,7 @@ impl Arena {
         let offset = self.end.get();
         self.end.set(offset + record_bytes(body_bytes));
         self.records.set(self.records.get() + 1);
-        Stored { chunk, offset, body_bytes, has_own_chunk: false }
+        Stored { chunk, offset, body_bytes, has_own_chunk: false, is_scarce: false }
     }
 
     /// Starts a record in another chunk.
@@ -78,7 +80,8 @@ impl Arena {
         let units = bytes.div_ceil(UNIT_BYTES);
         if bytes > SHARED_RECORD_BYTES_MAX {
             let chunk = self.pool.take(units)?;
-            return Some(Stored { chunk, offset: 0, body_bytes, has_own_chunk: true });
+            let is_scarce = self.pool.is_scarce();
+            return Some(Stored { chunk, offset: 0, body_bytes, has_own_chunk: true, is_scarce });
         }
         let is_first = self.chunk.get().is_none();
         self.leave();
@@ -87,7 +90,7 @@ impl Arena {
         let chunk = self.pool.take(wanted.max(units)).or_else(|| self.pool.take(units))?;
         self.chunk.set(Some(chunk));
         self.end.set(0);
-        Some(self.begin(chunk, body_bytes))
+        Some(Stored { is_scarce: self.pool.is_scarce(), ..self.begin(chunk, body_bytes) })
     }
 
     fn memory_offset(&self, stored: &Stored) -> usize {

@@ -127,7 +127,7 @@ impl Inbox {
     }
 
     /// The whole file.
-    #[cfg(any(fuzzing, test))]
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> DiskResult<Vec<u8>> {
         self.file.read_range(0..self.file.bytes()?)
     }

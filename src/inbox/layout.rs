@@ -48,8 +48,8 @@ pub(super) const OFFSET_RECOVERED_AT: usize = 136;
 pub(super) const OFFSET_SLOT: usize = 192;
 const OFFSET_PATH: usize = 256;
 
-/// The smallest chunk, and the unit of all chunks.
-pub(crate) const UNIT_BYTES: usize = 4096;
+/// The smallest chunk, and the unit of all chunks. A model has few words.
+pub(crate) const UNIT_BYTES: usize = if cfg!(loom) { 128 } else { 4096 };
 
 /// The second word of a record: its length, and whether it was given back to its sender.
 pub(super) const fn length_word(body_bytes: usize, cancelled: bool) -> u64 {

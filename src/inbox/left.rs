@@ -27,6 +27,9 @@ pub(crate) enum Found {
     Inbox(LeftInbox),
     /// It is not there, or not what it should be: nothing is taken from it, and nothing removed.
     Unusable(&'static str),
+    /// It is what it should be, and another process has it: one that is still dying, or a forked
+    /// child of the last one.
+    Held,
 }
 
 /// A file that was claimed: nobody else takes it as long as this value lives.
@@ -53,21 +56,28 @@ pub(crate) struct Slot {
 pub(crate) struct LeftEvent {
     /// First: events are sorted by it.
     pub(crate) ticket: u64,
-    offset: u64,
-    body_bytes: usize,
+    pub(super) offset: u64,
+    pub(super) body_bytes: usize,
 }
 
 /// Finds the inbox of that name which belongs to `folder`, and claims it.
 pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> DiskResult<Found> {
-    let file = match open_own(disk, name)? {
+    let file = match open_private(disk, &name.path())? {
         Ok(file) => file,
         Err(why) => return Ok(Found::Unusable(why)),
     };
-    Ok(match read(disk, file)? {
-        Some(left) if is_of(&left.header, name, folder) => Found::Inbox(left),
-        Some(_) => Found::Unusable("it is of another directory"),
-        None => Found::Unusable("it is damaged"),
-    })
+    // First this: a copy of a directory does not wait for whoever has the original.
+    match read_header(&file)? {
+        Some((_, header)) if is_of(&header, name, folder) => {}
+        Some(_) => return Ok(Found::Unusable("it is of another directory")),
+        None => return Ok(Found::Unusable("it is damaged")),
+    }
+    if !claim(&file)? {
+        return Ok(Found::Held);
+    }
+    // Again: until now its appender may have stored into it.
+    let left = read(disk, file)?;
+    Ok(left.map_or(Found::Unusable("it is damaged"), Found::Inbox))
 }
 
 /// What the file says, whoever it belongs to; `None` where it is no inbox.
@@ -89,30 +99,19 @@ pub(super) fn read(disk: &Disk, file: DiskFile) -> DiskResult<Option<LeftInbox>>
     }))
 }
 
-/// Takes away an inbox that holds nothing which is not in the files, or that was never finished.
-pub(crate) fn remove_unread(
-    disk: &Disk,
-    name: &InboxName,
-    folder: FolderIdentity,
-) -> DiskResult<()> {
-    let Ok(file) = open_own(disk, name)? else { return Ok(()) };
+/// Takes away an inbox that holds nothing which is not in the files, or that was never finished. One
+/// that cannot be removed stays: nothing depends on it.
+pub(crate) fn remove_unread(disk: &Disk, name: &InboxName, folder: FolderIdentity) {
+    let _ = try_remove_unread(disk, name, folder);
+}
+
+fn try_remove_unread(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> DiskResult<()> {
+    let Ok(file) = open_private(disk, &name.path())? else { return Ok(()) };
     let is_ours = match read_header(&file)? {
         Some((_, header)) => is_of(&header, name, folder),
         None => is_unfinished(&file)?,
     };
-    if is_ours { disk.remove(file.path()) } else { Ok(()) }
-}
-
-/// Opens and claims the file of that name; or says why it is not one to be opened.
-fn open_own(disk: &Disk, name: &InboxName) -> DiskResult<Result<DiskFile, &'static str>> {
-    let file = match open_private(disk, &name.path())? {
-        Ok(file) => file,
-        Err(why) => return Ok(Err(why)),
-    };
-    if !claim(&file)? {
-        return Ok(Err("another process holds it"));
-    }
-    Ok(Ok(file))
+    if is_ours && claim(&file)? { disk.remove(file.path()) } else { Ok(()) }
 }
 
 /// Opens a file that only our user can have written to; or says why it is not one.
@@ -197,58 +196,11 @@ impl LeftInbox {
 
     /// What is complete, not consumed and not given back, in the order in which it was accepted.
     pub(crate) fn events(&self) -> DiskResult<Vec<LeftEvent>> {
-        let mut events = Vec::new();
         if self.is_void {
-            return Ok(events);
+            return Ok(Vec::new());
         }
-        let units = self.header.units;
-        let table = Units::word_offset(0)..Units::word_offset(units.count);
-        let words = self.file.read_range(table.start as u64..table.end as u64)?;
-        // Records do not overlap, so there cannot be more bytes of them than there are.
-        let mut bytes_left = units.bytes();
-        for (unit, word) in words.chunks_exact(8).enumerate() {
-            let word = ChunkWord(u64_at(word, 0));
-            if word.generation() != 0 && !self.walk(unit, word, &mut bytes_left, &mut events)? {
-                break;
-            }
-        }
-        events.sort_unstable();
-        Ok(events)
-    }
-
-    /// Goes along a chunk from its first record that is not consumed; `false` where there are more
-    /// records than there can be.
-    fn walk(
-        &self,
-        unit: usize,
-        word: ChunkWord,
-        bytes_left: &mut usize,
-        events: &mut Vec<LeftEvent>,
-    ) -> DiskResult<bool> {
-        let checks = CheckSeed::new(self.header.key, unit, word.generation());
-        let begin = self.header.units.offset(unit);
-        let bytes = self.header.units.end() - begin;
-        let mut offset = word.consumed_bytes();
-        let mut header = [0; RECORD_HEADER_BYTES];
-        while offset + RECORD_HEADER_BYTES <= bytes {
-            self.file.read_exact_at(&mut header, (begin + offset) as u64)?;
-            let (ticket, length) = (u64_at(&header, RECORD_TICKET), u64_at(&header, RECORD_LENGTH));
-            let body_bytes = (length & u64::from(u32::MAX)) as usize;
-            let record = record_bytes(body_bytes);
-            if record > bytes - offset
-                || checks.of(offset, body_bytes, ticket) != u64_at(&header, RECORD_CHECK)
-            {
-                break;
-            }
-            let Some(left) = bytes_left.checked_sub(record) else { return Ok(false) };
-            *bytes_left = left;
-            if length >> 32 == 0 {
-                let offset = (begin + offset + RECORD_HEADER_BYTES) as u64;
-                events.push(LeftEvent { ticket, offset, body_bytes });
-            }
-            offset += record;
-        }
-        Ok(true)
+        let read = |bytes: &mut [u8], offset| self.file.read_exact_at(bytes, offset);
+        events_in(self.header.units, self.header.key, read)
     }
 
     pub(crate) fn body(&self, event: &LeftEvent) -> DiskResult<Vec<u8>> {
@@ -258,6 +210,65 @@ impl LeftInbox {
     /// Takes the file away: what was in it is safe elsewhere.
     pub(crate) fn remove(&self) -> DiskResult<()> {
         self.disk.remove(self.file.path())
+    }
+}
+
+/// What is complete, not consumed and not given back, in the order in which it was accepted. `read`
+/// fills a buffer from an offset of the inbox.
+pub(super) fn events_in(
+    units: Units,
+    key: u64,
+    read: impl Fn(&mut [u8], u64) -> DiskResult<()>,
+) -> DiskResult<Vec<LeftEvent>> {
+    let mut words = vec![0; units.count * 8];
+    read(&mut words, Units::word_offset(0) as u64)?;
+    // Records do not overlap, so there cannot be more bytes of them than there are.
+    let mut walk = Walk { units, read, bytes_left: units.bytes(), events: Vec::new() };
+    for (unit, word) in words.chunks_exact(8).enumerate() {
+        let word = ChunkWord(u64_at(word, 0));
+        let checks = CheckSeed::new(key, unit, word.generation());
+        if word.generation() != 0 && !walk.along(unit, word, checks)? {
+            break;
+        }
+    }
+    walk.events.sort_unstable();
+    Ok(walk.events)
+}
+
+struct Walk<R> {
+    units: Units,
+    read: R,
+    bytes_left: usize,
+    events: Vec<LeftEvent>,
+}
+
+impl<R: Fn(&mut [u8], u64) -> DiskResult<()>> Walk<R> {
+    /// Goes along a chunk from its first record that is not consumed; `false` where there are more
+    /// records than there can be.
+    fn along(&mut self, unit: usize, word: ChunkWord, checks: CheckSeed) -> DiskResult<bool> {
+        let begin = self.units.offset(unit);
+        let bytes = self.units.end() - begin;
+        let mut offset = word.consumed_bytes();
+        let mut header = [0; RECORD_HEADER_BYTES];
+        while offset + RECORD_HEADER_BYTES <= bytes {
+            (self.read)(&mut header, (begin + offset) as u64)?;
+            let (ticket, length) = (u64_at(&header, RECORD_TICKET), u64_at(&header, RECORD_LENGTH));
+            let body_bytes = (length & u64::from(u32::MAX)) as usize;
+            let record = record_bytes(body_bytes);
+            if record > bytes - offset
+                || checks.of(offset, body_bytes, ticket) != u64_at(&header, RECORD_CHECK)
+            {
+                break;
+            }
+            let Some(left) = self.bytes_left.checked_sub(record) else { return Ok(false) };
+            self.bytes_left = left;
+            if length >> 32 == 0 {
+                let offset = (begin + offset + RECORD_HEADER_BYTES) as u64;
+                self.events.push(LeftEvent { ticket, offset, body_bytes });
+            }
+            offset += record;
+        }
+        Ok(true)
     }
 }
 

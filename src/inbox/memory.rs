@@ -91,6 +91,14 @@ impl Memory {
     #[inline]
     pub(super) unsafe fn copy_in(&self, offset: usize, bytes: &[u8]) {
         let place = self.at(offset, bytes.len());
+        #[cfg(test)]
+        {
+            // A process may die before the copy, and in the middle of it.
+            crate::tests::step::take();
+            // SAFETY: the first half of what is copied below.
+            unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len() / 2) };
+            crate::tests::step::take();
+        }
         // SAFETY: the range lies inside the memory; the caller promises that it is used by nobody
         // else, `bytes` included, which is borrowed from elsewhere.
         unsafe { place.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };

@@ -15,10 +15,13 @@ mod file;
 mod fork_guard;
 mod layout;
 mod left;
+#[cfg_attr(loom, path = "memory_loom.rs")]
 mod memory;
+#[cfg(all(test, loom))]
+mod models;
 mod pool;
 mod record;
-#[cfg(any(test, fuzzing))]
+#[cfg(test)]
 mod sample;
 mod unclaimed;
 
@@ -30,6 +33,4 @@ pub(crate) use layout::{FolderIdentity, Place};
 pub(crate) use left::{Found, LeftInbox, find, remove_unread};
 pub(crate) use pool::ChunkPool;
 pub(crate) use record::{RecordGuard, RecordRef, Released};
-#[cfg(fuzzing)]
-pub(crate) use sample::{bodies_in, sample};
 pub(crate) use unclaimed::unclaimed;

@@ -49,6 +49,7 @@ struct UnitState {
 struct TakenUnits {
     bits: Box<[u64]>,
     count: usize,
+    taken: usize,
 }
 
 /// A chunk that one sender stores records in.
@@ -65,6 +66,7 @@ impl ChunkPool {
         let taken = TakenUnits {
             bits: vec![0; units.count.div_ceil(BITS)].into_boxed_slice(),
             count: units.count,
+            taken: 0,
         };
         Self {
             memory,
@@ -159,10 +161,16 @@ impl ChunkPool {
         self.lock().give_back(first, units);
     }
 
+    /// Whether more than half of the units are in use.
+    pub(super) fn is_scarce(&self) -> bool {
+        let taken = self.lock();
+        taken.taken > taken.count / 2
+    }
+
     /// Units that are in use.
     #[cfg(test)]
     pub(super) fn units_taken(&self) -> usize {
-        self.lock().bits.iter().map(|bits| bits.count_ones() as usize).sum()
+        self.lock().taken
     }
 }
 
@@ -192,6 +200,7 @@ impl TakenUnits {
                 }
             }
             (first..first + units).for_each(|unit| self.set(unit, true));
+            self.taken += units;
             return Some(first);
         }
         None
@@ -199,6 +208,7 @@ impl TakenUnits {
 
     fn give_back(&mut self, first: usize, units: usize) {
         (first..first + units).for_each(|unit| self.set(unit, false));
+        self.taken -= units;
     }
 }
 
@@ -220,6 +230,19 @@ mod tests {
         assert_eq!(pool.take(4).unwrap().first, 1);
         assert!(pool.take(count).is_none());
         assert_eq!(pool.units_taken(), 1 + 1 + 17 + 4);
+    }
+
+    #[test]
+    fn chunks_are_scarce_while_more_than_half_of_the_units_are_taken() {
+        let pool = ChunkPool::unprotected(1 << 20);
+        let half = pool.take(pool.units.count / 2).unwrap();
+        assert!(!pool.is_scarce());
+        let one = pool.take(pool.units.count % 2 + 1).unwrap();
+        assert!(pool.is_scarce());
+        pool.leave(half, 0);
+        assert!(!pool.is_scarce());
+        pool.leave(one, 0);
+        assert_eq!(pool.units_taken(), 0);
     }
 
     #[test]
@@ -257,6 +280,7 @@ mod loom_tests {
     use loom::sync::Arc;
     use loom::thread;
 
+    use super::super::layout::HEADER_BYTES;
     use super::*;
 
     struct Chunks {
@@ -266,7 +290,7 @@ mod loom_tests {
 
     impl Chunks {
         fn new() -> Arc<Self> {
-            let pool = ChunkPool::unprotected(64 << 10);
+            let pool = ChunkPool::unprotected(HEADER_BYTES + 4 * UNIT_BYTES);
             let cells = (0..pool.units.count).map(|_| UnsafeCell::new(0)).collect();
             Arc::new(Self { pool, cells })
         }

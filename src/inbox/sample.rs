@@ -1,4 +1,4 @@
-//! Inbox files for fuzz targets and tests.
+//! Inbox files for tests.
 
 use std::path::Path;
 use std::sync::Arc;

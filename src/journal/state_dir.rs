@@ -50,6 +50,10 @@ pub(crate) enum JournalError {
         path: PathBuf,
         fault: String,
     },
+    /// Another process has the inbox of `directory` still; nothing was changed.
+    InboxHeld {
+        directory: PathBuf,
+    },
 }
 
 impl From<DiskError> for JournalError {
@@ -183,8 +187,16 @@ impl StateDir {
         let mut last_epoch = 0;
         if let Some((file, state)) = self.control()? {
             // That there is nothing to do may only be in memory yet.
-            file.sync_data()?;
             last_epoch = state.epoch;
+            if state.clean {
+                file.sync_data()?;
+            } else {
+                // All is done but what the inbox held, which could not be used.
+                let control = Control::map_again(file, &state)?;
+                control.set_inbox_abandoned();
+                control.set_clean();
+                control.sync()?;
+            }
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let epoch = control::next_epoch(now, last_epoch);

@@ -11,6 +11,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,10 +28,10 @@ const DIRECTORY: &str = "CDRLOG_ACCEPTED_DIRECTORY";
 const STEP: &str = "CDRLOG_ACCEPTED_STEP";
 const INBOX: &str = "CDRLOG_ACCEPTED_INBOX";
 
-const EVENTS: u64 = 24;
+pub(super) const EVENTS: u64 = 24;
 
 /// The inbox is beside the directory, which is on a tmpfs.
-fn builder(directory: &Path) -> Builder {
+pub(super) fn builder(directory: &Path) -> Builder {
     Appender::builder(directory)
         .inbox_directory(directory.parent().unwrap())
         .queue_bytes_max(1 << 20)
@@ -42,7 +43,7 @@ fn builder(directory: &Path) -> Builder {
 }
 
 /// Every eighth is no event, and one of those is larger than a segment of the rejects.
-fn body(number: u64) -> String {
+pub(super) fn body(number: u64) -> String {
     let name = if number % 8 == 5 { "none" } else { "event" };
     let padding = if number == 13 { 280 << 10 } else { 200 };
     format!(r#"{{"n":{number},"{name}":"e","p":"{}"}}"#, "p".repeat(padding))
@@ -111,7 +112,7 @@ fn child_command(program: &Path, role: &str, directory: &Path, step: u64) -> Com
 }
 
 /// Gives whether the child came to its end.
-fn run_child(role: &str, directory: &Path, step: u64) -> bool {
+pub(super) fn run_child(role: &str, directory: &Path, step: u64) -> bool {
     let program = std::env::current_exe().unwrap();
     let output = child_command(&program, role, directory, step).output().unwrap();
     let killed = output.status.code().is_none();
@@ -122,11 +123,11 @@ fn run_child(role: &str, directory: &Path, step: u64) -> bool {
 // ===== the parent =====
 
 /// A directory that is removed with all that is beside it, on a tmpfs.
-fn parent() -> tempfile::TempDir {
+pub(super) fn parent() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").expect("these tests need a tmpfs at /dev/shm")
 }
 
-fn recover(directory: &Path) -> Recovery {
+pub(super) fn recover(directory: &Path) -> Recovery {
     let appender = builder(directory).open().unwrap();
     let recovery = appender.recovery().clone();
     appender.close().unwrap();
@@ -139,7 +140,7 @@ fn taken(directory: &Path) -> u64 {
 }
 
 /// Those that were taken are there, in order, and at most one more.
-fn check(directory: &Path, what: &str) {
+pub(super) fn check(directory: &Path, what: &str) {
     let taken = taken(directory);
     let (lines, rejects) = numbers(directory);
     let end = lines.last().max(rejects.last()).map_or(0, |last| last + 1);
@@ -153,7 +154,7 @@ fn check(directory: &Path, what: &str) {
     assert!(left.is_empty(), "{what}: {left:?} is still there");
 }
 
-fn inboxes(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn inboxes(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory.parent().unwrap()).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "inbox")).collect()
@@ -207,7 +208,7 @@ fn a_recovery_of_the_inbox_that_dies_at_any_step_is_done_again_to_the_same_end()
 }
 
 /// A directory whose events are all in the inbox; gives the path of that.
-fn left(parent: &tempfile::TempDir) -> (PathBuf, PathBuf) {
+pub(super) fn left(parent: &tempfile::TempDir) -> (PathBuf, PathBuf) {
     let directory = parent.path().join("cdr");
     assert!(!run_child("held rewriter", &directory, 0));
     let inbox = inboxes(&directory).pop().expect("an inbox");
@@ -231,7 +232,7 @@ fn a_plan_tells_of_the_inbox_and_changes_nothing() {
 #[test]
 fn an_inbox_that_is_not_ours_is_not_followed_and_the_opening_goes_on() {
     type Change = fn(&Path);
-    let changes: [(&str, Change); 10] = [
+    let changes: [(&str, Change); 11] = [
         ("removed", |inbox| fs::remove_file(inbox).unwrap()),
         ("a link to it", |inbox| {
             fs::rename(inbox, inbox.with_extension("moved")).unwrap();
@@ -247,6 +248,10 @@ fn an_inbox_that_is_not_ours_is_not_followed_and_the_opening_goes_on() {
             let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
             let (here, fifo) = (rustix::fs::CWD, rustix::fs::FileType::Fifo);
             rustix::fs::mknodat(here, inbox, fifo, mode, 0).unwrap();
+        }),
+        ("a socket", |inbox| {
+            fs::remove_file(inbox).unwrap();
+            drop(UnixListener::bind(inbox).unwrap());
         }),
         ("writable by others", |inbox| {
             fs::set_permissions(inbox, fs::Permissions::from_mode(0o666)).unwrap();

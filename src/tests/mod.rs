@@ -2,6 +2,7 @@
 
 mod abort;
 mod accepted;
+mod accepted_beside;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod account;
 #[path = "../../tests/support/boot.rs"]
@@ -17,11 +18,16 @@ mod io_error;
 mod loom;
 #[cfg(loom)]
 mod loom_gate;
+#[cfg(loom)]
+mod loom_waker;
 mod lossy_disk;
 #[cfg(all(feature = "compress", feature = "manifest"))]
 mod maintenance;
 mod meanwhile;
 mod midnight;
+#[path = "../../tests/support/mount.rs"]
+#[expect(unsafe_code, dead_code, reason = "shared with the tests of the public interface")]
+mod mount;
 mod notices;
 mod power_loss;
 #[cfg(all(feature = "compress", feature = "manifest"))]
@@ -30,6 +36,7 @@ mod senders;
 #[path = "../../tests/support/skip.rs"]
 mod skip;
 pub(crate) mod step;
+mod unusable_inbox;
 
 use skip::skip;
 

@@ -8,7 +8,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::storage::{Disk, FaultHook};
 
@@ -19,6 +19,8 @@ static LEFT: AtomicU64 = AtomicU64::new(NEVER);
 /// The names of the threads whose steps count begin so.
 static THREADS: std::sync::Mutex<&str> = std::sync::Mutex::new("");
 static END: std::sync::Mutex<End> = std::sync::Mutex::new(End::Kill);
+/// The rewriter thread stands still at its next step.
+static REWRITER_IS_HELD: AtomicBool = AtomicBool::new(false);
 
 /// What happens at the fatal step.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,17 @@ pub(crate) fn end_at(step: u64, threads: &'static str, end: End) {
     LEFT.store(step, Ordering::SeqCst);
 }
 
+/// Lets the rewriter thread stand still before its next step, for good.
+pub(crate) fn hold_rewriter() {
+    REWRITER_IS_HELD.store(true, Ordering::SeqCst);
+}
+
+fn stand_still() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Nothing more is fatal.
 pub(crate) fn disarm() {
     LEFT.store(NEVER, Ordering::SeqCst);
@@ -53,6 +66,11 @@ pub(crate) fn is_over() -> bool {
 
 /// Called before each step.
 pub(crate) fn take() {
+    if REWRITER_IS_HELD.load(Ordering::SeqCst)
+        && std::thread::current().name() == Some("cdrlog-rewrite")
+    {
+        stand_still();
+    }
     if LEFT.load(Ordering::Relaxed) == NEVER {
         return;
     }
@@ -65,9 +83,7 @@ pub(crate) fn take() {
         let end = *END.lock().unwrap();
         match end {
             End::Panic => panic!("injected"),
-            End::Hold => loop {
-                std::thread::park();
-            },
+            End::Hold => stand_still(),
             End::Kill => {
                 let this = rustix::process::getpid();
                 rustix::process::kill_process(this, rustix::process::Signal::KILL).unwrap();

@@ -149,6 +149,10 @@ impl Mount {
         run(["mount", "-o", "remount,ro", self.path().to_str().unwrap()]).unwrap();
     }
 
+    pub fn make_writable(&self) {
+        run(["mount", "-o", "remount,rw", self.path().to_str().unwrap()]).unwrap();
+    }
+
     /// Ends the file system as a power cut does: what was not synced is gone. Gives `false` where
     /// that cannot be done.
     pub fn cut_power(&self) -> bool {

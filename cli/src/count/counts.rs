@@ -1,5 +1,7 @@
 //! What is counted, and how many there are at one time.
 
+use super::missing::Missing;
+
 /// Something to be counted, with the time that it belongs to, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count<'a> {
@@ -15,6 +17,8 @@ pub(crate) enum Count<'a> {
     SessionEnd { at: i64, reason: Option<&'a [u8]> },
     /// A recording was completed, with this many bytes.
     Recording { at: i64, bytes: u64 },
+    /// An event never came.
+    Missing(Missing<'a>),
 }
 
 /// What the end of a session says.

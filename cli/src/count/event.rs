@@ -32,6 +32,35 @@ pub(crate) struct Stay<'a> {
     pub(crate) reason: Option<Id<'a>>,
 }
 
+/// The number of the directory that an event was read from. The server that writes it has one
+/// session of a name at a time; another server may have another one.
+pub(crate) type Source = usize;
+
+/// What begins and ends within a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum ActivityKind {
+    /// What a participant publishes; in OpenVidu 2 also what one receives.
+    Track,
+    Egress,
+    Ingress,
+    Recording,
+    Broadcast,
+}
+
+/// What an activity is kept by: its kind and its id.
+pub(super) type ActivityKey = (ActivityKind, Box<[u8]>);
+
+/// Which activity an event is about.
+#[derive(Debug)]
+pub(crate) struct ActivityRef<'a> {
+    pub(crate) kind: ActivityKind,
+    pub(crate) session: SessionRef<'a>,
+    /// Of a track: whose it is.
+    pub(crate) participant: Option<Id<'a>>,
+    /// For a track, what no other one of the participant is called; else of its kind.
+    pub(crate) id: Id<'a>,
+}
+
 #[derive(Debug)]
 pub(crate) enum Says<'a> {
     /// Nothing to count but the event itself.
@@ -54,6 +83,27 @@ pub(crate) enum Says<'a> {
         id: Option<Id<'a>>,
         bytes: u64,
     },
+    /// A participant who never was in gave up. This one and those below are read for audits only.
+    JoinFailed {
+        session: SessionRef<'a>,
+        participant: Id<'a>,
+    },
+    ActivityBegan(ActivityRef<'a>),
+    /// It is under way.
+    ActivityGoesOn(ActivityRef<'a>),
+    ActivityEnded {
+        activity: ActivityRef<'a>,
+        /// When it began, as far as the event tells.
+        began: Option<i64>,
+    },
+}
+
+impl ActivityRef<'_> {
+    fn into_owned(self) -> ActivityRef<'static> {
+        let Self { kind, session, participant, id } = self;
+        let session = session.into_owned();
+        ActivityRef { kind, session, participant: participant.map(owned), id: owned(id) }
+    }
 }
 
 impl SessionRef<'_> {
@@ -83,6 +133,14 @@ impl Says<'_> {
                 Says::Left(session.into_owned(), stay)
             }
             Says::Recorded { id, bytes } => Says::Recorded { id: id.map(owned), bytes },
+            Says::JoinFailed { session, participant } => {
+                Says::JoinFailed { session: session.into_owned(), participant: owned(participant) }
+            }
+            Says::ActivityBegan(activity) => Says::ActivityBegan(activity.into_owned()),
+            Says::ActivityGoesOn(activity) => Says::ActivityGoesOn(activity.into_owned()),
+            Says::ActivityEnded { activity, began } => {
+                Says::ActivityEnded { activity: activity.into_owned(), began }
+            }
         }
     }
 }

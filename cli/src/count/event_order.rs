@@ -7,8 +7,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::event::Says;
-use super::sessions::Source;
+use super::event::{Says, Source};
 
 /// The maximum number of waiting events, so that memory is bounded if very many have the same time.
 const WAITING_MAX: usize = 500_000;

@@ -65,6 +65,11 @@ impl InputFiles {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
+    /// The directories that were named, and those of single files.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = (Source, &Path)> {
+        self.directories.iter().map(PathBuf::as_path).enumerate()
+    }
+
     fn add_directory(&mut self, directory: &Path) -> Result<(), Box<dyn Error>> {
         let files = cdr_files(directory)?;
         let source = self.source_of(directory);

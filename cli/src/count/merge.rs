@@ -53,6 +53,8 @@ pub(crate) struct Cut {
     pub(crate) offset: u64,
     /// That time.
     pub(crate) begin: i64,
+    /// The time that it was before.
+    pub(crate) from: i64,
 }
 
 /// A part of a file in which time does not go back, or the whole file.
@@ -178,11 +180,13 @@ impl Merge<'_> {
                     }
                     let Some(at) = listener.line(line, file.source, before) else { continue };
                     before = Some(at);
+                    let from = open.clock.now;
                     let cut = open.clock.hear(at, line.offset());
                     self.cuts.extend(cut.map(|(offset, begin)| Cut {
                         file: open.part.file,
                         offset,
                         begin,
+                        from,
                     }));
                 }
                 listener.read(lines.bytes().len() as u64);

@@ -2,24 +2,36 @@
 //!
 //! ```text
 //! files ──> merge ──> line, event_reader ──> tracker: seen ──> event_order ──> presence ──> Listener
+//!                                                                              └ activities
 //! ```
 //!
 //! Files are merged in the order of their events' times, repeated events are dropped, the others
 //! are sorted, and presence is followed from one to the next. Memory grows with the open sessions
 //! and the events of the last minutes, not with the files.
 
+mod activities;
 mod counts;
 pub(crate) mod event;
 mod event_order;
 pub(crate) mod event_reader;
+mod expiry;
 pub(crate) mod files;
 pub(crate) mod line;
+mod losses;
 pub(crate) mod merge;
+mod missing;
 mod presence;
+pub(crate) mod reading;
 mod seen;
 mod sessions;
 pub(crate) mod tracker;
+mod tracks;
 
+pub(crate) use activities::AFTER_SESSION_MS;
 pub(crate) use counts::Count;
-pub(crate) use sessions::Source;
+pub(crate) use event::Source;
+pub(crate) use missing::{Missing, MissingEvent, Sign};
+pub(crate) use presence::GIVEN_UP_MS;
+#[cfg(feature = "serve")]
+pub(crate) use sessions::KnownSession;
 pub(crate) use tracker::{Level, Listener, SessionTracker};

@@ -10,68 +10,62 @@
 //! number at any moment is `now` at that moment plus `before` at the end of the input. So the peaks
 //! are exact without remembering anything.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::activities::Activities;
 use super::counts::{Count, Counted, Gauge, SessionEnd};
-use super::event::{Id, SessionRef, Stay};
-use super::sessions::{Key, Participant, Session, Sessions, Source};
-
-/// How long an end is remembered, in milliseconds of event time.
-const GRACE_MS: i64 = 5 * 60_000;
+use super::event::{Id, SessionRef, Source, Stay};
+use super::missing::Sign;
+#[cfg(feature = "serve")]
+use super::sessions::KnownSession;
+use super::sessions::{Gone, Key, Participant, Session, Sessions};
 
 /// A session without an event for this long (a day, in milliseconds) counts as over: usually its
 /// server died.
-const GIVEN_UP_MS: i64 = 24 * 3_600_000;
-
-/// How often such sessions are searched for, in milliseconds of event time.
-const SWEEP_MS: i64 = 3_600_000;
-
-/// A remembered end: of a session, or of a participant in it.
-#[derive(Debug)]
-struct Gone {
-    at: i64,
-    session: Key,
-    participant: Option<Box<[u8]>>,
-}
+pub(crate) const GIVEN_UP_MS: i64 = 24 * 3_600_000;
 
 /// The sessions and participants at one point of the input.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Presence {
-    sessions: Sessions,
-    gone: VecDeque<Gone>,
+    pub(super) sessions: Sessions,
+    pub(super) activities: Activities,
+    pub(super) gone: VecDeque<Gone>,
     pub(crate) session_gauge: Gauge,
     pub(crate) participant_gauge: Gauge,
     /// Sessions without an end that count as over.
     pub(crate) sessions_given_up: u64,
     /// The time of the oldest event: what started later started within the input.
     begin: Option<i64>,
-    next_sweep: i64,
+    pub(super) next_sweep: i64,
+    /// What has had no event for so long, in milliseconds, is given up.
+    pub(super) silence_max_ms: i64,
 }
 
 impl Presence {
+    /// Gives up what has had no event for so long, in milliseconds, and for a day at least.
+    pub(crate) fn new(silence_max_ms: i64) -> Self {
+        Self {
+            sessions: Sessions::default(),
+            activities: Activities::default(),
+            gone: VecDeque::new(),
+            session_gauge: Gauge::default(),
+            participant_gauge: Gauge::default(),
+            sessions_given_up: 0,
+            begin: None,
+            next_sweep: 0,
+            silence_max_ms: silence_max_ms.max(GIVEN_UP_MS),
+        }
+    }
+
     /// Any event, at the time `at`.
     pub(crate) fn begin_at(&mut self, at: i64) {
         self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
     }
 
-    /// The current event time is `now`.
-    pub(crate) fn pass_time(&mut self, now: i64, counted: &mut Counted<'_>) {
-        while self.gone.front().is_some_and(|gone| gone.at.saturating_add(GRACE_MS) < now) {
-            if let Some(gone) = self.gone.pop_front() {
-                self.forget(&gone, counted);
-            }
-        }
-        if now >= self.next_sweep {
-            self.next_sweep = now.saturating_add(SWEEP_MS);
-            self.give_up(now.saturating_sub(GIVEN_UP_MS));
-        }
-    }
-
-    /// The input is over.
-    pub(crate) fn end(&mut self, counted: &mut Counted<'_>) {
-        while let Some(gone) = self.gone.pop_front() {
-            self.forget(&gone, counted);
-        }
+    /// The sessions that are open, and those that ended some moments ago.
+    #[cfg(feature = "serve")]
+    pub(crate) fn known_sessions(&self) -> impl Iterator<Item = KnownSession<'_>> {
+        self.sessions.iter().map(|(_, session)| session.known())
     }
 
     /// Sessions that have not ended, and participants that have not left.
@@ -120,12 +114,15 @@ impl Presence {
                 return;
             }
             if self.sessions.get(&key).is_some_and(|known| known.ended.is_none()) {
-                self.lose(&key);
+                self.lose(&key, Sign::NameBeganAgain, at, counted);
             }
         } else if let Some(key) = self.sessions.open_namesake(source, session) {
-            self.lose(&key);
+            self.lose(&key, Sign::NameBeganAgain, at, counted);
         }
-        if self.insert(source, session, at, false, counted).is_some() {
+        if let Some(key) = self.insert(source, session, at, false, counted) {
+            if let Some(new) = self.sessions.get_mut(&key) {
+                new.has_start = true;
+            }
             self.session_gauge.now += 1;
             counted(Count::Session { at });
         }
@@ -146,6 +143,7 @@ impl Presence {
         if known.is_from_before && is_late {
             // Some of its events came first: it did not exist before them after all.
             known.is_from_before = false;
+            known.has_start = true;
             known.first = at;
             self.session_gauge.before -= 1;
             self.session_gauge.now += 1;
@@ -157,6 +155,7 @@ impl Presence {
                 None => known.unique.is_none() && known.first != at,
                 Some(ended) => ended < at || ended == at && known.first < at,
             };
+        known.has_start |= !is_again;
         !is_again
     }
 
@@ -190,6 +189,8 @@ impl Presence {
         counted(Count::SessionEnd { at, reason: told.reason });
         known.hear(at, session);
         known.ended = Some(at);
+        known.began_told = told.began;
+        self.activities.session_ended(at, std::mem::take(&mut known.activities));
         self.session_gauge.now -= 1;
         for participant in known.participants.values_mut().filter(|one| one.left.is_none()) {
             participant.is_uncounted = true;
@@ -235,8 +236,12 @@ impl Presence {
         let Some((_, known)) = self.session_of(at, source, session, counted) else { return };
         let has_ended = known.ended.is_some();
         match known.participants.get_mut(participant.as_ref()) {
-            Some(Participant { left: None, .. }) => return,
+            Some(one @ Participant { left: None, .. }) => {
+                one.has_join = true;
+                return;
+            }
             Some(one) if one.left > Some(at) || one.left == Some(at) && one.joined >= at => {
+                one.has_join = true;
                 if std::mem::take(&mut one.is_from_before) {
                     // The two events came in the wrong order.
                     self.participant_gauge.before -= 1;
@@ -247,9 +252,18 @@ impl Presence {
             }
             _ => {}
         }
-        let one =
-            Participant { joined: at, is_from_before: false, left: None, is_uncounted: has_ended };
-        known.participants.insert(participant.as_ref().into(), one);
+        let one = Participant {
+            joined: at,
+            is_from_before: false,
+            has_join: true,
+            began_told: None,
+            left: None,
+            tracks: BTreeMap::new(),
+            is_uncounted: has_ended,
+        };
+        if let Some(before) = known.participants.insert(participant.as_ref().into(), one) {
+            known.tell_missing_of(participant, &before, counted);
+        }
         counted(Count::Participant { at });
         self.participant_gauge.now += i64::from(!has_ended);
     }
@@ -280,6 +294,7 @@ impl Presence {
             Some(Participant { left: Some(_), .. }) => return,
             Some(one) => {
                 one.left = Some(at);
+                one.began_told = stay.joined;
                 stayed = told.or(Some((at - one.joined).max(0)));
                 self.participant_gauge.now -= i64::from(!one.is_uncounted);
             }
@@ -287,7 +302,10 @@ impl Presence {
                 let one = Participant {
                     joined: joined.unwrap_or(at),
                     is_from_before: joined.is_none(),
+                    has_join: false,
+                    began_told: stay.joined,
                     left: Some(at),
+                    tracks: BTreeMap::new(),
                     is_uncounted: false,
                 };
                 known.participants.insert(participant.as_ref().into(), one);
@@ -345,49 +363,12 @@ impl Presence {
         let (key, old) = self.sessions.insert(source, session, first, is_from_before)?;
         if let Some(old) = old {
             old.count_stays(counted);
+            old.tell_missing(counted);
         }
         Some(key)
     }
 
     fn is_within(&self, at: i64) -> bool {
         self.begin.is_some_and(|begin| at >= begin)
-    }
-
-    /// A session is over without an end: another one with its name started, or there were no more
-    /// events.
-    fn lose(&mut self, key: &[u8]) {
-        let Some(lost) = self.sessions.remove(key) else { return };
-        let inside = lost.participants.values().filter(|one| one.left.is_none()).count();
-        self.session_gauge.now -= 1;
-        self.participant_gauge.now -= inside as i64;
-        self.sessions_given_up += 1;
-    }
-
-    fn give_up(&mut self, last: i64) {
-        let silent = |session: &Session| session.ended.is_none() && session.last < last;
-        let lost: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| silent(session))
-            .map(|(key, _)| key.clone())
-            .collect();
-        lost.iter().for_each(|key| self.lose(key));
-    }
-
-    /// Forgets an end that nothing is expected of any more.
-    fn forget(&mut self, gone: &Gone, counted: &mut Counted<'_>) {
-        let Some(session) = self.sessions.get_mut(&gone.session) else { return };
-        match &gone.participant {
-            Some(participant) => {
-                let participants = &mut session.participants;
-                let left = participants.get(participant).and_then(|one| one.left);
-                left.filter(|&left| left == gone.at).and_then(|_| participants.remove(participant));
-            }
-            None if session.ended == Some(gone.at) => {
-                session.count_stays(counted);
-                self.sessions.remove(&gone.session);
-            }
-            None => {}
-        }
     }
 }

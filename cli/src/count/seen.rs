@@ -153,7 +153,12 @@ fn identity<'a>(says: &'a Says<'_>) -> Option<(&'a SessionRef<'a>, Option<&'a Id
         Says::Left(session, stay) => {
             stay.participant.as_ref().map(|participant| (session, Some(participant)))
         }
-        Says::Nothing | Says::Recorded { .. } => None,
+        Says::Nothing
+        | Says::Recorded { .. }
+        | Says::JoinFailed { .. }
+        | Says::ActivityBegan(_)
+        | Says::ActivityGoesOn(_)
+        | Says::ActivityEnded { .. } => None,
     }
 }
 

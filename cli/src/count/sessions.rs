@@ -3,14 +3,10 @@
 //! An event has a name, which one session of a server has at a time, and usually also an id that no
 //! other session ever has. OpenVidu Meet has only the name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::counts::{Count, Counted};
-use super::event::SessionRef;
-
-/// The number of the directory that an event was read from. The server that writes it has one
-/// session of a name at a time; another server may have another one.
-pub(crate) type Source = usize;
+use super::event::{ActivityKey, SessionRef, Source};
 
 /// The key of a session: its unique id, or its name if no event has an id.
 pub(super) type Key = Box<[u8]>;
@@ -27,20 +23,71 @@ pub(super) struct Session {
     pub(super) last: i64,
     /// Its start was not read; it is in [`Gauge::before`].
     pub(super) is_from_before: bool,
+    /// Its beginning was read.
+    pub(super) has_start: bool,
+    /// When it began, as its end tells.
+    pub(super) began_told: Option<i64>,
     pub(super) ended: Option<i64>,
     pub(super) participants: HashMap<Box<[u8]>, Participant>,
+    /// What began in it, but for tracks.
+    pub(super) activities: BTreeSet<ActivityKey>,
 }
 
 #[derive(Debug)]
 pub(super) struct Participant {
     pub(super) joined: i64,
     pub(super) is_from_before: bool,
+    /// Its joining was read.
+    pub(super) has_join: bool,
+    /// When it joined, as its leaving tells.
+    pub(super) began_told: Option<i64>,
     pub(super) left: Option<i64>,
+    /// Its tracks that have not ended, and when each began.
+    pub(super) tracks: BTreeMap<Box<[u8]>, i64>,
     /// It is no longer in [`Gauge::now`], because the session has ended.
     pub(super) is_uncounted: bool,
 }
 
+/// A session, and what is known of it.
+#[cfg(feature = "serve")]
+#[derive(Debug)]
+pub(crate) struct KnownSession<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) unique: Option<&'a [u8]>,
+    /// When its first event was.
+    pub(crate) first: i64,
+    pub(crate) ended: Option<i64>,
+    pub(crate) participants: Vec<KnownParticipant<'a>>,
+}
+
+/// A participant of a session who is in it, or left some moments ago.
+#[cfg(feature = "serve")]
+#[derive(Debug)]
+pub(crate) struct KnownParticipant<'a> {
+    pub(crate) id: &'a [u8],
+    pub(crate) joined: i64,
+    pub(crate) left: Option<i64>,
+}
+
+#[cfg(feature = "serve")]
+impl KnownParticipant<'_> {
+    /// Whether it is the one of this id or identity: events tell one of the two.
+    pub(crate) fn is(&self, sid: &str, identity: &str) -> bool {
+        [sid, identity].iter().any(|id| !id.is_empty() && id.as_bytes() == self.id)
+    }
+}
+
 impl Session {
+    #[cfg(feature = "serve")]
+    pub(super) fn known(&self) -> KnownSession<'_> {
+        let participants = self.participants.iter();
+        let participants = participants
+            .map(|(id, one)| KnownParticipant { id, joined: one.joined, left: one.left })
+            .collect();
+        let (name, unique) = (&*self.name, self.unique.as_deref());
+        KnownSession { name, unique, first: self.first, ended: self.ended, participants }
+    }
+
     /// An event of it has the time `at`.
     pub(super) fn hear(&mut self, at: i64, session: &SessionRef<'_>) {
         self.last = self.last.max(at);
@@ -55,6 +102,14 @@ impl Session {
         let inside = self.participants.values().filter(|one| one.left.is_none());
         inside.for_each(|one| counted(Count::Stay { at, ms: (at - one.joined).max(0) }));
     }
+}
+
+/// A remembered end: of a session, or of a participant in it.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) at: i64,
+    pub(super) session: Key,
+    pub(super) participant: Option<Box<[u8]>>,
 }
 
 /// The sessions that are open, and those that ended some minutes ago.
@@ -125,10 +180,19 @@ impl Sessions {
         if !name.is_empty() {
             self.names.insert(name.clone(), key.clone());
         }
-        let participants = HashMap::new();
-        let (last, ended) = (first, None);
-        let new =
-            Session { name, unique, source, first, last, is_from_before, ended, participants };
+        let new = Session {
+            name,
+            unique,
+            source,
+            first,
+            last: first,
+            is_from_before,
+            has_start: false,
+            began_told: None,
+            ended: None,
+            participants: HashMap::new(),
+            activities: BTreeSet::new(),
+        };
         let old = self.by_key.insert(key.clone(), new);
         Some((key, old))
     }

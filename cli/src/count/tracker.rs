@@ -8,12 +8,13 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::counts::{Count, Gauge, SessionEnd};
-use super::event::{Event, Id, Says};
+use super::event::{Event, Id, Says, Source};
 use super::event_order::{EventOrder, TimedEvent};
 use super::line::Line;
 use super::presence::Presence;
 use super::seen::{Novelty, Seen};
-use super::sessions::Source;
+#[cfg(feature = "serve")]
+use super::sessions::KnownSession;
 
 /// How late an event may come, in milliseconds of event time.
 pub(crate) const LATENESS_MS: i64 = 5 * 60_000;
@@ -55,10 +56,15 @@ pub(crate) struct SessionTracker {
 
 impl SessionTracker {
     pub(crate) fn new() -> Self {
+        Self::with_silence(0)
+    }
+
+    /// Gives up what has had no event for so long, in milliseconds, and for a day at least.
+    pub(crate) fn with_silence(silence_max_ms: i64) -> Self {
         Self {
             seen: Seen::new(),
             order: EventOrder::new(),
-            presence: Presence::default(),
+            presence: Presence::new(silence_max_ms),
             recordings: Recordings::default(),
             told: i64::MIN,
             latest: i64::MIN,
@@ -108,7 +114,24 @@ impl SessionTracker {
     pub(crate) fn end(&mut self, listener: &mut impl Listener) {
         self.release_before(i64::MAX, listener);
         self.tell_level(self.latest.saturating_add(1), listener);
-        self.presence.end(&mut |count| listener.count(count));
+        let now = self.now();
+        self.presence.end(now, &mut |count| listener.count(count));
+    }
+
+    /// The sessions that are open, and those that ended some moments ago, also after the end.
+    #[cfg(feature = "serve")]
+    pub(crate) fn known_sessions(&self) -> impl Iterator<Item = KnownSession<'_>> {
+        self.presence.known_sessions()
+    }
+
+    /// Egress, recordings and so on that have not ended.
+    pub(crate) fn open_activities(&self) -> u64 {
+        self.presence.activities.open()
+    }
+
+    /// Up to which time everything was read; the time of the latest event where that is not known.
+    pub(crate) fn now(&self) -> i64 {
+        if self.watermark == i64::MIN { self.latest } else { self.watermark }
     }
 
     /// Sessions that have not ended, and participants that have not left.
@@ -194,6 +217,16 @@ impl SessionTracker {
                     count(Count::Recording { at, bytes: *bytes });
                 }
             }
+            Says::JoinFailed { session, participant } => {
+                self.presence.join_failed(session, participant);
+            }
+            Says::ActivityBegan(activity) => {
+                self.presence.activity_began(at, source, activity, &mut count);
+            }
+            Says::ActivityGoesOn(activity) => self.presence.activity_goes_on(at, activity),
+            Says::ActivityEnded { activity, began } => {
+                self.presence.activity_ended(at, source, activity, *began, &mut count);
+            }
         }
     }
 }
@@ -208,11 +241,18 @@ fn rank(presence: &Presence, event: &TimedEvent) -> u8 {
             let was_there = participant.is_some_and(|one| presence.is_in_before(session, one, at));
             if was_there { 0 } else { 4 }
         }
+        Says::ActivityEnded { activity, .. } => {
+            if presence.is_activity_before(activity, at) {
+                0
+            } else {
+                4
+            }
+        }
         Says::SessionEnded { session, .. } if presence.is_open_before(session, at) => 1,
         Says::SessionBegan(_) => 2,
-        Says::Joined { .. } => 3,
+        Says::Joined { .. } | Says::ActivityBegan(_) | Says::ActivityGoesOn(_) => 3,
         Says::SessionEnded { .. } => 5,
-        Says::Nothing | Says::Recorded { .. } => 6,
+        Says::Nothing | Says::Recorded { .. } | Says::JoinFailed { .. } => 6,
     }
 }
 

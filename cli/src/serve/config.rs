@@ -200,10 +200,12 @@ mod tests {
 
     #[test]
     fn values_come_as_toml_writes_them() {
-        let text = "# comment\nlisten = \"[::1]:80\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
+        let text = "# comment\nlisten = [\"[::1]:80\", \"unix:/run/x\"]\nlisten_mode = \"0600\"\npath = [\"/a\", \"/b\"]\nack = \"synced\"\n\
                     write_retry_timeout = 0.5\ndedup_window = 0\nmetrics_auth = true\nutc = true\nheader = ['Authorization: Basic abc=']\n";
         let Ok(options) = parse(text) else { panic!("it was not understood") };
-        assert_eq!(options.listen.unwrap().0.to_string(), "[::1]:80");
+        let listen: Vec<_> = options.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(listen, ["[::1]:80", "unix:/run/x"]);
+        assert_eq!(options.listen_mode.unwrap().0, 0o600);
         assert_eq!(options.path, ["/a", "/b"]);
         assert_eq!(options.write_retry_timeout.unwrap().0.as_millis(), 500);
         assert!(options.dedup_window.unwrap().0.is_zero());
@@ -291,7 +293,8 @@ mod tests {
             "none",
         ]);
         let options = given.or(file);
-        assert_eq!(options.listen.unwrap().0.port(), 2);
+        assert_eq!(options.listen.len(), 1);
+        assert_eq!(options.listen[0].to_string(), "127.0.0.1:2");
         let files = format!("{:?}", options.files);
         assert!(files.contains("utc: Some(false)"), "{files}");
         assert!(files.contains("retention_days: Some(Days(604800s))"), "{files}");

@@ -150,6 +150,21 @@ impl ConnState {
             && self.control.phase() < ShutdownPhase::End
     }
 
+    /// Whether it has had a request, and nothing of the next one has come.
+    pub(super) fn is_between_requests(&self) -> bool {
+        !self.has_requests() && !self.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has had no request for so long.
+    pub(super) fn is_idle_for(&self, now: u64, time: Duration) -> bool {
+        !self.has_requests() && has_passed(now, self.since.load(Ordering::Relaxed), time)
+    }
+
+    /// Whether the answer of this moment is the last one, and has to say so.
+    pub(super) fn is_last_request(&self) -> bool {
+        self.control.phase() == ShutdownPhase::LastRequest
+    }
+
     pub(super) fn has_requests(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }

@@ -147,13 +147,47 @@ impl Connections {
         }
     }
 
-    /// Tells every connection there is, and every one that is still added.
-    pub(super) fn advance(&self, phase: ShutdownPhase) {
+    /// Tells every connection there is, and every one that is still added. Gives the number of the
+    /// first one that is added after this.
+    pub(super) fn advance(&self, phase: ShutdownPhase) -> u64 {
         let mut registry = self.registry();
         registry.phase = registry.phase.max(phase);
-        registry.stopped_at = registry.stopped_at.min(self.common.now());
+        if phase >= ShutdownPhase::Stop {
+            registry.stopped_at = registry.stopped_at.min(self.common.now());
+        }
         for state in registry.all.values() {
             state.control().advance(phase);
+        }
+        registry.next
+    }
+
+    /// Connections that are added from now on are served. Those that were told something else stay
+    /// told.
+    pub(super) fn resume(&self) {
+        let mut registry = self.registry();
+        registry.phase = ShutdownPhase::Serve;
+        registry.stopped_at = NEVER;
+    }
+
+    /// Whether a connection is still there that was added before the one with this number.
+    pub(super) fn are_there_before(&self, number: u64) -> bool {
+        self.registry().all.range(..number).next().is_some()
+    }
+
+    /// Ends connections that have had a request, and have none now.
+    pub(super) fn stop_between_requests(&self) {
+        for state in self.registry().all.values().filter(|state| state.is_between_requests()) {
+            state.control().advance(ShutdownPhase::Stop);
+        }
+    }
+
+    /// Ends connections that have had no request for so long. One of HTTP/2 has heard before that
+    /// it was to end.
+    pub(super) fn stop_idle(&self, time: Duration) {
+        let now = self.common.tick();
+        for state in self.registry().all.values().filter(|state| state.is_idle_for(now, time)) {
+            let is_told = state.is_http2();
+            state.control().advance(if is_told { ShutdownPhase::End } else { ShutdownPhase::Stop });
         }
     }
 

@@ -30,6 +30,7 @@ use tokio::sync::oneshot;
 use self::generations::Generations;
 pub(super) use self::key::Key;
 use self::key::KeyHash;
+pub(super) use self::tail::ReadSoFar;
 
 /// How many acknowledged events are remembered in any case, and at most twice as many; the oldest are
 /// forgotten first. They take 9 MiB at most, and are what 3 800 events a second make of a window of a

@@ -1,8 +1,7 @@
-//! Who is let in: the credentials that are asked for, replaced while the server runs, and without any
-//! the sites.
+//! Who is let in: the credentials that are asked for, replaced while the server runs, and without
+//! any the sites.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -11,6 +10,7 @@ use hyper::{StatusCode, Uri};
 
 use super::auth::{Auth, AuthError, BodyCheck, Denied, Sources};
 use super::file_watch::FileWatch;
+use super::listen::ListenAddress;
 use super::options::Options;
 use super::permissions;
 use super::refusals::Refusal;
@@ -31,9 +31,13 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Reads the credentials. An open gate is only for those on the same machine, unless the options
-    /// say otherwise.
-    pub(super) fn new(options: &Options, listen: SocketAddr) -> Result<Self, Box<dyn Error>> {
+    /// Reads the credentials. An open gate is only for those on the same machine, unless the
+    /// options say otherwise. `exposed` is an address at which programs of other machines may reach
+    /// the server, if there is one.
+    pub(super) fn new(
+        options: &Options,
+        exposed: Option<&ListenAddress>,
+    ) -> Result<Self, Box<dyn Error>> {
         let files = FileWatch::new(
             [&options.header_file, &options.livekit_key_file, &options.meet_key_file]
                 .into_iter()
@@ -42,9 +46,12 @@ impl Gate {
         );
         let auth = load(options)?;
         let no_auth = options.no_auth.unwrap_or_default();
-        if auth.is_open() && !no_auth && !listen.ip().is_loopback() {
+        if auth.is_open()
+            && !no_auth
+            && let Some(address) = exposed
+        {
             return Err(format!(
-                "{listen} can be reached by others: say what a request must have (--header, --header-file, \
+                "{address} can be reached by others: say what a request must have (--header, --header-file, \
                  --livekit-key-file, --meet-key-file), or --no-auth to let everybody post and read"
             )
             .into());

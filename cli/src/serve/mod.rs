@@ -9,13 +9,16 @@
 //! Where to look:
 //! - a check of the headers of every request: `respond` in `routes.rs`, before anything is read;
 //!   of credentials: `auth`; of what browsers send: `site.rs`;
-//! - a refusal: a `Reason` in `refusals.rs`, for the log and the metrics, and its row in the table of
-//!   `docs/operations.md`, which a test demands; the response itself in `response.rs`;
+//! - a refusal: a `Reason` in `refusals.rs`, for the log and the metrics, and its row in the table
+//!   of `docs/operations.md`, which a test demands; the response itself in `response.rs`;
 //! - an option: `options.rs` (command line, environment and file), its default in `settings.rs`;
 //! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them), `memory.rs`
 //!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies), `peer_limits.rs` (one address, in a
 //!   time), `networks.rs` (who may connect);
-//! - the end of a connection or of the server: `shutdown_phase.rs`;
+//! - a socket that connections come from: `listen`; its hand-over to another process: `handover`,
+//!   and before it `drain.rs`;
+//! - what signals ask for: `main_loop.rs`;
+//! - the end of a connection or of the server: `shutdown_phase.rs`, `lifetime.rs`;
 //! - what all requests share: `server_context.rs`, those of one connection: `conn_context.rs`.
 
 mod allocator;
@@ -28,15 +31,21 @@ mod conn_state;
 mod connections;
 mod dedup;
 mod descriptors;
+mod directory;
 mod downloads;
+mod drain;
 mod file_watch;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gaps;
 mod gate;
+mod handover;
 mod health;
 mod intake;
+mod lifetime;
+mod listen;
 mod log;
+mod main_loop;
 mod memory;
 mod metrics;
 mod networks;
@@ -55,6 +64,7 @@ mod settings;
 mod shutdown_phase;
 mod signals;
 mod site;
+mod start;
 mod tls;
 mod token_bucket;
 mod tracked_stream;
@@ -63,29 +73,22 @@ mod waiting;
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
-use cdrlog::{Appender, Builder, Notice, OpenError, Producer};
 use clap::Args;
-use tokio::net::TcpListener;
-use tokio::runtime::{self, Runtime};
+use clap::builder::BoolishValueParser;
 
+pub(crate) use self::auth::livekit_key;
 use self::config::{Config, ConfigError};
-use self::dedup::Dedup;
-use self::gate::Gate;
-use self::options::{AckLevel, Options};
-use self::server_context::ServerContext;
+use self::handover::{Launcher, TAKE_OVER};
+use self::lifetime::{Bell, Lifetime};
+use self::listen::Passed;
+use self::options::Options;
 use self::settings::Settings;
-use self::signals::Signals;
+use self::start::{Prepared, Started};
 use self::tls::Tls;
 use super::cdr_path;
-use super::opening;
 use super::outcome::Outcome;
 use super::units::units_help;
-
-/// How long tasks get to let go of what they hold, after their connections have ended.
-const TASKS_END: Duration = Duration::from_secs(2);
 
 /// Take events over HTTP and append them to the CDR of a directory
 #[derive(Debug, Args)]
@@ -103,8 +106,12 @@ a web page sends.
 Refused requests are logged, at most once a minute for each reason and address.
 
 The command line overrides the environment, and the environment overrides the file.
-SIGHUP begins new files and reads certificates and secrets again. SIGTERM and SIGINT finish the
-requests in flight and end the server; a second one ends it at once.
+SIGHUP begins new files and reads certificates and secrets again. SIGUSR2 starts the program anew, which
+may be another version by then, and hands over to it: no connection is refused meanwhile. SIGTERM and
+SIGINT finish the requests in flight and end the server; a second one ends it at once.
+
+Sockets that are passed by $LISTEN_FDS, as systemd does it, are accepted from without --listen. Their
+names ($LISTEN_FDNAMES) say what they speak: http, https; by any other name the same as --listen.
 
 ", units_help!(), "
 
@@ -118,13 +125,36 @@ pub(super) struct Serve {
     #[arg(id = "cdr_path", value_name = "DIR")]
     path: Option<PathBuf>,
 
+    /// Take the sockets and the directory from the server that runs there, which then ends. If none
+    /// runs, this is a start like any other
+    #[arg(long, env = TAKE_OVER, value_parser = BoolishValueParser::new())]
+    take_over: bool,
+
     #[command(flatten)]
     options: Options,
 }
 
 impl Serve {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        #[expect(unsafe_code, reason = "descriptors are numbers in the environment")]
+        // SAFETY: `main` has started no thread, and comes here once.
+        let passed = unsafe { listen::take() }?;
+        let launcher =
+            Launcher::new().map_err(|error| format!("cannot name the program: {error}"))?;
+        let prepared = self.prepare(passed, launcher)?;
+        let bell = Bell::default();
+        let runtime = start::runtime(prepared.settings.workers, bell.clone())?;
+        let started = runtime.block_on(prepared.start())?;
+        let Some(Started { context, process, arrival }) = started else {
+            return Ok(Outcome::Done);
+        };
+        Lifetime { runtime, bell, process }.run(context, arrival)
+    }
+
+    /// Reads all that can be wrong, before anything is touched.
+    fn prepare(self, passed: Vec<Passed>, launcher: Launcher) -> Result<Prepared, Box<dyn Error>> {
         let is_named = self.path.is_some() || self.options.dir.is_some();
+        let take_over = self.take_over;
         let (options, exposed) = self.options()?;
         let mut settings = Settings::new(&options)?;
         log::begin(settings.log, settings.log_form);
@@ -138,40 +168,11 @@ impl Serve {
         }
         let limits = &mut settings.limits;
         limits.connections_max = descriptors::allow(limits.connections_max);
-        let gate = Gate::new(&options, settings.listen)?;
         let tls = tls(&options)?;
         if let Some(key) = tls.as_ref().and_then(Tls::exposed_key) {
             permissions::warn(key);
         }
-        let bell = Bell::default();
-        let runtime = runtime(settings.workers, bell.clone())?;
-        // Before the directory is opened: an address in use must not begin a file.
-        let listener = runtime
-            .block_on(TcpListener::bind(settings.listen))
-            .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-        // Before anybody hears that the server is there, and may want it to end.
-        let mut signals = {
-            let _context = runtime.enter();
-            Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?
-        };
-        let opened =
-            runtime.block_on(open_or_wait(&settings, &listener, &mut signals, tls.as_ref()));
-        let Some(appender) = opened? else { return Ok(Outcome::Done) };
-        let dedup = remember(&settings);
-        let _ = bell.set(Mutex::new(appender.producer()));
-        let shared = Arc::new(ServerContext::new(appender, settings, gate, tls, dedup));
-        tracing::info!(
-            listen = %listener.local_addr()?,
-            cdr = %shared.appender.cdr_path().display(),
-            auth = shared.gate.methods(),
-            tls = shared.tls.is_some(),
-            "serving"
-        );
-        let served =
-            runtime.block_on(runtime.spawn(server::run(listener, signals, shared.clone())));
-        runtime.shutdown_timeout(TASKS_END);
-        served?;
-        close(shared)
+        Ok(Prepared { options, settings, tls, passed, launcher, take_over })
     }
 
     /// The options of the command line and the environment, and after them those of the file.
@@ -190,75 +191,4 @@ fn tls(options: &Options) -> Result<Option<Tls>, Box<dyn Error>> {
         (None, None) => Ok(None),
         _ => Err("--tls-cert and --tls-key go together".into()),
     }
-}
-
-/// What was acknowledged before a restart is not written again.
-fn remember(settings: &Settings) -> Option<Dedup> {
-    let dedup = Dedup::new(settings.dedup_window)?;
-    let is_synced = settings.ack == AckLevel::Synced;
-    if let Err(error) = dedup.remember_cdr(&settings.directory, is_synced) {
-        tracing::warn!(%error, "an event from before the start may be written again");
-    }
-    Some(dedup)
-}
-
-/// Who wakes the rewriter thread, as soon as there is one.
-type Bell = Arc<OnceLock<Mutex<Producer>>>;
-
-/// A thread that has served every connection that had something to say wakes the rewriter, once for
-/// all events of that round, before it waits itself. Woken by each event, the rewriter took the
-/// processor from the very thread that had more for it.
-fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
-    let mut builder = runtime::Builder::new_multi_thread();
-    builder.worker_threads(workers).thread_name("cdrlog-serve").enable_all();
-    builder.on_thread_park(move || {
-        if let Some(producer) = bell.get() {
-            producer.lock().unwrap_or_else(PoisonError::into_inner).wake();
-        }
-    });
-    Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
-}
-
-/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
-/// before.
-async fn open_or_wait(
-    settings: &Settings,
-    listener: &TcpListener,
-    signals: &mut Signals,
-    tls: Option<&Tls>,
-) -> Result<Option<Appender>, Box<dyn Error>> {
-    match open(settings.builder()) {
-        Ok(appender) => Ok(Some(appender)),
-        Err(error) if waiting::is_for_room(&error) => {
-            let listen = listener.local_addr()?;
-            tracing::error!(%listen, %error, "waiting for room on the disk");
-            Ok(waiting::open(error, listener, signals, tls, settings).await?)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn open(builder: Builder) -> Result<Appender, OpenError> {
-    let appender = opening::open(&builder.on_notice(tell_notice))?;
-    if !appender.recovery().is_nothing() {
-        tracing::warn!("{}", appender.recovery());
-    }
-    Ok(appender)
-}
-
-fn tell_notice(notice: &Notice) {
-    match notice {
-        Notice::WritesGoOn { .. } => tracing::info!("{notice}"),
-        Notice::SyncFailed(_) | Notice::GaveUp(_) => tracing::error!("{notice}"),
-        _ => tracing::warn!("{notice}"),
-    }
-}
-
-fn close(shared: Arc<ServerContext>) -> Result<Outcome, Box<dyn Error>> {
-    let Some(shared) = Arc::into_inner(shared) else {
-        return Err("a task did not end; the next start finishes what is in the journal".into());
-    };
-    let stats = shared.appender.close()?;
-    tracing::info!(lines = stats.events_journaled, rejected = stats.events_rejected, "ended");
-    Ok(Outcome::Done)
 }

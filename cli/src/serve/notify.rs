@@ -29,6 +29,22 @@ pub(super) fn waiting(failure: String) {
     tokio::spawn(told);
 }
 
+/// This process is the server now, and the one that systemd knew ends. In order: systemd must hear
+/// of it before that end.
+pub(super) async fn taken_over() {
+    let pid = NotifyState::MainPid(std::process::id());
+    tell_soon(&[pid, NotifyState::Ready, NotifyState::Status("")]).await;
+}
+
+/// The server takes requests as before: why it does not hand over.
+pub(super) fn not_handed_over(failure: String) {
+    let told = async move {
+        let status = format!("not handed over: {failure}");
+        report(tell(&[NotifyState::Ready, NotifyState::Status(&status)]).await);
+    };
+    tokio::spawn(told);
+}
+
 /// The server ends.
 pub(super) async fn stopping() {
     tell_soon(&[NotifyState::Stopping]).await;

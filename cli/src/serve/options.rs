@@ -4,7 +4,6 @@
 //! has a default here: `settings.rs` gives them, after command line, environment and file were put
 //! together.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -17,14 +16,22 @@ use crate::append::Sync;
 use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
 
+use super::listen::{ListenAddress, one_or_several};
+
 /// Options, all of them optional. In the file the names have `_` where the command line has `-`.
 /// `config.rs` refuses unknown ones.
 #[derive(Clone, Debug, Default, Args, Deserialize)]
 #[serde(default)]
 pub(super) struct Options {
-    /// Address and port to listen on [default: 127.0.0.1:8787]
-    #[arg(long, value_name = "ADDRESS", env = "CDRLOG_LISTEN")]
-    pub(super) listen: Option<Address>,
+    /// Address and port to listen on, or unix: and a path; may be given several times
+    /// [default: 127.0.0.1:8787, unless sockets are passed by $LISTEN_FDS]
+    #[arg(long, value_name = "ADDRESS", env = "CDRLOG_LISTEN", value_delimiter = ',')]
+    #[serde(deserialize_with = "one_or_several")]
+    pub(super) listen: Vec<ListenAddress>,
+
+    /// The mode of unix sockets that are listened on, in octal [default: 0660]
+    #[arg(long, value_name = "MODE", env = "CDRLOG_LISTEN_MODE")]
+    pub(super) listen_mode: Option<Mode>,
 
     /// The directory of the CDR; created if it does not exist [default: /opt/openvidu/cdr]
     #[arg(long, value_name = "DIR", env = "OPENVIDU_CDR_PATH")]
@@ -219,6 +226,7 @@ impl Options {
         // Every field by name: a new one that is forgotten here does not compile.
         let Self {
             listen,
+            listen_mode,
             dir,
             path,
             ack,
@@ -253,7 +261,8 @@ impl Options {
             files,
         } = self;
         Self {
-            listen: listen.or(file.listen),
+            listen: if listen.is_empty() { file.listen } else { listen },
+            listen_mode: listen_mode.or(file.listen_mode),
             dir: dir.or(file.dir),
             path: if path.is_empty() { file.path } else { path },
             ack: ack.or(file.ack),
@@ -331,22 +340,21 @@ pub(super) enum LogForm {
     Json,
 }
 
-/// An address and a port.
+/// The permissions of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct Address(pub(super) SocketAddr);
+pub(super) struct Mode(pub(super) u32);
 
-impl FromStr for Address {
+impl FromStr for Mode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let malformed = "it must be an address and a port, such as 127.0.0.1:8787 or [::]:8787; \
-            names are not looked up";
-        text.parse().map(Self).map_err(|_| malformed.to_owned())
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+        mode.map(Self).ok_or_else(|| "it must be from 0 to 777 in octal, such as 0660".to_owned())
     }
 }
 
-impl TryFrom<String> for Address {
+impl TryFrom<String> for Mode {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
+use super::listen::PeerName;
 use super::response::Response;
 
 /// The time between two lines about the same reason and address.
@@ -168,7 +169,7 @@ impl Told {
         tracing::warn!(
             reason = self.reason.as_str(),
             status = self.status,
-            peer = %self.peer,
+            peer = %PeerName(self.peer),
             path = self.path.as_deref(),
             count = self.count,
             detail = %self.detail,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::{Body, Incoming};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode, Version, header};
 
 use super::conn_context::ConnContext;
@@ -33,8 +34,7 @@ pub(super) async fn respond(
         && conn.settings().paths.iter().any(|path| path == request.uri().path());
     let uri = request.uri().clone();
     let site = conn.shared().gate.check_site(&uri, request.headers());
-    let address = conn.address().ip();
-    let limited = conn.shared().peer_limits.admit_request(address, body_bytes(&conn, &request));
+    let limited = conn.admit_request(body_bytes(&conn, &request));
     let mut response = if let Err(exceeded) = limited {
         intake::discard_of_stranger(&conn, request);
         exceeded.refuse()
@@ -56,6 +56,9 @@ pub(super) async fn respond(
         conn.shared().note_refusal(refusal, status, conn.address(), path);
     }
     tracing::debug!(status = response.status().as_u16(), "request");
+    if conn.state().is_last_request() && !conn.state().is_multiplexed() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.body_mut().keep(in_flight);
     Ok(response)
 }

@@ -1,4 +1,4 @@
-//! Accepts connections and serves them, until it is told to end.
+//! Accepts connections and serves them; looks after them and the writer from time to time.
 
 use std::future::poll_fn;
 use std::io;
@@ -13,18 +13,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use super::conn_context::ConnContext;
 use super::conn_state::ConnState;
 use super::connections::{ConnGuard, SWEEP_INTERVAL};
+use super::listen::{Accepted, Listeners, Stream, UNIX_PEER};
 use super::refusals::{Reason, Refusal};
 use super::routes::respond;
 use super::server_context::ServerContext;
 use super::shutdown_phase::ShutdownPhase;
-use super::signals::{Request, Signals};
 use super::tls::Tls;
 use super::tracked_stream::TrackedStream;
 use super::{allocator, file_watch, networks, notify, plain};
@@ -49,47 +49,24 @@ const CROWD_CONNECTIONS: u64 = 256;
 /// How often the writer is looked at, at least.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves until a signal says to end and what was in flight is finished.
-pub(super) async fn run(listener: TcpListener, mut signals: Signals, shared: Arc<ServerContext>) {
-    let slots = Arc::new(Semaphore::new(shared.settings.limits.connections_max));
-    let acceptor = tokio::spawn(accept(listener, slots.clone(), shared.clone()));
-    let sweeper = tokio::spawn(sweep(shared.clone()));
-    let watcher = tokio::spawn(reload_changed(shared.clone()));
-    notify::ready();
-    while signals.next().await == Request::Reload {
-        tokio::spawn(reload(shared.clone()));
-    }
-    acceptor.abort();
-    // Nobody is accepted any more once it is gone, and the listener with it.
-    let _ = acceptor.await;
-    tracing::info!("ending");
-    shared.connections.advance(ShutdownPhase::Stop);
-    notify::stopping().await;
-    finish(&shared, &slots).await;
-    sweeper.abort();
-    watcher.abort();
-    shared.refusals.tell_rest();
-    shared.gaps.tell_rest();
-}
-
-/// Waits for the requests in flight, for as long as they may take.
-async fn finish(shared: &ServerContext, slots: &Semaphore) {
-    let all = u32::try_from(shared.settings.limits.connections_max).unwrap_or(u32::MAX);
-    let finished = tokio::time::timeout(shared.settings.end_timeout, slots.acquire_many(all));
-    if finished.await.is_err() {
-        let connections = shared.connections.count();
-        tracing::warn!(connections, "ended before all requests in flight were finished");
-        shared.connections.advance(ShutdownPhase::End);
-    }
-}
-
-/// Accepts connections, each as soon as there is a place for it.
-async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<ServerContext>) {
-    let http = Arc::new(http(&shared));
+/// Accepts connections, each as soon as there is a place for it, until it is told to stop. None
+/// that is accepted is dropped by that.
+pub(super) async fn accept(
+    listeners: Arc<Listeners>,
+    slots: Arc<Semaphore>,
+    shared: Arc<ServerContext>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let http = [false, true].map(|is_tls| Arc::new(http(&shared, is_tls)));
     let connections = &shared.connections;
     loop {
         connections.wait_for_ending().await;
-        let (stream, address) = match listener.accept().await {
+        let accepted = tokio::select! {
+            biased;
+            _ = &mut stopped => return,
+            accepted = listeners.accept() => accepted,
+        };
+        let accepted = match accepted {
             Ok(accepted) => accepted,
             Err(error) if is_of_peer(&error) => continue,
             Err(error) => {
@@ -98,13 +75,15 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<Server
                 continue;
             }
         };
-        if !networks::allow(&shared.settings.allowed, address.ip()) {
-            let refusal =
-                Refusal::new(Reason::NotAllowed, "the address is in no network of --allow");
-            shared.note_refusal(refusal, None, address, None);
+        let address = accepted.peer;
+        // Whoever may open a unix socket is let in by its mode: a proxy has all its connections
+        // there.
+        if address != UNIX_PEER && !networks::allow(&shared.settings.allowed, address.ip()) {
+            let detail = "the address is in no network of --allow";
+            shared.note_refusal(Refusal::new(Reason::NotAllowed, detail), None, address, None);
             continue;
         }
-        if !connections.admits(address.ip()) {
+        if address != UNIX_PEER && !connections.admits(address.ip()) {
             let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
             shared.note_refusal(refusal, None, address, None);
             continue;
@@ -120,8 +99,10 @@ async fn accept(listener: TcpListener, slots: Arc<Semaphore>, shared: Arc<Server
             }
         };
         let guard = connections.add(address.ip());
-        tokio::spawn(serve(stream, guard, permit, shared.clone(), http.clone()));
-        // The new connection runs first, so that what it takes is counted before the next one comes.
+        let http = http[usize::from(accepted.is_tls)].clone();
+        tokio::spawn(serve(accepted, guard, permit, shared.clone(), http));
+        // The new connection runs first, so that what it takes is counted before the next one
+        // comes.
         tokio::task::yield_now().await;
     }
 }
@@ -132,10 +113,10 @@ fn is_of_peer(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn http(shared: &ServerContext) -> Builder<TokioExecutor> {
+fn http(shared: &ServerContext, is_tls: bool) -> Builder<TokioExecutor> {
     let limits = &shared.settings.limits;
     let mut builder = Builder::new(TokioExecutor::new());
-    if shared.tls.is_none() && !shared.settings.h2c {
+    if !is_tls && !shared.settings.h2c {
         builder = builder.http1_only();
     }
     // A client that has sent its request may close its half.
@@ -151,7 +132,7 @@ fn http(shared: &ServerContext) -> Builder<TokioExecutor> {
 
 /// Serves one connection to its end.
 async fn serve(
-    stream: TcpStream,
+    accepted: Accepted,
     guard: ConnGuard,
     permit: OwnedSemaphorePermit,
     shared: Arc<ServerContext>,
@@ -159,13 +140,18 @@ async fn serve(
 ) {
     // The permit is given back last: the end of the server waits for it.
     let (_permit, guard) = (permit, guard);
-    let (Ok(()), Ok(address)) = (stream.set_nodelay(true), stream.peer_addr()) else {
+    let address = accepted.peer;
+    let stream = match accepted.stream {
+        Stream::Unix(stream) => return serve_stream(stream, &guard, shared, address, &http).await,
+        Stream::Tcp(stream) => stream,
+    };
+    if stream.set_nodelay(true).and_then(|()| stream.peer_addr()).is_err() {
         // The peer is gone already.
         return;
-    };
-    let Some(acceptor) = shared.tls.as_ref().map(Tls::acceptor) else {
-        serve_stream(stream, &guard, shared, address, &http).await;
-        return;
+    }
+    let tls = shared.tls.as_ref().filter(|_| accepted.is_tls);
+    let Some(acceptor) = tls.map(Tls::acceptor) else {
+        return serve_stream(stream, &guard, shared, address, &http).await;
     };
     // In a box: the state of a handshake is large, and connections without TLS do not pay for it.
     Box::pin(serve_tls(stream, acceptor, &guard, shared, address, &http)).await;
@@ -206,7 +192,9 @@ async fn serve_tls(
 async fn obey<T>(state: &ConnState, handshake: impl Future<Output = T>) -> Option<T> {
     let mut handshake = pin!(handshake);
     poll_fn(|context| match state.control().poll_phase(context) {
-        ShutdownPhase::Serve => handshake.as_mut().poll(context).map(Some),
+        ShutdownPhase::Serve | ShutdownPhase::LastRequest => {
+            handshake.as_mut().poll(context).map(Some)
+        }
         ShutdownPhase::Finish | ShutdownPhase::Stop | ShutdownPhase::End => Poll::Ready(None),
     })
     .await
@@ -234,7 +222,10 @@ async fn serve_stream<S>(
         }
         // Before it is told to finish: a request that has come whole is answered.
         let mut polled = connection.as_mut().poll(context);
-        if phase != ShutdownPhase::Serve && !is_finishing && polled.is_pending() {
+        // HTTP/1 says so in its last answer.
+        let goes_on = phase == ShutdownPhase::Serve
+            || phase == ShutdownPhase::LastRequest && !state.is_http2();
+        if !goes_on && !is_finishing && polled.is_pending() {
             is_finishing = true;
             connection.as_mut().graceful_shutdown();
             polled = connection.as_mut().poll(context);
@@ -254,7 +245,7 @@ async fn serve_stream<S>(
 }
 
 /// Ends connections whose time is over, looks at the writer, and tells systemd.
-async fn sweep(shared: Arc<ServerContext>) {
+pub(super) async fn sweep(shared: Arc<ServerContext>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     let watchdog = notify::watchdog_interval();
     let look_interval = watchdog.map_or(HEALTH_INTERVAL, |interval| interval.min(HEALTH_INTERVAL));
@@ -301,7 +292,7 @@ fn look_at_crowd(shared: &ServerContext) {
 
 /// Begins new files, and reads certificates and credentials anew. What fails is told, and the rest
 /// done.
-async fn reload(shared: Arc<ServerContext>) {
+pub(super) async fn reload(shared: Arc<ServerContext>) {
     notify::reloading().await;
     let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
     if let Err(error) = reloaded {
@@ -330,7 +321,7 @@ fn reload_blocking(shared: &ServerContext) {
 }
 
 /// Reads certificates and credentials anew as soon as their files have changed.
-async fn reload_changed(shared: Arc<ServerContext>) {
+pub(super) async fn reload_changed(shared: Arc<ServerContext>) {
     let mut looks = tokio::time::interval(file_watch::LOOK_INTERVAL);
     loop {
         looks.tick().await;

@@ -19,7 +19,7 @@ use super::settings::Settings;
 use super::tls::Tls;
 use super::unverified::Unverified;
 
-/// ServerContext by all connections.
+/// Shared by all connections.
 #[derive(Debug)]
 pub(super) struct ServerContext {
     pub(super) appender: Appender,
@@ -42,7 +42,40 @@ pub(super) struct ServerContext {
     pub(super) gaps: Arc<Gaps>,
 }
 
+/// What stays of a server whose directory is closed.
+#[derive(Debug)]
+pub(super) struct ClosedContext {
+    pub(super) settings: Settings,
+    pub(super) tls: Option<Tls>,
+    gate: Gate,
+    dedup: Option<Dedup>,
+    metrics: Metrics,
+    refusals: Refusals,
+    peer_limits: PeerLimits,
+    gaps: Arc<Gaps>,
+}
+
+impl ClosedContext {
+    /// The server, with its directory open again.
+    pub(super) fn reopen(self, appender: Appender) -> ServerContext {
+        let Self { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps } = self;
+        let new = ServerContext::new(appender, settings, gate, tls, dedup);
+        ServerContext { metrics, refusals, peer_limits, gaps, ..new }
+    }
+}
+
 impl ServerContext {
+    /// Takes the appender out, to be closed.
+    pub(super) fn take_appender(self) -> (Appender, ClosedContext) {
+        let Self {
+            appender, settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps, ..
+        } = self;
+        let dedup = dedup.map(|(dedup, _)| dedup);
+        let closed =
+            ClosedContext { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps };
+        (appender, closed)
+    }
+
     pub(super) fn new(
         appender: Appender,
         settings: Settings,
@@ -74,8 +107,8 @@ impl ServerContext {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The memory of events, and the key of this one. `None` where there is no memory, or the event has
-    /// no key: see [`Key::of_body`].
+    /// The memory of events, and the key of this one. `None` where there is no memory, or the event
+    /// has no key: see [`Key::of_body`].
     pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
         let (dedup, rewriter) = self.dedup.as_ref()?;
         Some((dedup, Key::of_body(rewriter, event)?))

@@ -1,12 +1,12 @@
 //! The options of a run, with defaults, checked.
 
 use std::error::Error;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use cdrlog::{Builder, EVENT_BYTES_MAX_DEFAULT};
 
+use super::listen::ListenAddress;
 use super::networks::Network;
 use super::options::{AckLevel, LogForm, LogLevel, Options};
 use crate::append::Sync;
@@ -14,7 +14,8 @@ use crate::cdr_path;
 use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
 
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787);
+/// Unix sockets are for the owner and the group, which the proxy may be in.
+const LISTEN_MODE: u32 = 0o660;
 const SEGMENT_BYTES_MIN: usize = 1 << 20;
 
 /// An event has to fit into a segment of the journal, which has 1 GiB at most.
@@ -33,7 +34,9 @@ const PEER_AUTH_FAILURES_PER_MINUTE: u32 = 600;
 /// What the server is run with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) listen: SocketAddr,
+    pub(super) listen: Vec<ListenAddress>,
+    /// The permissions of unix sockets.
+    pub(super) listen_mode: u32,
     pub(super) directory: PathBuf,
     pub(super) paths: Vec<String>,
     pub(super) ack: AckLevel,
@@ -81,7 +84,8 @@ impl Settings {
         let workers = options.workers.unwrap_or_else(workers_default);
         check("workers", workers.into(), 1, 256)?;
         Ok(Self {
-            listen: options.listen.map_or(LISTEN, |address| address.0),
+            listen: options.listen.clone(),
+            listen_mode: options.listen_mode.map_or(LISTEN_MODE, |mode| mode.0),
             directory: directory(options.dir.clone())?,
             paths: paths(&options.path)?,
             ack: options.ack.unwrap_or_default(),

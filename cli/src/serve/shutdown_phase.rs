@@ -8,6 +8,8 @@ use std::task::{Context, Waker};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ShutdownPhase {
     Serve,
+    /// The server hands over: take one more request, whose answer says that the connection closes.
+    LastRequest,
     /// It was idle for too long: finish the requests in flight, take no more.
     Finish,
     /// The server stops: the same, and do not wait for a request whose head is not there.
@@ -38,6 +40,7 @@ impl ShutdownControl {
     pub(super) fn phase(&self) -> ShutdownPhase {
         match self.phase.load(Ordering::SeqCst) {
             phase if phase == ShutdownPhase::Serve as u8 => ShutdownPhase::Serve,
+            phase if phase == ShutdownPhase::LastRequest as u8 => ShutdownPhase::LastRequest,
             phase if phase == ShutdownPhase::Finish as u8 => ShutdownPhase::Finish,
             phase if phase == ShutdownPhase::Stop as u8 => ShutdownPhase::Stop,
             _ => ShutdownPhase::End,

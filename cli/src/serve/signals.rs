@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT end the server, the second one at once; SIGHUP begins new files.
+//! SIGTERM and SIGINT end the server, the second one at once; SIGHUP begins new files; SIGUSR2
+//! starts the program anew and hands over to it.
 
 use std::io;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) enum Request {
     End,
     Reload,
+    HandOver,
 }
 
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    user_defined: Signal,
     is_ending: Arc<AtomicBool>,
 }
 
@@ -34,18 +37,27 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            user_defined: signal(SignalKind::user_defined2())?,
             is_ending,
         })
     }
 
-    /// The next request. After an [`Request::End`] the next such signal ends the process with 1.
+    /// The next request. May be given up before it is ready. After an [`Request::End`] the next
+    /// such signal ends the process with 1.
     pub(super) async fn next(&mut self) -> Request {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
             _ = self.hang_up.recv() => return Request::Reload,
+            _ = self.user_defined.recv() => return Request::HandOver,
         }
         self.is_ending.store(true, Ordering::SeqCst);
         Request::End
+    }
+
+    /// Waits for an [`Request::End`]. What else is asked for meanwhile is done by the process that
+    /// takes over, which reads everything anew.
+    pub(super) async fn end(&mut self) {
+        while self.next().await != Request::End {}
     }
 }

@@ -2,6 +2,7 @@
 //! with 503 meanwhile, `GET /healthz` too, and systemd hears of it.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::directory;
+use super::listen::{Accepted, Listeners, Stream, UNIX_PEER};
+use super::main_loop::Process;
 use super::networks;
 use super::notify;
 use super::response;
@@ -30,16 +33,34 @@ const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whether it is only room that is missing.
-pub(super) fn is_for_room(error: &OpenError) -> bool {
+fn is_for_room(error: &OpenError) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     let OpenError::Io { source, .. } = error else { return false };
     matches!(source.kind(), StorageFull | QuotaExceeded)
 }
 
+/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
+/// before.
+pub(super) async fn open_or_wait(
+    settings: &Settings,
+    process: &mut Process,
+    tls: Option<&Tls>,
+) -> Result<Option<Appender>, Box<dyn Error>> {
+    match directory::open(settings.builder()) {
+        Ok(appender) => Ok(Some(appender)),
+        Err(error) if is_for_room(&error) => {
+            let Process { listeners, signals, .. } = process;
+            tracing::error!(listen = %listeners, %error, "waiting for room on the disk");
+            Ok(open(error, listeners, signals, tls, settings).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Opens the directory as soon as there is room. `None` where a signal said to end before.
-pub(super) async fn open(
+async fn open(
     error: OpenError,
-    listener: &TcpListener,
+    listeners: &Listeners,
     signals: &mut Signals,
     tls: Option<&Tls>,
     settings: &Settings,
@@ -55,16 +76,20 @@ pub(super) async fn open(
                 Signal::End => return Ok(None),
                 // The start reads everything anew that a reload would.
                 Signal::Reload => {}
+                Signal::HandOver => {
+                    tracing::error!("not handed over: there is no room on the disk");
+                }
             },
-            Ok((stream, address)) = listener.accept() => {
-                if !networks::allow(&settings.allowed, address.ip()) {
+            Ok(accepted) = listeners.accept() => {
+                let peer = accepted.peer;
+                if peer != UNIX_PEER && !networks::allow(&settings.allowed, peer.ip()) {
                     continue;
                 }
                 let Ok(permit) = places.clone().try_acquire_owned() else { continue };
-                let acceptor = tls.map(Tls::acceptor);
+                let acceptor = tls.filter(|_| accepted.is_tls).map(Tls::acceptor);
                 let failure = failure.clone();
                 tokio::spawn(async move {
-                    let answered = answer(stream, acceptor, failure);
+                    let answered = answer(accepted, acceptor, failure);
                     // Late or not, they have been told or cannot be.
                     let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answered).await;
                     drop(permit);
@@ -82,7 +107,7 @@ pub(super) async fn open(
 
 async fn try_open(settings: &Settings) -> Result<Appender, OpenError> {
     let builder = settings.builder();
-    let opened = tokio::task::spawn_blocking(move || super::open(builder)).await;
+    let opened = tokio::task::spawn_blocking(move || directory::open(builder)).await;
     match opened {
         Ok(opened) => opened,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -97,10 +122,15 @@ async fn tick(signs_of_life: &mut Option<tokio::time::Interval>) {
     }
 }
 
-async fn answer(stream: TcpStream, acceptor: Option<tokio_rustls::TlsAcceptor>, failure: Arc<str>) {
-    match acceptor {
-        None => answer_stream(stream, failure).await,
-        Some(acceptor) => {
+async fn answer(
+    accepted: Accepted,
+    acceptor: Option<tokio_rustls::TlsAcceptor>,
+    failure: Arc<str>,
+) {
+    match (accepted.stream, acceptor) {
+        (Stream::Unix(stream), _) => answer_stream(stream, failure).await,
+        (Stream::Tcp(stream), None) => answer_stream(stream, failure).await,
+        (Stream::Tcp(stream), Some(acceptor)) => {
             if let Ok(stream) = acceptor.accept(stream).await {
                 answer_stream(stream, failure).await;
             }

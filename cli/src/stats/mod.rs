@@ -25,29 +25,26 @@ use std::error::Error;
 use std::io::{self, IsTerminal};
 
 use cdrlog::LineFault;
-use cdrlog::reader::{Line, ReadError};
+use cdrlog::reader::Line;
 use clap::Args;
 use indicatif::HumanCount;
 use rustix::termios::tcgetwinsize;
 
 use self::export::Input;
 use self::figures::Report;
-use self::period::{By, Divider, Span};
+use self::period::{By, Divider};
 use self::rejects::Rejects;
 use self::table::Look;
 use self::tally::Tally;
 use super::cdr_path::PathArgs;
 use super::count::Source;
 use super::count::files::InputFiles;
-use super::count::merge::{self, CUTS_MAX, LineListener};
+use super::count::merge::LineListener;
+use super::count::reading::{self, LineTaker};
 use super::local_time::UtcOption;
 use super::outcome::{Outcome, say};
 use super::print::print;
-use super::progress::Progress;
 use super::time_arg::{TimeArg, times_help};
-
-/// How many bad lines are printed; the rest is only counted.
-const BAD_LINES_NAMED: u64 = 10;
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
@@ -139,11 +136,10 @@ impl Stats {
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
         let files = InputFiles::of(&self.paths.into_paths())?;
-        say_what_is_odd(&files);
-        let mut reading = read(&files, &divider, &period);
+        reading::say_what_is_odd(&files);
+        let mut reading = reading::read(&files, || Tally::new(divider.clone(), period.clone()));
         let rejects = Rejects::read(&files, &period, |error| reading.fail(error));
-        let Reading { tally, progress, lines_bad, is_incomplete, .. } = reading;
-        progress.end();
+        let (tally, lines_bad, is_incomplete) = reading.end();
         let report = tally.end();
         let input = Input {
             files_count: files.files.len(),
@@ -151,7 +147,7 @@ impl Stats {
             lines_bad,
             rejects,
         };
-        say_what_is_uncertain(&report, lines_bad);
+        say_what_is_uncertain(&report);
         let text = if self.json {
             format!("{}\n", export::json(&report, &divider, &input)).into_bytes()
         } else if self.csv {
@@ -168,23 +164,7 @@ impl Stats {
     }
 }
 
-fn say_what_is_odd(files: &InputFiles) {
-    for path in &files.empty {
-        say(format_args!("{} has no CDR files", path.display()));
-    }
-    if let Some(path) = files.repeated.first() {
-        let more = match files.repeated.len() - 1 {
-            0 => String::new(),
-            more => format!(" and {} more", HumanCount(more as u64)),
-        };
-        say(format_args!("{}{more}: named twice, counted once", path.display()));
-    }
-}
-
-fn say_what_is_uncertain(report: &Report, lines_bad: u64) {
-    if lines_bad > BAD_LINES_NAMED {
-        say(format_args!("{} lines are not events", HumanCount(lines_bad)));
-    }
+fn say_what_is_uncertain(report: &Report) {
     if report.events_unknown > 0 {
         say(format_args!(
             "{} events are older than the events around them: they may occur twice, and all of \
@@ -192,25 +172,6 @@ fn say_what_is_uncertain(report: &Report, lines_bad: u64) {
             HumanCount(report.events_unknown)
         ));
     }
-}
-
-/// Reads everything; a second time if files must be cut because time goes back in them.
-fn read(files: &InputFiles, divider: &Divider, period: &Span) -> Reading {
-    let new_tally = || Tally::new(divider.clone(), period.clone());
-    let mut reading = Reading::new(new_tally(), files);
-    let cuts = merge::read(&files.files, &[], &mut reading);
-    // With very many, each would be an open file.
-    if cuts.is_empty() || cuts.len() > CUTS_MAX {
-        return reading;
-    }
-    let Reading { lines_bad, is_incomplete, progress, .. } = reading;
-    progress.end();
-    let mut again = Reading::new(new_tally(), files);
-    again.has_told = true;
-    merge::read(&files.files, &cuts, &mut again);
-    again.lines_bad = again.lines_bad.max(lines_bad);
-    again.is_incomplete |= is_incomplete;
-    again
 }
 
 /// Bars on terminals only, and colours unless they are turned off.
@@ -227,59 +188,18 @@ fn look() -> Look {
     }
 }
 
-/// Passes what is read to the tally.
-struct Reading {
-    tally: Tally,
-    progress: Progress,
-    lines_bad: u64,
-    /// A file could not be read to its end.
-    is_incomplete: bool,
-    /// Everything is read again: problems were reported the first time.
-    has_told: bool,
-}
-
-impl Reading {
-    fn new(tally: Tally, files: &InputFiles) -> Self {
-        let progress = Progress::new(files.bytes());
-        Self { tally, progress, lines_bad: 0, is_incomplete: false, has_told: false }
-    }
-
-    #[cold]
-    fn note_bad(&mut self, line: Line<'_>, fault: LineFault) {
-        self.lines_bad += 1;
-        if self.lines_bad <= BAD_LINES_NAMED && !self.has_told {
-            let at = line.offset() + fault.offset as u64;
-            let path = line.path().display();
-            let message = format_args!("{path}: byte {at}: not an event: {}", fault.reason);
-            self.progress.suspend(|| say(message));
-        }
-    }
-}
-
-impl LineListener for Reading {
+impl LineTaker for Tally {
     #[inline]
-    fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64> {
-        match self.tally.take(line.bytes_with_end(), source, before) {
-            Ok(at) => at,
-            Err(fault) => {
-                self.note_bad(line, fault);
-                None
-            }
-        }
+    fn take(
+        &mut self,
+        line: Line<'_>,
+        source: Source,
+        before: Option<i64>,
+    ) -> Result<Option<i64>, LineFault> {
+        self.take(line.bytes_with_end(), source, before)
     }
 
     fn advance(&mut self, watermark: i64) {
-        self.tally.advance(watermark);
-    }
-
-    fn read(&mut self, bytes: u64) {
-        self.progress.add(bytes);
-    }
-
-    fn fail(&mut self, error: &ReadError) {
-        self.is_incomplete = true;
-        if !self.has_told {
-            self.progress.suspend(|| say(error));
-        }
+        self.advance(watermark);
     }
 }

@@ -100,7 +100,10 @@ impl Listener for Rows {
         | Count::Stay { at, .. }
         | Count::Left { at, .. }
         | Count::SessionEnd { at, .. }
-        | Count::Recording { at, .. }) = count;
+        | Count::Recording { at, .. }) = count
+        else {
+            return;
+        };
         if !self.is_within(Some(at)) {
             return;
         }
@@ -118,6 +121,8 @@ impl Listener for Rows {
                 figures.recordings += 1;
                 figures.recording_bytes = figures.recording_bytes.saturating_add(bytes);
             }
+            // What never came is for `audit`.
+            Count::Missing(_) => {}
         }
     }
 

@@ -4,9 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::json_output::{self, ObjectType};
-
-/// Paths and messages are cut to this many characters: a damaged manifest may contain anything.
-const CHARS_SHOWN_MAX: usize = 300;
+use crate::print::shown;
 
 /// The severity of a remark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,19 +83,6 @@ impl fmt::Display for Remark {
         }
         f.write_str(&shown(&self.message))
     }
-}
-
-/// `text` on one line of bounded length, without control characters, which a terminal would obey.
-fn shown(text: &str) -> String {
-    let mut shown = String::new();
-    for (index, char) in text.chars().enumerate() {
-        if index == CHARS_SHOWN_MAX {
-            shown.push_str("...");
-            break;
-        }
-        if char.is_control() { shown.extend(char.escape_default()) } else { shown.push(char) }
-    }
-    shown
 }
 
 #[cfg(test)]

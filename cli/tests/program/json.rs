@@ -27,6 +27,7 @@ fn objects() -> Vec<(&'static str, Value)> {
     let printed = [
         ("append", appended),
         ("stats", run(command("stats", path).args(["--by", "day"]))),
+        ("audit", run(&mut command("audit", path))),
         ("verify", run(&mut command("verify", path))),
         ("recover", run(&mut command("recover", path))),
     ];
@@ -49,7 +50,7 @@ fn every_object_of_every_command_tells_its_format_command_and_type() {
         let of_type = object["type"].as_str().unwrap();
         assert!(["summary", "finding", "note"].contains(&of_type), "{object}");
     }
-    for name in ["append", "stats", "verify", "recover"] {
+    for name in ["append", "stats", "audit", "verify", "recover"] {
         let mut of_command = objects.iter().filter(|(command, _)| *command == name);
         let last = of_command.next_back().unwrap();
         assert_eq!(last.1["type"], "summary", "{name}");

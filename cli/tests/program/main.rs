@@ -5,8 +5,12 @@
 mod support;
 use support::{common, skip, wait};
 
+mod audit;
+#[cfg(feature = "serve")]
+mod audit_livekit;
 mod faults;
 mod finished;
+mod inbox;
 mod input;
 mod json;
 mod man;

@@ -101,7 +101,7 @@ fn rejected_bodies_are_no_lines_a_second() {
 fn every_command_names_what_it_cannot_find_or_read() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
-    for command in ["tail", "stats", "verify", "recover"] {
+    for command in ["tail", "stats", "audit", "verify", "recover"] {
         let ended = run(cdrlog().arg(command).arg(&missing)).expect(1, &[]);
         assert!(ended.only_message().contains(missing.to_str().unwrap()), "{ended:?}");
         // Nothing is mapped at the address 0, so that reading there is an I/O error.

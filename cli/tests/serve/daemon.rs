@@ -14,6 +14,7 @@ pub use crate::wait::wait_for;
 /// A server of this test. Killed where the test forgets it.
 pub struct Daemon {
     child: Child,
+    /// The first address of TCP; port 0 where it has none.
     pub address: SocketAddr,
     /// What it said before it took connections.
     pub said: Vec<String>,
@@ -24,7 +25,7 @@ pub struct Daemon {
 pub fn serve(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
     for (name, _) in std::env::vars() {
-        if ["CDRLOG_", "OPENVIDU_", "LIVEKIT_", "OV_MEET_", "NOTIFY_", "WATCHDOG_"]
+        if ["CDRLOG_", "OPENVIDU_", "LIVEKIT_", "OV_MEET_", "NOTIFY_", "WATCHDOG_", "LISTEN_"]
             .iter()
             .any(|own| name.starts_with(own))
         {
@@ -36,6 +37,16 @@ pub fn serve(directory: &Path) -> Command {
         .args(["serve", "--listen", "127.0.0.1:0", "--log-form", "json", "--dir"])
         .arg(directory);
     command
+}
+
+/// Gives a command the environment of another one.
+pub fn copy_environment(from: &Command, to: &mut Command) {
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
 }
 
 /// Starts a server with these options.
@@ -57,8 +68,10 @@ impl Daemon {
                 panic!("the server did not start: {said:?}");
             };
             let fields: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(address) = fields["listen"].as_str() {
-                break address.parse().unwrap();
+            if let Some(addresses) = fields["listen"].as_str() {
+                let mut addresses = addresses.split(", ");
+                let address = addresses.find_map(|address| address.parse().ok());
+                break address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
             }
             said.push(line);
         };
@@ -77,6 +90,15 @@ impl Daemon {
         let id = self.id().to_string();
         let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(status.success(), "kill {name}");
+    }
+
+    /// Waits for the end of a server that hands over. Its log may be that of the next one too, and has
+    /// no end then.
+    #[track_caller]
+    pub fn hand_over(mut self) {
+        let status = wait_for("the end of the server", || self.child.try_wait().unwrap());
+        let said: Vec<_> = self.log.try_iter().collect();
+        assert!(status.success(), "{status}: {said:?}");
     }
 
     /// Reads what it says up to a line with `text` in it. Gives that line.

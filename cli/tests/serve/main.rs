@@ -6,8 +6,10 @@
 mod support;
 use support::{common, mount, skip, wait};
 
+mod activation;
 mod client;
 mod daemon;
+mod flood;
 
 mod acknowledged;
 mod browsers;
@@ -19,6 +21,7 @@ mod failed_sync;
 mod full_disk;
 mod gaps;
 mod guide;
+mod handover;
 mod idle;
 mod inbox;
 mod kills;
@@ -30,6 +33,9 @@ mod proxies;
 mod refused;
 mod repeated;
 mod secured;
+#[path = "../senders/mod.rs"]
+mod senders;
+mod sockets;
 mod stalled_disk;
 mod statuses;
 mod strangers;

@@ -13,7 +13,7 @@
 //!     52      4  CRC32C of bytes 16..24 and 44..52
 //!     64     16  inbox: its id; zeros where there is none
 //!     80      8         bytes of its directory's path, CRC32C of id, that number and path
-//!     88      8         1 while accepted events may be in it
+//!     88      8         1 while accepted events may be in it, 2 where they could not be recovered
 //!     96    416         the path
 //!    512     16  lines:   position written, position synced
 //!    528     16  rejects: position written, position synced
@@ -42,7 +42,8 @@ pub(crate) use layout::{Anchor, fresh_page, next_epoch};
 pub(crate) use state::{ControlFault, ControlState, StreamState};
 
 use self::layout::{
-    CONTROL_BYTES, OFFSET_INBOX_IN_USE, VERSION, counters_offset, encode_slot, slot_offset,
+    CONTROL_BYTES, INBOX_ABANDONED, INBOX_IN_USE, OFFSET_INBOX_IN_USE, VERSION, counters_offset,
+    encode_slot, slot_offset,
 };
 use super::Stream;
 use super::mapping::Mapping;
@@ -106,7 +107,12 @@ impl Control {
 
     /// Whether accepted events may be in the inbox.
     pub(crate) fn set_inbox_in_use(&self, in_use: bool) {
-        self.mapping.store_u64(OFFSET_INBOX_IN_USE, u64::from(in_use));
+        self.mapping.store_u64(OFFSET_INBOX_IN_USE, if in_use { INBOX_IN_USE } else { 0 });
+    }
+
+    /// Events in the inbox could not be recovered, and the next open goes on without them.
+    pub(crate) fn set_inbox_abandoned(&self) {
+        self.mapping.store_u64(OFFSET_INBOX_IN_USE, INBOX_ABANDONED);
     }
 
     /// The appender closed and left nothing to do.

@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::layout::{
-    Anchor, CONTROL_BYTES, EPOCH_MAX, GENERATION_MAX, MAGIC, OFFSET_CHECKSUM, OFFSET_CLEAN,
-    OFFSET_COUNTERS, OFFSET_EPOCH, OFFSET_INBOX, OFFSET_INBOX_IN_USE, OFFSET_INBOX_PATH,
-    OFFSET_SEGMENTS, OFFSET_SEGMENTS_CHECKSUM, SLOT_BYTES, SLOT_CHECKED_BYTES, VERSION,
-    VERSION_FIRST, counters_offset, fixed_checksum, inbox_checksum, segments_checksum, slot_offset,
+    Anchor, CONTROL_BYTES, EPOCH_MAX, GENERATION_MAX, INBOX_ABANDONED, INBOX_IN_USE, MAGIC,
+    OFFSET_CHECKSUM, OFFSET_CLEAN, OFFSET_COUNTERS, OFFSET_EPOCH, OFFSET_INBOX,
+    OFFSET_INBOX_IN_USE, OFFSET_INBOX_PATH, OFFSET_SEGMENTS, OFFSET_SEGMENTS_CHECKSUM, SLOT_BYTES,
+    SLOT_CHECKED_BYTES, VERSION, VERSION_FIRST, counters_offset, fixed_checksum, inbox_checksum,
+    segments_checksum, slot_offset,
 };
 use crate::inbox::InboxName;
 use crate::journal::Stream;
@@ -38,6 +39,8 @@ pub(crate) struct InboxState {
     pub(crate) name: InboxName,
     /// Accepted events may be in it.
     pub(crate) in_use: bool,
+    /// The next open could not use them: they are left to people.
+    pub(crate) is_abandoned: bool,
 }
 
 /// What the control file says of one stream.
@@ -129,7 +132,9 @@ fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, Contro
         return Err(ControlFault::Inbox);
     }
     let name = InboxName { id, directory: PathBuf::from(OsStr::from_bytes(path)) };
-    Ok(Some(InboxState { name, in_use: u64_at(page, OFFSET_INBOX_IN_USE) == 1 }))
+    let word = u64_at(page, OFFSET_INBOX_IN_USE);
+    let is_abandoned = word == INBOX_ABANDONED;
+    Ok(Some(InboxState { name, in_use: is_abandoned || word == INBOX_IN_USE, is_abandoned }))
 }
 
 fn decode_segment_counts(page: &[u8; CONTROL_BYTES]) -> Result<[u32; 2], ControlFault> {

@@ -67,8 +67,11 @@ pub(crate) fn recover(
         let rejects = session.plan(rejects)?;
         session.finish(lines)?;
         session.finish(rejects)?;
-        // First this: an inbox beside a clean control file holds nothing that is missing.
-        session.control.set_clean();
+        // First this: an inbox beside a clean control file holds nothing that is missing. Where there
+        // may be events in one that cannot be used now, whoever comes next looks again.
+        if session.recovery.unusable_inbox.is_none() {
+            session.control.set_clean();
+        }
         if let Some(inbox) = inbox {
             inbox.remove()?;
         }

@@ -16,7 +16,8 @@ pub struct Recovery {
     pub inbox_events: u64,
     /// The inbox of the last process, if accepted events may have been lost with it, and the reason
     /// why nothing was recovered from it: it is gone, damaged, or belongs to another directory, of
-    /// which this one is a copy. It is left as it is.
+    /// which this one is a copy. It is left as it is. After
+    /// [`Builder::recover`](crate::Builder::recover) the next open looks for it once more.
     pub unusable_inbox: Option<(PathBuf, &'static str)>,
     /// Inboxes that name this directory, that no process holds, and that no open will use, because
     /// the control file names none of them. They are left as they are, for a person to decide. Only

@@ -47,6 +47,7 @@ impl Session<'_> {
         }
         match inbox::find(self.state_dir.disk(), &inbox.name, self.state_dir.identity()?)? {
             Found::Inbox(left) => Ok(Some(left)),
+            Found::Held => Err(JournalError::InboxHeld { directory: self.directory.to_owned() }),
             Found::Unusable(why) => {
                 self.recovery.unusable_inbox = Some((inbox.name.path(), why));
                 Ok(None)
@@ -87,8 +88,11 @@ pub(super) fn create_torn(disk: &Disk, path: &Path) -> DiskResult<LogFile> {
 
 /// Removes what is left of an inbox whose appender closed, or never used it.
 pub(super) fn remove_empty_inbox(state_dir: &StateDir, state: &ControlState) -> DiskResult<()> {
-    let Some(inbox) = &state.inbox else { return Ok(()) };
-    inbox::remove_unread(state_dir.disk(), &inbox.name, state_dir.identity()?)
+    let Some(inbox) = state.inbox.as_ref().filter(|inbox| !inbox.is_abandoned) else {
+        return Ok(());
+    };
+    inbox::remove_unread(state_dir.disk(), &inbox.name, state_dir.identity()?);
+    Ok(())
 }
 
 /// What is wrong with a segment that was not written by the opening of the control file.

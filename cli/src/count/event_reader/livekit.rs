@@ -33,7 +33,7 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     Event { at, says }
 }
 
-fn read_room(room: &[u8]) -> (SessionRef<'_>, Option<i64>) {
+pub(super) fn read_room(room: &[u8]) -> (SessionRef<'_>, Option<i64>) {
     let mut session = SessionRef::default();
     let (mut began_ms, mut began_s) = (None, None);
     for (key, value) in Members::of_object(room) {
@@ -48,7 +48,7 @@ fn read_room(room: &[u8]) -> (SessionRef<'_>, Option<i64>) {
     (session, began_ms.or(began_s))
 }
 
-fn read_participant(participant: &[u8]) -> Stay<'_> {
+pub(super) fn read_participant(participant: &[u8]) -> Stay<'_> {
     let (mut sid, mut identity, mut joined_ms, mut joined_s) = (None, None, None, None);
     let mut reason = None;
     for (key, value) in Members::of_object(participant) {

@@ -39,7 +39,7 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
 
 /// Meet names a recording `<room>--EG_<egress>--<word>`. LiveKit's own event of the same recording
 /// has the egress part, so that the two are counted once.
-fn egress_of_recording(id: Id<'_>) -> Id<'_> {
+pub(super) fn egress_of_recording(id: Id<'_>) -> Id<'_> {
     let egress = std::str::from_utf8(&id)
         .ok()
         .and_then(|id| id.split("--").find(|part| part.starts_with("EG_")))

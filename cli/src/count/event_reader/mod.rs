@@ -4,6 +4,7 @@
 //! LiveKit and OpenVidu 3 (`room_started`, nested members, seconds in strings), and OpenVidu Meet
 //! (`meetingStarted`, members under `data`).
 
+mod activity;
 mod livekit;
 mod meet;
 mod openvidu;
@@ -33,6 +34,12 @@ pub(crate) fn read<'a>(line: &Line<'a>) -> Event<'a> {
     }
 }
 
+/// The same, with what only audits follow: tracks, egress, ingress, recordings and broadcasts. A
+/// recording that is complete is an activity that ended here, not [`Says::Recorded`].
+pub(crate) fn read_all<'a>(line: &Line<'a>) -> Event<'a> {
+    activity::read(&line.name, line.body).unwrap_or_else(|| read(line))
+}
+
 /// The time of an event of any family.
 fn time_of(body: &[u8]) -> Option<i64> {
     Members::of_object(body).find_map(|(key, value)| match key.as_ref() {
@@ -44,11 +51,15 @@ fn time_of(body: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::{Id, SessionRef, Stay};
+    use super::super::event::{ActivityRef, Id, SessionRef, Stay};
     use super::super::line::Parser;
     use super::*;
 
     fn of_data(name: &str) -> Vec<String> {
+        read_data(name, read)
+    }
+
+    fn read_data(name: &str, read: impl for<'a> Fn(&Line<'a>) -> Event<'a>) -> Vec<String> {
         let mut parser = Parser::default();
         let mut found = Vec::new();
         for line in include_str!("../../../../tests/data/cdr.jsonl").lines() {
@@ -82,7 +93,77 @@ mod tests {
             Says::Recorded { id: recording, bytes } => {
                 format!("recorded {} {bytes}", recording.as_ref().map_or("-".into(), id))
             }
+            Says::JoinFailed { session: left, participant } => {
+                format!("failed {} {}", session(left), id(participant))
+            }
+            Says::ActivityBegan(one) => format!("begins {}", activity(one)),
+            Says::ActivityGoesOn(one) => format!("goes on {}", activity(one)),
+            Says::ActivityEnded { activity: one, began } => {
+                format!("ends {} {began:?}", activity(one))
+            }
         }
+    }
+
+    fn activity(activity: &ActivityRef<'_>) -> String {
+        let ActivityRef { kind, session, participant, id } = activity;
+        let name = String::from_utf8_lossy(&session.name);
+        let participant = participant.as_deref().map_or("-".into(), String::from_utf8_lossy);
+        format!("{kind:?} {} of {participant} in {name}", String::from_utf8_lossy(id))
+    }
+
+    #[test]
+    fn audits_follow_activities_of_every_family() {
+        let of = |name| read_data(name, read_all);
+        let track = "Track str_CAM_Wx9k_con_A1b2C3d4E5 of";
+        assert_eq!(
+            of("webrtcConnectionDestroyed"),
+            [
+                format!(
+                    "Some(1700000090123) ends {track} con_A1b2C3d4E5 in ses_Qk3vT8nLzA Some(1700000002123)"
+                ),
+                format!(
+                    "Some(1700000004623) ends {track} con_F6g7H8i9J0 in ses_Qk3vT8nLzA Some(1700000002623)"
+                )
+            ]
+        );
+        assert_eq!(
+            of("recordingStatusChanged"),
+            [
+                "Some(1700000050123) begins Recording ses_Qk3vT8nLzA of - in ses_Qk3vT8nLzA",
+                "Some(1601395005555) ends Recording ses_Qk3vT8nLzA of - in ses_Qk3vT8nLzA Some(1601394992838)"
+            ]
+        );
+        assert_eq!(
+            of("recordingStarted"),
+            [
+                "Some(1549015630563) begins Recording TestRoom of - in TestRoom",
+                "Some(1700000000000) begins Recording EG_XYZ of - in room-123"
+            ]
+        );
+        let of_room = "of - in daily-standup";
+        assert_eq!(
+            of("track_published"),
+            ["Some(1700000003000) begins Track TR_VCabcd1234 of PA_Yt6uR1eWq9Zx in daily-standup"]
+        );
+        assert_eq!(
+            of("egress_updated"),
+            [format!("Some(1700000008000) goes on Egress EG_8kLmN2oPqR {of_room}")]
+        );
+        assert_eq!(
+            of("egress_ended"),
+            [format!(
+                "Some(1700000009000) ends Egress EG_8kLmN2oPqR {of_room} Some(1700000020000)"
+            )]
+        );
+        assert_eq!(
+            of("ingress_started"),
+            [format!("Some(1700000010000) begins Ingress IN_5rTyU7iO9p {of_room}")]
+        );
+        assert_eq!(
+            of("participant_connection_aborted"),
+            ["Some(1700000006000) failed daily-standup/RM_hvWnQ2bT7pKd PA_Yt6uR1eWq9Zx"]
+        );
+        assert_eq!(of("signalSent").len(), 3);
     }
 
     #[test]

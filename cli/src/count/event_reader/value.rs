@@ -17,6 +17,12 @@ pub(super) fn seconds(value: &[u8]) -> Option<i64> {
     (0.0..=MS_MAX).contains(&ms).then_some(ms as i64)
 }
 
+/// Nanoseconds, in milliseconds.
+pub(super) fn nanoseconds(value: &[u8]) -> Option<i64> {
+    let ms = number(value)? / 1e6;
+    (1.0..=MS_MAX).contains(&ms).then_some(ms as i64)
+}
+
 /// A size; 0 if there is none.
 pub(super) fn whole(value: &[u8]) -> u64 {
     number(value).map_or(0, |number| number as u64)

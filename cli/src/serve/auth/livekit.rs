@@ -61,16 +61,8 @@ impl LiveKit {
         Ok(Self { keys, validation })
     }
 
-    /// One `key: secret` a line, as in the file that LiveKit's own option `--key-file` names.
     pub(super) fn from_file(path: &Path) -> Result<Self, AuthError> {
-        let mut keys = Vec::new();
-        for line in lines_of(path)? {
-            let malformed = || AuthError::new(&line.from, "it has to be like \"key: secret\"");
-            let (key, secret) = line.text.split_once(':').ok_or_else(malformed)?;
-            let part = |text| Secret::new(&line.from, unquoted(text).as_bytes());
-            keys.push((part(key)?, part(secret)?));
-        }
-        Self::new(keys)
+        Self::new(keys_of_file(path)?)
     }
 
     /// The SHA-256 that the body must have, where the token is right at the time `now`.
@@ -98,6 +90,19 @@ impl LiveKit {
             Some(decoded.claims).filter(|claims| claims.iss == *name)
         })
     }
+}
+
+/// One `key: secret` a line, as in the file that LiveKit's own option `--key-file` names. At least
+/// one.
+pub(super) fn keys_of_file(path: &Path) -> Result<Vec<(Secret, Secret)>, AuthError> {
+    let mut keys = Vec::new();
+    for line in lines_of(path)? {
+        let malformed = || AuthError::new(&line.from, "it has to be like \"key: secret\"");
+        let (key, secret) = line.text.split_once(':').ok_or_else(malformed)?;
+        let part = |text| Secret::new(&line.from, unquoted(text).as_bytes());
+        keys.push((part(key)?, part(secret)?));
+    }
+    Ok(keys)
 }
 
 /// Without the blanks and the quotes that YAML allows.

@@ -14,6 +14,7 @@ mod secret;
 mod tests;
 
 use std::env;
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,6 +143,47 @@ impl BodyCheck {
     }
 }
 
+/// An API key of LiveKit. It is never printed.
+pub(crate) struct LiveKitKey {
+    pub(crate) name: String,
+    pub(crate) secret: Vec<u8>,
+}
+
+/// LiveKit's API key and its secret, to sign requests to it with: of the first line of `file`, else
+/// of the environment. `None` where there is neither.
+///
+/// # Errors
+///
+/// The file cannot be used, or there is a key without a secret.
+pub(crate) fn livekit_key(file: Option<&Path>) -> Result<Option<LiveKitKey>, Box<dyn Error>> {
+    let variable =
+        |name: &str| env::var_os(name).map(|value| Secret::of_variable(name, &value)).transpose();
+    let of_option = |error: AuthError| error.of_option("--livekit-key-file");
+    let pair = match file {
+        Some(path) => livekit::keys_of_file(path).map_err(of_option)?.into_iter().next(),
+        None => livekit_variables(&variable)?,
+    };
+    let key = |(name, secret): (Secret, Secret)| LiveKitKey {
+        name: String::from_utf8_lossy(name.expose()).into_owned(),
+        secret: secret.expose().to_vec(),
+    };
+    Ok(pair.map(key))
+}
+
+/// What the environment says in LiveKit's own variables.
+fn livekit_variables(
+    variable: &impl Fn(&str) -> Result<Option<Secret>, AuthError>,
+) -> Result<Option<(Secret, Secret)>, AuthError> {
+    match (variable(LIVEKIT_API_KEY)?, variable(LIVEKIT_API_SECRET)?) {
+        (Some(key), Some(secret)) => Ok(Some((key, secret))),
+        (Some(_), None) => {
+            let fault = format!("it is missing, and ${LIVEKIT_API_KEY} is set");
+            Err(AuthError::new(format!("${LIVEKIT_API_SECRET}"), fault))
+        }
+        (None, _) => Ok(None),
+    }
+}
+
 impl Auth {
     /// Reads the secrets. Called again, it reads them anew.
     pub(super) fn load(sources: &Sources<'_>) -> Result<Self, AuthError> {
@@ -152,21 +194,15 @@ impl Auth {
         sources: &Sources<'_>,
         environment: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, AuthError> {
-        let variable =
-            |name| environment(name).map(|value| Secret::of_variable(name, &value)).transpose();
+        let variable = |name: &str| {
+            environment(name).map(|value| Secret::of_variable(name, &value)).transpose()
+        };
         let headers = HeaderRules::load(sources.headers, sources.header_file)?;
         let livekit = match sources.livekit_key_file {
             Some(path) => Some(
                 LiveKit::from_file(path).map_err(|error| error.of_option("--livekit-key-file"))?,
             ),
-            None => match (variable(LIVEKIT_API_KEY)?, variable(LIVEKIT_API_SECRET)?) {
-                (Some(key), Some(secret)) => Some(LiveKit::new([(key, secret)])?),
-                (Some(_), None) => {
-                    let fault = format!("it is missing, and ${LIVEKIT_API_KEY} is set");
-                    return Err(AuthError::new(format!("${LIVEKIT_API_SECRET}"), fault));
-                }
-                (None, _) => None,
-            },
+            None => livekit_variables(&variable)?.map(|pair| LiveKit::new([pair])).transpose()?,
         };
         let meet = match sources.meet_key_file {
             Some(path) => {

@@ -4,9 +4,10 @@
 //! the window count as acknowledged now: too many rather than too few, for a whole window. An event
 //! that has the same bytes as one of them and is no retry would have to have no time of its own.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use cdrlog::reader::{CdrFile, FileKind, Reader, ReaderPosition, cdr_files};
@@ -20,21 +21,27 @@ pub(super) const TAIL_BYTES: u64 = 64 << 20;
 /// An event may be acknowledged some time after its line was written: a sync takes time.
 const ACK_DELAY: Duration = Duration::from_secs(10);
 
+/// How far each file was read. A process that takes over from another one reads the CDR while that
+/// still writes to it, and what came after that when it is closed.
+#[derive(Debug, Default)]
+pub(in super::super) struct ReadSoFar(HashMap<PathBuf, u64>);
+
 impl Dedup {
     /// Remembers what the CDR of `directory` says was written within the window, and gives the
-    /// number of lines.
+    /// number of lines. Lines that were read before are not read again.
     ///
     /// To be called after the directory was opened for appending, so that the lines of a killed
-    /// process are there, and before the first event is taken. `is_synced`: an acknowledged event has
-    /// to be on the disk, and a process that was killed may not have got to that.
+    /// process are there, and before the first event is taken. `is_synced`: an acknowledged event
+    /// has to be on the disk, and a process that was killed may not have got to that.
     pub(in super::super) fn remember_cdr(
         &self,
         directory: &Path,
         is_synced: bool,
+        so_far: &mut ReadSoFar,
     ) -> io::Result<u64> {
         let mut lines = 0;
         for file in files_since(directory, self.0.window + ACK_DELAY)? {
-            lines += self.remember_listed(directory, &file, is_synced)?;
+            lines += self.remember_listed(directory, &file, is_synced, so_far)?;
         }
         Ok(lines)
     }
@@ -46,24 +53,36 @@ impl Dedup {
         directory: &Path,
         file: &CdrFile,
         is_synced: bool,
+        so_far: &mut ReadSoFar,
     ) -> io::Result<u64> {
-        match self.remember_file(&file.path, is_synced) {
+        match self.remember_file(&file.path, is_synced, so_far) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let files = cdr_files(directory).map_err(io::Error::other)?;
                 let now = files.into_iter().find(|now| now.name == file.name);
-                now.map_or(Ok(0), |now| self.remember_file(&now.path, is_synced))
+                now.map_or(Ok(0), |now| self.remember_file(&now.path, is_synced, so_far))
             }
             remembered => remembered,
         }
     }
 
-    fn remember_file(&self, path: &Path, is_synced: bool) -> io::Result<u64> {
+    fn remember_file(
+        &self,
+        path: &Path,
+        is_synced: bool,
+        so_far: &mut ReadSoFar,
+    ) -> io::Result<u64> {
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         if is_synced {
             File::open(path).and_then(|file| file.sync_data()).map_err(named)?;
         }
-        let Some(offset) = tail_start(path).map_err(named)? else { return Ok(0) };
+        let Some(start) = tail_start(path).map_err(named)? else { return Ok(0) };
+        let read = so_far.0.get(path).copied();
+        let mut offset = start.max(read.unwrap_or_default());
+        let is_read = is_compressed(path) || offset == fs::metadata(path).map_err(named)?.len();
+        if read.is_some() && is_read {
+            return Ok(0);
+        }
         let position = ReaderPosition { file: path.to_owned(), offset };
         let mut reader = Reader::of_files([path]).line_bytes_max(usize::MAX);
         if offset > 0 {
@@ -74,12 +93,14 @@ impl Dedup {
         let mut count = 0;
         while let Some(line) = reader.next_line().map_err(io::Error::other)? {
             if line.is_whole() {
+                offset += line.bytes_with_end().len() as u64;
                 if let Some(key) = Key::of_line(line.bytes_with_end()) {
                     self.0.table().acknowledged.insert(key, Instant::now());
                 }
                 count += 1;
             }
         }
+        so_far.0.insert(path.to_owned(), offset);
         Ok(count)
     }
 }
@@ -89,15 +110,18 @@ impl Dedup {
 pub(super) fn tail_start(path: &Path) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    let is_compressed = path.extension().is_some_and(|suffix| suffix == "zst" || suffix == "gz");
     // From the byte before on: a line that begins right there is no rest of one.
-    let Some(before) = bytes.checked_sub(TAIL_BYTES + 1).filter(|_| !is_compressed) else {
+    let Some(before) = bytes.checked_sub(TAIL_BYTES + 1).filter(|_| !is_compressed(path)) else {
         return Ok(Some(0));
     };
     file.seek(SeekFrom::Start(before))?;
     let rest_bytes = BufReader::new(file).skip_until(b'\n')?;
     let start = before + rest_bytes as u64;
     Ok((start < bytes).then_some(start))
+}
+
+fn is_compressed(path: &Path) -> bool {
+    path.extension().is_some_and(|suffix| suffix == "zst" || suffix == "gz")
 }
 
 /// The files of the CDR that were written within `time`, in the order of their last writes.

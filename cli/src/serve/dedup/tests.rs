@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cdrlog::{Appender, Durability, Rewriter};
 use tokio::sync::oneshot;
 
-use super::tail::{TAIL_BYTES, tail_start};
+use super::tail::{ReadSoFar, TAIL_BYTES, tail_start};
 use super::{Dedup, Entered, Guard, Key, Lookup};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -219,7 +219,7 @@ fn a_restart_finds_in_the_cdr_what_was_acknowledged() {
     appender.close().unwrap();
     let appender = Appender::builder(directory.path()).open().unwrap();
     let dedup = dedup();
-    assert_eq!(dedup.remember_cdr(directory.path(), true).unwrap(), 50);
+    assert_eq!(dedup.remember_cdr(directory.path(), true, &mut ReadSoFar::default()).unwrap(), 50);
     let now = Instant::now();
     assert!(bodies.iter().all(|body| is_duplicate(&dedup, key_of(body), now)));
     assert!(!is_duplicate(&dedup, key_of(r#"{"n":50,"event":"a"}"#), now));
@@ -245,7 +245,7 @@ fn compressed_files_are_looked_at_and_old_or_foreign_ones_are_not() {
     std::io::Write::write_all(&mut &old, line("old").as_bytes()).unwrap();
     old.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
     let dedup = dedup();
-    assert_eq!(dedup.remember_cdr(directory.path(), true).unwrap(), 3);
+    assert_eq!(dedup.remember_cdr(directory.path(), true, &mut ReadSoFar::default()).unwrap(), 3);
     let known = |name: &str| {
         is_duplicate(&dedup, Key::of_line(line(name).as_bytes()).unwrap(), Instant::now())
     };
@@ -270,8 +270,32 @@ fn of_a_large_file_only_whole_lines_of_its_end_are_looked_at() {
 fn a_file_that_cannot_be_read_is_named() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("CDR.2026-11-23_13-07-28.log.zst"), b"no zstd").unwrap();
-    let error = dedup().remember_cdr(directory.path(), true).unwrap_err();
+    let error =
+        dedup().remember_cdr(directory.path(), true, &mut ReadSoFar::default()).unwrap_err();
     assert!(error.to_string().contains("CDR.2026-11-23_13-07-28.log.zst"), "{error}");
+}
+
+/// A process that takes over reads the CDR twice, and nobody serves while it does so the second time.
+#[test]
+fn lines_that_were_read_before_are_not_read_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let line = |number: u32| format!("{{\"e\":{{\"n\":{number}}}}}\n");
+    let first = path("CDR.2026-11-23_13-07-28.log");
+    fs::write(&first, line(0) + &line(1) + "{\"e\":{\"n\":2").unwrap();
+    let packed = zstd::encode_all(line(3).as_bytes(), 1).unwrap();
+    fs::write(path("CDR.2026-11-23_13-07-27.log.zst"), packed).unwrap();
+    let (dedup, mut so_far) = (dedup(), ReadSoFar::default());
+    let mut read = || dedup.remember_cdr(directory.path(), true, &mut so_far).unwrap();
+    assert_eq!(read(), 3);
+    assert_eq!(read(), 0);
+    fs::write(&first, line(0) + &line(1) + &line(2) + &line(4)).unwrap();
+    fs::write(path("CDR.2026-11-23_13-07-29.log"), line(5)).unwrap();
+    assert_eq!(read(), 3);
+    let now = Instant::now();
+    let is_known =
+        |number| is_duplicate(&dedup, Key::of_line(line(number).as_bytes()).unwrap(), now);
+    assert!((0..6).all(is_known));
 }
 
 /// Without a second look, an acknowledged event that comes again after a restart would be doubled,
@@ -287,7 +311,13 @@ fn a_file_that_is_compressed_after_it_was_listed_is_remembered() {
     fs::write(plain.with_extension("log.zst"), packed).unwrap();
     fs::remove_file(&plain).unwrap();
     let dedup = dedup();
-    assert_eq!(dedup.remember_listed(directory.path(), &listed, true).unwrap(), 1);
+    assert_eq!(
+        dedup.remember_listed(directory.path(), &listed, true, &mut ReadSoFar::default()).unwrap(),
+        1
+    );
     fs::remove_file(plain.with_extension("log.zst")).unwrap();
-    assert_eq!(dedup.remember_listed(directory.path(), &listed, true).unwrap(), 0);
+    assert_eq!(
+        dedup.remember_listed(directory.path(), &listed, true, &mut ReadSoFar::default()).unwrap(),
+        0
+    );
 }

@@ -1,0 +1,184 @@
+//! A client of LiveKit's Twirp service: JSON by POST over one connection that is kept.
+
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// No answer is larger.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+
+/// Where systems keep the certificates that they trust; `SSL_CERT_FILE` names another file.
+const ROOT_FILES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+pub(super) type Failure = Box<dyn Error + Send + Sync>;
+
+/// A connection to the server.
+pub(super) struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+    /// What comes before the path of the service.
+    prefix: String,
+    timeout: Duration,
+}
+
+/// Where the server is.
+struct Place {
+    is_tls: bool,
+    host: String,
+    port: u16,
+    authority: String,
+    prefix: String,
+}
+
+/// How Twirp tells of an error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TwirpError {
+    code: String,
+    msg: String,
+}
+
+impl Client {
+    pub(super) async fn connect(url: &str, limit: Duration) -> Result<Self, Failure> {
+        let place = Place::of_url(url)?;
+        let too_long = |_| io::Error::from(io::ErrorKind::TimedOut);
+        let connecting = TcpStream::connect((place.host.as_str(), place.port));
+        let stream = timeout(limit, connecting).await.map_err(too_long)??;
+        stream.set_nodelay(true)?;
+        let sender = if place.is_tls {
+            let name = ServerName::try_from(place.host.clone())?;
+            let connector = TlsConnector::from(Arc::new(tls_config()?));
+            let connecting = connector.connect(name, stream);
+            handshake(timeout(limit, connecting).await.map_err(too_long)??).await?
+        } else {
+            handshake(stream).await?
+        };
+        let Place { authority, prefix, .. } = place;
+        Ok(Self { sender, authority, prefix, timeout: limit })
+    }
+
+    /// Asks a method of the RoomService.
+    pub(super) async fn ask<T: DeserializeOwned + Default>(
+        &mut self,
+        method: &str,
+        token: &str,
+        request: &str,
+    ) -> Result<T, Failure> {
+        let request = Request::post(format!("{}/twirp/livekit.RoomService/{method}", self.prefix))
+            .header(HOST, &self.authority)
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(Full::new(Bytes::copy_from_slice(request.as_bytes())))?;
+        let asking = async {
+            self.sender.ready().await?;
+            let (head, body) = self.sender.send_request(request).await?.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            Ok::<_, Failure>((head.status, body))
+        };
+        let answer = timeout(self.timeout, asking).await;
+        let (status, body) = answer.map_err(|_| format!("{method}: no answer in time"))??;
+        if status == StatusCode::OK {
+            return serde_json::from_slice(&body)
+                .map_err(|error| format!("{method}: the answer is not LiveKit's: {error}").into());
+        }
+        let told: TwirpError = serde_json::from_slice(&body).unwrap_or_default();
+        // A room that ended since it was listed.
+        if told.code == "not_found" {
+            return Ok(T::default());
+        }
+        Err(format!("{method}: {status} {} {}", told.code, told.msg).trim_end().into())
+    }
+}
+
+async fn handshake(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // Its error is also that of the request which it was for.
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+impl Place {
+    /// `ws` and `wss` are what LiveKit's own tools call it.
+    fn of_url(url: &str) -> Result<Self, Failure> {
+        let wrong = "it has to be an address such as https://livekit.example.org";
+        let uri: Uri = url.parse().map_err(|_| wrong)?;
+        let is_tls = match uri.scheme_str() {
+            Some("https" | "wss") => true,
+            Some("http" | "ws") => false,
+            _ => return Err(wrong.into()),
+        };
+        let authority = uri.authority().ok_or(wrong)?;
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { is_tls, host, port, authority: authority.as_str().to_owned(), prefix })
+    }
+}
+
+/// Trusts what the system trusts.
+fn tls_config() -> Result<ClientConfig, Failure> {
+    let named = std::env::var_os("SSL_CERT_FILE").filter(|name| !name.is_empty());
+    let path = match &named {
+        Some(name) => Path::new(name),
+        None => ROOT_FILES
+            .iter()
+            .map(Path::new)
+            .find(|path| path.exists())
+            .ok_or("this machine has no file of trusted certificates: set SSL_CERT_FILE")?,
+    };
+    let unusable = |error| format!("cannot use the certificates of {}: {error}", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(unusable)? {
+        // Some systems have roots that are malformed: those are trusted by nobody.
+        let _ = roots.add(certificate.map_err(unusable)?);
+    }
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_that_of_http_or_of_a_web_socket() {
+        let place = |url| {
+            let place = Place::of_url(url).ok()?;
+            Some(format!("{} {} {} {}", place.is_tls, place.host, place.port, place.prefix))
+        };
+        assert_eq!(place("wss://a.example/").as_deref(), Some("true a.example 443 "));
+        assert_eq!(place("https://a.example:7443/x/").as_deref(), Some("true a.example 7443 /x"));
+        assert_eq!(place("http://[::1]:7880").as_deref(), Some("false ::1 7880 "));
+        for wrong in ["a.example", "ftp://a.example", "", "http://"] {
+            assert_eq!(place(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Tracks, egress, ingress, recordings and broadcasts, of all families: what only audits follow.
+
+use super::super::event::{ActivityKind, ActivityRef, Event, Id, Says, SessionRef};
+use super::super::line::{Members, text};
+use super::value::{milliseconds, nanoseconds, seconds};
+use super::{livekit, meet};
+
+/// What an event does to its activity.
+#[derive(Clone, Copy)]
+enum Step {
+    Begins,
+    GoesOn,
+    Ends,
+}
+
+/// Reads an event of this name; `None` where it is about no activity.
+pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Option<Event<'a>> {
+    use ActivityKind::{Broadcast, Egress, Ingress, Recording, Track};
+    let (kind, step) = match name {
+        b"webrtcConnectionCreated" => return Some(read_openvidu(Track, Some(Step::Begins), body)),
+        b"webrtcConnectionDestroyed" => return Some(read_openvidu(Track, Some(Step::Ends), body)),
+        b"broadcastStarted" => return Some(read_openvidu(Broadcast, Some(Step::Begins), body)),
+        b"broadcastStopped" => return Some(read_openvidu(Broadcast, Some(Step::Ends), body)),
+        b"recordingStatusChanged" => return Some(read_openvidu(Recording, None, body)),
+        b"recordingStopped" => return Some(read_openvidu(Recording, Some(Step::Ends), body)),
+        // OpenVidu Meet has an event of this name too, with its members under `data`.
+        b"recordingStarted" if has_data(body) => return Some(read_meet(Step::Begins, body)),
+        b"recordingStarted" => return Some(read_openvidu(Recording, Some(Step::Begins), body)),
+        b"recordingUpdated" => return Some(read_meet(Step::GoesOn, body)),
+        b"recordingEnded" => return Some(read_meet(Step::Ends, body)),
+        b"participant_connection_aborted" => return Some(read_failed(body)),
+        b"track_published" => (Track, Step::Begins),
+        b"track_unpublished" => (Track, Step::Ends),
+        b"egress_started" => (Egress, Step::Begins),
+        b"egress_updated" => (Egress, Step::GoesOn),
+        b"egress_ended" => (Egress, Step::Ends),
+        b"ingress_started" => (Ingress, Step::Begins),
+        b"ingress_ended" => (Ingress, Step::Ends),
+        _ => return None,
+    };
+    Some(read_livekit(kind, step, body))
+}
+
+fn has_data(body: &[u8]) -> bool {
+    Members::of_object(body).any(|(key, _)| key.as_ref() == b"data")
+}
+
+/// `None` in the place of `id` where the event does not tell it: then it says nothing.
+fn says<'a>(
+    step: Step,
+    kind: ActivityKind,
+    session: SessionRef<'a>,
+    participant: Option<Id<'a>>,
+    id: Option<Id<'a>>,
+    began: Option<i64>,
+) -> Says<'a> {
+    let Some(id) = id else { return Says::Nothing };
+    let activity = ActivityRef { kind, session, participant, id };
+    match step {
+        Step::Begins => Says::ActivityBegan(activity),
+        Step::GoesOn => Says::ActivityGoesOn(activity),
+        Step::Ends => Says::ActivityEnded { activity, began },
+    }
+}
+
+/// `step` is `None` where the status tells it.
+fn read_openvidu(kind: ActivityKind, step: Option<Step>, body: &[u8]) -> Event<'_> {
+    let (mut at, mut began) = (None, None);
+    let mut session = SessionRef::default();
+    let (mut stream, mut recording, mut connection, mut participant) = (None, None, None, None);
+    let mut step_told = Step::GoesOn;
+    for (key, value) in Members::of_object(body) {
+        match key.as_ref() {
+            b"timestamp" => at = milliseconds(value),
+            b"startTime" => began = milliseconds(value),
+            b"sessionId" => session.name = text(value).unwrap_or_default(),
+            b"uniqueSessionId" => session.unique = text(value),
+            b"streamId" => stream = text(value),
+            b"connectionId" => connection = text(value),
+            b"participantId" => participant = text(value),
+            b"id" => recording = text(value),
+            b"status" => match value {
+                b"\"started\"" => step_told = Step::Begins,
+                b"\"ready\"" | b"\"failed\"" => step_told = Step::Ends,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    let (participant, id) = match kind {
+        ActivityKind::Track => (connection.or(participant), stream),
+        // A session has one at a time.
+        ActivityKind::Broadcast => (None, session.unique.clone().or(Some(session.name.clone()))),
+        _ => (None, recording),
+    };
+    Event { at, says: says(step.unwrap_or(step_told), kind, session, participant, id, began) }
+}
+
+fn read_livekit(kind: ActivityKind, step: Step, body: &[u8]) -> Event<'_> {
+    let (mut at, mut began, mut id, mut participant) = (None, None, None, None);
+    let mut session = SessionRef::default();
+    for (key, value) in Members::of_object(body) {
+        match key.as_ref() {
+            b"createdAt" => at = seconds(value),
+            b"room" => session = livekit::read_room(value).0,
+            b"participant" => participant = livekit::read_participant(value).participant,
+            b"track" | b"egressInfo" | b"ingressInfo" => {
+                for (key, value) in Members::of_object(value) {
+                    match key.as_ref() {
+                        b"sid" | b"egressId" | b"ingressId" => id = text(value),
+                        // Of a room, unless it records a page of the web.
+                        b"roomId" => session.unique = text(value).filter(|id| !id.is_empty()),
+                        b"roomName" => session.name = text(value).unwrap_or_default(),
+                        b"startedAt" => began = nanoseconds(value),
+                        b"state" => began = ingress_began(value),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Event { at, says: says(step, kind, session, participant, id, began) }
+}
+
+fn ingress_began(state: &[u8]) -> Option<i64> {
+    let began = Members::of_object(state).find(|(key, _)| key.as_ref() == b"startedAt");
+    began.and_then(|(_, value)| nanoseconds(value))
+}
+
+fn read_failed(body: &[u8]) -> Event<'_> {
+    let (mut at, mut participant) = (None, None);
+    let mut session = SessionRef::default();
+    for (key, value) in Members::of_object(body) {
+        match key.as_ref() {
+            b"createdAt" => at = seconds(value),
+            b"room" => session = livekit::read_room(value).0,
+            b"participant" => participant = livekit::read_participant(value).participant,
+            _ => {}
+        }
+    }
+    let says =
+        participant.map_or(Says::Nothing, |participant| Says::JoinFailed { session, participant });
+    Event { at, says }
+}
+
+fn read_meet(step: Step, body: &[u8]) -> Event<'_> {
+    let (mut at, mut began, mut id) = (None, None, None);
+    let mut session = SessionRef::default();
+    for (key, value) in Members::of_object(body) {
+        match key.as_ref() {
+            b"creationDate" => at = milliseconds(value),
+            b"data" => {
+                for (key, value) in Members::of_object(value) {
+                    match key.as_ref() {
+                        b"roomId" => session.name = text(value).unwrap_or_default(),
+                        b"recordingId" => id = text(value).map(meet::egress_of_recording),
+                        b"startDate" => began = milliseconds(value),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Event { at, says: says(step, ActivityKind::Recording, session, None, id, began) }
+}

@@ -1,0 +1,140 @@
+//! One reading of all files, for every command that counts: what it says on its way, and once more
+//! where files have to be cut.
+
+use cdrlog::LineFault;
+use cdrlog::reader::{Line, ReadError};
+use indicatif::HumanCount;
+
+use super::Source;
+use super::files::InputFiles;
+use super::merge::{self, CUTS_MAX, Cut, LineListener};
+use crate::outcome::say;
+use crate::progress::Progress;
+
+/// How many bad lines are printed; the rest is only counted.
+pub(crate) const BAD_LINES_NAMED: u64 = 10;
+
+/// Who takes the lines.
+pub(crate) trait LineTaker {
+    /// Takes a line, and the time of the one before it in its file. Gives the time that it tells.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not the line of an event.
+    fn take(
+        &mut self,
+        line: Line<'_>,
+        source: Source,
+        before: Option<i64>,
+    ) -> Result<Option<i64>, LineFault>;
+
+    /// Hardly an event before this time is still to come.
+    fn advance(&mut self, watermark: i64);
+}
+
+/// What is read, on its way to its taker.
+pub(crate) struct Reading<T> {
+    pub(crate) taker: T,
+    pub(crate) lines_bad: u64,
+    /// A file could not be read to its end.
+    pub(crate) is_incomplete: bool,
+    /// The places in files where time goes back.
+    pub(crate) cuts: Vec<Cut>,
+    progress: Progress,
+    /// Everything is read again: problems were reported the first time.
+    has_told: bool,
+}
+
+/// Reads everything; a second time if files must be cut because time goes back in them.
+pub(crate) fn read<T: LineTaker>(files: &InputFiles, new_taker: impl Fn() -> T) -> Reading<T> {
+    let mut reading = Reading::new(new_taker(), files);
+    let cuts = merge::read(&files.files, &[], &mut reading);
+    // With very many, each would be an open file.
+    if cuts.is_empty() || cuts.len() > CUTS_MAX {
+        return Reading { cuts, ..reading };
+    }
+    let Reading { lines_bad, is_incomplete, progress, .. } = reading;
+    progress.end();
+    let mut again = Reading::new(new_taker(), files);
+    again.has_told = true;
+    merge::read(&files.files, &cuts, &mut again);
+    again.lines_bad = again.lines_bad.max(lines_bad);
+    again.is_incomplete |= is_incomplete;
+    Reading { cuts, ..again }
+}
+
+/// Says what is odd about what the command line names.
+pub(crate) fn say_what_is_odd(files: &InputFiles) {
+    for path in &files.empty {
+        say(format_args!("{} has no CDR files", path.display()));
+    }
+    if let Some(path) = files.repeated.first() {
+        let more = match files.repeated.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {} more", HumanCount(more as u64)),
+        };
+        say(format_args!("{}{more}: named twice, counted once", path.display()));
+    }
+}
+
+impl<T: LineTaker> Reading<T> {
+    fn new(taker: T, files: &InputFiles) -> Self {
+        Self {
+            taker,
+            lines_bad: 0,
+            is_incomplete: false,
+            cuts: Vec::new(),
+            progress: Progress::new(files.bytes()),
+            has_told: false,
+        }
+    }
+
+    /// Takes the progress bar off the screen, and says how many lines were bad beyond those that
+    /// were named.
+    pub(crate) fn end(self) -> (T, u64, bool) {
+        self.progress.end();
+        if self.lines_bad > BAD_LINES_NAMED {
+            say(format_args!("{} lines are not events", HumanCount(self.lines_bad)));
+        }
+        (self.taker, self.lines_bad, self.is_incomplete)
+    }
+
+    #[cold]
+    fn note_bad(&mut self, line: Line<'_>, fault: LineFault) {
+        self.lines_bad += 1;
+        if self.lines_bad <= BAD_LINES_NAMED && !self.has_told {
+            let at = line.offset() + fault.offset as u64;
+            let path = line.path().display();
+            let message = format_args!("{path}: byte {at}: not an event: {}", fault.reason);
+            self.progress.suspend(|| say(message));
+        }
+    }
+}
+
+impl<T: LineTaker> LineListener for Reading<T> {
+    #[inline]
+    fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64> {
+        match self.taker.take(line, source, before) {
+            Ok(at) => at,
+            Err(fault) => {
+                self.note_bad(line, fault);
+                None
+            }
+        }
+    }
+
+    fn advance(&mut self, watermark: i64) {
+        self.taker.advance(watermark);
+    }
+
+    fn read(&mut self, bytes: u64) {
+        self.progress.add(bytes);
+    }
+
+    fn fail(&mut self, error: &ReadError) {
+        self.is_incomplete = true;
+        if !self.has_told {
+            self.progress.suspend(|| say(error));
+        }
+    }
+}

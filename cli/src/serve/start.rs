@@ -1,0 +1,162 @@
+//! The start of a server: sockets, credentials, the directory; its own, or those of the server that
+//! runs there.
+
+use std::error::Error;
+use std::sync::{Arc, PoisonError};
+
+use cdrlog::Appender;
+use tokio::runtime::{self, Runtime};
+
+use super::dedup::{Dedup, ReadSoFar};
+use super::directory;
+use super::gate::Gate;
+use super::handover::{Launcher, Predecessor};
+use super::lifetime::Bell;
+use super::listen::{Listeners, Passed, Plan};
+use super::main_loop::{Arrival, Process};
+use super::options::{AckLevel, Options};
+use super::server_context::ServerContext;
+use super::settings::Settings;
+use super::signals::Signals;
+use super::tls::Tls;
+use super::waiting::open_or_wait;
+
+/// A server that has read everything it is told, and has opened nothing.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) options: Options,
+    pub(super) settings: Settings,
+    pub(super) tls: Option<Tls>,
+    pub(super) passed: Vec<Passed>,
+    pub(super) launcher: Launcher,
+    /// From the server that runs in the directory, if one does.
+    pub(super) take_over: bool,
+}
+
+/// A server that is to serve.
+pub(super) struct Started {
+    pub(super) context: ServerContext,
+    pub(super) process: Process,
+    pub(super) arrival: Arrival,
+}
+
+impl Prepared {
+    /// Listens and opens the directory. `None` where a signal says to end before. In the runtime,
+    /// and not on one of its threads: it blocks.
+    pub(super) async fn start(mut self) -> Result<Option<Started>, Box<dyn Error>> {
+        let mut predecessor = match self.take_over {
+            true => Predecessor::find(&self.settings.directory).await?,
+            false => None,
+        };
+        // Before the directory is opened: an address in use must not begin a file.
+        let listeners = Arc::new(self.listeners(predecessor.as_mut())?);
+        let gate = Gate::new(&self.options, listeners.exposed())?;
+        // Before anybody hears that the server is there, and may want it to end.
+        let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
+        let launcher = self.launcher;
+        let mut process = Process { listeners, signals, launcher };
+        let (settings, tls) = (self.settings, self.tls);
+        let mut memory = Memory::new(&settings);
+        let (appender, arrival) = match predecessor {
+            None => {
+                let opened = open_or_wait(&settings, &mut process, tls.as_ref()).await?;
+                let Some(appender) = opened else { return Ok(None) };
+                (appender, Arrival::Started)
+            }
+            Some(predecessor) => {
+                memory.read_before(&settings);
+                let (appender, predecessor) = take_over(&settings, predecessor).await?;
+                (appender, Arrival::TookOver(predecessor))
+            }
+        };
+        let dedup = memory.finish(&settings);
+        let context = ServerContext::new(appender, settings, gate, tls, dedup);
+        Ok(Some(Started { context, process, arrival }))
+    }
+}
+
+impl Prepared {
+    /// The sockets of the options and of the parent, or those of the running server where they are
+    /// the same.
+    fn listeners(&mut self, predecessor: Option<&mut Predecessor>) -> Result<Listeners, String> {
+        let mut passed = std::mem::take(&mut self.passed);
+        let mut handed = Vec::new();
+        if let Some(predecessor) = predecessor {
+            handed = predecessor.take_asked();
+            // A parent that passes sockets to this process passes all that there are.
+            if passed.is_empty() {
+                passed = predecessor.take_passed();
+            }
+        }
+        Listeners::new(Plan {
+            asked: &self.settings.listen,
+            mode: self.settings.listen_mode,
+            has_tls: self.tls.is_some(),
+            passed,
+            handed,
+        })
+    }
+}
+
+/// Opens the directory of the running server, as soon as that has closed it. Where it cannot be
+/// opened, the running server goes on.
+async fn take_over(
+    settings: &Settings,
+    predecessor: Predecessor,
+) -> Result<(Appender, Predecessor), Box<dyn Error>> {
+    tracing::info!(from = predecessor.pid(), "taking over");
+    predecessor.release().await?;
+    match directory::open(settings.builder()) {
+        Ok(appender) => Ok((appender, predecessor)),
+        Err(error) => {
+            predecessor.give_back(error.to_string()).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// What was acknowledged before the start, and is not written again.
+struct Memory {
+    dedup: Option<Dedup>,
+    so_far: ReadSoFar,
+}
+
+impl Memory {
+    fn new(settings: &Settings) -> Self {
+        Self { dedup: Dedup::new(settings.dedup_window), so_far: ReadSoFar::default() }
+    }
+
+    /// Reads the CDR while another process still writes to it, so that little is left to be read
+    /// when nobody serves.
+    fn read_before(&mut self, settings: &Settings) {
+        self.read(settings, false);
+    }
+
+    /// Reads the rest, when the directory is open.
+    fn finish(mut self, settings: &Settings) -> Option<Dedup> {
+        self.read(settings, settings.ack == AckLevel::Synced);
+        self.dedup
+    }
+
+    fn read(&mut self, settings: &Settings, is_synced: bool) {
+        let Some(dedup) = &self.dedup else { return };
+        let read = dedup.remember_cdr(&settings.directory, is_synced, &mut self.so_far);
+        if let Err(error) = read {
+            tracing::warn!(%error, "an event from before the start may be written again");
+        }
+    }
+}
+
+/// A thread that has served every connection that had something to say wakes the rewriter, once for
+/// all events of that round, before it waits itself. Woken by each event, the rewriter took the
+/// processor from the very thread that had more for it.
+pub(super) fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers).thread_name("cdrlog-serve").enable_all();
+    builder.on_thread_park(move || {
+        if let Some(producer) = &*bell.lock().unwrap_or_else(PoisonError::into_inner) {
+            producer.wake();
+        }
+    });
+    Ok(builder.build().map_err(|error| format!("cannot start threads: {error}"))?)
+}
