@@ -13,8 +13,8 @@ use crate::count::Source;
 use crate::count::line::{Line, Members, number};
 use crate::count::tracker::LATENESS_MS;
 
-/// The file in a CDR directory.
-pub(super) const GAPS_FILE: &str = "gaps.jsonl";
+/// The files in a CDR directory: the one before, and the one that is written to.
+const GAPS_FILES: [&str; 2] = ["gaps.1.jsonl", "gaps.jsonl"];
 
 /// A line of it is no longer.
 const LINE_BYTES_MAX: u64 = 1 << 20;
@@ -54,19 +54,27 @@ impl DropReader {
 struct Gap {
     at: i64,
     dropped: u64,
-    #[serde(default)]
+    /// The room's, by which the events of a session are known.
+    #[serde(default, alias = "roomSid")]
     session: Option<String>,
 }
 
-/// What a directory's `gaps.jsonl` tells; nothing where there is none.
+/// What a directory's `gaps.jsonl` tells, and the file before it; nothing where there is none.
 ///
 /// # Errors
 ///
-/// It cannot be read, or a line is not one of its lines. A line that is just being written is none.
+/// One cannot be read, or a line is not one of its lines. A line that is just being written is none.
 pub(super) fn read_gaps(directory: &Path, source: Source) -> Result<Vec<Drop>, Box<dyn Error>> {
-    let path = directory.join(GAPS_FILE);
+    let mut drops = Vec::new();
+    for name in GAPS_FILES {
+        drops.append(&mut read_file(&directory.join(name), source)?);
+    }
+    Ok(drops)
+}
+
+fn read_file(path: &Path, source: Source) -> Result<Vec<Drop>, Box<dyn Error>> {
     let failed = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let file = match File::open(&path) {
+    let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         file => file.map_err(failed)?,
     };
@@ -128,7 +136,7 @@ mod tests {
     fn the_notes_of_a_directory_are_read_up_to_the_line_that_is_being_written() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read_gaps(directory.path(), 0).unwrap(), []);
-        let path = directory.path().join(GAPS_FILE);
+        let path = directory.path().join(GAPS_FILES[1]);
         let first = "{\"at\":7,\"dropped\":3,\"peer\":\"x\"}\n{\"at\":8,\"dropped\":0}\n";
         std::fs::write(&path, format!("{first}{{\"at\":9,")).unwrap();
         let drops = read_gaps(directory.path(), 4).unwrap();

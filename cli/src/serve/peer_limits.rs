@@ -2,13 +2,15 @@
 //! sender takes what the others need, and nobody can try secrets as fast as the server answers.
 //!
 //! A peer is its address, of IPv6 its /64, as the socket says it. `X-Forwarded-For` and its like are
-//! not looked at: anybody can send them. For all clients of a proxy that is one peer.
+//! not looked at: anybody can send them. For all clients of a proxy that is one peer. A unix socket has
+//! none of these limits: who may open it is said by its mode.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::listen::UNIX_PEER;
 use super::peer_table::{PeerTable, peer_of};
 use super::refusals::{Reason, Refusal};
 use super::response::{self, Response};
@@ -59,6 +61,10 @@ impl Exceeded {
     }
 }
 
+fn is_unix(address: IpAddr) -> bool {
+    address == UNIX_PEER.ip()
+}
+
 impl PeerLimits {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
@@ -74,7 +80,7 @@ impl PeerLimits {
     /// Counts a request that says that its body has so many bytes. One that is refused is not
     /// counted. A body may be larger than what is left; the peer then waits for longer.
     pub(super) fn admit_request(&self, address: IpAddr, body_bytes: u64) -> Result<(), Exceeded> {
-        if self.requests.is_none() && self.bytes.is_none() {
+        if is_unix(address) || self.requests.is_none() && self.bytes.is_none() {
             return Ok(());
         }
         self.admit_request_at(address, body_bytes, Instant::now())
@@ -97,7 +103,7 @@ impl PeerLimits {
 
     /// Counts the bytes of a body that did not say its length in advance.
     pub(super) fn count_bytes(&self, address: IpAddr, bytes: u64) {
-        if self.bytes.is_some() {
+        if self.bytes.is_some() && !is_unix(address) {
             let now = Instant::now();
             let mut traffic = lock(&self.traffic);
             let peer = traffic.entry(peer_of(address), || Traffic::full(now));
@@ -107,7 +113,7 @@ impl PeerLimits {
 
     /// Whether the credentials of a peer are looked at.
     pub(super) fn admit_credentials(&self, address: IpAddr) -> Result<(), Exceeded> {
-        if !self.has_failed.load(Ordering::Relaxed) {
+        if is_unix(address) || !self.has_failed.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.admit_credentials_at(address, Instant::now())
@@ -122,7 +128,9 @@ impl PeerLimits {
 
     /// Counts credentials that were wrong.
     pub(super) fn count_failure(&self, address: IpAddr) {
-        self.count_failure_at(address, Instant::now());
+        if !is_unix(address) {
+            self.count_failure_at(address, Instant::now());
+        }
     }
 
     fn count_failure_at(&self, address: IpAddr, now: Instant) {

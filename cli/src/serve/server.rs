@@ -78,12 +78,14 @@ pub(super) async fn accept(
         let address = accepted.peer;
         // Whoever may open a unix socket is let in by its mode: a proxy has all its connections
         // there.
-        if address != UNIX_PEER && !networks::allow(&shared.settings.allowed, address.ip()) {
-            let detail = "the address is in no network of --allow";
-            shared.note_refusal(Refusal::new(Reason::NotAllowed, detail), None, address, None);
+        let is_local = address == UNIX_PEER;
+        if !is_local && !networks::allow(&shared.settings.allowed, address.ip()) {
+            let refusal =
+                Refusal::new(Reason::NotAllowed, "the address is in no network of --allow");
+            shared.note_refusal(refusal, None, address, None);
             continue;
         }
-        if address != UNIX_PEER && !connections.admits(address.ip()) {
+        if !is_local && !connections.admits(address.ip()) {
             let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
             shared.note_refusal(refusal, None, address, None);
             continue;
