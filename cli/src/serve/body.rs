@@ -75,7 +75,7 @@ async fn read_parts(
     let mut parts = BytesMut::new();
     while let Some(part) = next_part(body).await? {
         if !is_announced {
-            conn.shared().peer_limits.count_bytes(conn.address().ip(), part.len() as u64);
+            conn.count_bytes(part.len() as u64);
         }
         if whole.len() + parts.len() + part.len() > bytes_max {
             return Err(BodyError::TooLarge);

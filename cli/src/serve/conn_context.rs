@@ -1,6 +1,6 @@
 //! What the requests of one connection share.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, MutexGuard};
 
 use cdrlog::Producer;
@@ -9,6 +9,7 @@ use hyper::header::HeaderMap;
 use super::auth::{BodyCheck, Denied};
 use super::body_budget::Budget;
 use super::conn_state::ConnState;
+use super::listen::UNIX_PEER;
 use super::metrics::Metrics;
 use super::peer_limits::Exceeded;
 use super::response::Response;
@@ -79,6 +80,26 @@ impl ConnContext {
         self.shared.failure()
     }
 
+    /// The address whose limits hold here. `None` for a unix socket, where a proxy has the
+    /// connections of all its clients: it limits them itself.
+    fn limited_address(&self) -> Option<IpAddr> {
+        (self.address != UNIX_PEER).then(|| self.address.ip())
+    }
+
+    /// Counts a request that announces a body of so many bytes, unless its peer has asked for too
+    /// much.
+    pub(super) fn admit_request(&self, body_bytes: u64) -> Result<(), Exceeded> {
+        let Some(address) = self.limited_address() else { return Ok(()) };
+        self.shared.peer_limits.admit_request(address, body_bytes)
+    }
+
+    /// Counts bytes of a body that were not announced.
+    pub(super) fn count_bytes(&self, bytes: u64) {
+        if let Some(address) = self.limited_address() {
+            self.shared.peer_limits.count_bytes(address, bytes);
+        }
+    }
+
     /// Checks what the headers alone can tell of the credentials, unless those of this peer were wrong
     /// too often. A connection that has shown right ones is a sender's, and is not kept waiting for
     /// what others at its address do.
@@ -86,8 +107,10 @@ impl ConnContext {
         &self,
         headers: &HeaderMap,
     ) -> Result<Option<BodyCheck>, Unwelcome> {
-        if !self.state.has_credentials() {
-            let admitted = self.shared.peer_limits.admit_credentials(self.address.ip());
+        if let Some(address) = self.limited_address()
+            && !self.state.has_credentials()
+        {
+            let admitted = self.shared.peer_limits.admit_credentials(address);
             admitted.map_err(Unwelcome::Exceeded)?;
         }
         self.shared.gate.check_headers(headers).map_err(|denied| self.deny(denied))
@@ -102,8 +125,8 @@ impl ConnContext {
     /// Counts credentials that are wrong. Those that are missing are no attempt, and those that are
     /// for something else are right.
     pub(super) fn deny(&self, denied: Denied) -> Unwelcome {
-        if let Denied::Wrong(_) = denied {
-            self.shared.peer_limits.count_failure(self.address.ip());
+        if let (Denied::Wrong(_), Some(address)) = (denied, self.limited_address()) {
+            self.shared.peer_limits.count_failure(address);
         }
         Unwelcome::Denied(denied)
     }

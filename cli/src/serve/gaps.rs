@@ -9,7 +9,7 @@
 
 mod file;
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -19,6 +19,8 @@ use jiff::Timestamp;
 use memchr::memmem::Finder;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use super::listen::UNIX_PEER;
 
 /// The member that is looked for, as LiveKit writes it: without escapes.
 static MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""numDropped""#));
@@ -67,10 +69,10 @@ impl Report {
     }
 
     /// A line of the file.
-    fn line(&self, time: Timestamp, peer: IpAddr) -> String {
+    fn line(&self, time: Timestamp, peer: &str) -> String {
         let Self { count, event, id, room, room_sid } = self;
-        let line =
-            Line { at: time.as_millisecond(), dropped: *count, peer, event, id, room, room_sid };
+        let (at, dropped, session) = (time.as_millisecond(), *count, room);
+        let line = Line { at, dropped, peer, event, id, session, room_sid };
         // Texts and numbers are always JSON.
         let line = serde_json::to_string(&line).expect("a line of texts and numbers");
         format!("{line}\n")
@@ -81,15 +83,16 @@ impl Report {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
-    /// In milliseconds since 1970, as in a reject.
+    /// Milliseconds since 1970.
     at: i64,
     dropped: u32,
-    peer: IpAddr,
+    peer: &'a str,
     event: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: &'a Option<String>,
+    /// The name of the room.
     #[serde(skip_serializing_if = "Option::is_none")]
-    room: &'a Option<String>,
+    session: &'a Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     room_sid: &'a Option<String>,
 }
@@ -118,7 +121,7 @@ struct Waiting {
 struct Log {
     told_at: Option<Instant>,
     /// With the last report of them.
-    untold: Option<(u64, Report, IpAddr)>,
+    untold: Option<(u64, Report, String)>,
 }
 
 impl Gaps {
@@ -137,10 +140,11 @@ impl Gaps {
     }
 
     /// Counts and tells what a sender said, and has it written to the file soon.
-    pub(super) fn note(self: &Arc<Self>, report: Report, peer: IpAddr) {
+    pub(super) fn note(self: &Arc<Self>, report: Report, peer: SocketAddr) {
         self.dropped.fetch_add(report.count.into(), Ordering::Relaxed);
-        let peer = peer.to_canonical();
-        let line = report.line(Timestamp::now(), peer);
+        let is_unix = peer == UNIX_PEER;
+        let peer = if is_unix { "unix".to_owned() } else { peer.ip().to_canonical().to_string() };
+        let line = report.line(Timestamp::now(), &peer);
         self.tell(report, peer, Instant::now());
         if self.add(line) {
             let gaps = Arc::clone(self);
@@ -198,7 +202,7 @@ impl Gaps {
         self.tell_all(untold);
     }
 
-    fn tell(&self, report: Report, peer: IpAddr, now: Instant) {
+    fn tell(&self, report: Report, peer: String, now: Instant) {
         let mut log = self.log();
         let count = u64::from(report.count) + log.untold.as_ref().map_or(0, |(count, ..)| *count);
         if log.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_INTERVAL) {
@@ -211,7 +215,7 @@ impl Gaps {
         self.tell_all(Some((count, report, peer)));
     }
 
-    fn tell_all(&self, untold: Option<(u64, Report, IpAddr)>) {
+    fn tell_all(&self, untold: Option<(u64, Report, String)>) {
         let Some((dropped, report, peer)) = untold else { return };
         tracing::warn!(
             dropped,
@@ -236,7 +240,9 @@ impl Gaps {
 mod tests {
     use super::*;
 
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
+    use std::net::Ipv4Addr;
+
+    const PEER: &str = "192.0.2.7";
 
     fn count(body: &str) -> Option<u32> {
         Report::of_body(body.as_bytes()).map(|report| report.count)
@@ -289,15 +295,15 @@ mod tests {
         assert_eq!(
             parsed(&whole),
             serde_json::json!({
-                "at": 1795687200123_i64, "dropped": 2, "peer": "192.0.2.7",
-                "event": "participant_left", "id": "EV_x", "room": "De\nmo", "roomSid": "RM_x",
+                "at": 1_795_687_200_123_i64, "dropped": 2, "peer": "192.0.2.7",
+                "event": "participant_left", "id": "EV_x", "session": "De\nmo", "roomSid": "RM_x",
             })
         );
         let least = line(r#"{"event":"e","room":3,"id":{},"numDropped":1}"#);
         assert_eq!(
             parsed(&least),
             serde_json::json!({
-                "at": 1795687200123_i64, "dropped": 1, "peer": "192.0.2.7", "event": "e",
+                "at": 1_795_687_200_123_i64, "dropped": 1, "peer": "192.0.2.7", "event": "e",
             })
         );
     }
@@ -311,7 +317,8 @@ mod tests {
     async fn all_reports_are_summed_and_noted_in_their_order() {
         let directory = tempfile::tempdir().unwrap();
         let gaps = Gaps::new(directory.path());
-        (1..=500).for_each(|count| gaps.note(report(count), PEER));
+        let peer = SocketAddr::from((Ipv4Addr::new(192, 0, 2, 7), 4711));
+        (1..=500).for_each(|count| gaps.note(report(count), peer));
         assert_eq!(gaps.dropped(), 500 * 501 / 2);
         while gaps.waiting().is_written {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -338,12 +345,12 @@ mod tests {
     fn the_first_is_told_at_once_and_those_of_a_minute_together() {
         let (gaps, begin) = (Gaps::new(Path::new("/nowhere")), Instant::now());
         let untold = || gaps.log().untold.as_ref().map(|(count, ..)| *count);
-        gaps.tell(report(3), PEER, begin);
+        gaps.tell(report(3), PEER.to_owned(), begin);
         assert_eq!(untold(), None);
-        gaps.tell(report(4), PEER, begin + TELL_INTERVAL / 2);
-        gaps.tell(report(5), PEER, begin + TELL_INTERVAL / 2);
+        gaps.tell(report(4), PEER.to_owned(), begin + TELL_INTERVAL / 2);
+        gaps.tell(report(5), PEER.to_owned(), begin + TELL_INTERVAL / 2);
         assert_eq!(untold(), Some(9));
-        gaps.tell(report(6), PEER, begin + TELL_INTERVAL);
+        gaps.tell(report(6), PEER.to_owned(), begin + TELL_INTERVAL);
         assert_eq!((untold(), gaps.log().told_at), (None, Some(begin + TELL_INTERVAL)));
     }
 }

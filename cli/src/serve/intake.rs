@@ -150,7 +150,7 @@ async fn submit(conn: &ConnContext, event: Bytes, share: Share<'_>) -> Result<()
     // No await between: an event that is in the queue stays remembered, whatever becomes of the
     // request, and what it reports is noted once.
     if let Some(report) = report {
-        conn.shared().gaps.note(report, conn.address().ip());
+        conn.shared().gaps.note(report, conn.address());
     }
     match (ack, guard) {
         (Some(ack), Some(guard)) => wait(conn, end, guard.settle(ack)).await?,

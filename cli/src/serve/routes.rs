@@ -34,8 +34,7 @@ pub(super) async fn respond(
         && conn.settings().paths.iter().any(|path| path == request.uri().path());
     let uri = request.uri().clone();
     let site = conn.shared().gate.check_site(&uri, request.headers());
-    let address = conn.address().ip();
-    let limited = conn.shared().peer_limits.admit_request(address, body_bytes(&conn, &request));
+    let limited = conn.admit_request(body_bytes(&conn, &request));
     let mut response = if let Err(exceeded) = limited {
         intake::discard_of_stranger(&conn, request);
         exceeded.refuse()

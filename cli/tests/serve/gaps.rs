@@ -48,7 +48,10 @@ fn what_a_sender_dropped_is_counted_told_and_noted_once_and_its_event_is_as_any_
     let noted = noted(directory.path());
     let counts: Vec<_> = noted.iter().map(|line| line["dropped"].as_u64().unwrap()).collect();
     assert_eq!(counts, [3, 4]);
-    assert_eq!((&noted[0]["room"], &noted[0]["id"]), (&"Demo".into(), &"EV_000000000001".into()));
+    assert_eq!(
+        (&noted[0]["session"], &noted[0]["id"]),
+        (&"Demo".into(), &"EV_000000000001".into())
+    );
     // The CDR has the events as they came, and nothing else.
     let lines = cdr(directory.path());
     assert_eq!(lines.lines().count(), 5);
@@ -113,8 +116,7 @@ fn no_other_command_is_confused_by_the_file_and_retention_leaves_it() {
     assert_eq!(before[0].0, Some(0), "{before:?}");
     let files = ["gaps.jsonl", "gaps.1.jsonl"].map(|name| directory.path().join(name));
     for file in &files {
-        std::fs::write(file, "{\"time\":\"2026-11-26T10:00:00.123Z\",\"dropped\":3}\n{torn")
-            .unwrap();
+        std::fs::write(file, "{\"at\":1795687200123,\"dropped\":3}\n{torn").unwrap();
     }
     assert_eq!(say(directory.path()), before);
     // A start seals and removes what is too much, and lists what there is.

@@ -13,7 +13,8 @@ const GUIDE: &str = include_str!("../../../docs/openvidu.md");
 
 /// The block of the guide in this language.
 fn block(language: &str) -> &'static str {
-    let (_, rest) = GUIDE.split_once(&format!("```{language}\n")).expect("the guide has it");
+    let (_, section) = GUIDE.split_once("nginx or Caddy in front of it\n").expect("a section");
+    let (_, rest) = section.split_once(&format!("```{language}\n")).expect("the guide has it");
     rest.split_once("```").unwrap().0
 }
 

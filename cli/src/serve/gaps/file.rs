@@ -1,7 +1,7 @@
 //! The file of what never came: `gaps.jsonl` in the CDR directory, an object on each line.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -24,10 +24,7 @@ fn append_within(path: &Path, lines: &str, bytes_max: u64) -> io::Result<()> {
         fs::rename(path, path.with_file_name(EARLIER_NAME))?;
         (file, bytes) = open(path)?;
     }
-    if !ends_with_line_feed(&file, bytes)? {
-        // A full disk or a kill has cut the last line.
-        file.write_all(b"\n")?;
-    }
+    cut_after_last_line(&file, bytes)?;
     file.write_all(lines.as_bytes())
 }
 
@@ -43,12 +40,21 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, metadata.len()))
 }
 
-fn ends_with_line_feed(file: &File, bytes: u64) -> io::Result<bool> {
+/// A full disk or a kill may have cut the last line. What it said is in the CDR.
+fn cut_after_last_line(file: &File, bytes: u64) -> io::Result<()> {
     let mut last = [b'\n'];
     if bytes > 0 {
         file.read_exact_at(&mut last, bytes - 1)?;
     }
-    Ok(last == *b"\n")
+    if last == *b"\n" {
+        return Ok(());
+    }
+    let mut text = Vec::new();
+    let mut whole = file;
+    whole.seek(SeekFrom::Start(0))?;
+    whole.take(bytes).read_to_end(&mut text)?;
+    let end = memchr::memrchr(b'\n', &text).map_or(0, |feed| feed as u64 + 1);
+    file.set_len(end)
 }
 
 #[cfg(test)]
@@ -58,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_added_and_one_that_was_cut_joins_none() {
+    fn lines_are_added_and_one_that_was_cut_is_taken_away() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(NAME);
         append(&path, "{\"a\":1}\n").unwrap();
@@ -68,7 +74,7 @@ mod tests {
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"cut").unwrap();
         append(&path, "{\"d\":1}\n").unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\"a\":1}\n{\"b\":1}\n{\"c\":1}\n{\"cut\n{\"d\":1}\n");
+        assert_eq!(text, "{\"a\":1}\n{\"b\":1}\n{\"c\":1}\n{\"d\":1}\n");
     }
 
     #[test]
