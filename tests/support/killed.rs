@@ -12,8 +12,9 @@ use super::copy::copy_tree;
 /// these the bodies `between`.
 pub fn directory(written: u64, journaled: u64, between: &[&[u8]]) -> tempfile::TempDir {
     let original = tempfile::tempdir().unwrap();
-    let appender =
-        Appender::builder(&original).flush_interval(Duration::from_secs(60)).open().unwrap();
+    // A copy has no right to the inbox of its original, and each recovery would say so.
+    let builder = Appender::builder(&original).no_inbox();
+    let appender = builder.flush_interval(Duration::from_secs(60)).open().unwrap();
     let producer = appender.producer();
     (0..written).for_each(|number| producer.send_slice(body(number).as_bytes()).unwrap());
     appender.flush().unwrap();
