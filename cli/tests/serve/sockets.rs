@@ -287,3 +287,20 @@ fn a_kill_costs_no_more_than_the_requests_in_flight_where_the_parent_holds_the_s
          are in the CDR"
     );
 }
+
+/// A proxy has all its clients there, and limits them itself.
+#[test]
+fn a_unix_socket_has_no_limits_of_an_address_and_is_in_no_network() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("proxy.sock");
+    let cdr_path = directory.path().join("cdr");
+    let mut command = crate::daemon::serve(&cdr_path);
+    command.args(["--listen", &format!("unix:{}", path.display()), "--allow", "127.0.0.1"]);
+    command.args(["--peer-requests-per-second", "1", "--peer-bytes-per-second", "1"]);
+    let daemon = Daemon::start(&mut command);
+    for number in 0..20 {
+        assert_eq!(post_unix(&path, &body(number)), "HTTP/1.1 200 OK");
+    }
+    daemon.terminate();
+    assert_eq!(cdr(&cdr_path), lines(20));
+}
