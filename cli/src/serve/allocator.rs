@@ -1,13 +1,13 @@
-//! Gives memory back to the system after a crowd.
+//! Gives memory back to the system after a crowd of connections has gone.
 //!
-//! The allocator of glibc keeps what was freed between things that are still there: after 4 096
-//! connections that was three times what the server takes without them.
+//! The allocator of glibc keeps freed memory that lies between live allocations: after 4 096
+//! connections, that was three times what the server takes without them.
 
-/// Gives back whole pages that nothing uses. Takes some milliseconds.
+/// Gives back whole pages that nothing uses. Takes a few milliseconds.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the call has no safe name")]
 pub(super) fn trim() {
-    // SAFETY: it may be called by any thread at any time, and touches only memory that is free.
+    // SAFETY: any thread may call it at any time, and it touches only free memory.
     unsafe { libc::malloc_trim(0) };
 }
 

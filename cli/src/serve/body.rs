@@ -1,4 +1,4 @@
-//! Reads the body of a request, within a time, a size, and a share of the memory.
+//! Reads the body of a request, with limits on time, size and memory.
 
 use std::time::{Duration, Instant};
 
@@ -11,16 +11,16 @@ use super::body_budget::{Account, BodyError, Share};
 use super::conn_context::ConnContext;
 use super::memory::STREAM_BYTES;
 
-/// What a refused request may go on to send. A connection that is closed while its peer still sends
-/// loses the answer on its way, and the peer sees a broken connection instead.
+/// How much a refused request may still send. If a connection is closed while its peer still sends,
+/// the answer is lost on its way, and the peer sees a broken connection instead.
 const DISCARD_BYTES_MAX: u64 = 4 << 20;
 
-/// How long a body that nobody vouches for may take. Senders have theirs at hand.
+/// How long a body may take while nobody vouches for it. Senders have theirs ready.
 const UNVERIFIED_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Reads a body of at most `bytes_max` bytes within `timeout`. One that comes in one piece, as
-/// small ones do, is given as it is; parts are put together. The share is to be kept until the body
-/// is in the queue.
+/// Reads a body of at most `bytes_max` bytes within `timeout`. A body that arrives in one piece, as
+/// small ones do, is returned as it is; several parts are joined. Keep the share until the body is
+/// in the queue.
 pub(super) async fn read<'a>(
     body: &mut Incoming,
     bytes_max: usize,
@@ -38,8 +38,8 @@ pub(super) async fn read<'a>(
     Ok((event, share))
 }
 
-/// The same for a body that nobody vouches for until it passes `check`: the time is a short one, and
-/// the memory not that of other bodies.
+/// The same for a body that nobody vouches for until it passes `check`: it gets less time, and
+/// other memory than the other bodies.
 pub(super) async fn read_unverified<'a, E: From<BodyError>>(
     body: &mut Incoming,
     bytes_max: usize,
@@ -66,7 +66,7 @@ async fn read_parts(
     account: &mut impl Account,
     conn: &ConnContext,
 ) -> Result<Bytes, BodyError> {
-    // Bytes that the head announced were counted with it.
+    // Bytes announced by the head were counted with it.
     let is_announced = body.size_hint().exact().is_some();
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyError::TooLarge);
@@ -96,20 +96,20 @@ async fn read_parts(
     Ok(if parts.is_empty() { whole } else { parts.freeze() })
 }
 
-/// The next piece of data that is not empty.
+/// The next non-empty piece of data.
 async fn next_part(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
     while let Some(frame) = body.frame().await {
         match frame.map_err(|_| BodyError::Broken)?.into_data() {
             Ok(data) if !data.is_empty() => return Ok(Some(data)),
-            // Trailers are nobody's business.
+            // Nobody needs the trailers.
             _ => {}
         }
     }
     Ok(None)
 }
 
-/// Reads and forgets the body of a request that is refused, beside the answer, so that the peer gets
-/// to read that.
+/// Reads and discards the body of a refused request while the answer is sent, so that the peer can
+/// read the answer.
 pub(super) fn discard(request: Request<Incoming>, timeout: Duration) {
     tokio::spawn(async move {
         // Late or not, the answer is the same.
@@ -117,7 +117,7 @@ pub(super) fn discard(request: Request<Incoming>, timeout: Duration) {
     });
 }
 
-/// Reads and forgets a body. Not where it is too long for that, or the peer waits to be asked for it.
+/// Reads and discards a body, unless it is too long for that or the peer waits for "100 Continue".
 pub(super) async fn drain(request: Request<Incoming>) {
     let bytes = request.body().size_hint().lower();
     if request.headers().contains_key(header::EXPECT) || bytes > DISCARD_BYTES_MAX {

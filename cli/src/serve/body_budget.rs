@@ -1,4 +1,4 @@
-//! The memory of request bodies: how much all of them may take, and what each one takes.
+//! The memory of request bodies: how much they may take together, and what each one takes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) enum BodyError {
     TooLarge,
     TooSlow,
-    /// Bodies of other requests take all memory that bodies may have.
+    /// The bodies of other requests take all the memory that bodies may have.
     NoMemory,
-    /// Nobody vouches for it yet, and it had to make room for others of its kind.
+    /// Nobody vouches for it yet, and it had to make way for others of its kind.
     Displaced,
     /// The peer broke off, or its framing is wrong.
     Broken,
 }
 
-/// The memory that bodies take from their first byte here until the queue has them, which bounds what
-/// it holds itself.
+/// The memory that bodies take from their first byte until the queue has them; the queue has limits
+/// of its own.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes: AtomicUsize,
@@ -28,17 +28,17 @@ impl Budget {
         Self { bytes: AtomicUsize::new(0), bytes_max }
     }
 
-    /// Bytes of bodies that the queue does not have yet.
+    /// Bytes of bodies that are not in the queue yet.
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 }
 
-/// What counts the bytes of a body as they come.
+/// Counts the bytes of a body as they arrive.
 pub(super) trait Account {
     fn grow(&mut self, bytes: usize) -> Result<(), BodyError>;
 
-    /// The body has come in one piece.
+    /// The body arrived in one piece.
     fn take_whole(&mut self, bytes: usize) -> Result<(), BodyError> {
         self.grow(bytes)
     }

@@ -1,7 +1,7 @@
-//! The file of options: TOML, with the names of the command line, `_` instead of `-`.
+//! The options file: TOML, with the names of the command line, `_` instead of `-`.
 //!
-//! What the command line or the environment says comes before what the file says. Paths are
-//! relative to the directory that the program runs in, as on the command line.
+//! The command line and the environment take precedence over the file. Paths are relative to the
+//! working directory, as on the command line.
 
 use std::error::Error;
 use std::fmt;
@@ -17,18 +17,18 @@ use super::options::Options;
 use super::permissions::is_readable_by_others;
 use crate::file_options::FileOptions;
 
-/// A file of options is no longer: what is longer is not one.
+/// The maximum length of an options file: a longer file is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What a file says.
 #[derive(Debug)]
 pub(super) struct Config {
     pub(super) options: Options,
-    /// The file holds a secret, and others than its owner may read it.
+    /// The file holds a secret, and users other than its owner can read it.
     pub(super) is_exposed: bool,
 }
 
-/// A file of options cannot be used. Values are not quoted: they may be secrets.
+/// An options file cannot be used. Values are not quoted: they may be secrets.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(super) enum ConfigError {
@@ -36,7 +36,7 @@ pub(super) enum ConfigError {
         path: PathBuf,
         source: io::Error,
     },
-    /// Something in it is wrong; `key` is the option, where it is known.
+    /// Something in it is wrong; `key` is the option, if it is known.
     Wrong {
         path: PathBuf,
         line: usize,
@@ -129,15 +129,15 @@ fn parse(text: &str) -> Result<Options, Wrong> {
             entries.find(|(key, value)| (key.span().start..=value.span().end).contains(&at));
         let mut wrong = wrong(error, entry.map(|(key, _)| key.get_ref().to_string()));
         if wrong.key.as_deref() == Some("header") {
-            // What the parser says quotes the value.
+            // The parser's message quotes the value.
             wrong.fault = "it must be a list of strings".to_owned();
         }
         wrong
     })
 }
 
-/// The options that a file may hold: all that the command line has, but `--config`, by their names of
-/// today and of earlier versions.
+/// The options that a file may hold: all those of the command line except `--config`, by their
+/// current names and those of earlier versions.
 fn names() -> Vec<String> {
     let arguments = arguments();
     let names = arguments.get_arguments().flat_map(|argument| {
@@ -191,7 +191,7 @@ mod tests {
             assert_eq!(argument.get_long().unwrap().replace('-', "_"), name);
             let variable = argument.get_env().map(|name| name.to_str().unwrap());
             assert!(variable.is_some_and(|name| name == name.to_uppercase()), "{name}");
-            // A table is a value of no option: the error is about the value, and not the name.
+            // No option has a table as its value: the error is about the value, not the name.
             let message = message(&format!("{name} = {{}}"));
             assert!(message.starts_with(&format!("FILE, line 1: {name}: ")), "{message}");
             assert!(!message.contains("unknown"), "{message}");

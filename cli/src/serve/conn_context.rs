@@ -20,7 +20,7 @@ use super::settings::Settings;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unwelcome {
     Denied(Denied),
-    /// Its credentials were wrong so often that they are not looked at now.
+    /// Its credentials were wrong so often that they are not checked for now.
     Exceeded(Exceeded),
 }
 
@@ -47,7 +47,7 @@ impl ConnContext {
         Self { shared, state, address }
     }
 
-    /// Where the connection is from.
+    /// Where the connection comes from.
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
     }
@@ -80,8 +80,8 @@ impl ConnContext {
         self.shared.failure()
     }
 
-    /// The address whose limits hold here. `None` for a unix socket, where a proxy has the
-    /// connections of all its clients: it limits them itself.
+    /// The address whose limits apply here. `None` for a unix socket, through which a proxy sends
+    /// the connections of all its clients: it limits them itself.
     fn limited_address(&self) -> Option<IpAddr> {
         (self.address != UNIX_PEER).then(|| self.address.ip())
     }
@@ -100,9 +100,9 @@ impl ConnContext {
         }
     }
 
-    /// Checks what the headers alone can tell of the credentials, unless those of this peer were wrong
-    /// too often. A connection that has shown right ones is a sender's, and is not kept waiting for
-    /// what others at its address do.
+    /// Checks what the headers alone can prove of the credentials, unless those of this peer were
+    /// wrong too often. A connection that has shown the right ones belongs to a sender, and does
+    /// not wait because of others at its address.
     pub(super) fn check_headers(
         &self,
         headers: &HeaderMap,
@@ -122,8 +122,8 @@ impl ConnContext {
         check.check(b"").map_err(|denied| self.deny(denied))
     }
 
-    /// Counts credentials that are wrong. Those that are missing are no attempt, and those that are
-    /// for something else are right.
+    /// Counts wrong credentials. Missing ones are not an attempt, and those that are for something
+    /// else are right.
     pub(super) fn deny(&self, denied: Denied) -> Unwelcome {
         if let (Denied::Wrong(_), Some(address)) = (denied, self.limited_address()) {
             self.shared.peer_limits.count_failure(address);
@@ -131,7 +131,7 @@ impl ConnContext {
         Unwelcome::Denied(denied)
     }
 
-    /// What a peer hears who is not let in.
+    /// What a peer hears that is not let in.
     pub(super) fn refuse(&self, unwelcome: Unwelcome) -> Response {
         match unwelcome {
             Unwelcome::Denied(denied) => self.shared.gate.refuse(denied),
@@ -139,7 +139,7 @@ impl ConnContext {
         }
     }
 
-    /// The appender takes nothing any more.
+    /// The appender accepts nothing any more.
     pub(super) fn note_closed(&self) {
         self.shared.health.note_closed();
     }

@@ -1,4 +1,4 @@
-//! One connection: what is known of it, and what it is told to do.
+//! The state of one connection, and what it is told to do.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -11,23 +11,23 @@ use super::memory::{CONNECTION_BYTES, Memory, STREAM_BYTES};
 use super::settings::Limits;
 use super::shutdown_phase::{ShutdownControl, ShutdownPhase};
 
-/// A time that does not come.
+/// A time that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// Requests at the same time of a connection of HTTP/2 that has shown no credentials. What a
-/// request holds cannot be taken back from a peer that does not read; a sender shows credentials
-/// with its first one.
+/// Concurrent requests of an HTTP/2 connection that has shown no credentials. What a request holds
+/// cannot be taken back from a peer that does not read; a sender shows credentials with its first
+/// one.
 const STRANGER_STREAMS_MAX: u32 = 8;
 
 /// How long a peer that has shown no credentials may leave an answer unread.
 pub(super) const STRANGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What all connections have in common.
+/// What all connections share.
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) limits: Limits,
     begin: Instant,
-    /// Milliseconds since `begin`, as of the last sweep.
+    /// Milliseconds since `begin`, at the last sweep.
     now: AtomicU64,
     pub(super) memory: Memory,
 }
@@ -38,12 +38,12 @@ impl Common {
         Self { limits, begin: Instant::now(), now, memory: Memory::default() }
     }
 
-    /// Milliseconds since the server began, as of the last sweep.
+    /// Milliseconds since the server started, at the last sweep.
     pub(super) fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// A sweep begins: the same now.
+    /// A sweep begins: it uses one time for all connections.
     pub(super) fn tick(&self) -> u64 {
         let now = u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(NEVER);
         self.now.store(now, Ordering::Relaxed);
@@ -56,29 +56,29 @@ pub(super) fn has_passed(now: u64, since: u64, limit: Duration) -> bool {
     since != NEVER && now.saturating_sub(since) >= u64::try_from(limit.as_millis()).unwrap_or(NEVER)
 }
 
-/// What is known of one connection. Shared by its task, its requests, and the sweep.
+/// The state of one connection, shared by its task, its requests and the sweep.
 #[derive(Debug)]
 pub(super) struct ConnState {
     number: u64,
     common: Arc<Common>,
     control: Arc<ShutdownControl>,
     requests: AtomicU32,
-    /// A part of the next head has come.
+    /// A part of the next head has arrived.
     has_begun: AtomicBool,
     /// It began as HTTP/2 does.
     is_http2: AtomicBool,
-    /// HTTP/2, and it had a request: bytes come between those too.
+    /// It is HTTP/2 and has had a request: bytes also come between requests.
     is_multiplexed: AtomicBool,
     /// One of its requests was let in.
     has_credentials: AtomicBool,
-    /// Since when it is as it is: idle, or reading a head.
+    /// Since when it has been idle, or reading a head.
     since: AtomicU64,
-    /// Since when the peer does not read what it is sent; `NEVER` where it does.
+    /// Since when the peer has not read what it is sent; `NEVER` if it reads.
     blocked_since: AtomicU64,
-    /// Answers of HTTP/2 that are not sent whole. The peer says how much of each it takes, so that
-    /// the stream does not block where it takes nothing.
+    /// HTTP/2 answers that are not sent completely. The peer decides how much of each it takes, so
+    /// the stream does not block if the peer takes nothing.
     responses: AtomicU32,
-    /// When the first of them began or one of them got on.
+    /// When the first of them began, or one of them last made progress.
     response_moved_at: AtomicU64,
 }
 
@@ -108,8 +108,8 @@ impl ConnState {
         &self.control
     }
 
-    /// What should become of the connection at this time. With `idle_timeout` where one that is idle
-    /// gets less time than usual.
+    /// What should be done with the connection now. `idle_timeout` is given if idle ones get less
+    /// time than usual.
     pub(super) fn phase_at(&self, now: u64, idle_timeout: Option<Duration>) -> ShutdownPhase {
         let limits = &self.common.limits;
         let response_timeout = if self.has_credentials.load(Ordering::Relaxed) {
@@ -142,25 +142,25 @@ impl ConnState {
         }
     }
 
-    /// Whether it may be ended for a new connection: it has shown no credentials, and nothing is
-    /// done for it.
+    /// Whether it may be ended for a new connection: it has shown no credentials, and the server is
+    /// doing nothing for it.
     pub(super) fn yields(&self) -> bool {
         !self.has_credentials.load(Ordering::Relaxed)
             && (!self.has_requests() || self.has_responses())
             && self.control.phase() < ShutdownPhase::End
     }
 
-    /// Whether it has had a request, and nothing of the next one has come.
+    /// Whether it has had a request, and nothing of the next one has arrived.
     pub(super) fn is_between_requests(&self) -> bool {
         !self.has_requests() && !self.has_begun.load(Ordering::Relaxed)
     }
 
-    /// Whether it has had no request for so long.
+    /// Whether it has had no request for this long.
     pub(super) fn is_idle_for(&self, now: u64, time: Duration) -> bool {
         !self.has_requests() && has_passed(now, self.since.load(Ordering::Relaxed), time)
     }
 
-    /// Whether the answer of this moment is the last one, and has to say so.
+    /// Whether the current answer is the last one, and has to say so.
     pub(super) fn is_last_request(&self) -> bool {
         self.control.phase() == ShutdownPhase::LastRequest
     }
@@ -173,8 +173,8 @@ impl ConnState {
         self.responses.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the end of the server waits for it: for a request, for the rest of an answer, or for
-    /// a peer of HTTP/2 that has to hear which of its requests were taken.
+    /// Whether the shutdown waits for it: for a request, for the rest of an answer, or for an
+    /// HTTP/2 peer that must still hear which of its requests were accepted.
     pub(super) fn has_work(&self) -> bool {
         self.has_requests()
             || self.blocked_since.load(Ordering::Relaxed) != NEVER
@@ -186,7 +186,7 @@ impl ConnState {
         self.has_credentials.load(Ordering::Relaxed)
     }
 
-    /// One of its requests was let in: it is a sender's.
+    /// One of its requests was let in: it belongs to a sender.
     pub(super) fn note_credentials(&self) {
         if self.has_credentials.load(Ordering::Relaxed) {
             return;
@@ -208,11 +208,11 @@ impl ConnState {
         self.is_http2.load(Ordering::Relaxed)
     }
 
-    /// What a future of a request gives, unless that takes longer than until `end`, or until the
+    /// The output of a request's future, unless it takes longer than until `end`, or until the
     /// sweep after it.
     ///
-    /// Requests of HTTP/1 run in the task of their connection, which every sweep wakes: they need no
-    /// timers, two of which cost a request about 4 % of its time. Those of HTTP/2 have tasks of
+    /// HTTP/1 requests run in the task of their connection, which every sweep wakes: they need no
+    /// timers, two of which cost a request about 4 % of its time. HTTP/2 requests have tasks of
     /// their own.
     pub(super) async fn within<F: Future>(&self, end: Instant, future: F) -> Option<F::Output> {
         if self.is_multiplexed.load(Ordering::Relaxed) {
@@ -227,7 +227,7 @@ impl ConnState {
         .await
     }
 
-    /// A request has come in; it is in flight until what this gives is dropped.
+    /// A request has arrived; it is in flight until the returned value is dropped.
     pub(super) fn begin_request(self: &Arc<Self>, is_multiplexed: bool) -> InFlight {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         self.has_begun.store(false, Ordering::Relaxed);
@@ -286,8 +286,8 @@ impl InFlight {
         self.is_one_too_many && !self.state.has_credentials.load(Ordering::Relaxed)
     }
 
-    /// The answer is there, to be sent, with a body of so many bytes in memory; `None` where it has
-    /// no body, and so nothing that the peer could refuse to take.
+    /// The answer is ready to be sent, with a body of so many bytes in memory; `None` if it has no
+    /// body, and so nothing that the peer could refuse to take.
     pub(super) fn note_response(&mut self, body_bytes: Option<usize>) {
         let Some(body_bytes) = body_bytes else { return };
         if self.state.is_multiplexed.load(Ordering::Relaxed) {

@@ -1,10 +1,10 @@
-//! All connections: how many there may be, which of them makes room for another, and when the time
-//! of one is over. A peer that sends nothing, or a byte now and then, or does not read, loses its
+//! All connections: how many there may be, which one makes way for another, and when the time of
+//! one is over. A peer that sends nothing, or a byte now and then, or does not read, loses its
 //! place.
 //!
-//! One sweep over all connections, four times a second, instead of timers for each of them: a
-//! request costs a few stores this way, and no peer finds a phase without a limit, be it the TLS
-//! handshake or the first bytes that tell the version of HTTP.
+//! One sweep over all connections, four times a second, replaces timers for each of them: a request
+//! then costs only a few stores, and every phase has a limit, even the TLS handshake and the first
+//! bytes, which tell the version of HTTP.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -17,36 +17,36 @@ use super::peer_table::peer_of;
 use super::settings::Limits;
 use super::shutdown_phase::ShutdownPhase;
 
-/// How often all connections are looked at.
+/// How often all connections are checked.
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Where places are short, a connection that was idle for this long makes room.
+/// If there are not enough places, a connection that was idle for this long makes way.
 const IDLE_TIMEOUT_WHEN_FULL: Duration = Duration::from_secs(1);
 
-/// How long a peer of HTTP/2 without a request gets to hear that the server stops.
+/// How long the server waits for an HTTP/2 peer without a request to hear that it stops.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// All connections there are.
+/// All connections.
 #[derive(Debug)]
 pub(super) struct Connections {
     common: Arc<Common>,
     registry: Mutex<Registry>,
-    /// A new connection waits for a place, and nobody could be ended for it.
+    /// A new connection waits for a place, and no other could be ended for it.
     is_short: AtomicBool,
-    /// Connections that were refused because their address has too many.
+    /// Connections that were refused because their address had too many.
     refused: AtomicU64,
-    /// Connections that have ended since this was asked last.
+    /// Connections that have ended since the last call that asked.
     ended: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Registry {
-    /// What a connection that is added is told at once, so that none is added after all others
-    /// were told to stop.
+    /// What a new connection is told at once, so that none is added after all the others were told
+    /// to stop.
     phase: ShutdownPhase,
     stopped_at: u64,
     next: u64,
-    /// By number: the oldest one first.
+    /// By number, so the oldest one comes first.
     all: BTreeMap<u64, Arc<ConnState>>,
     by_peer: HashMap<IpAddr, usize>,
 }
@@ -68,7 +68,7 @@ impl Connections {
         })
     }
 
-    /// Whether this peer may have one more. Where one peer may have all, nobody is refused.
+    /// Whether this peer may have one more. If one peer may have them all, none is refused.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
         let peer_max = self.common.limits.peer_connections_max;
         let admits = peer_max >= self.common.limits.connections_max
@@ -79,7 +79,7 @@ impl Connections {
         admits
     }
 
-    /// A new connection. It is forgotten when its [`ConnGuard`] is dropped.
+    /// Adds a new connection. It is forgotten when its [`ConnGuard`] is dropped.
     pub(super) fn add(self: &Arc<Self>, address: IpAddr) -> ConnGuard {
         let mut registry = self.registry();
         let number = registry.next;
@@ -95,18 +95,18 @@ impl Connections {
         self.registry().all.len()
     }
 
-    /// Connections that were refused since this was asked last, because their address has too many.
+    /// Connections refused since the last call because their address had too many.
     pub(super) fn take_refused(&self) -> u64 {
         self.refused.swap(0, Ordering::Relaxed)
     }
 
-    /// Connections that have ended since this was asked last.
+    /// Connections that have ended since the last call.
     pub(super) fn take_ended(&self) -> u64 {
         self.ended.swap(0, Ordering::Relaxed)
     }
 
-    /// Ends the oldest connection that may be ended for a new one. Where there is none, the sweep
-    /// looks again until [`note_room`](Self::note_room).
+    /// Ends the oldest connection that may be ended for a new one. If there is none, each sweep
+    /// tries again until [`note_room`](Self::note_room).
     pub(super) fn make_room(&self) {
         let yielding = self.registry().all.values().find(|state| state.yields()).cloned();
         match yielding {
@@ -125,7 +125,7 @@ impl Connections {
         self.common.memory.wait_for_ending().await;
     }
 
-    /// Looks at every connection, and ends those whose time is over.
+    /// Checks every connection, and ends those whose time is over.
     pub(super) fn sweep(&self) {
         let now = self.common.tick();
         let is_short = self.is_short.load(Ordering::Relaxed);
@@ -147,8 +147,8 @@ impl Connections {
         }
     }
 
-    /// Tells every connection there is, and every one that is still added. Gives the number of the
-    /// first one that is added after this.
+    /// Tells this to every connection, and to every one that is added later. Returns the number of
+    /// the first one that is added after this.
     pub(super) fn advance(&self, phase: ShutdownPhase) -> u64 {
         let mut registry = self.registry();
         registry.phase = registry.phase.max(phase);
@@ -161,28 +161,27 @@ impl Connections {
         registry.next
     }
 
-    /// Connections that are added from now on are served. Those that were told something else stay
-    /// told.
+    /// Connections added from now on are served. Those that were told something else keep that.
     pub(super) fn resume(&self) {
         let mut registry = self.registry();
         registry.phase = ShutdownPhase::Serve;
         registry.stopped_at = NEVER;
     }
 
-    /// Whether a connection is still there that was added before the one with this number.
+    /// Whether a connection remains that was added before the one with this number.
     pub(super) fn are_there_before(&self, number: u64) -> bool {
         self.registry().all.range(..number).next().is_some()
     }
 
-    /// Ends connections that have had a request, and have none now.
+    /// Ends connections that have had a request and have none now.
     pub(super) fn stop_between_requests(&self) {
         for state in self.registry().all.values().filter(|state| state.is_between_requests()) {
             state.control().advance(ShutdownPhase::Stop);
         }
     }
 
-    /// Ends connections that have had no request for so long. One of HTTP/2 has heard before that
-    /// it was to end.
+    /// Ends connections that have had no request for so long. An HTTP/2 connection was told to
+    /// finish before that.
     pub(super) fn stop_idle(&self, time: Duration) {
         let now = self.common.tick();
         for state in self.registry().all.values().filter(|state| state.is_idle_for(now, time)) {

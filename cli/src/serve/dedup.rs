@@ -1,14 +1,14 @@
-//! Events that come again within a window are answered like the first time, and written once.
+//! Events that are repeated within a window are answered like the first time, and written once.
 //!
-//! A sender whose request timed out sends the same event again, though the first one may be in
-//! the journal. What was acknowledged is therefore remembered, by a hash of its *line*: the line
-//! is what a restarted server finds in the CDR, so nothing has to be written for this, and what is
-//! there is exactly what survived, wherever a kill came. Bodies that differ only in the place of
-//! `event` have one line, and are one event.
+//! A sender whose request timed out sends the same event again, although the first one may be in
+//! the journal. So what was acknowledged is remembered, by a hash of its *line*: a restarted server
+//! finds the line in the CDR, so nothing has to be written for this, and the lines it finds are
+//! exactly those that survived, whenever the kill came. Bodies that differ only in the place of
+//! `event` have the same line, and are the same event.
 //!
-//! The same event twice *at the same time* is written once too: the second request waits for what
-//! becomes of the first. And an event stays in flight until its acknowledgement is there, also when
-//! its request is gone: see [`Guard::settle`].
+//! The same event twice *at the same time* is written once too: the second request waits for the
+//! result of the first. And an event stays in flight until it is acknowledged, even if its request
+//! is gone: see [`Guard::settle`].
 
 mod generations;
 mod key;
@@ -32,12 +32,12 @@ pub(super) use self::key::Key;
 use self::key::KeyHash;
 pub(super) use self::tail::ReadSoFar;
 
-/// How many acknowledged events are remembered in any case, and at most twice as many; the oldest are
-/// forgotten first. They take 9 MiB at most, and are what 3 800 events a second make of a window of a
-/// minute. (As many as fit into a hash set of 2^18 places.)
+/// How many acknowledged events are remembered in any case; at most twice as many are, and the
+/// oldest are forgotten first. They take 9 MiB at most, and are the events of a window of a minute
+/// at 3 800 events per second. (As many as fit into a hash set of 2^18 places.)
 pub(super) const EVENTS_MAX: usize = 7 << 15;
 
-/// The events of the window. Clones are the same memory.
+/// The events of the window. Clones share the same memory.
 #[derive(Clone, Debug)]
 pub(super) struct Dedup(Arc<Shared>);
 
@@ -48,25 +48,25 @@ struct Shared {
     duplicates: AtomicU64,
 }
 
-/// A key is in flight, or acknowledged, or unknown. One lock for both: an event in flight becomes an
-/// acknowledged one, and nobody finds it to be neither.
+/// A key is in flight, acknowledged or unknown. One lock covers both: an event goes from in flight
+/// to acknowledged, and nobody ever finds it to be neither.
 #[derive(Debug)]
 struct Table {
-    /// With those who wait for the outcome: whether it was acknowledged.
+    /// With those who wait for the result: whether it was acknowledged.
     in_flight: HashMap<Key, Vec<oneshot::Sender<bool>>, KeyHash>,
     acknowledged: Generations,
 }
 
-/// What an event is.
+/// What is to be done with an event.
 #[derive(Debug)]
 pub(super) enum Entered {
-    /// To be written, by whom holds the guard.
+    /// It is to be written, by the holder of the guard.
     New(Guard),
-    /// The same one was acknowledged within the window. It was counted.
+    /// The same one was acknowledged within the window. It has been counted.
     Duplicate,
 }
 
-/// What an event is, without waiting for the other one.
+/// The same, without waiting for an event in flight.
 #[derive(Debug)]
 enum Lookup {
     New(Guard),
@@ -75,7 +75,7 @@ enum Lookup {
 }
 
 impl Dedup {
-    /// Remembers what is acknowledged for `window`. `None` where that is zero.
+    /// Remembers what is acknowledged for `window`. `None` if that is zero.
     pub(super) fn new(window: Duration) -> Option<Self> {
         Self::with_events_max(window, EVENTS_MAX)
     }
@@ -89,7 +89,7 @@ impl Dedup {
         Some(Self(Arc::new(Shared { window, table, duplicates: AtomicU64::new(0) })))
     }
 
-    /// Whether the event is to be written. Waits while the same one is in flight: this ends with
+    /// Whether the event is to be written. Waits while the same one is in flight: that ends with
     /// the acknowledgement of the other one.
     pub(super) async fn enter(&self, key: Key) -> Entered {
         loop {
@@ -97,7 +97,7 @@ impl Dedup {
                 Lookup::New(guard) => return Entered::New(guard),
                 Lookup::Duplicate => break,
                 Lookup::InFlight(outcome) => {
-                    // Where the other one was not acknowledged, or nobody knows, this one is tried.
+                    // If the other one was not acknowledged, or nobody knows, this one is tried.
                     if outcome.await == Ok(true) {
                         break;
                     }
@@ -116,7 +116,7 @@ impl Dedup {
         }
         match table.in_flight.entry(key) {
             Entry::Occupied(mut waiting) => {
-                // Those whose request is gone meanwhile wait no more.
+                // Those whose requests have gone meanwhile do not wait any more.
                 waiting.get_mut().retain(|waiter| !waiter.is_closed());
                 let (sender, receiver) = oneshot::channel();
                 waiting.get_mut().push(sender);
@@ -154,13 +154,14 @@ impl Shared {
         }
         drop(table);
         for waiter in waiting {
-            // Nobody is there any more where its request is gone.
+            // Nobody is there any more if its request is gone.
             let _ = waiter.send(is_acknowledged);
         }
     }
 }
 
-/// An event in flight. Dropped, it is forgotten, and the next one of its kind is written.
+/// An event in flight. If it is dropped, the event is forgotten, and its next repetition is
+/// written.
 #[derive(Debug)]
 #[must_use = "a dropped guard forgets the event"]
 pub(super) struct Guard {
@@ -175,12 +176,12 @@ impl Guard {
         self.end(true);
     }
 
-    /// Waits for the acknowledgement of the event, and remembers the event where there is one.
+    /// Waits for the acknowledgement of the event, and remembers the event if it is acknowledged.
     ///
-    /// A request may end before: the sender hangs up, or the server answers that it took too long.
-    /// The event may then still be written, so it must not be forgotten, or a retry would double
-    /// it. Where the future is dropped, a task goes on waiting in its place. Call it as soon as the
-    /// event was sent, without an `.await` between.
+    /// The request may end before that: the sender hangs up, or the server answers that it took too
+    /// long. The event may then still be written, so it must not be forgotten, or a retry would
+    /// double it. If the future is dropped, a task waits in its place. Call this as soon as the
+    /// event has been sent, without an `.await` between.
     pub(super) fn settle<A, T, E>(self, acknowledgement: A) -> Settling<A>
     where
         A: Future<Output = Result<T, E>> + Send + Unpin + 'static,
@@ -201,7 +202,7 @@ impl Drop for Guard {
     }
 }
 
-/// The future that [`Guard::settle`] gives.
+/// The future that [`Guard::settle`] returns.
 #[must_use = "futures do nothing unless they are awaited"]
 pub(super) struct Settling<A> {
     parts: Option<(Guard, A)>,
@@ -239,7 +240,7 @@ impl<A> Drop for Settling<A> {
     }
 }
 
-/// Where there is no runtime any more, the process ends, and the next one looks into the CDR.
+/// If there is no runtime any more, the process ends, and the next one reads the CDR.
 fn go_on<A, T, E>(guard: Guard, acknowledgement: A)
 where
     A: Future<Output = Result<T, E>> + Send + 'static,

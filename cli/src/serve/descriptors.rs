@@ -1,13 +1,12 @@
-//! As many descriptors as connections may be open.
+//! As many file descriptors as there may be connections.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that are not of connections: of the journal, the CDR, files that are downloaded, the
-/// runtime.
+/// Descriptors for other things than connections: the journal, the CDR, downloads, the runtime.
 const OTHERS: u64 = 64;
 
-/// Raises the limit of this process, and gives how many connections it has room for: as many as are
-/// wanted, or fewer, which is logged.
+/// Raises the limit of this process, and returns how many connections it has room for: as many as
+/// are wanted, or fewer, which is logged.
 pub(super) fn allow(connections_max: usize) -> usize {
     let wanted = connections_max as u64 + OTHERS;
     let limit = getrlimit(Resource::Nofile);

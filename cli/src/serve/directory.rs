@@ -1,10 +1,10 @@
-//! Opens the directory of the CDR, and tells of what happens to it.
+//! Opens the directory of the CDR, and reports what happens to it.
 
 use cdrlog::{Appender, Builder, Notice, OpenError};
 
 use crate::opening;
 
-/// Opens the directory; what was left there is finished.
+/// Opens the directory, and finishes what was left in it.
 pub(super) fn open(builder: Builder) -> Result<Appender, OpenError> {
     let appender = opening::open(&builder.on_notice(tell_notice))?;
     if !appender.recovery().is_nothing() {

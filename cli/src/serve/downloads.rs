@@ -1,7 +1,7 @@
 //! `GET /openvidu/cdr` and `GET /openvidu/cdr/<file>`, as OpenVidu's own server offers them.
 //!
-//! A name is never decoded and never put together from parts: it is one of those that the files of
-//! a CDR have, byte for byte, or there is no such file.
+//! A name is never decoded and never put together from parts: it must be one that the files of a
+//! CDR have, byte for byte, or there is no such file.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -19,11 +19,11 @@ use serde_json::json;
 
 use super::response::{self, Content, FilePart, Response};
 
-/// HTTP tells times in whole seconds: a file that was written just now may change without that its
-/// time does.
+/// HTTP tells times in whole seconds: a file that was written just now may change while its time
+/// stays the same.
 const SETTLED_AGE: Duration = Duration::from_secs(2);
 
-/// The list of all CDR files: a JSON array of their names, as OpenVidu gives it, or a page where a
+/// The list of all CDR files: a JSON array of their names, as OpenVidu gives it, or a page if a
 /// browser asks.
 pub(super) async fn list(directory: &Path, headers: &HeaderMap) -> Response {
     let directory = directory.to_owned();
@@ -41,7 +41,7 @@ pub(super) async fn list(directory: &Path, headers: &HeaderMap) -> Response {
 fn cdr_names(directory: &Path) -> io::Result<Vec<String>> {
     let files = cdr_files(directory).map_err(io::Error::other)?;
     let cdr = files.into_iter().filter(|file| file.kind == FileKind::Cdr);
-    // A symbolic link is never given: see `open`.
+    // A symbolic link is never served: see `open`.
     let own = cdr.filter(|file| !file.path.is_symlink());
     Ok(own.filter_map(|file| Some(file.path.file_name()?.to_str()?.to_owned())).collect())
 }
@@ -51,7 +51,7 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// The names hold nothing that HTML would take for anything else.
+/// The names contain nothing that HTML gives a meaning to.
 fn page(names: &[String]) -> String {
     let items: String = names
         .iter()
@@ -63,10 +63,10 @@ fn page(names: &[String]) -> String {
     )
 }
 
-/// One file, or the part of it that is asked for, unless the peer has it already.
+/// One file, or the requested part of it, unless the peer has it already.
 ///
-/// The file service of `tower-http`, which does all of this at once, opens the file itself: it
-/// follows symbolic links, and waits where somebody has put a pipe. `headers`, which knows the
+/// The file service of `tower-http` would do all of this, but it opens the file itself: it follows
+/// symbolic links, and waits if somebody has put a pipe there. `headers`, which knows the
 /// conditions, brings second versions of five crates.
 pub(super) async fn file(
     directory: &Path,
@@ -91,7 +91,7 @@ pub(super) async fn file(
         Wanted::Nothing => response::empty(StatusCode::NOT_MODIFIED),
         Wanted::Another => response::error(StatusCode::PRECONDITION_FAILED, "the file has changed"),
         Wanted::Whole => part(file, 0, bytes, StatusCode::OK),
-        // The standard knows ranges of GET only.
+        // The standard defines ranges for GET only.
         Wanted::Part if method != Method::GET => part(file, 0, bytes, StatusCode::OK),
         Wanted::Part => match range(headers, bytes) {
             Range::Whole => part(file, 0, bytes, StatusCode::OK),
@@ -121,9 +121,9 @@ pub(super) async fn file(
     response
 }
 
-/// `None` where it is no regular file. A symbolic link is not followed: it may lead anywhere.
+/// `None` if it is not a regular file. A symbolic link is not followed: it may lead anywhere.
 fn open(path: &Path) -> io::Result<Option<(File, Metadata)>> {
-    // Without waiting, because somebody may have put a pipe there.
+    // Non-blocking, because somebody may have put a pipe there.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
     let file = match opened {
@@ -171,23 +171,23 @@ fn unreadable(error: &io::Error) -> Response {
     response::error(StatusCode::INTERNAL_SERVER_ERROR, "the directory of the CDR cannot be read")
 }
 
-/// Which state of a file this is.
+/// Which version of a file this is.
 struct Version {
     /// The file, its length, and when it was written.
     tag: String,
-    /// `None` where the file may be written again within the second that this names.
+    /// `None` if the file may be written again within the second that this names.
     modified_at: Option<HttpDate>,
 }
 
-/// What conditions of a request leave to be sent.
+/// What the conditions of a request leave to be sent.
 #[derive(Debug, PartialEq, Eq)]
 enum Wanted {
     /// The peer has it.
     Nothing,
-    /// The peer wants a version that is not there any more.
+    /// The peer wants a version that does not exist any more.
     Another,
     Whole,
-    /// The whole, or the part that is asked for.
+    /// The whole file, or the requested part.
     Part,
 }
 
@@ -210,7 +210,7 @@ impl Version {
         }
     }
 
-    /// RFC 9110, section 13.2.2: the order of the conditions. Dates that are none are no conditions.
+    /// RFC 9110, section 13.2.2: the order of the conditions. Malformed dates are ignored.
     fn wanted(&self, headers: &HeaderMap) -> Wanted {
         let date = |name| text_of(headers, name).and_then(|text| text.parse::<HttpDate>().ok());
         let has_passed = match self.is_among(headers, header::IF_MATCH) {
@@ -237,7 +237,7 @@ impl Version {
         if if_range.is_none_or(is_this) { Wanted::Part } else { Wanted::Whole }
     }
 
-    /// Whether the tag is in a list of them, or the list is `*`. A weak tag is that of a proxy that
+    /// Whether the tag is in a list of them, or the list is `*`. A weak tag comes from a proxy that
     /// has compressed the file: it is the same version. `None` without a list.
     fn is_among(&self, headers: &HeaderMap, name: HeaderName) -> Option<bool> {
         let list = text_of(headers, name)?;
@@ -250,7 +250,7 @@ fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What of a file is asked for.
+/// Which part of a file is requested.
 #[derive(Debug, PartialEq, Eq)]
 enum Range {
     Whole,
@@ -260,12 +260,12 @@ enum Range {
     None,
 }
 
-/// RFC 9110, section 14. Several ranges, other units and what is malformed get the whole file, as
+/// RFC 9110, section 14. Several ranges, other units and malformed ranges get the whole file, as
 /// the standard allows.
 ///
-/// By hand: `http-range-header`, which `tower-http` uses, and `headers` find no such bytes where the
-/// last ones are asked for and the file has fewer. The standard then wants the whole file, and who
-/// looks at the end of a CDR asks so.
+/// By hand: `http-range-header`, which `tower-http` uses, and `headers` find no such bytes if a
+/// request asks for the last ones and the file has fewer. The standard then requires the whole
+/// file, and whoever looks at the end of a CDR asks like that.
 fn range(headers: &HeaderMap, bytes: u64) -> Range {
     let value = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let Some(range) = value.and_then(|value| value.trim().strip_prefix("bytes=")) else {

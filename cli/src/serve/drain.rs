@@ -1,13 +1,14 @@
-//! Before a hand-over: every connection comes to its end, and none that a sender needs is cut.
+//! Before a hand-over: every connection ends, and none that a sender needs is cut.
 //!
-//! 1. For a second the server goes on as before, but each connection takes one more request, whose
-//!    answer says that the connection closes. (A connection of HTTP/2 hears GOAWAY.) So a sender
-//!    that keeps its connection does not find it closed at the moment of its next request.
-//! 2. Connections without a request for a second are closed, and no more are accepted. What is in
-//!    flight then gets a moment to finish, because new connections wait in the kernel for as long.
-//! 3. Where that was not enough, for a large body of a slow sender for example, the server accepts
-//!    again for a while, and goes back to 2, until `--end-timeout` is over. What is still in flight
-//!    then is cut, as at any end.
+//! 1. For a second the server goes on as before, but each connection takes only one more request,
+//!    whose answer says that the connection closes. (An HTTP/2 connection gets GOAWAY.) So a sender
+//!    that keeps its connection does not find it closed when it sends its next request.
+//! 2. Connections that had no request for a second are closed, and no more are accepted. What is in
+//!    flight then gets a moment to finish, because new connections wait in the kernel all that
+//!    time.
+//! 3. If that was not enough, for example because of a large body from a slow sender, the server
+//!    accepts again for a while and goes back to 2, until `--end-timeout` is over. What is still in
+//!    flight then is cut, as at any shutdown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,33 +21,33 @@ use super::server;
 use super::server_context::ServerContext;
 use super::shutdown_phase::ShutdownPhase;
 
-/// How long connections that were open before may take for one more request.
+/// How long connections that were already open may take for one more request.
 const LAST_REQUEST_TIME: Duration = Duration::from_secs(1);
 
-/// How long a connection has had no request before it is closed.
+/// How long a connection must have had no request before it is closed.
 const IDLE_TIME: Duration = Duration::from_secs(1);
 
-/// How long nothing is accepted while requests in flight finish. What it takes to close and open
-/// the directory comes to that, and all together shall be less than a second.
+/// How long nothing is accepted while requests in flight finish. Closing and opening the directory
+/// takes additional time, and all of it together should be less than a second.
 const QUIET_TIME: Duration = Duration::from_millis(200);
 
-/// How long the end waits for the request of a connection that was just accepted, and for one more
-/// of a connection that had some. Where a parent holds the socket, others wait for the next
-/// process, and these have no other place to go.
+/// How long the shutdown waits for the request of a connection that was just accepted, and for one
+/// more request of a connection that had some. If a parent holds the socket, other connections wait
+/// for the next process, but these have nowhere else to go.
 const FIRST_REQUEST_TIME: Duration = Duration::from_secs(1);
 const NEXT_REQUEST_TIME: Duration = Duration::from_millis(200);
 
 /// How long connections are accepted again before the next attempt.
 const ATTEMPT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often is looked whether the connections of before are gone.
+/// How often the server checks whether the earlier connections are gone.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Accepts connections while it is told to.
+/// Accepts connections until it is told to stop.
 pub(super) struct Acceptor {
     listeners: Arc<Listeners>,
     shared: Arc<ServerContext>,
-    /// The places of connections: all of them are free when all connections have ended.
+    /// The places of connections: all of them are free once all connections have ended.
     slots: Arc<Semaphore>,
     running: Option<Running>,
 }
@@ -71,28 +72,28 @@ impl Acceptor {
         self.running = Some(Running { stop, task: tokio::spawn(accept) });
     }
 
-    /// Accepts nothing more. A connection that is accepted already is served.
+    /// Accepts nothing more. A connection that is already accepted is served.
     async fn pause(&mut self) {
         let Some(Running { stop, task }) = self.running.take() else { return };
-        // Where nobody hears it, the task has ended.
+        // If nobody receives it, the task has ended.
         let _ = stop.send(());
         if let Err(error) = task.await {
             tracing::error!(%error, "the task that accepts connections has ended");
         }
     }
 
-    /// Accepts nothing more, and lets go of the sockets. Connections take one more request, if it
-    /// comes soon. One that waits for its place for as long gets none.
+    /// Accepts nothing more, and closes the sockets. Connections get one more request, if it comes
+    /// soon; one that still waits for its place by then gets none.
     pub(super) async fn end(&mut self) {
         let begin = Instant::now();
         let timeout = FIRST_REQUEST_TIME.min(self.shared.settings.end_timeout);
         self.shared.connections.advance(ShutdownPhase::LastRequest);
         if let Some(Running { stop, mut task }) = self.running.take() {
-            // Where nobody hears it, the task has ended.
+            // If nobody receives it, the task has ended.
             let _ = stop.send(());
             if tokio::time::timeout(timeout, &mut task).await.is_err() {
                 task.abort();
-                // Its end is the abort.
+                // It ends by the abort.
                 let _ = task.await;
             }
         }
@@ -110,7 +111,7 @@ impl Acceptor {
         tokio::time::timeout(timeout, self.slots.acquire_many(all)).await.is_ok()
     }
 
-    /// Lets all connections end, and accepts none after that. May be given up at any time: see
+    /// Lets all connections end, and accepts none after that. May be cancelled at any time: see
     /// [`Self::go_on`].
     pub(super) async fn drain(&mut self) {
         let begin = Instant::now();
@@ -142,7 +143,7 @@ impl Acceptor {
         }
     }
 
-    /// Serves on as before, where the hand-over has come to nothing.
+    /// Serves on as before, if the hand-over has failed.
     pub(super) fn go_on(&mut self) {
         self.shared.connections.resume();
         if self.running.is_none() {

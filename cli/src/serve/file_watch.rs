@@ -1,19 +1,18 @@
-//! Whether files have changed since they were read: certificates that are renewed, secrets that are
-//! replaced.
+//! Whether files have changed since they were read: renewed certificates, replaced secrets.
 //!
-//! It is looked for on a timer. Notices of the file system (inotify) say nothing of a link further up
-//! that leads elsewhere now, which is how Kubernetes and certbot replace files.
+//! A timer checks it. The file system's notices (inotify) say nothing about a link further up that
+//! now leads elsewhere, which is how Kubernetes and certbot replace files.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often files are looked at. They are read once they were the same at two looks, so that one
-/// that is being written is not read in the middle, nor a certificate without its key.
+/// How often files are checked. They are read once two checks found the same state, so that a file
+/// that is being written is not read halfway, nor a certificate without its key.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What tells that a file is another one, or was written to. A file that is not there has none.
+/// Tells whether a file was replaced or written to. A missing file has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -40,14 +39,14 @@ impl Stamp {
 #[derive(Debug)]
 pub(super) struct FileWatch {
     paths: Vec<PathBuf>,
-    /// As they were before they were read last, be it in vain.
+    /// Their state before they were last read, even if that failed.
     read: Vec<Option<Stamp>>,
-    /// As they were at the last look.
+    /// Their state at the last check.
     looked: Vec<Option<Stamp>>,
 }
 
 impl FileWatch {
-    /// To be made before the files are read: what changes meanwhile is then read once more.
+    /// Create it before the files are read: what changes meanwhile is then read once more.
     pub(super) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut watch =
             Self { paths: paths.into_iter().collect(), read: Vec::new(), looked: Vec::new() };
@@ -61,8 +60,8 @@ impl FileWatch {
         self.looked.clone_from(&self.read);
     }
 
-    /// Whether the files are to be read anew: they are not as they were read, and nobody has written
-    /// to them since the last look. Says it once for each change.
+    /// Whether the files should be read again: they have changed since they were read, and nobody
+    /// has written to them since the last check. True once for each change.
     pub(super) fn has_changed(&mut self) -> bool {
         let now = self.stamps();
         let is_settled = now == self.looked;

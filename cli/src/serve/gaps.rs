@@ -1,11 +1,11 @@
 //! Events that never came, as far as their sender says so.
 //!
-//! LiveKit gives an event up after some tries, and says in the next one how many it gave up:
-//! `numDropped`. The count is summed for `GET /metrics`, told in the log, and noted in a file of the
-//! CDR directory. The CDR itself gets the event as it came, `numDropped` included, and nothing else.
+//! LiveKit gives up on an event after some tries, and says in the next one how many it gave up:
+//! `numDropped`. The count is summed for `GET /metrics`, logged, and noted in a file of the CDR
+//! directory. The CDR itself gets the event as it came, `numDropped` included, and nothing else.
 //!
-//! No event is refused, changed or kept waiting for this: what is no such count is not one, and the
-//! file is written by a thread that nobody waits for.
+//! No event is refused, changed or delayed for this: a member that is not such a count is ignored,
+//! and a thread that nobody waits for writes the file.
 
 mod file;
 
@@ -22,20 +22,20 @@ use serde_json::{Map, Value};
 
 use super::listen::UNIX_PEER;
 
-/// The member that is looked for, as LiveKit writes it: without escapes.
+/// The name of the member, as LiveKit writes it: without escapes.
 static MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""numDropped""#));
 
-/// LiveKit's events have some kilobytes. A longer body, which takes a multiple of its length to be
-/// parsed, is not looked into.
+/// LiveKit's events have a few kilobytes. A longer body is not parsed, because that takes a
+/// multiple of its length.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// Reports that wait to be written. More of them are counted and told, and not noted in the file.
+/// Reports that wait to be written. More of them are counted and logged, but not noted in the file.
 const WAITING_MAX: usize = 1024;
 
 /// The time between two lines of the log.
 const TELL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What one event says of others that its sender has dropped.
+/// What one event says about others that its sender dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Report {
     count: u32,
@@ -47,7 +47,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// What a body says. `None` where it says nothing, as almost all do, which costs a search for
+    /// What a body says. `None` if it says nothing, as almost all do; that costs only a search for
     /// the name of the member.
     pub(super) fn of_body(body: &[u8]) -> Option<Self> {
         if body.len() > BODY_BYTES_MAX || MEMBER.find(body).is_none() {
@@ -73,7 +73,7 @@ impl Report {
         let Self { count, event, id, room, room_sid } = self;
         let (at, dropped, session) = (time.as_millisecond(), *count, room);
         let line = Line { at, dropped, peer, event, id, session, room_sid };
-        // Texts and numbers are always JSON.
+        // Strings and numbers can always be written as JSON.
         let line = serde_json::to_string(&line).expect("a line of texts and numbers");
         format!("{line}\n")
     }
@@ -97,7 +97,7 @@ struct Line<'a> {
     room_sid: &'a Option<String>,
 }
 
-/// What senders said that they have dropped.
+/// What senders said that they dropped.
 #[derive(Debug)]
 pub(super) struct Gaps {
     path: PathBuf,
@@ -110,13 +110,13 @@ pub(super) struct Gaps {
 #[derive(Debug, Default)]
 struct Waiting {
     lines: Vec<String>,
-    /// A thread is at it, and looks for more before it ends.
+    /// A thread is writing them, and looks for more before it ends.
     is_written: bool,
     /// Lines for which there was no room.
     left_out: u64,
 }
 
-/// What was said in the log.
+/// What the log already says.
 #[derive(Debug, Default)]
 struct Log {
     told_at: Option<Instant>,
@@ -134,12 +134,12 @@ impl Gaps {
         })
     }
 
-    /// The events that senders said they have dropped, since the start.
+    /// The events that senders said they dropped, since the start.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Counts and tells what a sender said, and has it written to the file soon.
+    /// Counts and logs what a sender said, and has it written to the file soon.
     pub(super) fn note(self: &Arc<Self>, report: Report, peer: SocketAddr) {
         self.dropped.fetch_add(report.count.into(), Ordering::Relaxed);
         let is_unix = peer == UNIX_PEER;
@@ -152,7 +152,7 @@ impl Gaps {
         }
     }
 
-    /// Whether somebody has to begin to write.
+    /// Whether a thread has to be started to write.
     fn add(&self, line: String) -> bool {
         let mut waiting = self.waiting();
         if waiting.lines.len() >= WAITING_MAX {
@@ -163,7 +163,7 @@ impl Gaps {
         !std::mem::replace(&mut waiting.is_written, true)
     }
 
-    /// Writes the lines that wait, and those that come meanwhile.
+    /// Writes the waiting lines, and those that arrive meanwhile.
     fn write_waiting(&self) {
         loop {
             let (lines, left_out) = {
@@ -184,7 +184,7 @@ impl Gaps {
         }
     }
 
-    /// Tells what has waited for long enough. Called about once a second.
+    /// Logs what has waited long enough. Called about once a second.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         let mut log = self.log();
@@ -196,7 +196,7 @@ impl Gaps {
         }
     }
 
-    /// Tells all that is not told yet: the server ends.
+    /// Logs everything that is not logged yet: the server ends.
     pub(super) fn tell_rest(&self) {
         let untold = self.log().untold.take();
         self.tell_all(untold);
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_count_is_a_number_and_a_member_of_the_event_itself() {
         assert_eq!(count(r#"{"event":"room_started","numDropped":3}"#), Some(3));
-        // With the blanks that LiveKit's library puts in now and then.
+        // With the blanks that LiveKit's library sometimes inserts.
         assert_eq!(
             count("{\"event\": \"e\", \n\t\"numDropped\" : 2147483647 }"),
             Some(2_147_483_647)
@@ -335,7 +335,7 @@ mod tests {
         let gaps = Gaps::new(Path::new("/nowhere"));
         let begun = (0..WAITING_MAX + 3).filter(|_| gaps.add("{}\n".to_owned())).count();
         assert_eq!((begun, gaps.waiting().left_out), (1, 3));
-        // It is told, and nothing is left that would never be written.
+        // It is logged, and no line is left that would never be written.
         gaps.write_waiting();
         let waiting = gaps.waiting();
         assert_eq!((waiting.lines.len(), waiting.left_out, waiting.is_written), (0, 0, false));

@@ -1,5 +1,5 @@
-//! Who is let in: the credentials that are asked for, replaced while the server runs, and without
-//! any the sites.
+//! Who is let in: by credentials, which are replaced while the server runs, or without any by the
+//! sites.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,23 +17,23 @@ use super::refusals::Refusal;
 use super::response::{self, Response};
 use super::site::Site;
 
-/// The credentials, and where they were read.
+/// The credentials, and where they were read from.
 #[derive(Debug)]
 pub(super) struct Gate {
     options: Options,
     current: RwLock<Arc<Auth>>,
     /// The files of the credentials.
     files: Mutex<FileWatch>,
-    /// Nobody is asked for anything.
+    /// Nobody needs credentials.
     is_open: AtomicBool,
-    /// What an open gate answers.
+    /// What a server without credentials answers.
     site: Site,
 }
 
 impl Gate {
-    /// Reads the credentials. An open gate is only for those on the same machine, unless the
-    /// options say otherwise. `exposed` is an address at which programs of other machines may reach
-    /// the server, if there is one.
+    /// Reads the credentials. Without any, the server is only for programs on the same machine,
+    /// unless the options say otherwise. `exposed` is an address at which programs on other
+    /// machines may reach the server, if there is one.
     pub(super) fn new(
         options: &Options,
         exposed: Option<&ListenAddress>,
@@ -74,13 +74,13 @@ impl Gate {
         })
     }
 
-    /// Reads the credentials anew. Where that fails, those before stay.
+    /// Reads the credentials again. If that fails, the previous ones stay.
     pub(super) fn reload(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.files().note_reading();
         self.read()
     }
 
-    /// The same, if the files have changed since. Blocks as files do.
+    /// The same, if the files have changed since. Blocks on files.
     pub(super) fn reload_changed(&self) -> Option<Result<(), Box<dyn Error + Send + Sync>>> {
         let has_changed = self.files().has_changed();
         has_changed.then(|| self.read())
@@ -98,18 +98,18 @@ impl Gate {
         Ok(())
     }
 
-    /// The methods that are asked for, for the log.
+    /// The required methods, for the log.
     pub(super) fn methods(&self) -> String {
         let methods = self.current().methods();
         if methods.is_empty() { "none".to_owned() } else { methods.join(", ") }
     }
 
-    /// Refuses what a web page makes a browser send, where nobody is asked for credentials.
+    /// Refuses what a web page makes a browser send, if no credentials are required.
     pub(super) fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         if self.is_open.load(Ordering::Relaxed) { self.site.check(uri, headers) } else { Ok(()) }
     }
 
-    /// Checks what the headers alone can tell. `None`: there is nothing to check.
+    /// Checks what the headers alone can prove. `None`: there is nothing to check.
     pub(super) fn check_headers(&self, headers: &HeaderMap) -> Result<Option<BodyCheck>, Denied> {
         if self.is_open.load(Ordering::Relaxed) {
             return Ok(None);
@@ -117,7 +117,7 @@ impl Gate {
         self.current().check_headers(headers).map(Some)
     }
 
-    /// What somebody who is not let in hears.
+    /// What somebody hears who is not let in.
     pub(super) fn refuse(&self, denied: Denied) -> Response {
         let status = denied.status();
         let mut response = response::error(status, denied.reason());

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use cdrlog::{Appender, Stats};
 
-/// How long a thread that has work may do nothing before the disk counts as stalled.
+/// How long a thread with work may make no progress before the disk counts as stalled.
 const STALL_MIN: Duration = Duration::from_secs(5);
 
-/// What the last look at the counters found.
+/// What the last check of the counters found.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     is_closed: AtomicBool,
@@ -17,7 +17,7 @@ pub(super) struct Health {
     threads: Mutex<[Option<Progress>; 2]>,
 }
 
-/// What a thread had done when it was last seen to get on.
+/// What a thread had done when it last made progress.
 #[derive(Debug)]
 struct Progress {
     done: [u64; 4],
@@ -25,7 +25,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// Whether a thread that `has_work` has done nothing for too long.
+    /// Whether a thread that `has_work` has made no progress for too long.
     fn is_stalled(before: &mut Option<Self>, has_work: bool, done: [u64; 4]) -> bool {
         match before {
             Some(before) if has_work && before.done == done => before.at.elapsed() >= STALL_MIN,
@@ -38,29 +38,30 @@ impl Progress {
 }
 
 impl Health {
-    /// The appender takes nothing any more: one of its threads has ended.
+    /// The appender accepts nothing any more: one of its threads has ended.
     pub(super) fn note_closed(&self) {
         self.is_closed.store(true, Ordering::Relaxed);
     }
 
-    /// Looks whether the threads get on. Called about once a second.
+    /// Checks whether the threads make progress. Called about once a second.
     ///
-    /// A disk that stands still stops both: the flusher in a write, the rewriter at the first byte
-    /// that it puts into a page of the journal which is on its way to the disk.
+    /// A stalled disk stops both: the flusher in a write, the rewriter at the first byte that it
+    /// stores into a page of the journal that is on its way to the disk.
     pub(super) fn look(&self, stats: &Stats) {
-        // Attempts that fail show a flusher that is alive too.
+        // Failed attempts also show that the flusher is alive.
         let written = [stats.bytes_written, stats.rejects_bytes_written, stats.write_errors];
         let [bytes, rejects_bytes, errors] = written;
         let [flusher, rewriter] = &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let has_lines = stats.bytes_journaled > stats.bytes_written;
         let flusher = Progress::is_stalled(flusher, has_lines, [bytes, rejects_bytes, errors, 0]);
-        // Where the journal is full, the rewriter waits for the flusher.
+        // If the journal is full, the rewriter waits for the flusher.
         let done = [bytes, rejects_bytes, errors, stats.events_accepted];
         let rewriter = Progress::is_stalled(rewriter, stats.events_queued > 0, done);
         self.is_stalled.store(flusher || rewriter, Ordering::Relaxed);
     }
 
-    /// Whether the threads do their work, be it in vain: a full disk is not healed by a restart.
+    /// Whether the threads do their work, even if it fails: a restart does not make space on a full
+    /// disk.
     pub(super) fn makes_progress(&self, stats: &Stats) -> bool {
         !self.is_closed.load(Ordering::Relaxed)
             && !self.is_stalled.load(Ordering::Relaxed)

@@ -20,11 +20,11 @@ use super::options::AckLevel;
 use super::refusals::{Reason, Refusal};
 use super::response::{self, Response};
 
-/// The first pause of a request that finds the queue full; it doubles up to `PAUSE_MAX`.
+/// The first pause of a request that finds the queue full; the pause doubles up to `PAUSE_MAX`.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// How long one who is not let in may go on to send.
+/// How long a peer that is not let in may go on sending.
 const STRANGER_TIMEOUT_MAX: Duration = Duration::from_secs(1);
 
 /// Why an event is not acknowledged.
@@ -33,7 +33,7 @@ enum Failure {
     Rejected(Rejection),
     /// The queue stayed full for `--write-retry-timeout`.
     Full,
-    /// The event was taken, and its acknowledgement did not come within `--write-retry-timeout`.
+    /// The event was accepted, but its acknowledgement did not come within `--write-retry-timeout`.
     Unacknowledged,
     Failed(FlushError),
 }
@@ -66,7 +66,7 @@ impl From<Unwelcome> for Refused {
     }
 }
 
-/// Takes the event of a request.
+/// Accepts the event of a request.
 pub(super) async fn post(conn: &ConnContext, mut request: Request<Incoming>) -> Response {
     let settings = conn.settings();
     let timeout = settings.limits.body_timeout;
@@ -116,20 +116,20 @@ pub(super) async fn post(conn: &ConnContext, mut request: Request<Incoming>) -> 
     }
 }
 
-/// Reads and forgets the body of one who is not let in, for a short time.
+/// Reads and discards the body of a peer that is not let in, for a short time.
 pub(super) fn discard_of_stranger(conn: &ConnContext, request: Request<Incoming>) {
     let timeout = conn.settings().limits.body_timeout;
     body::discard(request, timeout.min(STRANGER_TIMEOUT_MAX));
 }
 
-/// Whether the body is something else than the event itself, compressed for example.
+/// Whether the body is something other than the event itself, compressed for example.
 fn is_encoded(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
     codings.any(|coding| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
 /// Hands the event over and waits until it is as safe as `--ack` says. Both together take at most
-/// `--write-retry-timeout`. One that was acknowledged before is not written again.
+/// `--write-retry-timeout`. An event that was acknowledged before is not written again.
 async fn submit(conn: &ConnContext, event: Bytes, share: Share<'_>) -> Result<(), Failure> {
     let begin = Instant::now();
     let end = begin + conn.settings().write_retry_timeout;
@@ -147,8 +147,8 @@ async fn submit(conn: &ConnContext, event: Bytes, share: Share<'_>) -> Result<()
         Err(refused) => send_later(conn, refused, end).await?,
     };
     drop(share);
-    // No await between: an event that is in the queue stays remembered, whatever becomes of the
-    // request, and what it reports is noted once.
+    // No await between: an event in the queue stays remembered, whatever happens to the request,
+    // and what it reports is noted once.
     if let Some(report) = report {
         conn.shared().gaps.note(report, conn.address());
     }
@@ -170,7 +170,7 @@ async fn wait<T>(
     Ok(())
 }
 
-/// Tries again and again while the queue is full.
+/// Retries while the queue is full.
 async fn send_later(
     conn: &ConnContext,
     mut refused: TrySendError,
@@ -203,7 +203,7 @@ fn send(conn: &ConnContext, event: Bytes) -> Result<Option<Ack>, TrySendError> {
         AckLevel::Written => Durability::Written,
         AckLevel::Synced => Durability::Synced,
     };
-    // The rewriter is woken when this thread has nothing else to do: see `runtime` in `mod.rs`.
+    // The rewriter is woken when this thread has nothing else to do: see `runtime` in `start.rs`.
     producer.try_send_acked_no_wake(event, durability).map(Some)
 }
 
@@ -226,7 +226,7 @@ fn refuse(conn: &ConnContext, failure: &Failure) -> Response {
     }
 }
 
-/// With what the disk says, where it says something.
+/// With the disk's error, if there is one.
 fn not_now(conn: &ConnContext, reason: Reason, message: &'static str) -> Response {
     unavailable(reason, conn.failure().map_or(message.into(), Cow::Owned))
 }

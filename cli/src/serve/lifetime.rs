@@ -1,5 +1,5 @@
-//! A server from its first connection to its end: it serves, and where another process wants to
-//! take over, it closes the directory, and opens it again if nothing comes of that.
+//! A server from its first connection to its end: it serves, and if another process wants to take
+//! over, it closes the directory, and opens it again if the hand-over fails.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,28 +14,28 @@ use super::server_context::ServerContext;
 use super::waiting;
 use crate::outcome::Outcome;
 
-/// How long tasks get to let go of what they hold, after their connections have ended.
+/// How long tasks may take to release what they hold, after their connections have ended.
 const TASKS_END: Duration = Duration::from_secs(2);
 
-/// How often is looked whether they have.
+/// How often the server checks whether they have.
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How often it is told that a process that takes over has not opened the directory yet.
+/// How often the log says that a process that takes over has not opened the directory yet.
 const PATIENCE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Who wakes the rewriter thread, as long as there is one.
+/// Wakes the rewriter thread, as long as there is one.
 pub(super) type Bell = Arc<Mutex<Option<Producer>>>;
 
-/// What the server runs with, whatever directory is open.
+/// What the server has, whichever directory is open.
 pub(super) struct Lifetime {
     pub(super) runtime: Runtime,
     pub(super) bell: Bell,
     pub(super) process: Process,
 }
 
-/// What comes after a hand-over.
+/// What follows a hand-over.
 enum Next {
-    /// It came to nothing, for this reason: the server goes on.
+    /// It failed, for this reason: the server goes on.
     Serve(Arc<ServerContext>, String),
     End,
 }
@@ -81,7 +81,7 @@ impl Lifetime {
             Ok(context) => context,
             Err(shared) => {
                 let reason = "a task of the running server did not end".to_owned();
-                // The other process hears it, or sees the end of the conversation.
+                // The other process receives it, or sees the end of the conversation.
                 let _ = handle.block_on(successor.refuse(reason.clone()));
                 shared.connections.resume();
                 return Ok(Next::Serve(shared, reason));
@@ -111,8 +111,8 @@ impl Lifetime {
         Ok(Next::Serve(Arc::new(closed.reopen(appender)), reason))
     }
 
-    /// What becomes of the directory. `None` where a signal says to end before: the other process
-    /// has it, or the next one.
+    /// The result of the hand-over. `None` if a signal says to end before there is one: the other
+    /// process has the directory, or the next one will.
     async fn verdict(&mut self, successor: &Successor) -> Option<Verdict> {
         if let Err(error) = successor.give().await {
             return Some(Verdict::Failed(error.to_string()));
@@ -132,7 +132,7 @@ impl Lifetime {
     }
 }
 
-/// What all connections share, once nobody shares it any more. An error where a task keeps it.
+/// What all connections shared, once nobody shares it any more. An error if a task keeps it.
 async fn alone(mut shared: Arc<ServerContext>) -> Result<ServerContext, Arc<ServerContext>> {
     let begin = Instant::now();
     loop {

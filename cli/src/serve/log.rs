@@ -1,7 +1,7 @@
-//! The log: on standard error, for a reader on a terminal, JSON otherwise.
+//! The log: on standard error, for a reader on a terminal, as JSON otherwise.
 //!
-//! Only what this program says itself: the libraries below it log heads and frames when they are
-//! asked for details, and those hold secrets.
+//! Only this program's own messages: the libraries that it uses log heads and frames if they are
+//! asked for details, and those contain secrets.
 
 use std::io::{IsTerminal, stderr};
 
@@ -13,7 +13,7 @@ use tracing_subscriber::{Layer, fmt, registry};
 
 use super::options::{LogForm, LogLevel};
 
-/// Begins the log of the process.
+/// Starts the log of the process.
 pub(super) fn begin(level: LogLevel, form: Option<LogForm>) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -32,6 +32,6 @@ pub(super) fn begin(level: LogLevel, form: Option<LogForm>) {
             fmt::layer().json().flatten_event(true).with_writer(stderr).with_target(false).boxed()
         }
     };
-    // Fails only where a log was begun before, which is as good.
+    // Fails only if there is a log already, which is as good.
     let _ = registry().with(layer.with_filter(filter)).try_init();
 }

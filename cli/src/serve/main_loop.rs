@@ -1,5 +1,5 @@
-//! A server between the opening of its directory and the end of its connections: what signals and
-//! other processes ask of it.
+//! A server from the opening of its directory to the end of its connections: what signals and other
+//! processes ask of it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::shutdown_phase::ShutdownPhase;
 use super::signals::{Request, Signals};
 use super::{notify, server};
 
-/// What a server has from its start to its end, whatever directory is open.
+/// What a server has from its start to its end, whichever directory is open.
 #[derive(Debug)]
 pub(super) struct Process {
     pub(super) listeners: Arc<Listeners>,
@@ -19,11 +19,11 @@ pub(super) struct Process {
     pub(super) launcher: Launcher,
 }
 
-/// How a server comes to serve.
+/// Why a server begins to serve.
 #[derive(Debug)]
 pub(super) enum Arrival {
     Started,
-    /// From this process, which waits to hear of it.
+    /// Started by this process, which waits to hear of it.
     TookOver(Predecessor),
     /// It served before, and gave its directory to a process that could not open it.
     NotHandedOver(String),
@@ -43,9 +43,9 @@ impl Arrival {
     }
 }
 
-/// Serves until a signal says to end and what was in flight is finished. Or until another process
-/// takes over: gives that process, which waits for the directory. Nothing is in flight then, and
-/// nothing is accepted.
+/// Serves until a signal says to end and what was in flight is finished, or until another process
+/// takes over: then returns that process, which waits for the directory. Afterwards nothing is in
+/// flight, and nothing is accepted.
 pub(super) async fn run(
     mut process: Process,
     shared: Arc<ServerContext>,
@@ -71,7 +71,7 @@ pub(super) async fn run(
     }
     for task in [sweeper, watcher] {
         task.abort();
-        // Its end is the abort. What it holds of the server is gone with it.
+        // It ends by the abort. What it holds of the server is gone with it.
         let _ = task.await;
     }
     shared.refusals.tell_rest();
@@ -99,8 +99,8 @@ async fn finish(shared: &ServerContext, acceptor: &Acceptor) {
     }
 }
 
-/// Does what signals and other processes ask for, until that is an end. Gives the process that
-/// takes over, if one does.
+/// Does what signals and other processes ask for, until the server has to end. Returns the process
+/// that takes over, if there is one.
 async fn serve_until_end(
     process: &mut Process,
     control: &mut Control,
@@ -141,7 +141,7 @@ async fn serve_until_end(
     }
 }
 
-/// Starts the program anew, which then asks for the hand-over by itself.
+/// Starts the program again, which then asks for the hand-over by itself.
 async fn launch(launcher: &Launcher) {
     notify::reloading().await;
     match launcher.launch() {

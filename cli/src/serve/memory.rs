@@ -1,7 +1,7 @@
-//! The memory that connections of HTTP/2 take: of peers that have shown no credentials, and for answers
-//! that are not read.
+//! The memory of HTTP/2 connections: of peers that have shown no credentials, and for answers that
+//! are not read.
 //!
-//! A peer of HTTP/2 says how much of each answer it takes. What it has asked for and does not take
+//! An HTTP/2 peer decides how much of each answer it takes. What it has asked for and does not take
 //! stays here, and it can ask for much with few bytes.
 
 use std::collections::BTreeMap;
@@ -11,25 +11,25 @@ use tokio::sync::Notify;
 
 use super::shutdown_phase::{ShutdownControl, ShutdownPhase};
 
-/// What all peers of HTTP/2 that have shown no credentials may take, with the unread answers of all
-/// others.
+/// The memory for all HTTP/2 peers that have shown no credentials, and for the unread answers of
+/// all others.
 const HELD_BYTES_MAX: usize = 8 << 20;
 
-/// What the connections may take that were told to end and still exist. Above it no connection is
-/// accepted: a crowd connects faster than a busy server ends connections, and without this bound
-/// 1 200 connections were there at the same time, with 97 MiB.
+/// The memory for connections that were told to end and still exist. Above this limit no connection
+/// is accepted: a crowd connects faster than a busy server ends connections, and without the limit
+/// there were 1 200 connections at the same time, with 97 MiB.
 const ENDING_BYTES_MAX: usize = 2 << 20;
 
-/// What a connection of HTTP/2 counts for without its requests: its buffers, the tables that compress
+/// What an HTTP/2 connection counts for without its requests: its buffers, the tables that compress
 /// heads, and room for streams. A debug build took 20 KiB of memory for one that had sent its
 /// preface; the rest is for what the allocator loses between connections that come and go.
 pub(super) const CONNECTION_BYTES: usize = 32 << 10;
 
-/// What a request of HTTP/2 counts for, with its task, its stream and its head. A debug build took
+/// What an HTTP/2 request counts for, with its task, its stream and its head. A debug build took
 /// 3.6 KiB for a small one.
 pub(super) const STREAM_BYTES: usize = 4 << 10;
 
-/// What all of them take.
+/// The memory of all of them.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     held: Mutex<Held>,
@@ -37,12 +37,12 @@ pub(super) struct Memory {
     connection_ended: Notify,
 }
 
-/// What connections of HTTP/2 hold, by their number: the oldest one first.
+/// What HTTP/2 connections hold, by their number, so the oldest one comes first.
 #[derive(Debug, Default)]
 struct Held {
     bytes: usize,
     by_connection: BTreeMap<u64, Holding>,
-    /// Bytes of connections that were told to end, and not in `bytes` any more.
+    /// Bytes of connections that were told to end; they are not in `bytes` any more.
     ending_bytes: usize,
     ending: BTreeMap<u64, usize>,
 }
@@ -61,8 +61,8 @@ impl Holding {
 }
 
 impl Held {
-    /// Gives what is left of `bytes`: one that was told to end holds nothing here any more, but what
-    /// it took after that.
+    /// Subtracts up to `bytes`, and returns the rest: a connection that was told to end holds only
+    /// what it took after that here.
     fn subtract(&mut self, number: u64, bytes: usize) -> usize {
         let Some(own) = self.by_connection.get_mut(&number) else { return bytes };
         let part = bytes.min(own.bytes);
@@ -74,7 +74,7 @@ impl Held {
         bytes - part
     }
 
-    /// The same for one that was told to end. False where it was not.
+    /// The same for a connection that was told to end. False if it was not.
     fn subtract_ending(&mut self, number: u64, bytes: usize) -> bool {
         let Some(own) = self.ending.get_mut(&number) else { return false };
         let part = bytes.min(*own);
@@ -92,8 +92,9 @@ impl Held {
         Some(own)
     }
 
-    /// Who is ended where all together hold too much: the oldest one without credentials, as others
-    /// are answered within milliseconds; where there is none, the one that holds the most.
+    /// Which one is ended if all together hold too much: the oldest one without credentials,
+    /// because those of senders are answered within milliseconds; if there is none, the one that
+    /// holds the most.
     fn next_victim(&self) -> Option<u64> {
         let mut all = self.by_connection.iter();
         let stranger = all.find(|(_, own)| !own.has_credentials);
@@ -103,7 +104,7 @@ impl Held {
 }
 
 impl Memory {
-    /// It has shown them: what its connection takes is not counted any more.
+    /// It has shown credentials: its connection's own memory is not counted any more.
     pub(super) fn note_credentials(&self, number: u64) {
         let mut held = self.held();
         if let Some(own) = held.by_connection.get_mut(&number)
@@ -114,7 +115,7 @@ impl Memory {
         }
     }
 
-    /// A connection of HTTP/2 takes memory. Where all together take too much, some are ended.
+    /// An HTTP/2 connection takes memory. If all together take too much, some are ended.
     pub(super) fn hold(
         &self,
         number: u64,
@@ -138,7 +139,7 @@ impl Memory {
         }
     }
 
-    /// A request gives back what it held. It may do so after its connection was forgotten.
+    /// A request returns what it held. That may be after its connection was forgotten.
     pub(super) fn release(&self, number: u64, bytes: usize) {
         let mut held = self.held();
         let rest = held.subtract(number, bytes);
@@ -147,7 +148,7 @@ impl Memory {
         }
     }
 
-    /// The connection has ended, and gives back all.
+    /// The connection has ended, and returns everything.
     pub(super) fn forget(&self, number: u64) {
         let mut held = self.held();
         held.remove(number);
@@ -156,7 +157,7 @@ impl Memory {
         }
     }
 
-    /// Waits until the connections that were told to end have given back most of their memory.
+    /// Waits until the connections that were told to end have returned most of their memory.
     pub(super) async fn wait_for_ending(&self) {
         while self.held().ending_bytes > ENDING_BYTES_MAX {
             self.connection_ended.notified().await;
@@ -189,7 +190,7 @@ mod tests {
         assert_eq!(phases(), [ShutdownPhase::Serve; 3]);
         memory.hold(2, new, 10, false);
         assert_eq!(phases(), [ShutdownPhase::Serve, ShutdownPhase::End, ShutdownPhase::Serve]);
-        // What it gives back late is not taken from others.
+        // What it returns late is not taken from others.
         memory.release(1, 10);
         assert_eq!(memory.bytes(), HELD_BYTES_MAX);
         memory.hold(0, sender, 21, true);
@@ -213,7 +214,7 @@ mod tests {
         assert!(!accepts(), "the first one was told to end, and is still there");
         memory.forget(0);
         assert!(accepts());
-        // A request whose connection is forgotten already gives back all that it held.
+        // A request whose connection is already forgotten still returns all that it held.
         memory.hold(0, &control, HELD_BYTES_MAX + 1, false);
         assert!(!accepts());
         memory.release(0, HELD_BYTES_MAX + 1);

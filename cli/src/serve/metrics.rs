@@ -1,4 +1,4 @@
-//! The counters of `GET /metrics`, in the text form of OpenMetrics.
+//! The counters of `GET /metrics`, in the OpenMetrics text format.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,16 +22,16 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 
 type Label = [(&'static str, String); 1];
 
-/// Upper bounds in seconds, from a lone event on an idle machine to the time-out of the sender.
+/// Upper bounds in seconds, from a single event on an idle machine to the timeout of the sender.
 const ACK_SECONDS: [f64; 14] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0,
     10.0,
 ];
 
-/// Statuses that are counted without a look at the map.
+/// Statuses that are counted without a lookup in the map.
 const STATUSES: [StatusCode; 2] = [StatusCode::OK, StatusCode::BAD_REQUEST];
 
-/// What is counted here, and a place for what the appender counts.
+/// What is counted here, and room for what the appender counts.
 #[derive(Debug)]
 pub(super) struct Metrics {
     registry: Registry,
@@ -44,7 +44,7 @@ pub(super) struct Metrics {
     body_bytes: Counter,
 }
 
-/// What is read only when somebody asks.
+/// Values that are read only when somebody asks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sample {
     pub(super) stats: Stats,

@@ -1,4 +1,4 @@
-//! Networks whose peers may connect: `--allow`.
+//! The networks whose peers may connect: `--allow`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// Addresses that begin with the same bits.
+/// The addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Network {
-    /// Its lowest address; never an IPv4 address in the form of IPv6.
+    /// Its lowest address; never an IPv4 address in IPv6 form.
     address: IpAddr,
     prefix_bits: u32,
 }
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// A socket of IPv6 takes connections of IPv4 under such addresses.
+    /// An IPv6 socket accepts IPv4 connections under such addresses.
     #[test]
     fn an_ipv4_address_in_the_form_of_ipv6_is_one_of_ipv4() {
         assert!(allows(&["10.0.0.0/8"], "::ffff:10.1.2.3"));

@@ -1,6 +1,6 @@
-//! Tells systemd how the server is. Does nothing where systemd did not start it.
+//! Tells systemd the state of the server. Does nothing if systemd did not start it.
 //!
-//! The socket may be full, where nobody reads it: nothing here blocks a thread for that.
+//! The socket may be full if nobody reads it: nothing here blocks a thread for that.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// How long what is told in order waits for systemd to read what it was told before.
+/// How long an ordered message waits until systemd has read the earlier ones.
 const TELL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The server takes requests. Told as soon as systemd reads, however long that takes.
+/// The server accepts requests. Sent as soon as systemd reads, however long that takes.
 pub(super) fn ready() {
     tokio::spawn(async { report(tell(&[NotifyState::Ready, NotifyState::Status("")]).await) });
 }
 
-/// The server answers, and cannot write events until there is room on the disk.
+/// The server answers, but cannot write events until there is space on the disk.
 pub(super) fn waiting(failure: String) {
     let told = async move {
         let status = format!("waiting for the disk: {failure}");
@@ -29,14 +29,14 @@ pub(super) fn waiting(failure: String) {
     tokio::spawn(told);
 }
 
-/// This process is the server now, and the one that systemd knew ends. In order: systemd must hear
-/// of it before that end.
+/// This process is the server now, and the one that systemd knew ends. Ordered: systemd must hear
+/// this before the other one ends.
 pub(super) async fn taken_over() {
     let pid = NotifyState::MainPid(std::process::id());
     tell_soon(&[pid, NotifyState::Ready, NotifyState::Status("")]).await;
 }
 
-/// The server takes requests as before: why it does not hand over.
+/// The server accepts requests as before: why it does not hand over.
 pub(super) fn not_handed_over(failure: String) {
     let told = async move {
         let status = format!("not handed over: {failure}");
@@ -50,7 +50,7 @@ pub(super) async fn stopping() {
     tell_soon(&[NotifyState::Stopping]).await;
 }
 
-/// The server reads its files anew; [`ready`] says that it has.
+/// The server reads its files again; [`ready`] says that it has.
 pub(super) async fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell_soon(&[NotifyState::Reloading, now]).await,
@@ -58,7 +58,7 @@ pub(super) async fn reloading() {
     }
 }
 
-/// The writer makes progress. Not told where systemd does not read.
+/// The writer makes progress. Not sent if systemd does not read.
 pub(super) fn alive() {
     let told = connect().and_then(|socket| {
         let Some(socket) = socket else { return Ok(()) };
@@ -83,8 +83,7 @@ async fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
     socket.send(message(states).as_bytes()).await.map(|_| ())
 }
 
-/// A socket that does not block; `None` where there is nobody to tell. The crate's own `notify`
-/// blocks.
+/// A non-blocking socket; `None` if there is nobody to tell. The crate's own `notify` blocks.
 fn connect() -> io::Result<Option<UnixDatagram>> {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return Ok(None) };
     let address = match path.as_bytes().split_first() {

@@ -1,8 +1,8 @@
-//! What `cdrlog serve` can be told: on the command line, in the environment, and in a file.
+//! The options of `cdrlog serve`: on the command line, in the environment, and in a file.
 //!
-//! One struct for all three, so that none of them knows an option that another one does not. Nothing
-//! has a default here: `settings.rs` gives them, after command line, environment and file were put
-//! together.
+//! One struct for all three, so that none of them has an option that another lacks. Nothing has a
+//! default here: `settings.rs` sets them, after command line, environment and file have been
+//! combined.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -221,9 +221,9 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// These options, and those of `file` where one is not given.
+    /// These options, and those of `file` for each one that is not given.
     pub(super) fn or(self, file: Self) -> Self {
-        // Every field by name: a new one that is forgotten here does not compile.
+        // Every field by name: if a new one is forgotten here, this does not compile.
         let Self {
             listen,
             listen_mode,

@@ -1,9 +1,10 @@
-//! What one peer may ask of the server in a time: requests, bytes of bodies, wrong credentials. So no
-//! sender takes what the others need, and nobody can try secrets as fast as the server answers.
+//! How much one peer may ask of the server in a given time: requests, bytes of bodies, wrong
+//! credentials. So no sender takes what the others need, and nobody can try secrets as fast as the
+//! server answers.
 //!
-//! A peer is its address, of IPv6 its /64, as the socket says it. `X-Forwarded-For` and its like are
-//! not looked at: anybody can send them. For all clients of a proxy that is one peer. A unix socket has
-//! none of these limits: who may open it is said by its mode.
+//! A peer is the address that the socket tells, or its /64 network for IPv6. `X-Forwarded-For` and
+//! the like are ignored: anybody can send them. All clients of a proxy are therefore one peer. A
+//! unix socket has none of these limits: its mode says who may open it.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use super::response::{self, Response};
 use super::settings::Limits;
 use super::token_bucket::{Rate, TokenBucket};
 
-/// Peers that are remembered for certain, and at most twice as many: about a MiB.
+/// Peers that are always remembered, and at most twice as many: about a MiB.
 const PEERS: usize = 4096;
 
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub(super) struct PeerLimits {
     traffic: Mutex<PeerTable<Traffic>>,
     /// The peers whose credentials were wrong, with what they may still try.
     failed: Mutex<PeerTable<TokenBucket>>,
-    /// Whether there are any. As long as there are none, nobody has to look at the table.
+    /// Whether there are any. As long as there are none, nobody has to search the table.
     has_failed: AtomicBool,
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Exceeded {
 }
 
 impl Exceeded {
-    /// What the peer hears: 429, and when it may try again.
+    /// The answer to the peer: 429, and when it may try again.
     pub(super) fn refuse(self) -> Response {
         let message = match self.reason {
             Reason::TooManyBytes => "more bytes than --peer-bytes-per-second",
@@ -77,8 +78,8 @@ impl PeerLimits {
         }
     }
 
-    /// Counts a request that says that its body has so many bytes. One that is refused is not
-    /// counted. A body may be larger than what is left; the peer then waits for longer.
+    /// Counts a request that announces a body of so many bytes. A refused one is not counted. A
+    /// body may be larger than what is left; the peer then waits for longer.
     pub(super) fn admit_request(&self, address: IpAddr, body_bytes: u64) -> Result<(), Exceeded> {
         if is_unix(address) || self.requests.is_none() && self.bytes.is_none() {
             return Ok(());
@@ -101,7 +102,7 @@ impl PeerLimits {
         Ok(())
     }
 
-    /// Counts the bytes of a body that did not say its length in advance.
+    /// Counts the bytes of a body whose length was not announced.
     pub(super) fn count_bytes(&self, address: IpAddr, bytes: u64) {
         if self.bytes.is_some() && !is_unix(address) {
             let now = Instant::now();
@@ -111,7 +112,7 @@ impl PeerLimits {
         }
     }
 
-    /// Whether the credentials of a peer are looked at.
+    /// Whether the credentials of a peer are checked.
     pub(super) fn admit_credentials(&self, address: IpAddr) -> Result<(), Exceeded> {
         if is_unix(address) || !self.has_failed.load(Ordering::Relaxed) {
             return Ok(());
@@ -126,7 +127,7 @@ impl PeerLimits {
         }
     }
 
-    /// Counts credentials that were wrong.
+    /// Counts wrong credentials.
     pub(super) fn count_failure(&self, address: IpAddr) {
         if !is_unix(address) {
             self.count_failure_at(address, Instant::now());
@@ -140,14 +141,14 @@ impl PeerLimits {
         self.has_failed.store(true, Ordering::Relaxed);
     }
 
-    /// There are other credentials now: what was wrong may be right.
+    /// The credentials have been replaced: what was wrong may be right now.
     pub(super) fn forget_failures(&self) {
         let mut failed = lock(&self.failed);
         failed.clear();
         self.has_failed.store(false, Ordering::Relaxed);
     }
 
-    /// Forgets peers who may do all again. Called about once a second.
+    /// Forgets peers that have their full limits again. Called about once a second.
     pub(super) fn sweep(&self) {
         self.sweep_at(Instant::now());
     }
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!([(); 5].map(|()| ask("192.0.2.1", now)), [true, true, true, false, false]);
         assert!(ask("192.0.2.2", now));
         assert!(ask("192.0.2.1", now + SECOND / 2), "what is refused is not counted");
-        // All of a network of IPv6 are one peer.
+        // A whole IPv6 network is one peer.
         let asked = [1, 2, 3, 4].map(|host| ask(&format!("2001:db8::{host}"), now));
         assert_eq!(asked, [true, true, true, false]);
     }

@@ -1,9 +1,9 @@
-//! What is known of peers, in a bounded memory.
+//! What is known of peers, in bounded memory.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Who counts as one peer: an address, or a network of IPv6 that one customer gets whole.
+/// What counts as one peer: an address, or the whole IPv6 network that one customer gets.
 pub(super) fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
@@ -13,11 +13,11 @@ pub(super) fn peer_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Something about each peer, of those at least that were seen last.
+/// A value for each peer, at least for those that were seen last.
 ///
 /// There are two generations: a peer is put into the recent one when it is seen. Once that is full,
-/// it becomes the earlier one, and what was there is forgotten. So nothing has to be searched for a
-/// peer to forget, however many strangers come.
+/// it becomes the earlier one, and the previous earlier one is dropped. So nothing has to be
+/// searched for a peer to forget, however many strangers come.
 #[derive(Debug)]
 pub(super) struct PeerTable<T> {
     generation_max: usize,
@@ -26,7 +26,7 @@ pub(super) struct PeerTable<T> {
 }
 
 impl<T> PeerTable<T> {
-    /// Remembers the last `generation_max` peers, and up to as many before.
+    /// Remembers the last `generation_max` peers, and up to as many before them.
     pub(super) fn new(generation_max: usize) -> Self {
         Self { generation_max, recent: HashMap::new(), earlier: HashMap::new() }
     }
@@ -35,7 +35,7 @@ impl<T> PeerTable<T> {
         self.recent.get(&peer).or_else(|| self.earlier.get(&peer))
     }
 
-    /// What is known of a peer; `new` where nothing is.
+    /// What is known of a peer; `new` if nothing is.
     pub(super) fn entry(&mut self, peer: IpAddr, new: impl FnOnce() -> T) -> &mut T {
         let known = self.earlier.remove(&peer);
         if self.recent.len() >= self.generation_max && !self.recent.contains_key(&peer) {
@@ -44,7 +44,7 @@ impl<T> PeerTable<T> {
         self.recent.entry(peer).or_insert_with(|| known.unwrap_or_else(new))
     }
 
-    /// Forgets peers of which nothing is worth to be known any more.
+    /// Forgets the peers whose value is not worth keeping.
     pub(super) fn retain(&mut self, mut is_kept: impl FnMut(&T) -> bool) {
         self.recent.retain(|_, known| is_kept(known));
         self.earlier.retain(|_, known| is_kept(known));

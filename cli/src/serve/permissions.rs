@@ -7,9 +7,9 @@ use std::path::Path;
 const GROUP: u32 = 0o070;
 const OTHERS: u32 = 0o007;
 
-/// Whether somebody may use the file for whom it was not meant: everybody, or the group of a file that
-/// is our own. A file of somebody else that we read as its group is how a packaged configuration is
-/// given to a service.
+/// Whether somebody can read the file for whom it was not meant: everybody, or the group of a file
+/// that is our own. A file of another user that we read as a member of its group is how a package
+/// gives a configuration to a service.
 pub(super) fn is_readable_by_others(file: &Metadata) -> bool {
     let is_own = file.uid() == rustix::process::geteuid().as_raw();
     let exposing = if is_own { GROUP | OTHERS } else { OTHERS };

@@ -1,11 +1,12 @@
-//! Requests that are refused: each is counted by its reason, and the operator is told, though not of
-//! each one.
+//! Refused requests: each is counted by its reason, and the operator is told, though not about each
+//! one.
 //!
-//! OpenVidu and LiveKit drop an event that they get no 200 for, and say little about it. A wrong
-//! secret therefore loses the whole CDR, and this log is the only place where that shows. Whoever can
-//! reach the address can make the server refuse as often as he likes, so the log is bounded: the first
-//! refusal of a reason and an address is told at once, then one line a minute says how many there
-//! were. A sender does not disappear among strangers, because each address has lines of its own.
+//! OpenVidu and LiveKit drop an event that is not answered with 200, and say little about it. A
+//! wrong secret therefore loses the whole CDR, and this log is the only place that shows it.
+//! Whoever can reach the address can cause as many refusals as he likes, so the log is bounded: the
+//! first refusal of a reason and an address is logged at once, then one line per minute says how
+//! many there were. A sender does not disappear among strangers, because each address has lines of
+//! its own.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,11 +23,11 @@ use super::response::Response;
 /// The time between two lines about the same reason and address.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Addresses that have lines of their own, for each reason. All others share one, so that a network
-/// of strangers fills neither the memory nor the log.
+/// How many addresses have lines of their own, for each reason. All others share one, so that a
+/// network of strangers fills neither the memory nor the log.
 const ADDRESSES_MAX: usize = 16;
 
-/// A path is told up to this length.
+/// A path is logged up to this length.
 const PATH_BYTES_MAX: usize = 256;
 
 /// Why a request is refused.
@@ -123,12 +124,12 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Why an answer is not the one that its sender hoped for. It travels with the answer to where the
+/// Why the answer is not the one that the sender hoped for. It travels with the answer to where the
 /// peer and the path are known: see [`Refusal::of`].
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     pub(super) reason: Reason,
-    /// A sentence that holds no secret and nothing of the body.
+    /// A sentence that contains no secret and nothing from the body.
     detail: Cow<'static, str>,
 }
 
@@ -152,7 +153,7 @@ impl Refusal {
     }
 }
 
-/// One refusal, as it is told.
+/// One refusal, as it is logged.
 #[derive(Clone, Debug)]
 struct Told {
     reason: Reason,
@@ -160,7 +161,7 @@ struct Told {
     peer: SocketAddr,
     path: Option<String>,
     detail: Cow<'static, str>,
-    /// How many there were since the line before.
+    /// How many there were since the previous line.
     count: u64,
 }
 
@@ -178,21 +179,20 @@ impl Told {
     }
 }
 
-/// Refusals of one reason and address.
+/// The refusals of one reason and address.
 #[derive(Debug)]
 struct Entry {
     told_at: Instant,
-    /// The last refusal that is not told yet.
+    /// The last refusal that is not logged yet.
     untold: Option<Told>,
 }
 
-/// What was told, and what is still to be told.
+/// What was logged, and what is still to be logged.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<HashMap<(Reason, Option<IpAddr>), Entry>>);
 
 impl Refusals {
-    /// Tells of a refusal now or later. `status` and `path` are `None` where it did not come to a
-    /// request.
+    /// Logs a refusal now or later. `status` and `path` are `None` if there was no request.
     pub(super) fn note(
         &self,
         refusal: Refusal,
@@ -214,7 +214,7 @@ impl Refusals {
         }
     }
 
-    /// What is to be told of a refusal at once, if anything.
+    /// What is to be logged about a refusal at once, if anything.
     fn add(&self, told: Told, now: Instant) -> Option<Told> {
         let mut entries = self.entries();
         let key = key(&entries, told.reason, told.peer.ip().to_canonical());
@@ -232,7 +232,7 @@ impl Refusals {
         Some(told)
     }
 
-    /// Tells what has waited for long enough. Called about once a second.
+    /// Logs what has waited long enough. Called about once a second.
     pub(super) fn sweep(&self) {
         self.due(Instant::now()).iter().for_each(Told::tell);
     }
@@ -252,7 +252,7 @@ impl Refusals {
         due
     }
 
-    /// Tells all that is not told yet: the server ends.
+    /// Logs everything that is not logged yet: the server ends.
     pub(super) fn tell_rest(&self) {
         let entries = std::mem::take(&mut *self.entries());
         entries.into_values().filter_map(|entry| entry.untold).for_each(|told| told.tell());
@@ -263,7 +263,7 @@ impl Refusals {
     }
 }
 
-/// The entry of an address, or the one that all share for whom there is no room.
+/// The entry of an address, or the one shared by all for which there is no room.
 fn key(
     entries: &HashMap<(Reason, Option<IpAddr>), Entry>,
     reason: Reason,
@@ -309,7 +309,7 @@ mod tests {
             assert!(refusals.add(told(1), begin + INTERVAL / 2).is_none());
         }
         assert!(refusals.due(begin + INTERVAL / 2).is_empty());
-        // Also where nobody is refused any more.
+        // Even if nobody is refused any more.
         assert_eq!(counts(refusals.due(begin + INTERVAL)), [5]);
         assert!(refusals.add(told(1), begin + INTERVAL * 3 / 2).is_none());
         assert_eq!(counts(refusals.add(told(1), begin + INTERVAL * 2)), [2]);

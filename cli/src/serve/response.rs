@@ -17,13 +17,13 @@ use tokio::task::JoinHandle;
 
 use super::conn_state::InFlight;
 
-/// Bytes of a file that are read at once.
+/// How many bytes of a file are read at once.
 const BLOCK_BYTES: u64 = 64 << 10;
 
 /// A response of this server.
 pub(super) type Response = hyper::Response<Content>;
 
-/// The body of a response. Its request is in flight until it is dropped.
+/// The body of a response. Its request is in flight until this is dropped.
 #[derive(Debug)]
 pub(super) struct Content {
     kind: Kind,
@@ -56,10 +56,10 @@ impl Content {
 
     pub(super) fn keep(&mut self, mut in_flight: InFlight) {
         let bytes = match &self.kind {
-            // It blocks no stream: the head alone is sent whatever the peer takes.
+            // It does not block the stream: the head alone is sent whatever the peer takes.
             _ if self.is_end_stream() => None,
             Kind::Bytes(bytes) => Some(bytes.len()),
-            // It is read as the peer takes it.
+            // It is read at the pace at which the peer takes it.
             Kind::File(_) => Some(0),
         };
         in_flight.note_response(bytes);
@@ -91,7 +91,7 @@ fn read_block(file: &File, offset: u64, bytes: usize) -> io::Result<Bytes> {
     let mut block = vec![0; bytes];
     let read = file.read_at(&mut block, offset)?;
     if read == 0 {
-        // Somebody has truncated it: the length that was promised cannot be kept.
+        // Another program has truncated it: the promised length cannot be kept.
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     block.truncate(read);
@@ -149,7 +149,7 @@ pub(super) fn error(status: StatusCode, message: &str) -> Response {
     text(status, JSON, json!({ "error": message }).to_string())
 }
 
-/// The server cannot take it now.
+/// The server cannot accept it now.
 pub(super) fn unavailable(message: &str) -> Response {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, message);
     set(&mut response, header::RETRY_AFTER, "5");
@@ -164,7 +164,7 @@ pub(super) fn too_many(message: &str, wait: Duration) -> Response {
     response
 }
 
-/// A host that is missing or named twice is how a request is smuggled past a proxy.
+/// A missing or repeated host is how a request is smuggled past a proxy.
 pub(super) fn one_host() -> Response {
     error(StatusCode::BAD_REQUEST, "a request of HTTP/1.1 has one header Host")
 }

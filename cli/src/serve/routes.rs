@@ -17,17 +17,17 @@ use super::{body, downloads, intake};
 
 const LIST: &str = "/openvidu/cdr";
 
-/// How long the rest of a request that is refused by its head may take.
+/// How long the rest of a request may take that was refused because of its head.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Answers a request. An error resets its stream, and nothing was done; only HTTP/2 has those.
+/// Answers a request. An error resets its stream, and nothing was done; only HTTP/2 has streams.
 pub(super) async fn respond(
     conn: Arc<ConnContext>,
     request: Request<Incoming>,
 ) -> Result<Response, h2::Error> {
     let in_flight = conn.state().begin_request(request.version() == Version::HTTP_2);
     if is_refused(&conn, &in_flight, &request) {
-        // The peer may try it again, which other answers do not say.
+        // The peer may send it again, which other answers do not say.
         return Err(h2::Reason::REFUSED_STREAM.into());
     }
     let takes_events = request.method() == Method::POST
@@ -47,7 +47,7 @@ pub(super) async fn respond(
     } else if takes_events {
         intake::post(&conn, request).await
     } else {
-        // Seldom, and large: it must not make every event's future as large.
+        // Rare and large: it must not make every event's future as large.
         Box::pin(others(&conn, request)).await
     };
     conn.metrics().count_request(response.status());
@@ -63,15 +63,15 @@ pub(super) async fn respond(
     Ok(response)
 }
 
-/// The body is read as that of one without credentials: it is forgotten, and soon enough.
+/// The body is read like one without credentials: it is discarded, and soon enough.
 fn refuse_site(conn: &ConnContext, refusal: Refusal, request: Request<Incoming>) -> Response {
     intake::discard_of_stranger(conn, request);
     let response = response::error(StatusCode::FORBIDDEN, refusal.detail());
     refusal.mark(response)
 }
 
-/// Whether the connection has as many requests as it may without credentials, and this one shows
-/// none that the headers alone prove.
+/// Whether the connection has as many requests as it may have without credentials, and the headers
+/// of this one alone prove none.
 fn is_refused(conn: &ConnContext, in_flight: &InFlight, request: &Request<Incoming>) -> bool {
     let has_credentials = || {
         let checked = conn.check_headers(request.headers());
@@ -80,8 +80,8 @@ fn is_refused(conn: &ConnContext, in_flight: &InFlight, request: &Request<Incomi
     in_flight.is_one_too_many() && !has_credentials()
 }
 
-/// The bytes of a body that says its length, as far as they are read. Those of another one are
-/// counted as they come.
+/// The bytes of a body that announces its length, as far as they are read. Those of other bodies
+/// are counted as they arrive.
 fn body_bytes(conn: &ConnContext, request: &Request<Incoming>) -> u64 {
     let bytes_max = conn.settings().event_bytes_max as u64;
     request.body().size_hint().exact().unwrap_or_default().min(bytes_max)

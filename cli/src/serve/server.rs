@@ -1,4 +1,4 @@
-//! Accepts connections and serves them; looks after them and the writer from time to time.
+//! Accepts connections and serves them; checks them and the writer from time to time.
 
 use std::future::poll_fn;
 use std::io;
@@ -29,16 +29,16 @@ use super::tls::Tls;
 use super::tracked_stream::TrackedStream;
 use super::{allocator, file_watch, networks, notify, plain};
 
-/// The pause after an accept that failed, because there are no descriptors left for example.
+/// The pause after an accept that failed, for example because no descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Requests of one HTTP/2 connection at the same time. The HTTP library makes places for as many as
-/// this before it asks anybody, and cannot change it later: with 128, connections of strangers took
-/// 220 KiB each. One that has shown no credentials gets fewer: see `conn_state.rs`.
+/// Concurrent requests of one HTTP/2 connection. The HTTP library allocates places for this many in
+/// advance, and cannot change it later: with 128, connections of strangers took 220 KiB each. A
+/// connection that has shown no credentials gets fewer: see `conn_state.rs`.
 const STREAMS_MAX: u32 = 16;
 
-/// Bytes that a peer of HTTP/2 may send before they are read, for a request and for all. What was
-/// read is counted with the bodies; the windows times all connections are the bound of the rest.
+/// How many bytes an HTTP/2 peer may send before they are read, per request and in all. What was
+/// read is counted with the bodies; the windows times all connections are the limit of the rest.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 128 << 10;
 
@@ -46,11 +46,11 @@ const CONNECTION_WINDOW_BYTES: u32 = 128 << 10;
 const CROWD_INTERVAL: Duration = Duration::from_secs(10);
 const CROWD_CONNECTIONS: u64 = 256;
 
-/// How often the writer is looked at, at least.
+/// How often the writer is checked, at least.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Accepts connections, each as soon as there is a place for it, until it is told to stop. None
-/// that is accepted is dropped by that.
+/// Accepts connections, each as soon as there is a place for it, until it is told to stop. That
+/// drops no connection that is already accepted.
 pub(super) async fn accept(
     listeners: Arc<Listeners>,
     slots: Arc<Semaphore>,
@@ -76,8 +76,7 @@ pub(super) async fn accept(
             }
         };
         let address = accepted.peer;
-        // Whoever may open a unix socket is let in by its mode: a proxy has all its connections
-        // there.
+        // The mode of a unix socket lets people in: a proxy has all its connections there.
         let is_local = address == UNIX_PEER;
         if !is_local && !networks::allow(&shared.settings.allowed, address.ip()) {
             let refusal =
@@ -104,7 +103,7 @@ pub(super) async fn accept(
         let http = http[usize::from(accepted.is_tls)].clone();
         tokio::spawn(serve(accepted, guard, permit, shared.clone(), http));
         // The new connection runs first, so that what it takes is counted before the next one
-        // comes.
+        // arrives.
         tokio::task::yield_now().await;
     }
 }
@@ -140,7 +139,7 @@ async fn serve(
     shared: Arc<ServerContext>,
     http: Arc<Builder<TokioExecutor>>,
 ) {
-    // The permit is given back last: the end of the server waits for it.
+    // The permit is returned last: the shutdown waits for it.
     let (_permit, guard) = (permit, guard);
     let address = accepted.peer;
     let stream = match accepted.stream {
@@ -148,14 +147,14 @@ async fn serve(
         Stream::Tcp(stream) => stream,
     };
     if stream.set_nodelay(true).and_then(|()| stream.peer_addr()).is_err() {
-        // The peer is gone already.
+        // The peer is already gone.
         return;
     }
     let tls = shared.tls.as_ref().filter(|_| accepted.is_tls);
     let Some(acceptor) = tls.map(Tls::acceptor) else {
         return serve_stream(stream, &guard, shared, address, &http).await;
     };
-    // In a box: the state of a handshake is large, and connections without TLS do not pay for it.
+    // Boxed: the state of a handshake is large, and connections without TLS do not pay for it.
     Box::pin(serve_tls(stream, acceptor, &guard, shared, address, &http)).await;
 }
 
@@ -179,7 +178,7 @@ async fn serve_tls(
     }
     match obey(state, acceptor.accept(stream)).await {
         Some(Ok(stream)) => serve_stream(stream, guard, shared, address, http).await,
-        // A port that is only looked at, as load balancers do.
+        // A probe of the port, as load balancers make.
         Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
             tracing::debug!(%error, "no TLS");
         }
@@ -190,7 +189,7 @@ async fn serve_tls(
     }
 }
 
-/// Runs the handshake of TLS, unless the connection is told to end meanwhile.
+/// Runs the TLS handshake, unless the connection is told to end meanwhile.
 async fn obey<T>(state: &ConnState, handshake: impl Future<Output = T>) -> Option<T> {
     let mut handshake = pin!(handshake);
     poll_fn(|context| match state.control().poll_phase(context) {
@@ -222,7 +221,7 @@ async fn serve_stream<S>(
         if phase == ShutdownPhase::End {
             return Poll::Ready(Ok(()));
         }
-        // Before it is told to finish: a request that has come whole is answered.
+        // Before it is told to finish: a request that has arrived completely is answered.
         let mut polled = connection.as_mut().poll(context);
         // HTTP/1 says so in its last answer.
         let goes_on = phase == ShutdownPhase::Serve
@@ -246,7 +245,7 @@ async fn serve_stream<S>(
     }
 }
 
-/// Ends connections whose time is over, looks at the writer, and tells systemd.
+/// Ends connections whose time is over, checks the writer, and tells systemd.
 pub(super) async fn sweep(shared: Arc<ServerContext>) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     let watchdog = notify::watchdog_interval();
@@ -278,7 +277,7 @@ pub(super) async fn sweep(shared: Arc<ServerContext>) {
     }
 }
 
-/// Tells of connections that were refused, and gives back the memory of those that have ended.
+/// Logs the connections that were refused, and gives back the memory of those that have ended.
 fn look_at_crowd(shared: &ServerContext) {
     let connections = shared.connections.take_refused();
     if connections > 0 {
@@ -292,8 +291,8 @@ fn look_at_crowd(shared: &ServerContext) {
     }
 }
 
-/// Begins new files, and reads certificates and credentials anew. What fails is told, and the rest
-/// done.
+/// Begins new files, and reads certificates and credentials again. What fails is logged, and the
+/// rest is done.
 pub(super) async fn reload(shared: Arc<ServerContext>) {
     notify::reloading().await;
     let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
@@ -322,7 +321,7 @@ fn reload_blocking(shared: &ServerContext) {
     }
 }
 
-/// Reads certificates and credentials anew as soon as their files have changed.
+/// Reads certificates and credentials again as soon as their files have changed.
 pub(super) async fn reload_changed(shared: Arc<ServerContext>) {
     let mut looks = tokio::time::interval(file_watch::LOOK_INTERVAL);
     loop {

@@ -23,13 +23,13 @@ use super::unverified::Unverified;
 #[derive(Debug)]
 pub(super) struct ServerContext {
     pub(super) appender: Appender,
-    /// One for all connections, which may be thousands: each producer has a chunk of memory. Nobody
-    /// waits with the lock held.
+    /// One for all connections, of which there may be thousands: each producer has a chunk of
+    /// memory. Nobody waits while holding the lock.
     producer: Mutex<Producer>,
     pub(super) settings: Settings,
     pub(super) gate: Gate,
     pub(super) tls: Option<Tls>,
-    /// The events that are not written again, and what finds out which one a body is.
+    /// The events that are not written again, and what tells which one a body is.
     dedup: Option<(Dedup, Rewriter)>,
     pub(super) metrics: Metrics,
     pub(super) refusals: Refusals,
@@ -38,11 +38,11 @@ pub(super) struct ServerContext {
     pub(super) unverified: Unverified,
     pub(super) connections: Arc<Connections>,
     pub(super) peer_limits: PeerLimits,
-    /// What senders say that they have dropped.
+    /// What senders say that they dropped.
     pub(super) gaps: Arc<Gaps>,
 }
 
-/// What stays of a server whose directory is closed.
+/// What remains of a server whose directory is closed.
 #[derive(Debug)]
 pub(super) struct ClosedContext {
     pub(super) settings: Settings,
@@ -65,7 +65,7 @@ impl ClosedContext {
 }
 
 impl ServerContext {
-    /// Takes the appender out, to be closed.
+    /// Takes the appender out, to close it.
     pub(super) fn take_appender(self) -> (Appender, ClosedContext) {
         let Self {
             appender, settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps, ..
@@ -107,20 +107,19 @@ impl ServerContext {
         self.producer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The memory of events, and the key of this one. `None` where there is no memory, or the event
+    /// The memory of events, and the key of this one. `None` if there is no memory, or the event
     /// has no key: see [`Key::of_body`].
     pub(super) fn remembered(&self, event: &[u8]) -> Option<(&Dedup, Key)> {
         let (dedup, rewriter) = self.dedup.as_ref()?;
         Some((dedup, Key::of_body(rewriter, event)?))
     }
 
-    /// Events that came again within the window.
+    /// Events that were repeated within the window.
     pub(super) fn repeated(&self) -> u64 {
         self.dedup.as_ref().map_or(0, |(dedup, _)| dedup.duplicates())
     }
 
-    /// Counts a refusal, and tells of it. `status` and `path` are `None` where it did not come to a
-    /// request.
+    /// Counts a refusal, and logs it. `status` and `path` are `None` if there was no request.
     pub(super) fn note_refusal(
         &self,
         refusal: Refusal,

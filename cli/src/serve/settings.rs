@@ -18,20 +18,20 @@ use crate::units::{Seconds, Size};
 const LISTEN_MODE: u32 = 0o660;
 const SEGMENT_BYTES_MIN: usize = 1 << 20;
 
-/// An event has to fit into a segment of the journal, which has 1 GiB at most.
+/// An event must fit into a segment of the journal, which has at most 1 GiB.
 const EVENT_BYTES_LIMIT: u64 = 1 << 30;
 
 /// The HTTP library wants at least this much for the headers of a request.
 const HEADER_BYTES_MIN: u64 = 8192;
 const HEADER_BYTES_LIMIT: u64 = 1 << 20;
 
-/// Senders of one address have fewer connections than this.
+/// The senders of one address have fewer connections than this.
 const PEER_CONNECTIONS_MIN: u32 = 64;
 
-/// Ten a second: nobody guesses a secret at that rate.
+/// Ten per second: nobody guesses a secret at that rate.
 const PEER_AUTH_FAILURES_PER_MINUTE: u32 = 600;
 
-/// What the server is run with.
+/// What the server runs with.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     pub(super) listen: Vec<ListenAddress>,
@@ -52,23 +52,23 @@ pub(super) struct Settings {
     /// HTTP/2 without TLS.
     pub(super) h2c: bool,
     pub(super) limits: Limits,
-    /// Who may connect; all where it is empty.
+    /// Who may connect; everybody if it is empty.
     pub(super) allowed: Vec<Network>,
     sync: Sync,
     files: FileOptions,
 }
 
-/// What a peer may take.
+/// What a peer may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections_max: usize,
-    /// Of one address. All, where it is not less than `connections_max`.
+    /// Of one address. No limit of its own if it is not less than `connections_max`.
     pub(super) peer_connections_max: usize,
-    /// Of one address, 0 for no limit.
+    /// Requests per second of one address, 0 for no limit.
     pub(super) peer_requests_per_second: u64,
-    /// Of one address, of bodies, 0 for no limit.
+    /// Bytes of bodies per second of one address, 0 for no limit.
     pub(super) peer_bytes_per_second: u64,
-    /// Of one address, with wrong credentials, 0 for no limit.
+    /// Wrong credentials per minute of one address, 0 for no limit.
     pub(super) peer_auth_failures_per_minute: u64,
     pub(super) header_bytes_max: u32,
     pub(super) bodies_bytes_max: usize,
@@ -105,13 +105,13 @@ impl Settings {
         })
     }
 
-    /// What is wrong with the local time, where files are named in it.
+    /// What is wrong with the local time, if files are named by it.
     pub(super) fn local_time_fault(&self) -> Option<String> {
         self.files.local_time_fault()
     }
 
-    /// What bodies may take that nobody vouches for yet: an eighth of what all may take, and one
-    /// that is as large as may be.
+    /// The memory for bodies that nobody vouches for yet: an eighth of the memory for all of them,
+    /// but enough for one of the largest size.
     pub(super) fn unverified_bytes_max(&self) -> usize {
         let bodies_bytes_max = self.limits.bodies_bytes_max;
         (bodies_bytes_max / 8).max(self.event_bytes_max).min(bodies_bytes_max)
@@ -165,7 +165,7 @@ fn seconds(option: Option<Seconds>, default: u64) -> Duration {
     option.map_or(Duration::from_secs(default), |seconds| seconds.0)
 }
 
-/// The command line refuses an empty name; a file of options may hold one.
+/// The command line refuses an empty name; an options file may contain one.
 fn directory(given: Option<PathBuf>) -> Result<PathBuf, String> {
     let path = given.unwrap_or_else(|| cdr_path::DEFAULT.into());
     match path.as_os_str().is_empty() {
@@ -188,8 +188,8 @@ fn paths(given: &[String]) -> Result<Vec<String>, String> {
     }
 }
 
-/// Half of the cores: the other half is for the rewriter, the flusher, and whoever sends. On two cores
-/// a second thread made the server slower.
+/// Half of the cores: the other half is for the rewriter, the flusher, and the senders. On two
+/// cores a second thread made the server slower.
 fn workers_default() -> u16 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u16::try_from(cores / 2).unwrap_or(16).clamp(1, 16)

@@ -1,10 +1,10 @@
-//! What the task of a connection is told to do, and how it hears of it.
+//! What the task of a connection is told to do, and how it learns of it.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Waker};
 
-/// What a connection is told to do. A later one of these is never taken back.
+/// What a connection is told to do. These only ever advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum ShutdownPhase {
     Serve,
@@ -12,13 +12,13 @@ pub(super) enum ShutdownPhase {
     LastRequest,
     /// It was idle for too long: finish the requests in flight, take no more.
     Finish,
-    /// The server stops: the same, and do not wait for a request whose head is not there.
+    /// The server stops: the same, and do not wait for a request whose head has not arrived.
     Stop,
     /// End now.
     End,
 }
 
-/// The order of one connection, and who wakes its task.
+/// The phase of one connection, and the waker of its task.
 #[derive(Debug)]
 pub(super) struct ShutdownControl {
     phase: AtomicU8,
@@ -31,7 +31,7 @@ impl ShutdownControl {
     }
 
     pub(super) fn advance(&self, phase: ShutdownPhase) {
-        // After the order, so that a task that is just being polled for the first time sees it.
+        // After the phase, so that a task that is just being polled for the first time sees it.
         if self.phase.fetch_max(phase as u8, Ordering::SeqCst) < phase as u8 {
             self.wake();
         }
@@ -53,7 +53,7 @@ impl ShutdownControl {
         }
     }
 
-    /// What the task of the connection should do, which is woken when that changes.
+    /// What the task of the connection should do. The task is woken when that changes.
     pub(super) fn poll_phase(&self, context: &Context<'_>) -> ShutdownPhase {
         if self.waker.get().is_none() {
             // The waker of a spawned task stays the same. Only its task gets here.

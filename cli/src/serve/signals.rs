@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT end the server, the second one at once; SIGHUP begins new files; SIGUSR2
-//! starts the program anew and hands over to it.
+//! SIGTERM and SIGINT end the server, the second one immediately; SIGHUP begins new files; SIGUSR2
+//! starts the program again and hands over to it.
 
 use std::io;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Signals {
     pub(super) fn new() -> io::Result<Self> {
         let is_ending = Arc::new(AtomicBool::new(false));
         for number in [SIGTERM, SIGINT] {
-            // In the handler itself, so that it ends whatever keeps the rest from ending.
+            // In the handler itself, so that it works whatever keeps the rest from ending.
             signal_hook::flag::register_conditional_shutdown(number, 1, is_ending.clone())?;
         }
         Ok(Self {
@@ -42,7 +42,7 @@ impl Signals {
         })
     }
 
-    /// The next request. May be given up before it is ready. After an [`Request::End`] the next
+    /// The next request. May be cancelled before it is ready. After a [`Request::End`], the next
     /// such signal ends the process with 1.
     pub(super) async fn next(&mut self) -> Request {
         tokio::select! {
@@ -55,8 +55,8 @@ impl Signals {
         Request::End
     }
 
-    /// Waits for an [`Request::End`]. What else is asked for meanwhile is done by the process that
-    /// takes over, which reads everything anew.
+    /// Waits for a [`Request::End`]. Other requests are ignored meanwhile: the process that takes
+    /// over reads everything anew.
     pub(super) async fn end(&mut self) {
         while self.next().await != Request::End {}
     }

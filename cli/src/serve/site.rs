@@ -1,11 +1,11 @@
-//! Where a request says that it is from and where to: what keeps web pages out of a server that asks
-//! nobody for credentials.
+//! The site that a request comes from and the host that it is for: keeps web pages out of a server
+//! that requires no credentials.
 //!
-//! A browser on this machine reaches a loopback address for every page that it shows. A page of
-//! another origin can post to it without a question, and one whose name was made to lead to
-//! 127.0.0.1 (DNS rebinding) could also read the CDR. The first has an `Origin` that is not this
-//! server, the second a `Host` that is no name of this machine. Programs send no `Origin`, and a
-//! `Host` as they were configured.
+//! A browser on this machine can reach a loopback address from every page that it shows. A page of
+//! another origin can post to it without asking, and one whose name was made to resolve to
+//! 127.0.0.1 (DNS rebinding) could also read the CDR. The first sends an `Origin` that is not this
+//! server, the second a `Host` that is not a name of this machine. Programs send no `Origin`, and
+//! the `Host` that they were configured with.
 
 use std::net::IpAddr;
 
@@ -14,10 +14,10 @@ use hyper::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 
 use super::refusals::{Reason, Refusal};
 
-/// Which requests an open server answers.
+/// Which requests a server without credentials answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Site {
-    /// Those that are sent to a name of this machine, and to no other.
+    /// Only those that are sent to a name of this machine.
     Loopback,
     /// Those that are sent to any name.
     Any,
@@ -51,8 +51,8 @@ impl Site {
     }
 }
 
-/// The host that is asked, with its port: HTTP/2 has it in the URI, as proxies have it. `None` where
-/// none is named, which no browser does; an empty one is a name too, of nobody.
+/// The requested host, with its port: in HTTP/2, and in requests to proxies, the URI has it. `None`
+/// if none is named, which no browser does; an empty one is a name too, which nobody has.
 fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     if let Some(authority) = uri.authority() {
         return Some(authority.as_str());
@@ -60,7 +60,7 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
     sole_text(headers, &HOST)
 }
 
-/// `Some("")` for what is there twice, or is no text.
+/// `Some("")` if it occurs twice, or is not text.
 fn sole_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -73,7 +73,7 @@ fn sole_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 /// `localhost`, a name below it, or a loopback address, with or without a port.
 fn is_of_this_machine(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
-        // The colons of an address of IPv6 are within its brackets.
+        // The colons of an IPv6 address are inside its brackets.
         Some((name, port)) if !port.contains(']') => (name, port),
         _ => (host, ""),
     };

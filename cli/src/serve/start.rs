@@ -1,5 +1,5 @@
-//! The start of a server: sockets, credentials, the directory; its own, or those of the server that
-//! runs there.
+//! The start of a server: sockets, credentials and directory, either its own or those of the server
+//! that is already running there.
 
 use std::error::Error;
 use std::sync::{Arc, PoisonError};
@@ -21,7 +21,7 @@ use super::signals::Signals;
 use super::tls::Tls;
 use super::waiting::open_or_wait;
 
-/// A server that has read everything it is told, and has opened nothing.
+/// A server that has read everything it needs, and has opened nothing yet.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) options: Options,
@@ -29,11 +29,11 @@ pub(super) struct Prepared {
     pub(super) tls: Option<Tls>,
     pub(super) passed: Vec<Passed>,
     pub(super) launcher: Launcher,
-    /// From the server that runs in the directory, if one does.
+    /// From the server that runs in the directory, if there is one.
     pub(super) take_over: bool,
 }
 
-/// A server that is to serve.
+/// A server that is ready to serve.
 pub(super) struct Started {
     pub(super) context: ServerContext,
     pub(super) process: Process,
@@ -41,8 +41,8 @@ pub(super) struct Started {
 }
 
 impl Prepared {
-    /// Listens and opens the directory. `None` where a signal says to end before. In the runtime,
-    /// and not on one of its threads: it blocks.
+    /// Listens and opens the directory. `None` if a signal says to end before that. Called in the
+    /// runtime, but not on one of its threads: it blocks.
     pub(super) async fn start(mut self) -> Result<Option<Started>, Box<dyn Error>> {
         let mut predecessor = match self.take_over {
             true => Predecessor::find(&self.settings.directory).await?,
@@ -98,7 +98,7 @@ impl Prepared {
     }
 }
 
-/// Opens the directory of the running server, as soon as that has closed it. Where it cannot be
+/// Opens the directory of the running server, as soon as that server has closed it. If it cannot be
 /// opened, the running server goes on.
 async fn take_over(
     settings: &Settings,
@@ -126,13 +126,13 @@ impl Memory {
         Self { dedup: Dedup::new(settings.dedup_window), so_far: ReadSoFar::default() }
     }
 
-    /// Reads the CDR while another process still writes to it, so that little is left to be read
-    /// when nobody serves.
+    /// Reads the CDR while another process still writes to it, so that little remains to be read
+    /// while nobody serves.
     fn read_before(&mut self, settings: &Settings) {
         self.read(settings, false);
     }
 
-    /// Reads the rest, when the directory is open.
+    /// Reads the rest, once the directory is open.
     fn finish(mut self, settings: &Settings) -> Option<Dedup> {
         self.read(settings, settings.ack == AckLevel::Synced);
         self.dedup
@@ -147,9 +147,9 @@ impl Memory {
     }
 }
 
-/// A thread that has served every connection that had something to say wakes the rewriter, once for
-/// all events of that round, before it waits itself. Woken by each event, the rewriter took the
-/// processor from the very thread that had more for it.
+/// Once a thread has served every connection that was ready, and before it waits, it wakes the
+/// rewriter once for all events of that round. When each event woke it, the rewriter took the
+/// processor from the very thread that had more events for it.
 pub(super) fn runtime(workers: usize, bell: Bell) -> Result<Runtime, Box<dyn Error>> {
     let mut builder = runtime::Builder::new_multi_thread();
     builder.worker_threads(workers).thread_name("cdrlog-serve").enable_all();

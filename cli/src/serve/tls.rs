@@ -14,10 +14,10 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use super::file_watch::FileWatch;
 use super::permissions::is_readable_by_others;
 
-/// What HTTP is spoken, the preferred one first.
+/// Which versions of HTTP are spoken, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// A certificate and its key, in files that are read anew on demand.
+/// A certificate and its key, in files that can be read again.
 #[derive(Debug)]
 pub(super) struct Tls {
     certificate: PathBuf,
@@ -26,18 +26,18 @@ pub(super) struct Tls {
     files: Mutex<FileWatch>,
 }
 
-/// A certificate cannot be used. The one before stays in use.
+/// A certificate cannot be used. The previous one stays in use.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(super) enum TlsError {
-    /// A file cannot be read, or holds nothing of the kind.
+    /// A file cannot be read, or contains nothing of the kind.
     File {
         /// "certificate" or "private key".
         what: &'static str,
         path: PathBuf,
         source: pem::Error,
     },
-    /// Certificate and key are not what a server can use, or do not belong together.
+    /// The certificate and the key are not what a server can use, or do not belong together.
     Pair { certificate: PathBuf, key: PathBuf, source: rustls::Error },
 }
 
@@ -75,21 +75,21 @@ impl Tls {
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current, files })
     }
 
-    /// The file of the private key, where others may read it.
+    /// The file of the private key, if other users can read it.
     pub(super) fn exposed_key(&self) -> Option<&Path> {
-        // It has just been read. What cannot be looked at any more is nobody's to read.
+        // It has just been read. What cannot be examined any more, nobody can read.
         let is_exposed = self.key.metadata().is_ok_and(|file| is_readable_by_others(&file));
         is_exposed.then_some(&self.key)
     }
 
-    /// Reads both files anew. Connections that are open go on as they are. After an error the
-    /// certificate before is used.
+    /// Reads both files again. Open connections go on as they are. After an error, the previous
+    /// certificate is used.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         self.files().note_reading();
         self.read()
     }
 
-    /// The same, if a file has changed since. Blocks as files do.
+    /// The same, if a file has changed since. Blocks on files.
     pub(super) fn reload_changed(&self) -> Option<Result<(), TlsError>> {
         let has_changed = self.files().has_changed();
         has_changed.then(|| self.read())
@@ -101,7 +101,7 @@ impl Tls {
         Ok(())
     }
 
-    /// For one new connection: with the certificate as it is now.
+    /// For one new connection: with the current certificate.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(Arc::clone(&current))
@@ -135,7 +135,7 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-/// TLS 1.2 and 1.3, by *ring*: named here, so that no crate can make it another one by a feature.
+/// TLS 1.2 and 1.3, by *ring*: named here, so that no crate can replace it through a feature.
 fn config(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -169,7 +169,7 @@ mod tests {
         Tls::open(&directory.path().join("cert.pem"), &directory.path().join("key.pem"))
     }
 
-    /// The protocol that a client who trusts `root` alone agrees on.
+    /// The protocol that a client agrees on that trusts `root` alone.
     async fn handshake(tls: &Tls, root: &CertificateDer<'static>) -> Option<Vec<u8>> {
         let mut roots = RootCertStore::empty();
         roots.add(root.clone()).unwrap();

@@ -1,8 +1,8 @@
-//! A limit of how often: a bucket that holds the tokens of one interval, and is filled evenly.
+//! A rate limit: a bucket that holds the tokens of one interval and is filled evenly.
 
 use std::time::{Duration, Instant};
 
-/// So many tokens in an interval.
+/// So many tokens per interval.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rate {
     tokens: u64,
@@ -15,7 +15,7 @@ impl Rate {
         (tokens > 0).then_some(Self { tokens, interval })
     }
 
-    /// How long it takes until so many tokens are there.
+    /// How long it takes until so many tokens are available.
     fn duration_of(self, tokens: u64) -> Duration {
         let nanos =
             self.interval.as_nanos().saturating_mul(tokens.into()) / u128::from(self.tokens);
@@ -23,9 +23,9 @@ impl Rate {
     }
 }
 
-/// A token bucket is one time: that at which it is full again, if nothing more is taken. It is full
-/// where that is past, and holds less than a token where that is almost an interval away. A taker
-/// may take more than there is; the next one then waits for longer.
+/// A token bucket is a single time: when it is full again if nothing more is taken. It is full if
+/// that is past, and has less than a token if that is almost an interval away. A taker may take
+/// more than there is; the next one then waits for longer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TokenBucket {
     full_at: Instant,
@@ -40,7 +40,7 @@ impl TokenBucket {
         self.full_at <= now
     }
 
-    /// How long until a token is there: zero where one is.
+    /// How long until a token is available: zero if one is.
     pub(super) fn wait(self, rate: Rate, now: Instant) -> Duration {
         let until_full = self.full_at.saturating_duration_since(now);
         (until_full + rate.duration_of(1)).saturating_sub(rate.interval)
@@ -48,7 +48,7 @@ impl TokenBucket {
 
     pub(super) fn take(&mut self, tokens: u64, rate: Rate, now: Instant) {
         let from = self.full_at.max(now);
-        // The clock ends long after `u64` nanoseconds: where it did not, the bucket stays as it is.
+        // The clock ends long after `u64` nanoseconds: if it did not, the bucket stays as it is.
         self.full_at = from.checked_add(rate.duration_of(tokens)).unwrap_or(from);
     }
 }

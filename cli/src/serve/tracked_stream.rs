@@ -1,4 +1,4 @@
-//! The stream of a connection, which tells what it reads and writes.
+//! The stream of a connection, which reports what it reads and writes.
 
 use std::io;
 use std::pin::Pin;
@@ -9,12 +9,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::conn_state::ConnState;
 
-/// A stream that tells its watch what it does.
+/// A stream that reports to its watch what it does.
 #[derive(Debug)]
 pub(super) struct TrackedStream<S> {
     stream: S,
     state: Arc<ConnState>,
-    /// What is left of the first bytes of HTTP/2; `None` where there were others.
+    /// What remains of the first bytes of HTTP/2; `None` if others came.
     preface: Option<&'static [u8]>,
 }
 

@@ -1,10 +1,10 @@
 //! The memory of bodies that nobody vouches for yet: those whose signature is over the body, as
 //! OpenVidu Meet's is.
 //!
-//! Anybody can send a signature that is none, so these bodies have a memory of their own, and take
-//! nothing from others. A body that comes in one piece, as small ones do, is checked at once and
-//! takes nothing here. For a larger one, the body that has been here for the longest makes room: a
-//! sender's comes within milliseconds, one that is held back on purpose does not.
+//! Anybody can send a made-up signature, so these bodies have a memory of their own, and take
+//! nothing from others. A body that arrives in one piece, as small ones do, is checked at once and
+//! takes nothing here. If there is no room for a larger one, the body that has been here longest
+//! makes way: a sender's arrives within milliseconds, one that is held back on purpose does not.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::body_budget::{Account, BodyError};
 
-/// The memory, and who takes what of it.
+/// The memory, and who uses how much of it.
 #[derive(Debug)]
 pub(super) struct Unverified {
     bytes_max: usize,
@@ -24,14 +24,14 @@ pub(super) struct Unverified {
 struct Bodies {
     bytes: usize,
     next: u64,
-    /// By number: the oldest one first.
+    /// By number, so the oldest one comes first.
     all: BTreeMap<u64, Body>,
 }
 
 #[derive(Debug)]
 struct Body {
     bytes: usize,
-    /// Dropped where the body has to make room, which ends its request.
+    /// Dropped if the body has to make way, which ends its request.
     _keep: oneshot::Sender<()>,
 }
 
@@ -40,7 +40,7 @@ impl Unverified {
         Self { bytes_max, bodies: Mutex::default() }
     }
 
-    /// For a new body, with what is ready once it has had to make room.
+    /// Adds a new body. Also returns what becomes ready once it has to make way.
     pub(super) fn begin(&self) -> (Hold<'_>, oneshot::Receiver<()>) {
         let (keep, displaced) = oneshot::channel();
         (Hold { unverified: self, keep: Some(keep), number: 0 }, displaced)
@@ -55,7 +55,7 @@ impl Unverified {
     }
 }
 
-/// What one body takes, given back when it is dropped.
+/// What one body takes, returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Hold<'a> {
     unverified: &'a Unverified,

@@ -1,5 +1,5 @@
-//! A start on a full disk: the server waits for room, as one that runs does. It answers everybody
-//! with 503 meanwhile, `GET /healthz` too, and systemd hears of it.
+//! A start on a full disk: the server waits for space, as a running one does. Meanwhile it answers
+//! everybody with 503, `GET /healthz` too, and tells systemd.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -25,22 +25,22 @@ use super::settings::Settings;
 use super::signals::{Request as Signal, Signals};
 use super::tls::Tls;
 
-/// How often the directory is opened again.
+/// How often the server tries to open the directory again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Connections at the same time, and how long each may last. They get one answer.
+/// Concurrent connections, and how long each may last. They get one answer.
 const CONNECTIONS_MAX: usize = 64;
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whether it is only room that is missing.
+/// Whether nothing but space is missing.
 fn is_for_room(error: &OpenError) -> bool {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     let OpenError::Io { source, .. } = error else { return false };
     matches!(source.kind(), StorageFull | QuotaExceeded)
 }
 
-/// Opens the directory; on a full disk as soon as there is room. `None` where a signal says to end
-/// before.
+/// Opens the directory; on a full disk, as soon as there is space. `None` if a signal says to end
+/// before that.
 pub(super) async fn open_or_wait(
     settings: &Settings,
     process: &mut Process,
@@ -57,7 +57,7 @@ pub(super) async fn open_or_wait(
     }
 }
 
-/// Opens the directory as soon as there is room. `None` where a signal said to end before.
+/// Opens the directory as soon as there is space. `None` if a signal said to end before that.
 async fn open(
     error: OpenError,
     listeners: &Listeners,
@@ -114,7 +114,7 @@ async fn try_open(settings: &Settings) -> Result<Appender, OpenError> {
     }
 }
 
-/// For ever, where nobody wants to hear of it.
+/// The next sign of life is due. Waits forever if nobody wants to hear of it.
 async fn tick(signs_of_life: &mut Option<tokio::time::Interval>) {
     match signs_of_life {
         Some(signs) => drop(signs.tick().await),

@@ -1,7 +1,8 @@
-//! Headers that a request must have, as OpenVidu sends those of `OPENVIDU_WEBHOOK_HEADERS`.
+//! Headers that a request must have, such as those that OpenVidu sends
+//! (`OPENVIDU_WEBHOOK_HEADERS`).
 //!
-//! All names that are given must be there, each with one of the values that are given for it. So a
-//! list may be copied from OpenVidu as it is, and two values of one name are two senders, or the
+//! A request must have every name that is given, each with one of the values given for it. So a
+//! list can be copied from OpenVidu as it is, and two values of one name are two senders, or the
 //! old secret and the new one.
 
 use std::path::Path;
@@ -12,8 +13,8 @@ use http::{HeaderMap, HeaderValue};
 use super::secret::{AuthError, lines_of};
 use super::{Denied, sole};
 
-/// Headers that browsers, proxies and libraries send by themselves. Their values are known to
-/// everybody, so that a list of nothing else would let everybody in.
+/// Headers that browsers, proxies and libraries send by themselves. Everybody knows their values,
+/// so a list of nothing else would let everybody in.
 const NO_SECRETS: [&str; 56] = [
     "accept",
     "accept-charset",
@@ -73,7 +74,7 @@ const NO_SECRETS: [&str; 56] = [
     "x-requested-with",
 ];
 
-/// The beginnings of such names.
+/// The prefixes of such names.
 const NO_SECRET_PREFIXES: [&str; 6] =
     ["accept-", "access-control-", "content-", "if-", "sec-", "x-forwarded-"];
 
@@ -87,10 +88,10 @@ pub(super) struct HeaderRules(Vec<Rule>);
 
 struct Rule {
     name: HeaderName,
-    /// Hashes of the values, instead of the values: a comparison then takes the same time whatever
-    /// the length and content of the right ones are, and nothing can print them.
+    /// Hashes of the values, not the values: a comparison then takes the same time whatever the
+    /// length and content of the right ones are, and nothing can print them.
     values: Vec<blake3::Hash>,
-    /// `Basic` or `Bearer`, where `name` is `Authorization`.
+    /// `Basic` or `Bearer`, if `name` is `Authorization`.
     schemes: Vec<&'static str>,
 }
 
@@ -161,7 +162,7 @@ impl HeaderRules {
         self.0.is_empty()
     }
 
-    /// The schemes of `Authorization` that are among them, each once.
+    /// The schemes of `Authorization` among them, each once.
     pub(super) fn schemes(&self) -> Vec<&'static str> {
         let mut schemes: Vec<_> = self.0.iter().flat_map(|rule| rule.schemes.clone()).collect();
         schemes.sort_unstable();
@@ -191,7 +192,7 @@ impl HeaderRules {
 }
 
 impl Rule {
-    /// Looks at all values, whichever of them fits. The comparison of hashes takes constant time.
+    /// Compares with every value, even after one has matched. Comparing hashes takes constant time.
     fn fits(&self, value: &[u8]) -> bool {
         let given = blake3::hash(value);
         self.values.iter().fold(false, |fits, hash| fits | (*hash == given))

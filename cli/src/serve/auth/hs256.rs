@@ -1,8 +1,8 @@
-//! HMAC with SHA-256, the only algorithm that tokens are checked with in this program.
+//! HMAC with SHA-256, the only algorithm that this program checks tokens with.
 //!
-//! `jsonwebtoken` brings providers for all algorithms there are, and with them the crates of RSA
-//! and of elliptic curves. LiveKit signs with HS256 only, and a token that names another algorithm
-//! must not pass: here it finds nobody who could check it.
+//! `jsonwebtoken` has providers for every algorithm, which bring the crates of RSA and of elliptic
+//! curves with them. LiveKit signs with HS256 only, and a token that names another algorithm must
+//! not pass: here nothing could check it.
 
 use std::sync::Once;
 
@@ -28,7 +28,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
 pub(super) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        // It fails where there is one already, which there is not.
+        // It fails only if there is one already, and there is none.
         let _ = PROVIDER.install_default();
     });
 }

@@ -1,7 +1,7 @@
 //! LiveKit's token: a JWT in `Authorization`, signed with HS256, that names the SHA-256 of the
 //! body.
 //!
-//! The same keys sign the tokens with which participants join rooms. Those have no claim `sha256`,
+//! The same keys sign the tokens with which participants join rooms. Those have no `sha256` claim
 //! and must not pass here: every participant holds one.
 
 use std::path::Path;
@@ -15,8 +15,8 @@ use serde::Deserialize;
 use super::secret::{AuthError, Secret, lines_of};
 use super::{Denied, hs256};
 
-/// How far the clocks of LiveKit and of this server may be apart: what LiveKit's own receivers
-/// allow. Less would refuse, and so lose, events that those take.
+/// How far apart the clocks of LiveKit and of this server may be: LiveKit's own receivers allow the
+/// same. A smaller value would refuse, and so lose, events that those accept.
 const LEEWAY: Duration = Duration::from_secs(60);
 
 pub(super) struct LiveKit {
@@ -45,8 +45,8 @@ impl LiveKit {
     pub(super) fn new(keys: impl IntoIterator<Item = (Secret, Secret)>) -> Result<Self, AuthError> {
         hs256::install();
         let mut validation = Validation::new(Algorithm::HS256);
-        // Times are checked here, at a time that tests can give. There is no audience: the token is
-        // bound to a body.
+        // Times are checked here, against a time that tests can give. There is no audience: the
+        // token is bound to a body.
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -65,7 +65,7 @@ impl LiveKit {
         Self::new(keys_of_file(path)?)
     }
 
-    /// The SHA-256 that the body must have, where the token is right at the time `now`.
+    /// The SHA-256 that the body must have, if the token is valid at the time `now`.
     pub(super) fn check(&self, authorization: &[u8], now: Duration) -> Result<[u8; 32], Denied> {
         let token = match authorization.split_at_checked("Bearer ".len()) {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"Bearer ") => token,
@@ -83,7 +83,7 @@ impl LiveKit {
         digest.ok_or(Denied::Forbidden("the token is not for a body: it has no claim sha256"))
     }
 
-    /// The claims of a token that was signed with the secret of the key that it names.
+    /// The claims of a token, if it was signed with the secret of the key that it names.
     fn verified(&self, token: &[u8]) -> Option<Claims> {
         self.keys.iter().find_map(|(name, key)| {
             let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation).ok()?;
@@ -92,8 +92,8 @@ impl LiveKit {
     }
 }
 
-/// One `key: secret` a line, as in the file that LiveKit's own option `--key-file` names. At least
-/// one.
+/// One `key: secret` per line, as in the file that LiveKit's own option `--key-file` names. At
+/// least one.
 pub(super) fn keys_of_file(path: &Path) -> Result<Vec<(Secret, Secret)>, AuthError> {
     let mut keys = Vec::new();
     for line in lines_of(path)? {
@@ -105,7 +105,7 @@ pub(super) fn keys_of_file(path: &Path) -> Result<Vec<(Secret, Secret)>, AuthErr
     Ok(keys)
 }
 
-/// Without the blanks and the quotes that YAML allows.
+/// Without the blanks and quotes that YAML allows.
 fn unquoted(text: &str) -> &str {
     let text = text.trim();
     let between = |quote| text.strip_prefix(quote)?.strip_suffix(quote);

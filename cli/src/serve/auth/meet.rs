@@ -1,5 +1,5 @@
 //! OpenVidu Meet's signature: `x-signature` is the HMAC with SHA-256, in hexadecimal, of
-//! `x-timestamp`, a point and the body, with Meet's API key.
+//! `x-timestamp`, a full stop and the body, keyed with Meet's API key.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,10 +18,10 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("x-timestamp");
 /// Meet signs once and tries six times within 40 seconds, with the same signature.
 const AGE_MAX: Duration = Duration::from_secs(120);
 
-/// Milliseconds since 1970 have 13 digits, and no 64-bit number has more than these.
+/// Milliseconds since 1970 have 13 digits, and no 64-bit number has more digits than this.
 const TIMESTAMP_BYTES_MAX: usize = 20;
 
-/// Keyed and ready to be cloned for each body.
+/// Keyed, ready to be cloned for each body.
 pub(super) struct Meet(Vec<Hmac<Sha256>>);
 
 impl std::fmt::Debug for Meet {
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Meet {
     }
 }
 
-/// What the headers say of the body.
+/// What the headers say about the body.
 #[derive(Debug)]
 pub(super) struct Signed {
     /// As it was sent: the signature is over these bytes.
@@ -39,7 +39,7 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    /// An error where the headers are not there, malformed, or too old.
+    /// Returns an error if the headers are missing, malformed or too old.
     pub(super) fn of(headers: &HeaderMap, now: Duration) -> Result<Self, Denied> {
         let (signature, timestamp) = match (sole(headers, &SIGNATURE), sole(headers, &TIMESTAMP)) {
             (Ok(signature), Ok(timestamp)) => (signature, timestamp),
@@ -67,7 +67,7 @@ impl Meet {
         keys.into_iter().map(keyed).collect::<Result<_, _>>().map(Self)
     }
 
-    /// One API key a line.
+    /// One API key per line.
     pub(super) fn from_file(path: &Path) -> Result<Self, AuthError> {
         let lines = lines_of(path)?;
         let keys: Result<Vec<_>, _> =

@@ -1,9 +1,9 @@
 //! Who may post: fixed headers, LiveKit's signed token, OpenVidu Meet's signature.
 //!
-//! A request has to pass one of the methods that are configured. What its headers can tell is
-//! checked before the body is read, so that nobody without a secret makes the server read one:
-//! [`Auth::check_headers`] gives a [`BodyCheck`], which then says whether the body is the one that
-//! was signed. No secret is logged or printed, and secrets are compared in constant time.
+//! A request must pass one of the configured methods. What its headers can prove is checked before
+//! the body is read, so that nobody without a secret makes the server read one:
+//! [`Auth::check_headers`] returns a [`BodyCheck`], which then says whether the body is the one
+//! that was signed. No secret is logged or printed, and secrets are compared in constant time.
 
 mod header;
 mod hs256;
@@ -43,23 +43,23 @@ const MEET_API_KEY: &str = "OV_MEET_API_KEY";
 pub(super) struct Sources<'a> {
     /// Headers as `Name: value`, or as OpenVidu writes a list of them: `["Name: value"]`.
     pub(super) headers: &'a [String],
-    /// A file of such headers, one a line.
+    /// A file of such headers, one per line.
     pub(super) header_file: Option<&'a Path>,
-    /// A file of LiveKit's API keys, one `key: secret` a line. Without it `LIVEKIT_API_KEY` and
-    /// `LIVEKIT_API_SECRET` of the environment are taken, where both are set.
+    /// A file of LiveKit's API keys, one `key: secret` per line. Without it, `LIVEKIT_API_KEY` and
+    /// `LIVEKIT_API_SECRET` of the environment are used, if both are set.
     pub(super) livekit_key_file: Option<&'a Path>,
-    /// A file of OpenVidu Meet's API keys, one a line. Without it `OV_MEET_API_KEY` of the
-    /// environment is taken.
+    /// A file of OpenVidu Meet's API keys, one per line. Without it, `OV_MEET_API_KEY` of the
+    /// environment is used.
     pub(super) meet_key_file: Option<&'a Path>,
 }
 
-/// What a request must bring. Without any method, everybody passes.
+/// What a request must have. Without any method, everybody passes.
 #[derive(Debug, Default)]
 pub(super) struct Auth {
     headers: HeaderRules,
     livekit: Option<LiveKit>,
     meet: Option<Arc<Meet>>,
-    /// The files of secrets that others may read.
+    /// The files of secrets that other users can read.
     exposed_files: Vec<PathBuf>,
 }
 
@@ -70,13 +70,13 @@ pub(super) enum Denied {
     Missing,
     /// Its credentials are not valid.
     Wrong(&'static str),
-    /// Its credentials are valid, for something else than this request.
+    /// Its credentials are valid, but for something other than this request.
     Forbidden(&'static str),
 }
 
 impl Denied {
-    /// RFC 9110: 401 where credentials are missing or not valid, with a challenge; 403 where they
-    /// are valid and do not suffice.
+    /// RFC 9110: 401 if credentials are missing or not valid, with a challenge; 403 if they are
+    /// valid but do not suffice.
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Missing | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
@@ -93,7 +93,7 @@ impl Denied {
         Refusal::new(reason, self.reason())
     }
 
-    /// A sentence for the answer and the log. It holds nothing of the request.
+    /// A sentence for the answer and the log. It contains nothing from the request.
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Missing => "credentials are missing",
@@ -102,7 +102,7 @@ impl Denied {
     }
 }
 
-/// What is left to be checked once the body is there.
+/// What remains to be checked once the body has been read.
 #[derive(Debug)]
 #[must_use = "a signed body is not checked yet"]
 pub(super) struct BodyCheck {
@@ -114,14 +114,14 @@ pub(super) struct BodyCheck {
 }
 
 impl BodyCheck {
-    /// Whether the headers prove a secret. Otherwise anybody can send what they hold, and only the
-    /// body tells.
+    /// Whether the headers prove a secret. If not, anybody can send what they contain, and only the
+    /// body decides.
     pub(super) fn is_verified(&self) -> bool {
         self.passed || self.livekit.is_some()
     }
 
-    /// Whether `body`, as it was received, is the one that the headers vouch for. Requests without
-    /// a body are checked with an empty one.
+    /// Whether `body`, as received, is the one that the headers vouch for. Requests without a body
+    /// are checked with an empty one.
     pub(super) fn check(&self, body: &[u8]) -> Result<(), Denied> {
         if self.passed {
             return Ok(());
@@ -149,8 +149,8 @@ pub(crate) struct LiveKitKey {
     pub(crate) secret: Vec<u8>,
 }
 
-/// LiveKit's API key and its secret, to sign requests to it with: of the first line of `file`, else
-/// of the environment. `None` where there is neither.
+/// LiveKit's API key and its secret, to sign requests to it: from the first line of `file`, or from
+/// the environment. `None` if neither has one.
 ///
 /// # Errors
 ///
@@ -170,7 +170,7 @@ pub(crate) fn livekit_key(file: Option<&Path>) -> Result<Option<LiveKitKey>, Box
     Ok(pair.map(key))
 }
 
-/// What the environment says in LiveKit's own variables.
+/// What LiveKit's own variables in the environment say.
 fn livekit_variables(
     variable: &impl Fn(&str) -> Result<Option<Secret>, AuthError>,
 ) -> Result<Option<(Secret, Secret)>, AuthError> {
@@ -185,7 +185,7 @@ fn livekit_variables(
 }
 
 impl Auth {
-    /// Reads the secrets. Called again, it reads them anew.
+    /// Reads the secrets. A later call reads them again.
     pub(super) fn load(sources: &Sources<'_>) -> Result<Self, AuthError> {
         Self::load_with(sources, |name| env::var_os(name))
     }
@@ -211,7 +211,7 @@ impl Auth {
             None => variable(MEET_API_KEY)?.map(|key| Meet::new([key])).transpose()?,
         };
         let files = [sources.header_file, sources.livekit_key_file, sources.meet_key_file];
-        // They have just been read. What cannot be looked at any more is nobody's to read.
+        // They have just been read. What cannot be examined any more, nobody can read.
         let is_exposed =
             |path: &&Path| path.metadata().is_ok_and(|file| is_readable_by_others(&file));
         let exposed_files =
@@ -219,22 +219,23 @@ impl Auth {
         Ok(Self { headers, livekit, meet: meet.map(Arc::new), exposed_files })
     }
 
-    /// The files of secrets that others may read, for the log.
+    /// The files of secrets that other users can read, for the log.
     pub(super) fn exposed_files(&self) -> &[PathBuf] {
         &self.exposed_files
     }
 
-    /// Whether a request without a body can have what is asked for: LiveKit and Meet sign bodies.
+    /// Whether a request without a body can have the required credentials: LiveKit and Meet sign
+    /// bodies.
     pub(super) fn has_header(&self) -> bool {
         !self.headers.is_empty()
     }
 
-    /// Whether everybody may post, because no method is configured.
+    /// Whether everybody may post because no method is configured.
     pub(super) fn is_open(&self) -> bool {
         self.headers.is_empty() && self.livekit.is_none() && self.meet.is_none()
     }
 
-    /// The methods that are configured, for the log.
+    /// The configured methods, for the log.
     pub(super) fn methods(&self) -> Vec<&'static str> {
         let mut methods = Vec::new();
         if !self.headers.is_empty() {
@@ -249,9 +250,8 @@ impl Auth {
         methods
     }
 
-    /// The challenges of a 401, each for a field `WWW-Authenticate` of its own. RFC 9110 wants at
-    /// least one, and has no scheme for signatures and headers of one's own: `Webhook` stands for
-    /// them.
+    /// The challenges of a 401, each for a `WWW-Authenticate` field of its own. RFC 9110 requires
+    /// at least one and has no scheme for signatures and custom headers: `Webhook` stands for them.
     pub(super) fn challenges(&self) -> Vec<HeaderValue> {
         let mut schemes = self.headers.schemes();
         if self.livekit.is_some() && !schemes.contains(&"Bearer") {
@@ -274,7 +274,7 @@ impl Auth {
         self.check_headers_at(headers, now)
     }
 
-    /// The same at the time `now`, since 1970.
+    /// The same at the time `now`, counted from 1970.
     pub(super) fn check_headers_at(
         &self,
         headers: &HeaderMap,
@@ -310,8 +310,8 @@ impl Auth {
     }
 }
 
-/// The value of a header that may be there once only. One that is there twice is refused: what
-/// stands between sender and server may have looked at the other one.
+/// The value of a header that may occur only once. A repeated one is refused: a proxy between
+/// sender and server may have looked at the other value.
 fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a [u8], Denied> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

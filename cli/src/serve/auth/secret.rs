@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A file of secrets is no longer: what is longer is not one.
+/// The maximum length of a file of secrets: a longer file is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes that are never printed.
@@ -16,7 +16,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Secret(Vec<u8>);
 
 impl Secret {
-    /// `from` names where it is from, for the error where it is empty.
+    /// `from` names where it comes from, for the error if it is empty.
     pub(super) fn new(from: &str, bytes: &[u8]) -> Result<Self, AuthError> {
         if bytes.is_empty() {
             return Err(AuthError::new(from, "the secret is empty"));
@@ -24,7 +24,7 @@ impl Secret {
         Ok(Self(bytes.to_vec()))
     }
 
-    /// The value of an environment variable, without a line end behind it.
+    /// The value of an environment variable, without a line end at its end.
     pub(super) fn of_variable(name: &str, value: &OsStr) -> Result<Self, AuthError> {
         let bytes = value.as_bytes();
         let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
@@ -43,7 +43,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Credentials cannot be used. Names where they are from, and never holds one.
+/// Credentials cannot be used. Names where they come from, and never contains one.
 #[derive(Debug)]
 pub(in super::super) struct AuthError {
     from: String,
@@ -55,7 +55,7 @@ impl AuthError {
         Self { from: from.into(), fault: fault.into() }
     }
 
-    /// Names the option that the source was given with.
+    /// Names the option that gave the source.
     pub(super) fn of_option(self, option: &str) -> Self {
         Self { from: format!("{option} {}", self.from), ..self }
     }
@@ -75,12 +75,12 @@ impl Error for AuthError {}
 
 /// A line of a file of secrets.
 pub(super) struct Line {
-    /// File and number of the line, for errors.
+    /// The file and the number of the line, for errors.
     pub(super) from: String,
     pub(super) text: String,
 }
 
-/// The lines of a file, without line ends, empty lines and those that begin with `#`. At least one.
+/// The lines of a file, without line ends, empty lines and comments (`#`). At least one.
 pub(super) fn lines_of(path: &Path) -> Result<Vec<Line>, AuthError> {
     let name = path.display().to_string();
     let mut text = String::new();

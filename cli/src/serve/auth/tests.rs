@@ -1,4 +1,4 @@
-//! Vectors made with other programs: tokens with PyJWT 2.15, signatures with Node's `crypto`.
+//! Vectors made by other programs: tokens by PyJWT 2.15, signatures by Node's `crypto`.
 
 use std::fs;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
     map
 }
 
-/// With nothing in the environment.
+/// With an empty environment.
 fn load(sources: &Sources<'_>) -> Result<Auth, AuthError> {
     Auth::load_with(sources, |_| None)
 }

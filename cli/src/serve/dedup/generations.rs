@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::key::{Key, KeyHash};
 
-/// Keys that were acknowledged: each for as long as the window at least, and twice as long at most,
-/// unless more than `keys_max` came after it.
+/// Acknowledged keys: each is kept for at least the window and at most twice as long, unless more
+/// than `keys_max` came after it.
 ///
-/// A new key goes to the young generation. Once that is as old as the window, or full, it becomes the
-/// old one, and what was there is forgotten as a whole. So no key is looked for to be forgotten, and
-/// there is no list of what to forget next: what is asked for is one table of 4 MiB, and the first
-/// quarter of MiB of another.
+/// A new key goes to the young generation. Once that is as old as the window, or full, it becomes
+/// the old one, and the previous old one is dropped whole. So no search for keys to forget is
+/// needed, and no list of them: a lookup touches one table of 4 MiB, and the first quarter of a MiB
+/// of another.
 ///
 /// Written by hand: a library's cache with a time to live (`moka` for example) evicts by use and in
 /// the background, while this table must forget the oldest events first.
@@ -21,14 +21,14 @@ pub(super) struct Generations {
     keys_max: usize,
     young: HashSet<Key, KeyHash>,
     old: HashSet<Key, KeyHash>,
-    /// Since when keys go to the young generation.
+    /// Since when keys have gone to the young generation.
     begun_at: Instant,
-    /// When the last of them went there.
+    /// When the last of them was added.
     last_at: Instant,
 }
 
 impl Generations {
-    /// Remembers the last `keys_max` keys of `window`, and up to as many before.
+    /// Remembers the last `keys_max` keys of `window`, and up to as many before them.
     pub(super) fn new(window: Duration, keys_max: usize, now: Instant) -> Self {
         Self {
             window,
@@ -52,7 +52,7 @@ impl Generations {
         self.last_at = now;
     }
 
-    /// Forgets what is older than it may be.
+    /// Forgets keys that are too old.
     pub(super) fn forget_older(&mut self, now: Instant) {
         if now.saturating_duration_since(self.begun_at) <= self.window {
             return;
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_key_stays_for_the_window_at_least_and_for_twice_as_long_at_most() {
         let begin = Instant::now();
-        // Quiet times of up to three windows, and crowds.
+        // Quiet times of up to three windows, and bursts.
         let pauses = [0, 1, 0, 20, 59, 1, 1, 61, 0, 30, 31, 29, 119, 121, 5, 5, 5, 180, 0, 7];
         let mut generations = Generations::new(WINDOW, usize::MAX, begin);
         let mut inserted: Vec<(Key, Instant)> = Vec::new();

@@ -1,4 +1,4 @@
-//! What makes two events the same one.
+//! What makes two events the same event.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -9,25 +9,26 @@ use cdrlog::Rewriter;
 use serde::Deserialize;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
-/// What a thread keeps for the next line. A larger one is given back.
+/// How much a thread keeps for the next line. A larger buffer is freed.
 const LINE_BYTES_KEPT: usize = 1 << 16;
 
-/// Events of which there may be several in one millisecond that have the same bytes, and nothing that
-/// tells them apart: a signal that is sent twice, a filter that fires twice. A second one is written,
-/// because a line too many after a retry is better than an event that is lost.
+/// Events that may occur several times in one millisecond with the same bytes, and nothing to tell
+/// them apart: a signal that is sent twice, a filter that fires twice. A second one is written,
+/// because a line too many after a retry is better than a lost event.
 const WITHOUT_IDENTITY: [&[u8]; 2] = [br#"{"signalSent":"#, br#"{"filterEventDispatched":"#];
 
-/// A hash of the line, or of what identifies an event of LiveKit: SipHash-2-4 with 128 bits.
+/// A hash of the line, or of what identifies a LiveKit event: SipHash-2-4 with 128 bits.
 ///
-/// Two events with the same hash would be one, and the second would be lost. Senders choose what is
-/// in their events, so the hash has a secret, of this process: nobody can look for two such events
-/// elsewhere. By chance, 2^-128 times the pairs of events in the window are such a pair.
+/// Two events with the same hash would count as one, and the second would be lost. Senders choose
+/// what is in their events, so the hash has a secret of this process: nobody can search for such a
+/// pair elsewhere. By chance, each pair of events in the window is such a pair with a probability
+/// of 2^-128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Key(u128);
 
 impl Key {
-    /// The key of a body. `None` if it is not an event, which is rejected each time, or if it has no
-    /// identity, and is written each time.
+    /// The key of a body. `None` if it is not an event, which is rejected each time, or if it has
+    /// no identity, and is written each time.
     pub(in super::super) fn of_body(rewriter: &Rewriter, body: &[u8]) -> Option<Self> {
         thread_local! {
             static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -41,7 +42,7 @@ impl Key {
         })
     }
 
-    /// The key of a line of the CDR, with its line feed. `None` where its event has no identity.
+    /// The key of a line of the CDR, with its line feed. `None` if its event has no identity.
     pub(super) fn of_line(line: &[u8]) -> Option<Self> {
         if WITHOUT_IDENTITY.iter().any(|start| line.starts_with(start)) {
             return None;
@@ -55,15 +56,15 @@ impl Key {
     }
 }
 
-/// Keyed with the standard library's random state, the only source of chance that it has: two hashes
-/// of 64 bits by SipHash, with a key of the system.
+/// Keyed with the standard library's random state, its only source of randomness: two 64-bit hashes
+/// by SipHash, with a key from the system.
 static SECRET: LazyLock<SipHasher24> = LazyLock::new(|| {
     let state = RandomState::new();
     SipHasher24::new_with_keys(state.hash_one(0_u8), state.hash_one(1_u8))
 });
 
-/// Finds the place of a key in a table. A key is a keyed hash already, whose value nobody can choose,
-/// so its own bits are taken.
+/// Finds the place of a key in a table. A key is already a keyed hash, whose value nobody can
+/// choose, so its own bits are used.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct KeyHash;
 
@@ -104,10 +105,10 @@ impl Hash for Key {
 
 /// What LiveKit gives each of its events, and keeps when it sends it again or to several endpoints.
 ///
-/// The bytes may then differ in a member or two: `numDropped` counts what an endpoint has missed.
-/// An `id` alone identifies nothing: OpenVidu's events of one recording all have the recording's,
-/// which an application may choose. So it has to look like one of LiveKit, in an event that is
-/// named as LiveKit names them, and name, `id` and time have to be the same.
+/// The bytes may differ in a member or two: `numDropped` counts what an endpoint has missed. An
+/// `id` alone identifies nothing: OpenVidu's events of one recording all have the recording's id,
+/// which an application may choose. So the `id` must look like one of LiveKit's, the event must
+/// have one of LiveKit's names, and name, `id` and time must all be the same.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LiveKitEvent<'a> {
@@ -121,8 +122,8 @@ struct LiveKitEvent<'a> {
 }
 
 impl<'a> LiveKitEvent<'a> {
-    /// `line` is `{"name":{…}}` and a line feed. Without what LiveKit's events have, which is found
-    /// by a look at the name, nothing is parsed.
+    /// `line` is `{"name":{…}}` and a line feed. If the event has none of LiveKit's names, nothing
+    /// is parsed.
     fn of_line(line: &'a [u8]) -> Option<Self> {
         let rest = line.strip_prefix(br#"{""#)?;
         let name_bytes = rest.iter().position(|byte| !matches!(byte, b'a'..=b'z' | b'_'))?;

@@ -1,8 +1,9 @@
 //! What was acknowledged before a restart: the last lines of the CDR.
 //!
-//! When each of them was acknowledged is not known. All lines of the files that were written within
-//! the window count as acknowledged now: too many rather than too few, for a whole window. An event
-//! that has the same bytes as one of them and is no retry would have to have no time of its own.
+//! Nobody knows when each of them was acknowledged. All lines of files that were written within the
+//! window count as acknowledged now, for a whole window: that is too many rather than too few. To
+//! be taken for a retry by mistake, an event with the same bytes would have to have no time of its
+//! own.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -14,25 +15,25 @@ use cdrlog::reader::{CdrFile, FileKind, Reader, ReaderPosition, cdr_files};
 
 use super::{Dedup, Key};
 
-/// How much of the end of each file is looked at. A compressed file is looked at as a whole: it has
-/// no end that could be read alone.
+/// How much of the end of each file is read. A compressed file is read completely: its end cannot
+/// be read alone.
 pub(super) const TAIL_BYTES: u64 = 64 << 20;
 
 /// An event may be acknowledged some time after its line was written: a sync takes time.
 const ACK_DELAY: Duration = Duration::from_secs(10);
 
-/// How far each file was read. A process that takes over from another one reads the CDR while that
-/// still writes to it, and what came after that when it is closed.
+/// How far each file has been read. A process that takes over from another one reads the CDR while
+/// the other still writes to it, and the lines that follow once it is closed.
 #[derive(Debug, Default)]
 pub(in super::super) struct ReadSoFar(HashMap<PathBuf, u64>);
 
 impl Dedup {
-    /// Remembers what the CDR of `directory` says was written within the window, and gives the
+    /// Remembers what the CDR of `directory` says was written within the window, and returns the
     /// number of lines. Lines that were read before are not read again.
     ///
-    /// To be called after the directory was opened for appending, so that the lines of a killed
-    /// process are there, and before the first event is taken. `is_synced`: an acknowledged event
-    /// has to be on the disk, and a process that was killed may not have got to that.
+    /// Call this after the directory was opened for appending, so that the lines of a killed
+    /// process are there, and before the first event is accepted. `is_synced`: an acknowledged
+    /// event must be on the disk, and a killed process may not have synced it.
     pub(in super::super) fn remember_cdr(
         &self,
         directory: &Path,
@@ -47,7 +48,7 @@ impl Dedup {
     }
 
     /// A sealed file may have been compressed since it was listed, and then has another name; or
-    /// retention has removed it.
+    /// retention may have removed it.
     pub(super) fn remember_listed(
         &self,
         directory: &Path,
@@ -105,12 +106,11 @@ impl Dedup {
     }
 }
 
-/// Where the first line begins that is looked at: 0 for a compressed file. `None` where there is
-/// none.
+/// Where the first line begins that is read: 0 for a compressed file. `None` if there is none.
 pub(super) fn tail_start(path: &Path) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    // From the byte before on: a line that begins right there is no rest of one.
+    // Starts at the byte before: if that is a line feed, the line right after it is whole.
     let Some(before) = bytes.checked_sub(TAIL_BYTES + 1).filter(|_| !is_compressed(path)) else {
         return Ok(Some(0));
     };
@@ -135,7 +135,7 @@ fn files_since(directory: &Path, time: Duration) -> io::Result<Vec<CdrFile>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => now,
             Err(error) => return Err(error),
         };
-        // A time in the future is a clock that was set back: nobody knows, so it counts.
+        // A time in the future means that the clock was set back: its age is unknown, so it counts.
         if file.kind == FileKind::Cdr && now.duration_since(modified).unwrap_or_default() <= time {
             files.push((modified, file));
         }

@@ -183,7 +183,7 @@ fn an_event_of_livekit_is_known_by_its_id_in_whatever_bytes_it_comes() {
 
 #[test]
 fn an_id_that_is_not_one_of_livekit_identifies_nothing() {
-    // Of OpenVidu 2: the id of a recording, which an application may choose, stays the same while
+    // In OpenVidu 2 the id of a recording, which an application may choose, stays the same while
     // its status changes.
     let recording = |id: &str, status: &str| {
         format!(
@@ -275,7 +275,7 @@ fn a_file_that_cannot_be_read_is_named() {
     assert!(error.to_string().contains("CDR.2026-11-23_13-07-28.log.zst"), "{error}");
 }
 
-/// A process that takes over reads the CDR twice, and nobody serves while it does so the second time.
+/// A process that takes over reads the CDR twice, and no process serves during the second time.
 #[test]
 fn lines_that_were_read_before_are_not_read_again() {
     let directory = tempfile::tempdir().unwrap();
@@ -298,7 +298,7 @@ fn lines_that_were_read_before_are_not_read_again() {
     assert!((0..6).all(is_known));
 }
 
-/// Without a second look, an acknowledged event that comes again after a restart would be doubled,
+/// Without a second try, an acknowledged event that is repeated after a restart would be doubled,
 /// or the start would fail.
 #[test]
 fn a_file_that_is_compressed_after_it_was_listed_is_remembered() {

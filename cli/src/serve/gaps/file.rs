@@ -1,4 +1,4 @@
-//! The file of what never came: `gaps.jsonl` in the CDR directory, an object on each line.
+//! The file of the events that never came: `gaps.jsonl` in the CDR directory, one object per line.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -7,10 +7,10 @@ use std::path::Path;
 
 pub(super) const NAME: &str = "gaps.jsonl";
 
-/// The file before, once one has [`BYTES_MAX`].
+/// The previous file, once one has reached [`BYTES_MAX`].
 const EARLIER_NAME: &str = "gaps.1.jsonl";
 
-/// What the file may have: the reports of some 80 000 outages.
+/// The maximum length of the file: the reports of some 80 000 outages.
 const BYTES_MAX: u64 = 16 << 20;
 
 /// Appends whole lines. Nobody else appends: the directory has one writer.
@@ -28,7 +28,7 @@ fn append_within(path: &Path, lines: &str, bytes_max: u64) -> io::Result<()> {
     file.write_all(lines.as_bytes())
 }
 
-/// Whoever may read the CDR may read it. A link is not followed, and a pipe not waited for.
+/// Whoever may read the CDR may read it. A link is not followed, and a pipe does not block.
 fn open(path: &Path) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o640);
@@ -40,7 +40,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, metadata.len()))
 }
 
-/// A full disk or a kill may have cut the last line. What it said is in the CDR.
+/// A full disk or a kill may have cut the last line. The CDR has what it said.
 fn cut_after_last_line(file: &File, bytes: u64) -> io::Result<()> {
     let mut last = [b'\n'];
     if bytes > 0 {

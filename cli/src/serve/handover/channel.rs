@@ -1,5 +1,5 @@
-//! What two processes of a hand-over say to each other: one JSON object a message, and sockets
-//! beside it.
+//! What the two processes of a hand-over say to each other: one JSON object per message, with the
+//! sockets attached.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -15,14 +15,15 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
 
-/// The version of the conversation. A server that speaks another one is not taken over from.
+/// The version of the protocol. A server with another version is not taken over from.
 pub(super) const VERSION: u32 = 1;
 
-/// The longest message, and the descriptors of one: the kernel's own bound.
+/// The maximum length of a message, and the maximum number of descriptors in one: the kernel's own
+/// limit.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
 const DESCRIPTORS_MAX: usize = 253;
 
-/// In the order in which they are said. `New` is the process that takes over, `Old` the running
+/// In the order in which they are sent. `New` is the process that takes over, `Old` the running
 /// one.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,19 +31,19 @@ pub(super) enum Message {
     /// New: I want to take over.
     TakeOver { version: u32 },
     /// Old: these are my sockets, in the order of the descriptors. I let requests in flight go on
-    /// for so many milliseconds at most.
+    /// for at most so many milliseconds.
     Sockets { sockets: Vec<HandedSocket>, end_timeout_ms: u64 },
-    /// New: I can use what I was given. End.
+    /// New: I can use what I was given. Stop.
     Go,
     /// Old: my directory is closed and I accept nothing.
     Closed,
-    /// New: I have opened the directory and accept connections. You may go.
+    /// New: I have opened the directory and accept connections. You may exit.
     Serving,
     /// Old: I go on as before. New: I cannot, go on as before.
     Refused { reason: String },
 }
 
-/// How a socket is known: by what `--listen` said, or by the name under which it was passed.
+/// How a socket is identified: by its `--listen` value, or by the name under which it was passed.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum HandedSocket {
@@ -50,14 +51,14 @@ pub(super) enum HandedSocket {
     Passed(String),
 }
 
-/// One end of the conversation. Its socket keeps the bounds of messages (`SOCK_SEQPACKET`), for
-/// which tokio has no type: that of streams waits for it just as well, and nothing else of it is
-/// used.
+/// One end of the conversation. Its socket preserves message boundaries (`SOCK_SEQPACKET`), for
+/// which tokio has no type: waiting works just as well with the type for streams, and nothing else
+/// of that is used.
 #[derive(Debug)]
 pub(super) struct Channel(UnixStream);
 
 impl Channel {
-    /// Called in the runtime, with a socket that keeps the bounds of messages.
+    /// Called in the runtime, with a socket that preserves message boundaries.
     pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = StdUnixStream::from(socket);
         socket.set_nonblocking(true)?;
@@ -69,8 +70,8 @@ impl Channel {
         Self(socket)
     }
 
-    /// The user and the process at the other end, as the kernel says. The process is 0 where it is
-    /// of another container.
+    /// The user and the process at the other end, as the kernel tells them. The process is 0 if it
+    /// is in another container.
     pub(super) fn peer(&self) -> io::Result<(u32, i32)> {
         let peer = self.0.peer_cred()?;
         Ok((peer.uid(), peer.pid().unwrap_or_default()))
@@ -98,7 +99,7 @@ impl Channel {
         sent.await.map(|_| ())
     }
 
-    /// The next message. An error of the kind `UnexpectedEof` where the other end is closed.
+    /// The next message. An error of the kind `UnexpectedEof` if the other end is closed.
     pub(super) async fn receive(&self) -> io::Result<(Message, Vec<OwnedFd>)> {
         let (text, sockets) = self.0.async_io(Interest::READABLE, || read(&self.0)).await?;
         if text.is_empty() {

@@ -1,4 +1,4 @@
-//! The running process: hears that another one wants to take over, and gives it the sockets.
+//! The running process: waits for another one to ask for a hand-over, and gives it the sockets.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,39 +16,39 @@ use super::channel::{Channel, HandedSocket, Message, VERSION};
 use super::{SOCKET_MODE, socket_path};
 use crate::serve::listen::{Listeners, Origin, SocketFile, listen};
 
-/// How long another process may take for a step of the conversation before anything is stopped for
-/// it.
+/// How long another process may take for a step of the conversation before this one stops anything
+/// for it.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes requests for a hand-over. Dropped, its socket is removed.
+/// Accepts requests for a hand-over. When it is dropped, its socket is removed.
 #[derive(Debug)]
 pub(in super::super) struct Control {
     ready: mpsc::Receiver<Successor>,
     task: Option<JoinHandle<()>>,
 }
 
-/// A process that has the sockets, and waits for the directory.
+/// A process that has the sockets and waits for the directory.
 #[derive(Debug)]
 pub(in super::super) struct Successor {
     channel: Channel,
     pid: i32,
 }
 
-/// What became of a hand-over after the directory was closed.
+/// The result of a hand-over after the directory was closed.
 #[derive(Debug)]
 pub(in super::super) enum Verdict {
     /// The new process serves.
     Serving,
-    /// It is gone, or cannot: the reason.
+    /// It is gone, or cannot serve: the reason.
     Failed(String),
 }
 
 impl Control {
-    /// Listens in the directory. Called in the runtime, by the process that has it open. Where that
-    /// cannot be, it is told, and there is no hand-over: events are taken all the same.
+    /// Listens in the directory. Called in the runtime, by the process that has it open. If that is
+    /// impossible, it is logged, and there is no hand-over: events are accepted all the same.
     pub(in super::super) fn open(
         directory: &Path,
         listeners: &Arc<Listeners>,
@@ -71,8 +71,8 @@ impl Control {
         Self { ready, task }
     }
 
-    /// The next process that wants the directory. Never, where none can ask. May be given up before
-    /// it is ready.
+    /// The next process that wants the directory. Never returns if none can ask. May be cancelled
+    /// before it is ready.
     pub(in super::super) async fn next(&mut self) -> Successor {
         match self.ready.recv().await {
             Some(successor) => successor,
@@ -80,11 +80,11 @@ impl Control {
         }
     }
 
-    /// Removes the socket: the next process makes one of its own.
+    /// Removes the socket: the next process creates its own.
     pub(in super::super) async fn close(mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
-            // Its end is the abort.
+            // It ends by the abort.
             let _ = task.await;
         }
     }
@@ -100,7 +100,7 @@ impl Drop for Control {
 
 /// What the task of the socket owns.
 struct Door {
-    /// Before the socket: as long as that is open, no other file gets the inode of this one.
+    /// Dropped before the socket: as long as the socket is open, no other file gets its inode.
     _file: SocketFile,
     /// Not of streams: see [`Channel`].
     socket: UnixListener,
@@ -109,7 +109,7 @@ struct Door {
 }
 
 impl Door {
-    /// One at a time: a second one waits until it is known what becomes of the first.
+    /// One at a time: a second one waits until the result of the first is known.
     async fn keep(self, sender: mpsc::Sender<Successor>) {
         loop {
             let channel = match self.socket.accept().await {
@@ -132,8 +132,8 @@ impl Door {
         }
     }
 
-    /// Gives the sockets to a process of the same user. `None` for one of another, and for whoever
-    /// only looks whether somebody listens.
+    /// Gives the sockets to a process of the same user. `None` for one of another user, and for
+    /// whoever only checks whether somebody listens.
     async fn greet(&self, channel: Channel) -> io::Result<Option<Successor>> {
         let (uid, pid) = channel.peer()?;
         if uid != geteuid().as_raw() {
@@ -180,19 +180,18 @@ impl Successor {
         self.pid
     }
 
-    /// The server goes on as before. The new process hears why.
+    /// The server goes on as before. The new process is told why.
     pub(in super::super) async fn refuse(&self, reason: String) -> io::Result<()> {
         self.channel.send(&Message::Refused { reason }, &[]).await
     }
 
-    /// The directory is closed: it is the other's. Where that cannot be said any more, the verdict
-    /// will tell.
+    /// The directory is closed: it belongs to the other process. If that cannot be sent any more,
+    /// the verdict will tell.
     pub(in super::super) async fn give(&self) -> io::Result<()> {
         self.channel.send(&Message::Closed, &[]).await
     }
 
-    /// Waits for what becomes of it. As long as the other process lives, it may still open the
-    /// directory.
+    /// Waits for the result. As long as the other process lives, it may still open the directory.
     pub(in super::super) async fn verdict(&self) -> Verdict {
         match self.channel.receive().await {
             Ok((Message::Serving, _)) => Verdict::Serving,

@@ -1,5 +1,5 @@
-//! Starts the program anew, to take over from this process: the file that is at its path now, which
-//! may be another version.
+//! Starts the program again, to take over from this process: the file that is now at its path,
+//! which may be another version.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-/// The variable of `--take-over`: the arguments stay as they are.
+/// The environment variable of `--take-over`: the arguments stay the same.
 pub(in super::super) const TAKE_OVER: &str = "CDRLOG_TAKE_OVER";
 
 /// What the process was started with.
@@ -18,23 +18,23 @@ pub(in super::super) const TAKE_OVER: &str = "CDRLOG_TAKE_OVER";
 pub(in super::super) struct Launcher {
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// How processes have ended that were started here.
+    /// How the processes ended that were started here.
     ended: (mpsc::UnboundedSender<String>, mpsc::UnboundedReceiver<String>),
 }
 
 impl Launcher {
-    /// To be called at the start: later the program may be another file.
+    /// Call this at the start: later the path may lead to another file.
     pub(in super::super) fn new() -> io::Result<Self> {
         let mut arguments = env::args_os();
         let named = arguments.next().map(PathBuf::from).unwrap_or_default();
-        // A path is kept as it is, because it may be a link to the version of the day. A bare name
-        // was looked up by a shell.
+        // A path is kept as it is, because it may be a link to the current version. A bare name was
+        // looked up by a shell.
         let is_path = named.parent().is_some_and(|parent| !parent.as_os_str().is_empty());
         let program = if is_path { named } else { env::current_exe()? };
         Ok(Self { program, arguments: arguments.collect(), ended: mpsc::unbounded_channel() })
     }
 
-    /// Starts the program. What becomes of it, [`Self::failure`] tells.
+    /// Starts the program. [`Self::failure`] tells if it fails.
     pub(in super::super) fn launch(&self) -> Result<u32, String> {
         if process::id() == 1 {
             return Err(
@@ -45,7 +45,7 @@ impl Launcher {
         }
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env(TAKE_OVER, "true");
-        // It names this process; without it the time counts for the new one.
+        // It names this process; without it, systemd's watchdog counts for the new one.
         command.env_remove("WATCHDOG_PID");
         let child = command
             .spawn()
@@ -59,12 +59,12 @@ impl Launcher {
         Ok(pid)
     }
 
-    /// A process that was started here has ended while this one goes on. May be given up before it
-    /// is ready.
+    /// Returns when a process that was started here has ended while this one goes on. May be
+    /// cancelled before it is ready.
     pub(in super::super) async fn failure(&mut self) -> String {
         match self.ended.1.recv().await {
             Some(failure) => failure,
-            // This struct has a sender too.
+            // Never happens: this struct has a sender too.
             None => std::future::pending().await,
         }
     }
@@ -76,6 +76,6 @@ fn wait(mut child: Child, ended: &mpsc::UnboundedSender<String>) {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    // Where nobody hears it any more, this process ends too.
+    // If nobody receives it any more, this process ends too.
     let _ = ended.send(format!("process {pid} has ended ({how})"));
 }

@@ -16,9 +16,9 @@
 //! ```
 //!
 //! From "no accept" to "accepts" connections wait in the kernel: both processes hold the sockets.
-//! Two never write, because the directory has a lock. Where one of the two dies or gives up, the
-//! other one sees the end of the conversation: the old one opens the directory again and goes on;
-//! the new one goes on where the old one has closed the directory or is dead.
+//! The two never write at the same time, because the directory has a lock. If one of them dies or
+//! gives up, the other one sees the end of the conversation: the old one opens the directory again
+//! and goes on; the new one goes on if the old one has closed the directory or is dead.
 
 mod channel;
 mod control;
@@ -31,8 +31,8 @@ pub(super) use self::control::{Control, Successor, Verdict};
 pub(super) use self::launch::{Launcher, TAKE_OVER};
 pub(super) use self::predecessor::Predecessor;
 
-/// The socket by which a server is asked to hand over. In the folder that only the user of the
-/// server may write to, and bound by the process that has the lock of the directory.
+/// The socket through which a server is asked to hand over. It is in the folder that only the user
+/// of the server may write to, and the process that has the lock of the directory binds it.
 fn socket_path(directory: &Path) -> PathBuf {
     directory.join(".cdrlog").join("handover.sock")
 }

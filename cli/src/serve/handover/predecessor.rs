@@ -14,25 +14,25 @@ use super::channel::{Channel, HandedSocket, Message, VERSION};
 use super::socket_path;
 use crate::serve::listen::{ListenAddress, Passed, PassedError, connect};
 
-/// How long the running server may take to answer. A hand-over before this one is waited for.
+/// How long the running server may take to answer. It finishes an earlier hand-over first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What closing takes beside the time for requests in flight: the disk may be slow.
+/// What closing takes in addition to the time for requests in flight: the disk may be slow.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The running server, as the process sees it that takes over.
+/// The running server, as seen by the process that takes over.
 #[derive(Debug)]
 pub(in super::super) struct Predecessor {
     channel: Channel,
     pid: i32,
-    /// What its `--listen` made.
+    /// The sockets of its `--listen`.
     asked: Vec<(ListenAddress, OwnedFd)>,
     passed: Vec<Passed>,
     /// How long its requests in flight may take.
     end_timeout: Duration,
 }
 
-/// A running server does not hand over. It goes on, if it lives.
+/// A running server does not hand over. It goes on, if it is alive.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(in super::super) enum TakeOverError {
@@ -40,7 +40,7 @@ pub(in super::super) enum TakeOverError {
     Io { path: PathBuf, source: io::Error },
     /// A process of another user listens on the socket.
     Stranger { path: PathBuf, uid: u32 },
-    /// It says why it does not.
+    /// It says why it does not hand over.
     Refused { pid: i32, reason: String },
     /// One of its sockets cannot be used.
     Socket(PassedError),
@@ -76,7 +76,7 @@ impl Error for TakeOverError {
 }
 
 impl Predecessor {
-    /// Asks the server of a directory for its sockets. `None` where none runs there, or one of an
+    /// Asks the server of a directory for its sockets. `None` if none runs there, or one of an
     /// earlier version. Called in the runtime.
     pub(in super::super) async fn find(directory: &Path) -> Result<Option<Self>, TakeOverError> {
         use io::ErrorKind::{ConnectionRefused, NotFound};
@@ -117,7 +117,7 @@ impl Predecessor {
             HandedSocket::Passed(name) => self.passed.push(Passed::new(socket, name)?),
             HandedSocket::Asked(text) => {
                 let socket = Passed::new(socket, text.clone())?.into_socket();
-                // What another version may listen on, and this one cannot, is not taken.
+                // A kind of socket that another version knows and this one does not is not taken.
                 if let Ok(address) = text.parse() {
                     self.asked.push((address, socket));
                 }
@@ -130,7 +130,7 @@ impl Predecessor {
         self.pid
     }
 
-    /// The sockets of its `--listen`, by what that said.
+    /// The sockets of its `--listen`, by the values of that.
     pub(in super::super) fn take_asked(&mut self) -> Vec<(ListenAddress, OwnedFd)> {
         std::mem::take(&mut self.asked)
     }
@@ -140,8 +140,8 @@ impl Predecessor {
         std::mem::take(&mut self.passed)
     }
 
-    /// Tells it to end, and waits until the directory is free. Where it has died, the directory is
-    /// free too; what it left is recovered by the opening.
+    /// Tells it to stop, and waits until the directory is free. If it has died, the directory is
+    /// free too; the next `open` recovers what it left.
     pub(in super::super) async fn release(&self) -> Result<(), TakeOverError> {
         let path = PathBuf::from(format!("/proc/{}", self.pid));
         let failed = |source| TakeOverError::Io { path: path.clone(), source };
@@ -167,15 +167,15 @@ impl Predecessor {
         }
     }
 
-    /// The directory is open and connections are accepted: the other may go. If it is gone already,
-    /// nobody needs to hear it.
+    /// The directory is open and connections are accepted: the other process may exit. If it is
+    /// gone already, nobody needs to hear it.
     pub(in super::super) async fn dismiss(self) {
         if let Err(error) = self.channel.send(&Message::Serving, &[]).await {
             tracing::debug!(%error, "the server that ran before is gone");
         }
     }
 
-    /// The directory cannot be opened: the other goes on.
+    /// The directory cannot be opened: the other process goes on.
     pub(in super::super) async fn give_back(self, reason: String) {
         if let Err(error) = self.channel.send(&Message::Refused { reason }, &[]).await {
             tracing::warn!(%error, "the server that ran before is gone");

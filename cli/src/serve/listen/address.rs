@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-/// What the path of a unix socket begins with.
+/// The prefix of the path of a unix socket.
 const UNIX: &str = "unix:";
 
 /// One value of `--listen`.
@@ -18,8 +18,8 @@ pub(in super::super) enum ListenAddress {
 }
 
 impl ListenAddress {
-    /// Whether programs of other machines may reach it. A unix socket is a file of this one, which
-    /// its mode protects.
+    /// Whether programs on other machines can reach it. A unix socket is a file on this one,
+    /// protected by its mode.
     pub(in super::super) fn is_exposed(&self) -> bool {
         matches!(self, Self::Tcp(address) if !address.ip().to_canonical().is_loopback())
     }
@@ -50,7 +50,7 @@ impl FromStr for ListenAddress {
     }
 }
 
-/// One address, or a list of them, as the file of options has them.
+/// One address, or a list of them, as in the options file.
 pub(in super::super) fn one_or_several<'de, D>(
     deserializer: D,
 ) -> Result<Vec<ListenAddress>, D::Error>

@@ -24,24 +24,24 @@ pub(super) use self::passed::{Passed, PassedError, take};
 pub(super) use self::stream::{Accepted, PeerName, Stream, UNIX_PEER};
 pub(super) use self::unix::{SocketFile, connect, listen};
 
-/// Where a server listens that is told nothing.
+/// Where a server listens if it is not told.
 const DEFAULT: ListenAddress =
     ListenAddress::Tcp(SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8787));
 
 /// Connections that wait to be accepted: as many as the kernel allows (`net.core.somaxconn`, 4096
-/// by default). A hand-over leaves them waiting for some time.
+/// by default). During a hand-over they wait for some time.
 const BACKLOG: u16 = u16::MAX;
 
-/// As many sockets as one message can hand over, and more than anybody needs.
+/// As many sockets as one message can hand over: more than anybody needs.
 const LISTENERS_MAX: usize = 64;
 
-/// What the sockets of a server are made of. Those that are passed or handed over are used where
-/// they are asked for; the rest is bound.
+/// What the sockets of a server are made from. A socket that is passed or handed over is used if
+/// its address is wanted; the others are bound.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
-    /// `--listen`; the default address where this is empty and no socket is passed.
+    /// `--listen`; the default address if this is empty and no socket is passed.
     pub(super) asked: &'a [ListenAddress],
-    /// The mode of unix sockets that are made.
+    /// The mode of new unix sockets.
     pub(super) mode: u32,
     /// There is a certificate.
     pub(super) has_tls: bool,
@@ -53,7 +53,7 @@ pub(super) struct Plan<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     all: Vec<Listener>,
-    /// Which one is asked first, so that none of them keeps the others from their turn.
+    /// Which one is asked first, so that each of them gets its turn.
     turn: AtomicUsize,
 }
 
@@ -62,15 +62,15 @@ struct Listener {
     origin: Origin,
     address: ListenAddress,
     is_tls: bool,
-    /// Before the socket: as long as that is open, no other file gets the inode of this one.
+    /// Dropped before the socket: as long as the socket is open, no other file gets its inode.
     file: Mutex<Option<SocketFile>>,
     socket: Socket,
 }
 
-/// Where a socket came from: its next owner knows it again by this.
+/// Where a socket came from: its next owner recognizes it by this.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
-    /// `--listen` asked for it, with these words.
+    /// `--listen` asked for it, with this value.
     Asked(ListenAddress),
     /// The parent passed it, under this name.
     Passed(String),
@@ -92,7 +92,7 @@ impl Listeners {
         let default = [DEFAULT];
         let asked = if plan.asked.is_empty() && all.is_empty() { &default[..] } else { plan.asked };
         for address in asked {
-            // An address that is passed need not be asked for, and may.
+            // An address that is passed may be given, but need not be.
             if !all.iter().any(|known| known.address == *address) {
                 all.push(Listener::asked(address, &mut plan)?);
             }
@@ -103,7 +103,7 @@ impl Listeners {
         Ok(Self { all, turn: AtomicUsize::new(0) })
     }
 
-    /// The next connection. May be given up before it is ready: no connection is lost.
+    /// The next connection. May be cancelled before it is ready: no connection is lost.
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         poll_fn(|context| {
             let turn = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -115,17 +115,17 @@ impl Listeners {
         .await
     }
 
-    /// The first one that programs of other machines may reach.
+    /// The first address that programs on other machines can reach.
     pub(super) fn exposed(&self) -> Option<&ListenAddress> {
         self.all.iter().map(|listener| &listener.address).find(|address| address.is_exposed())
     }
 
-    /// The sockets, and how their next owner knows them.
+    /// The sockets, and how their next owner recognizes them.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Origin, BorrowedFd<'_>)> {
         self.all.iter().map(|listener| (&listener.origin, listener.socket.as_fd()))
     }
 
-    /// Whether this process removes the files of unix sockets in the end, or another one does.
+    /// Whether this process removes the files of the unix sockets at its end, or another one does.
     pub(super) fn own_files(&self, is_owned: bool) {
         for listener in &self.all {
             let mut file = listener.file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +136,7 @@ impl Listeners {
     }
 }
 
-/// The addresses, with a comma between them.
+/// The addresses, separated by commas.
 impl fmt::Display for Listeners {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, listener) in self.all.iter().enumerate() {
@@ -148,7 +148,7 @@ impl fmt::Display for Listeners {
 }
 
 impl Listener {
-    /// A socket that was asked for: the one that is handed over, or a new one.
+    /// A socket that was asked for: the handed-over one, or a new one.
     fn asked(address: &ListenAddress, plan: &mut Plan<'_>) -> Result<Self, String> {
         let named = |error: io::Error| format!("cannot listen on {address}: {error}");
         let is_tls = plan.has_tls && matches!(address, ListenAddress::Tcp(_));
@@ -174,7 +174,7 @@ impl Listener {
         })
     }
 
-    /// Its name says what it speaks; with any other name, what the option `--listen` would.
+    /// Its name says what it speaks; with any other name, it speaks what `--listen` would.
     fn passed(passed: Passed, has_tls: bool) -> Result<Self, String> {
         let Passed { socket, family, name } = passed;
         let unusable = |fault: &dyn fmt::Display| format!("the passed socket {name:?}: {fault}");
@@ -222,8 +222,8 @@ impl Socket {
         UnixListener::from_std(listener).map(Self::Unix)
     }
 
-    /// A unix socket that the process made has the path that was asked for, and not that by which
-    /// it was bound.
+    /// A unix socket that the process made has the path that was asked for, not the one by which it
+    /// was bound.
     fn address(&self, asked: Option<&ListenAddress>) -> io::Result<ListenAddress> {
         match (self, asked) {
             (Self::Tcp(listener), _) => listener.local_addr().map(ListenAddress::Tcp),

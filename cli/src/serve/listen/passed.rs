@@ -1,8 +1,8 @@
 //! Sockets that the parent of the process passes: socket activation, as systemd does it.
 //!
-//! The environment says how many there are (`LISTEN_FDS`), for which process (`LISTEN_PID`) and how
-//! they are called (`LISTEN_FDNAMES`); the descriptors are those from 3 on. A parent that holds
-//! them keeps connections waiting in the kernel while no server runs.
+//! The environment says how many there are (`LISTEN_FDS`), for which process (`LISTEN_PID`) and
+//! what they are called (`LISTEN_FDNAMES`); the descriptors start at 3. A parent that holds them
+//! keeps connections waiting in the kernel while no server runs.
 
 use std::fmt;
 use std::io;
@@ -10,22 +10,22 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketType, sockopt};
 
-/// A socket that a parent passed, or a running server that had it from its parent.
+/// A socket that a parent passed, or a running server that got it from its parent.
 #[derive(Debug)]
 pub(in super::super) struct Passed {
     pub(super) socket: OwnedFd,
     pub(super) family: AddressFamily,
-    /// What `LISTEN_FDNAMES` calls it; `unknown` where it says nothing.
+    /// Its name in `LISTEN_FDNAMES`; `unknown` if it has none.
     pub(super) name: String,
 }
 
-/// Sockets of the environment that cannot be used.
+/// The sockets of the environment cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(in super::super) enum PassedError {
     /// The variables contradict each other, or name a descriptor that is not open.
     Environment(io::Error),
-    /// A descriptor is no socket that connections can be accepted from.
+    /// A descriptor is not a socket that connections can be accepted from.
     Socket { name: String, fault: &'static str },
 }
 
@@ -53,21 +53,21 @@ impl std::error::Error for PassedError {
     }
 }
 
-/// Takes the sockets of the environment, and the variables out of it, so that no child takes them
-/// for its own. None where the variables are not set, or are of another process.
+/// Takes the sockets of the environment, and removes the variables, so that no child uses them as
+/// its own. Returns none if the variables are not set, or are for another process.
 ///
 /// # Safety
 ///
-/// No other thread may exist, and it may be called once only: the descriptors become those of the
-/// caller.
+/// No other thread may exist, and this may be called only once: the descriptors become the
+/// caller's.
 #[expect(unsafe_code, reason = "the environment is changed, descriptors are numbers in it")]
 pub(in super::super) unsafe fn take() -> Result<Vec<Passed>, PassedError> {
-    // SAFETY: the caller says that there is no other thread.
+    // SAFETY: the caller guarantees that there is no other thread.
     let described = unsafe { sd_notify::listen_fds_with_names_and_unset_env() };
     let mut sockets = Vec::new();
     for (number, name) in described.map_err(PassedError::Environment)? {
-        // SAFETY: it is open, because it was just made to close on exec, and it was passed to this
-        // process, in which the caller says nobody else takes it.
+        // SAFETY: it is open, because it was just set to close on exec, and it was passed to this
+        // process, in which the caller guarantees that nobody else takes it.
         let socket = unsafe { OwnedFd::from_raw_fd(number) };
         sockets.push(Passed::new(socket, name)?);
     }
@@ -79,7 +79,7 @@ impl Passed {
         self.socket
     }
 
-    /// Checks a descriptor: connections of TCP or of a unix socket can be accepted from it.
+    /// Checks a descriptor: whether TCP or unix connections can be accepted from it.
     pub(in super::super) fn new(socket: OwnedFd, name: String) -> Result<Self, PassedError> {
         match family(&socket) {
             Ok(family) => Ok(Self { socket, family, name }),

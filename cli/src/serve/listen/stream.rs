@@ -1,4 +1,4 @@
-//! An accepted connection, and how its peer is called.
+//! An accepted connection, and the name of its peer.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -9,7 +9,7 @@ use tokio::net::{TcpStream, UnixStream};
 #[derive(Debug)]
 pub(in super::super) struct Accepted {
     pub(in super::super) stream: Stream,
-    /// Where it is from; [`UNIX_PEER`] for a unix socket.
+    /// Where it comes from; [`UNIX_PEER`] for a unix socket.
     pub(in super::super) peer: SocketAddr,
     /// Whether its socket speaks TLS.
     pub(in super::super) is_tls: bool,
@@ -21,7 +21,7 @@ pub(in super::super) enum Stream {
     Unix(UnixStream),
 }
 
-/// The address of all who connect to a unix socket. No peer of TCP has it.
+/// The address of everybody who connects to a unix socket. No TCP peer has it.
 pub(in super::super) const UNIX_PEER: SocketAddr =
     SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 

@@ -1,8 +1,9 @@
-//! Unix sockets at a path: made under another name and moved into place, so that nobody finds one
-//! that does not listen yet or has another mode, and removed by the process that made them.
+//! Unix sockets at a path. They are made under another name and moved into place, so that nobody
+//! finds one that does not listen yet or has another mode, and the process that made them removes
+//! them.
 //!
-//! A socket that a killed process left is replaced. One that somebody listens on, and whatever is
-//! no socket, stays where it is.
+//! A socket that a killed process left is replaced. One that somebody listens on stays, and so does
+//! anything that is not a socket.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -16,8 +17,8 @@ use rustix::fs::{AtFlags, RenameFlags, renameat_with, unlinkat};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-/// The name of a socket in the file system. Dropped by its owner, it is removed, unless it is the
-/// name of another socket by now.
+/// The name of a socket in the file system. When its owner drops it, it is removed, unless it is
+/// the name of another socket by then.
 #[derive(Debug)]
 pub(in super::super) struct SocketFile {
     path: PathBuf,
@@ -27,13 +28,13 @@ pub(in super::super) struct SocketFile {
 }
 
 impl SocketFile {
-    /// The name of a socket that is there. Another process owns it.
+    /// The name of an existing socket. Another process owns it.
     pub(in super::super) fn find(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_owned(), id: id(&fs::symlink_metadata(path)?), is_owned: false })
     }
 
-    /// Whether this process removes it in the end: another one may have it, before a hand-over or
-    /// after it.
+    /// Whether this process removes it at its end: another one may own it, before or after a
+    /// hand-over.
     pub(in super::super) fn own(&mut self, is_owned: bool) {
         self.is_owned = is_owned;
     }
@@ -69,7 +70,7 @@ pub(in super::super) fn listen(
         .and_then(|()| Ok(net::listen(&socket, super::BACKLOG.into())?))
         .and_then(|()| place.move_in(&temporary, kind));
     if let Err(error) = listened {
-        // What cannot be removed has the name of a process that is gone, and is in nobody's way.
+        // What cannot be removed has the name of a process that is gone, and does no harm.
         let _ = unlinkat(&place.directory, &temporary, AtFlags::empty());
         return Err(error);
     }
@@ -91,8 +92,8 @@ fn socket(kind: SocketType) -> io::Result<OwnedFd> {
     Ok(net::socket_with(AddressFamily::UNIX, kind, flags, None)?)
 }
 
-/// A name in a directory that is held open. An address has room for 107 bytes, which the path of a
-/// CDR may well exceed: sockets are named by way of `/proc/self/fd` instead.
+/// A name in a directory that is held open. An address has room for 107 bytes, and the path of a
+/// CDR may be longer: so sockets are named through `/proc/self/fd`.
 struct Place {
     directory: File,
     name: OsString,
@@ -129,8 +130,9 @@ impl Place {
         }
     }
 
-    /// Takes the name of a socket that nobody listens on. The two change places, and only then the
-    /// old one is removed: one that came in between is found where it is now, and put back.
+    /// Takes the name of a socket that nobody listens on. The two files are exchanged, and only
+    /// then the old one is removed: if another one was put there meanwhile, it is found now and put
+    /// back.
     fn replace(&self, temporary: &OsStr, kind: SocketType) -> io::Result<()> {
         self.check_stale(&self.name, kind)?;
         self.rename(temporary, RenameFlags::EXCHANGE)?;
