@@ -1,4 +1,4 @@
-//! Why an event is likely to be missing: what files and times tell.
+//! Why an event is likely to be missing: what files and times suggest.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -9,24 +9,24 @@ use jiff::tz::TimeZone;
 use super::drops::Drop;
 use crate::count::Source;
 
-/// LiveKit tells of a dropped event with one that gets through: at most so long after it, in
+/// LiveKit reports a dropped event in the next one that gets through, at most this much later, in
 /// milliseconds.
 const TOLD_LATE_MS: i64 = 10 * 60_000;
 
-/// How far the clock of a sender and the time of an event may be from when it was posted, in
+/// How far the clock of a sender and the time of an event may differ from when it was posted, in
 /// milliseconds.
 const CLOCKS_APART_MS: i64 = 30_000;
 
-/// A shorter time without events, in milliseconds, is no sign that the process was down.
+/// A shorter time without events, in milliseconds, is not a sign that the process was down.
 const DOWN_MS_MIN: i64 = 2_000;
 
-/// The same where a new day began, with which a new file begins anyway.
+/// The same if a new day began, with which a new file begins anyway.
 const DOWN_MS_MIN_AT_MIDNIGHT: i64 = 60_000;
 
 /// The likely reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// It was before the first event.
+    /// It is from before the first event.
     BeforeRecord,
     /// It had no event for so long that it was given up.
     GivenUp,
@@ -78,7 +78,7 @@ pub(super) struct FileSpan {
     pub(super) last: i64,
 }
 
-/// No event came from `from` to `until`, when a new file began.
+/// No event came from `from` until `until`, when a new file began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pause {
     source: Source,
@@ -107,7 +107,7 @@ impl<'a> Causes<'a> {
         Self { zone, pauses: pauses.collect(), drops }
     }
 
-    /// Why an event of `source` that should have come in this time did not.
+    /// Why an event of `source` that should have come in this time did not come.
     pub(super) fn of(&self, source: Source, time: RangeInclusive<i64>) -> Option<Cause> {
         let near = |pause: &&Pause| {
             pause.source == source

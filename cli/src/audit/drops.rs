@@ -13,19 +13,19 @@ use crate::count::Source;
 use crate::count::line::{Line, Members, number};
 use crate::count::tracker::LATENESS_MS;
 
-/// The files in a CDR directory: the one before, and the one that is written to.
+/// The files in a CDR directory: the previous one, and the current one.
 const GAPS_FILES: [&str; 2] = ["gaps.1.jsonl", "gaps.jsonl"];
 
-/// A line of it is no longer.
+/// The maximum length of a line.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 
-/// So many events were dropped up to a time, in milliseconds since 1970.
+/// So many events were dropped before a time, in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Drop {
     pub(super) source: Source,
     pub(super) at: i64,
     pub(super) count: u64,
-    /// The session of the event that told it.
+    /// The session of the event that said so.
     pub(super) session: Option<String>,
 }
 
@@ -49,21 +49,22 @@ impl DropReader {
     }
 }
 
-/// A line of `gaps.jsonl`. It may have further members.
+/// A line of `gaps.jsonl`. It may have other members.
 #[derive(Deserialize)]
 struct Gap {
     at: i64,
     dropped: u64,
-    /// The room's, by which the events of a session are known.
+    /// The id of the room, by which the events of a session are known.
     #[serde(default, alias = "roomSid")]
     session: Option<String>,
 }
 
-/// What a directory's `gaps.jsonl` tells, and the file before it; nothing where there is none.
+/// What a directory's `gaps.jsonl` and the previous file say; nothing if there are none.
 ///
 /// # Errors
 ///
-/// One cannot be read, or a line is not one of its lines. A line that is just being written is none.
+/// One cannot be read, or contains a line of another kind. A line that is still being written is
+/// ignored.
 pub(super) fn read_gaps(directory: &Path, source: Source) -> Result<Vec<Drop>, Box<dyn Error>> {
     let mut drops = Vec::new();
     for name in GAPS_FILES {
@@ -96,7 +97,7 @@ fn read_file(path: &Path, source: Source) -> Result<Vec<Drop>, Box<dyn Error>> {
     Ok(drops)
 }
 
-/// All drops, each once: an event with `numDropped` and its note in `gaps.jsonl` are one.
+/// All drops, each once: an event with `numDropped` and its note in `gaps.jsonl` count as one.
 pub(super) fn merge(events: Vec<Drop>, gaps: Vec<Drop>) -> Vec<Drop> {
     let mut all = events;
     let mut is_matched = vec![false; all.len()];

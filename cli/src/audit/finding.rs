@@ -1,4 +1,4 @@
-//! One thing to say about a record.
+//! One thing that is reported about a record.
 
 use serde_json::{Value, json};
 
@@ -18,19 +18,19 @@ pub(super) enum Reason {
     SequenceGap,
     /// Timestamps go back.
     ClockStep,
-    /// A room is on the server, and the record does not know it.
+    /// A room is on the server, but not in the record.
     #[cfg(feature = "serve")]
     RoomUnheard,
-    /// A participant is on the server, and the record does not know it.
+    /// A participant is on the server, but not in the record.
     #[cfg(feature = "serve")]
     ParticipantUnheard,
-    /// A session is open in the record, and is not on the server.
+    /// A session is open in the record, but is not on the server.
     #[cfg(feature = "serve")]
     RoomGone,
-    /// A participant is in a session by the record, and is not on the server.
+    /// A participant is in a session according to the record, but is not on the server.
     #[cfg(feature = "serve")]
     ParticipantGone,
-    /// There is not one event of a kind that should have come often.
+    /// There is no event at all of a kind that should have come often.
     NeverSent,
 }
 
@@ -70,11 +70,11 @@ impl Reason {
     }
 }
 
-/// Whose event it is, as far as that is known.
+/// Whose event it is, as far as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Subject {
     pub(super) session: Option<String>,
-    /// What no other session is called.
+    /// An id that no other session has.
     pub(super) session_id: Option<String>,
     pub(super) participant: Option<String>,
     /// The id of a track, an egress and so on.
@@ -101,17 +101,17 @@ impl Subject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Finding {
     pub(super) reason: Reason,
-    /// Only worth knowing: nothing that should be there is missing.
+    /// Only for information: nothing that should be there is missing.
     pub(super) is_note: bool,
-    /// When the event should have come, or when it shows that it is missing.
+    /// When the event should have come, or when it turned out to be missing.
     pub(super) at: i64,
     /// The time in which it should have come.
     pub(super) from: Option<i64>,
     pub(super) until: Option<i64>,
-    /// The directory; `None` where it is about none.
+    /// The directory; `None` if it is not about a directory.
     pub(super) source: Option<Source>,
     pub(super) subject: Subject,
-    /// A sentence without a stop.
+    /// A sentence without a full stop.
     pub(super) message: String,
     pub(super) cause: Option<Cause>,
 }

@@ -1,4 +1,4 @@
-//! What of all that is missing is a finding, and why it is likely to be missing.
+//! Which missing events are findings, and why they are likely to be missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,21 +15,22 @@ use crate::count::merge::Cut;
 use crate::count::tracker::LATENESS_MS;
 use crate::count::{AFTER_SESSION_MS, GIVEN_UP_MS, MissingEvent, Sign, Source};
 
-/// Where so many events of a kind are missing and not one of them came, the sender leaves them out.
+/// If so many events of a kind are missing and not one of them came, the sender leaves them out.
 const NEVER_SENT_MIN: u64 = 20;
 
-/// What findings are judged by.
+/// What the findings are based on.
 pub(super) struct Judge<'a> {
     pub(super) record: &'a Record,
     pub(super) causes: Causes<'a>,
-    /// What is open at the end of the record, and has had an event within this time, is open and
-    /// not a finding. In milliseconds.
+    /// What is open at the end of the record, but has had an event within this time, is not a
+    /// finding. In milliseconds.
     pub(super) grace_ms: i64,
     pub(super) zone: &'a TimeZone,
 }
 
 impl Judge<'_> {
-    /// The findings of all absences, and what is left out of them because it is never sent.
+    /// The findings of all absences, and notes on the events that are left out because they are
+    /// never sent.
     pub(super) fn absences(&self) -> Vec<Finding> {
         let never_sent = self.never_sent();
         let is_sent = |absence: &&Absence| !never_sent.contains_key(&key_of(absence));
@@ -56,7 +57,7 @@ impl Judge<'_> {
         never.map(|(key, count)| (*key, *count)).collect()
     }
 
-    /// `None` where it is open, and may well be.
+    /// `None` if it is open, and may well be.
     fn absence(&self, absence: &Absence) -> Option<Finding> {
         let Absence { event, sign, source, told, after, before, .. } = *absence;
         let now = self.record.tracker.now();
@@ -79,7 +80,7 @@ impl Judge<'_> {
         Some(Finding { is_note, cause, ..finding })
     }
 
-    /// Why it is no finding that a start is missing; `None` where it is one.
+    /// Why a missing start is not a finding; `None` if it is one.
     fn note_cause(&self, absence: &Absence) -> Option<Cause> {
         let is_begin = matches!(
             absence.event,
@@ -87,7 +88,7 @@ impl Judge<'_> {
         );
         let begin = self.record.begin(absence.source)?;
         let Some(from) = absence.told.or(absence.after).filter(|_| is_begin) else {
-            // It is not told when it began: perhaps before the first line.
+            // Nothing says when it began: perhaps before the first line.
             let is_near = absence.before.saturating_sub(begin) < self.grace_ms;
             return (is_begin && is_near).then_some(Cause::BeforeRecord);
         };
@@ -99,7 +100,7 @@ impl Judge<'_> {
         is_given_up.then_some(Cause::GivenUp)
     }
 
-    /// Findings of senders that say that they dropped events.
+    /// A finding for each time a sender says that it dropped events.
     pub(super) fn drops(&self, drops: &[Drop]) -> Vec<Finding> {
         let finding = |drop: &Drop| {
             let events =
@@ -113,7 +114,7 @@ impl Judge<'_> {
         drops.iter().map(finding).collect()
     }
 
-    /// Findings of numbers that no event has.
+    /// A finding for each range of numbers that no event has.
     pub(super) fn gaps(&self, gaps: &[SequenceGap]) -> Vec<Finding> {
         let finding = |gap: &SequenceGap| {
             let SequenceGap { source, at, first, last } = *gap;
@@ -128,7 +129,8 @@ impl Judge<'_> {
         gaps.iter().map(finding).collect()
     }
 
-    /// Findings of places where time goes back: within files, and from one listed file to the next.
+    /// A finding for each place where time goes back: within files, and from one listed file to the
+    /// next.
     pub(super) fn clock_steps(
         &self,
         cuts: &[(Cut, &Path)],

@@ -1,4 +1,4 @@
-//! `cdrlog audit`: what never came.
+//! `cdrlog audit`: the events that never came.
 //!
 //! ```text
 //! files ──> count ──> record ──> judge (cause) ──> report
@@ -6,8 +6,8 @@
 //!  server ──> livekit ──────────────┘
 //! ```
 //!
-//! `record` reads everything once and keeps what is missing, which the counting core tells
-//! (`count/missing.rs`). `judge` says at the end which of it is a finding, and `cause` why it is
+//! `record` reads everything once and keeps what is missing, as the counting core tells it
+//! (`count/missing.rs`). At the end `judge` decides which of it is a finding, and `cause` why it is
 //! likely to be missing. `livekit` asks a server what is going on now.
 
 mod cause;
@@ -92,7 +92,7 @@ pub(super) struct Audit {
     paths: PathArgs,
 }
 
-/// `serve` notes a gap when an event that tells of it comes: at most so much later than the last
+/// `serve` notes a gap when an event that says so arrives: at most this much later than the last
 /// event, in milliseconds.
 const GAP_NOTED_LATE_MS: i64 = 10 * 60_000;
 
@@ -146,7 +146,7 @@ impl Audit {
         let paths = self.paths.into_paths();
         let files = InputFiles::of(&paths)?;
         reading::say_what_is_odd(&files);
-        // The server first: what begins while the record is read is then no finding.
+        // The server first: what begins while the record is read is then not a finding.
         #[cfg(feature = "serve")]
         let asked = self.livekit.ask()?;
         let reading = reading::read(&files, || Record::new(grace_ms));
@@ -185,14 +185,15 @@ impl Audit {
     }
 }
 
-/// What the directories' `gaps.jsonl` tell. One that cannot be read makes the audit incomplete.
+/// What the `gaps.jsonl` files of the directories say. One that cannot be read makes the audit
+/// incomplete.
 fn read_gaps(files: &InputFiles, record: &Record, is_incomplete: &mut bool) -> Vec<Drop> {
     let mut gaps = Vec::new();
     for (source, directory) in files.directories() {
         let Some(begin) = record.begin(source) else { continue };
         let end = record.last.unwrap_or(begin).saturating_add(GAP_NOTED_LATE_MS);
         match drops::read_gaps(directory, source) {
-            // Others belong to files that are not read, or are no more.
+            // Others belong to files that are not read, or do not exist any more.
             Ok(told) => gaps.extend(told.into_iter().filter(|gap| (begin..=end).contains(&gap.at))),
             Err(error) => {
                 say(error);

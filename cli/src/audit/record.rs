@@ -1,5 +1,5 @@
-//! Takes the lines of a record, and keeps what an audit needs to know of them: what is missing, not
-//! what is there.
+//! Takes the lines of a record, and keeps what an audit needs from them: what is missing, not what
+//! is there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -19,10 +19,10 @@ use crate::count::{
     Count, Level, Listener, Missing, MissingEvent, SessionTracker, Sign, Source, event_reader,
 };
 
-/// How many missing events are kept with all that is known of them; the rest is counted.
+/// How many missing events are kept with their details; the rest is counted.
 const KEPT_MAX: usize = 100_000;
 
-/// A missing event that outlives its session.
+/// A missing event. It outlives its session.
 #[derive(Clone, Debug)]
 pub(super) struct Absence {
     pub(super) event: MissingEvent,
@@ -43,7 +43,7 @@ impl Absence {
     }
 }
 
-/// What is missing, as the tracker tells it.
+/// What is missing, as the tracker reports it.
 #[derive(Debug, Default)]
 pub(super) struct Absences {
     pub(super) kept: Vec<Absence>,
@@ -69,7 +69,7 @@ impl Listener for Absences {
     fn level(&mut self, _: Range<i64>, _: Level) {}
 }
 
-/// A file of lines, in the order of their times.
+/// A file, by the times of its first and last event.
 #[derive(Debug)]
 struct FileTimes {
     source: Source,
@@ -88,7 +88,7 @@ pub(super) struct Record {
     /// The times of each file, and the file of the last line.
     files: HashMap<PathBuf, FileTimes>,
     file: Option<(PathBuf, FileTimes)>,
-    /// How many events of each kind came, of those that can be missed.
+    /// How many events of each kind came, for the kinds that can be missing.
     heard: BTreeMap<(Source, MissingEvent), u64>,
     /// The time of the first event of each directory, and of all.
     begins: BTreeMap<Source, i64>,
@@ -98,7 +98,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    /// What has had no event for so long, in milliseconds, is given up.
+    /// What has had no event for this long, in milliseconds, is given up.
     pub(super) fn new(grace_ms: i64) -> Self {
         Self {
             parser: Parser::default(),
@@ -141,7 +141,7 @@ impl Record {
         Some(FileSpan { source, first, last })
     }
 
-    /// Nothing more comes.
+    /// The input is over.
     pub(super) fn end(&mut self) {
         self.tracker.end(&mut self.absences);
     }

@@ -1,4 +1,4 @@
-//! What is said at the end: a table for people, objects for programs.
+//! The output at the end: a table for people, objects for programs.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -28,20 +28,20 @@ pub(super) struct Summary {
     pub(super) sessions_open: u64,
     pub(super) participants_open: u64,
     pub(super) activities_open: u64,
-    /// Missing events of which nothing but their number is known, because there are too many.
+    /// Missing events of which only the number is known, because there are too many.
     pub(super) untold: u64,
-    /// What the server was asked about, where one was asked.
+    /// What the server was asked about, if one was asked.
     pub(super) server: Option<Server>,
 }
 
-/// What a server says that there is now.
+/// What a server says there is now.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Server {
     pub(super) rooms: u64,
     pub(super) participants: u64,
 }
 
-/// Everything, in the order of its times.
+/// Everything, in order of time.
 #[derive(Debug)]
 pub(super) struct Report {
     findings: Vec<Finding>,

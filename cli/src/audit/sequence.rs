@@ -1,4 +1,4 @@
-//! Numbers of events, where a sender gives its events numbers: `sequence`, `sequenceNumber` or `seq`.
+//! The numbers of events, if a sender numbers its events: `sequence`, `sequenceNumber` or `seq`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,21 +8,23 @@ use crate::count::Source;
 use crate::count::line::{Line, Members, number, text};
 use crate::count::tracker::LATENESS_MS;
 
-/// A number so much lower than the next one, or 0 or 1, is that of a sender that began anew.
+/// A number that is lower than expected by at least this much, or is 0 or 1, comes from a sender
+/// that started again.
 const RESTART_MIN: u64 = 100_000;
 
-/// Numbers that wait for those before them, of each sender; and senders that are followed.
+/// The maximum number of numbers that wait for earlier ones, for each sender; and of senders.
 const AHEAD_MAX: usize = 10_000;
 const SENDERS_MAX: usize = 10_000;
 
-/// Which sender a number is of: its directory, and its `nodeId` or `sender` if the event has one.
+/// Which sender a number comes from: its directory, and its `nodeId` or `sender` if the event has
+/// one.
 type Sender = (Source, Box<[u8]>);
 
 /// Numbers that no event has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SequenceGap {
     pub(super) source: Source,
-    /// When the event after it was, in milliseconds since 1970.
+    /// The time of the event after it, in milliseconds since 1970.
     pub(super) at: i64,
     pub(super) first: u64,
     pub(super) last: u64,
@@ -31,7 +33,7 @@ pub(super) struct SequenceGap {
 #[derive(Debug)]
 struct Sequence {
     next: u64,
-    /// Numbers that came before those before them, and when.
+    /// Numbers that came before an earlier one, and when.
     ahead: BTreeMap<u64, i64>,
 }
 
@@ -49,7 +51,7 @@ impl Default for Sequences {
 }
 
 impl Sequences {
-    /// An event was at `at`.
+    /// An event has the time `at`.
     pub(super) fn take(&mut self, line: &Line<'_>, source: Source, at: i64) {
         if self.finder.find(line.body).is_none() {
             return;
@@ -62,7 +64,7 @@ impl Sequences {
                 _ => {}
             }
         }
-        // Greater ones than that are not exact.
+        // Greater numbers are not exact.
         let Some(told) = told.filter(|told| (0.0..9e15).contains(told) && told.fract() == 0.0)
         else {
             return;
@@ -92,7 +94,7 @@ impl Sequences {
         }
     }
 
-    /// Hardly an event before this time is still to come.
+    /// Hardly any event before this time is still to come.
     pub(super) fn advance(&mut self, watermark: i64) {
         let end = watermark.saturating_sub(LATENESS_MS);
         for ((source, _), sequence) in &mut self.senders {
@@ -114,7 +116,7 @@ impl Sequence {
         }
     }
 
-    /// The numbers before those that came before `end` come no more.
+    /// The numbers before those that came before `end` will not come any more.
     fn close_before(&mut self, source: Source, end: i64, gaps: &mut Vec<SequenceGap>) {
         while let Some((&number, &at)) = self.ahead.first_key_value() {
             if at >= end && end != i64::MAX {
@@ -149,7 +151,7 @@ mod tests {
         assert_eq!(gaps(&[(5, 0), (6, 0), (7, 1)]), []);
         assert_eq!(gaps(&[(5, 0), (8, 0), (9, 0), (7, 1), (6, 2), (10, 3)]), []);
         assert_eq!(gaps(&[(5, 0), (8, 0), (9, 60), (12, 60)]), [(6, 7), (10, 11)]);
-        // Twice, and long after it was missed.
+        // Repeated, and long after it was reported missing.
         assert_eq!(gaps(&[(5, 0), (5, 0), (7, 0), (8, 60), (6, 61), (9, 62)]), [(6, 6)]);
     }
 

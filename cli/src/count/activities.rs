@@ -9,10 +9,10 @@ use super::counts::{Count, Counted};
 use super::event::{ActivityKey, ActivityRef, Source};
 use super::missing::{Missing, MissingEvent, Sign};
 
-/// How long an end is remembered, in milliseconds of the events' time.
+/// How long an end is remembered, in milliseconds of event time.
 const ENDED_MS: i64 = 5 * 60_000;
 
-/// An activity ends at most so long after its session, in milliseconds: a recording is still to be
+/// An activity ends at most this long after its session, in milliseconds: a recording must still be
 /// stored then.
 pub(crate) const AFTER_SESSION_MS: i64 = 3_600_000;
 
@@ -21,7 +21,7 @@ struct Activity {
     source: Source,
     session: Box<[u8]>,
     unique: Option<Box<[u8]>>,
-    /// When its last event was.
+    /// The time of its last event.
     last: i64,
     session_ended: Option<i64>,
     ended: Option<i64>,
@@ -30,7 +30,7 @@ struct Activity {
 #[derive(Debug, Default)]
 pub(super) struct Activities {
     by_key: HashMap<ActivityKey, Activity>,
-    /// Those that ended some moments ago, in the order in which they did.
+    /// Those that ended some minutes ago, in the order in which they did.
     gone: VecDeque<(i64, ActivityKey)>,
 }
 
@@ -122,7 +122,7 @@ impl Activities {
         }
     }
 
-    /// Gives up those that have been silent since before `silent`, or whose session ended long ago.
+    /// Gives up those without an event since `silent`, or whose session ended long ago.
     pub(super) fn give_up(&mut self, now: i64, silent: i64, counted: &mut Counted<'_>) {
         self.by_key.retain(|key, known| {
             let session_ended = known.session_ended.map(|at| at.saturating_add(AFTER_SESSION_MS));
@@ -138,7 +138,7 @@ impl Activities {
         });
     }
 
-    /// The input is over: tells which are open.
+    /// The input is over: reports which are open.
     pub(super) fn end(&self, now: i64, counted: &mut Counted<'_>) {
         for (key, known) in self.by_key.iter().filter(|(_, known)| known.ended.is_none()) {
             counted(Count::Missing(known.missing_end(key, Sign::StillOpen, now.max(known.last))));
@@ -164,7 +164,7 @@ impl Activity {
     }
 }
 
-/// An end of what never started.
+/// The end of one that never started.
 pub(super) fn missing_start<'a>(
     at: i64,
     source: Source,

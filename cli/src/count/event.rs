@@ -36,10 +36,10 @@ pub(crate) struct Stay<'a> {
 /// session of a name at a time; another server may have another one.
 pub(crate) type Source = usize;
 
-/// What begins and ends within a session.
+/// What starts and ends within a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ActivityKind {
-    /// What a participant publishes; in OpenVidu 2 also what one receives.
+    /// What a participant publishes; in OpenVidu 2 also what a participant receives.
     Track,
     Egress,
     Ingress,
@@ -47,7 +47,7 @@ pub(crate) enum ActivityKind {
     Broadcast,
 }
 
-/// What an activity is kept by: its kind and its id.
+/// The key of an activity: its kind and its id.
 pub(super) type ActivityKey = (ActivityKind, Box<[u8]>);
 
 /// Which activity an event is about.
@@ -55,15 +55,16 @@ pub(super) type ActivityKey = (ActivityKind, Box<[u8]>);
 pub(crate) struct ActivityRef<'a> {
     pub(crate) kind: ActivityKind,
     pub(crate) session: SessionRef<'a>,
-    /// Of a track: whose it is.
+    /// The participant, for a track.
     pub(crate) participant: Option<Id<'a>>,
-    /// For a track, what no other one of the participant is called; else of its kind.
+    /// For a track, an id that no other one of the participant has; for the others, one that no
+    /// other of its kind has.
     pub(crate) id: Id<'a>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Says<'a> {
-    /// Nothing to count but the event itself.
+    /// Nothing to count except the event itself.
     Nothing,
     SessionBegan(SessionRef<'a>),
     SessionEnded {
@@ -83,7 +84,8 @@ pub(crate) enum Says<'a> {
         id: Option<Id<'a>>,
         bytes: u64,
     },
-    /// A participant who never was in gave up. This one and those below are read for audits only.
+    /// A participant who was never in the session gave up. This one and those below are read for
+    /// audits only.
     JoinFailed {
         session: SessionRef<'a>,
         participant: Id<'a>,
@@ -93,7 +95,7 @@ pub(crate) enum Says<'a> {
     ActivityGoesOn(ActivityRef<'a>),
     ActivityEnded {
         activity: ActivityRef<'a>,
-        /// When it began, as far as the event tells.
+        /// When it started, if the event tells.
         began: Option<i64>,
     },
 }

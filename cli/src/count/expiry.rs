@@ -1,4 +1,4 @@
-//! What nothing more is expected of: ends that were some minutes ago, and sessions that are silent.
+//! Sessions for which nothing more is expected: those that ended some minutes ago, and silent ones.
 
 use super::counts::Counted;
 use super::missing::Sign;
@@ -67,7 +67,7 @@ impl Presence {
         self.activities.give_up(now, last, counted);
     }
 
-    /// Forgets an end that nothing is expected of any more.
+    /// Forgets an end for which nothing more is expected.
     fn forget(&mut self, gone: &Gone, counted: &mut Counted<'_>) {
         let Some(session) = self.sessions.get_mut(&gone.session) else { return };
         match &gone.participant {

@@ -31,7 +31,7 @@ pub(crate) struct InputFiles {
     pub(crate) rejects: Vec<PathBuf>,
     /// Directories that have no CDR files.
     pub(crate) empty: Vec<PathBuf>,
-    /// Files that were named before, by the same name or another one.
+    /// Files that were already named, by the same name or another one.
     pub(crate) repeated: Vec<PathBuf>,
     known: HashSet<(u64, u64)>,
     /// The directories that distinguish the files, see [`Source`].

@@ -1,5 +1,5 @@
-//! What sessions and participants have lost: events that never came, told once nothing more is
-//! expected of them.
+//! What sessions and participants have lost: events that never came, reported once nothing more is
+//! expected for them.
 
 use super::counts::{Count, Counted};
 use super::event::ActivityKind;
@@ -23,7 +23,7 @@ impl Session {
         }
     }
 
-    /// Tells what is missing of a session of which nothing more is expected.
+    /// Reports what is missing for a session for which nothing more is expected.
     pub(super) fn tell_missing(&self, counted: &mut Counted<'_>) {
         if !self.has_start {
             let begin = self.missing(MissingEvent::SessionStart, Sign::LaterEvents, self.first);
@@ -34,7 +34,7 @@ impl Session {
         }
     }
 
-    /// The same of one of its participants, who has left or is to be followed no longer.
+    /// The same for one of its participants, who has left or is not to be followed any more.
     pub(super) fn tell_missing_of(
         &self,
         id: &[u8],
@@ -68,7 +68,7 @@ impl Session {
         }
     }
 
-    /// Tells that the end of the session is missing: it has none up to `before`.
+    /// Reports that the end of the session is missing: it has none up to `before`.
     pub(super) fn tell_missing_end(&self, sign: Sign, before: i64, counted: &mut Counted<'_>) {
         let inside = self.participants.values().filter(|one| one.left.is_none()).count() as u64;
         let end = self.missing(MissingEvent::SessionEnd, sign, before);

@@ -1,4 +1,4 @@
-//! Events that never came, as far as those that came tell.
+//! Events that never came, as far as the others show it.
 
 use super::event::{ActivityKind, Source};
 
@@ -22,33 +22,33 @@ pub(crate) enum Sign {
     SessionEnded,
     /// The participant left.
     ParticipantLeft,
-    /// Another one of the same name began.
+    /// Another one with the same name started.
     NameBeganAgain,
-    /// Nothing was heard of it for too long.
+    /// There was no event for too long.
     Silence,
     /// None yet: it is open at the end of the input.
     StillOpen,
 }
 
-/// A missing event, and what is known of it. Times are milliseconds since 1970.
+/// A missing event, and what is known about it. Times are milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Missing<'a> {
     pub(crate) event: MissingEvent,
     pub(crate) sign: Sign,
     /// Where its session was first read.
     pub(crate) source: Source,
-    /// Empty where no event told it.
+    /// Empty if no event told it.
     pub(crate) session: &'a [u8],
     pub(crate) unique: Option<&'a [u8]>,
     pub(crate) participant: Option<&'a [u8]>,
     /// The id of the track, egress and so on.
     pub(crate) activity: Option<&'a [u8]>,
-    /// The time at which it was, where another event tells it.
+    /// The time at which it happened, if another event tells it.
     pub(crate) told: Option<i64>,
-    /// It was not before this time.
+    /// It did not happen before this time.
     pub(crate) after: Option<i64>,
-    /// It was not later than this time.
+    /// It did not happen later than this time.
     pub(crate) before: i64,
-    /// Of a session without an end: the participants that were in it.
+    /// For a session without an end: the participants that were in it.
     pub(crate) inside: u64,
 }

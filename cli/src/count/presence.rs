@@ -37,12 +37,12 @@ pub(crate) struct Presence {
     /// The time of the oldest event: what started later started within the input.
     begin: Option<i64>,
     pub(super) next_sweep: i64,
-    /// What has had no event for so long, in milliseconds, is given up.
+    /// What has had no event for this long, in milliseconds, is given up.
     pub(super) silence_max_ms: i64,
 }
 
 impl Presence {
-    /// Gives up what has had no event for so long, in milliseconds, and for a day at least.
+    /// Gives up what has had no event for this long, in milliseconds, and for a day at least.
     pub(crate) fn new(silence_max_ms: i64) -> Self {
         Self {
             sessions: Sessions::default(),
@@ -62,7 +62,7 @@ impl Presence {
         self.begin = Some(self.begin.map_or(at, |begin| begin.min(at)));
     }
 
-    /// The sessions that are open, and those that ended some moments ago.
+    /// The sessions that are open, and those that ended some minutes ago.
     #[cfg(feature = "serve")]
     pub(crate) fn known_sessions(&self) -> impl Iterator<Item = KnownSession<'_>> {
         self.sessions.iter().map(|(_, session)| session.known())
@@ -82,12 +82,12 @@ impl Presence {
         (open().count() as u64, open().map(inside).sum::<usize>() as u64)
     }
 
-    /// Whether a session is open since before `at`.
+    /// Whether a session has been open since before `at`.
     pub(crate) fn is_open_before(&self, session: &SessionRef<'_>, at: i64) -> bool {
         self.known(session).is_some_and(|known| known.ended.is_none() && known.first < at)
     }
 
-    /// Whether a participant is in a session since before `at`.
+    /// Whether a participant has been in a session since before `at`.
     pub(crate) fn is_in_before(&self, session: &SessionRef<'_>, one: &Id<'_>, at: i64) -> bool {
         let known = self.known(session).and_then(|known| known.participants.get(one.as_ref()));
         known.is_some_and(|one| one.left.is_none() && one.joined < at)

@@ -1,5 +1,5 @@
-//! One reading of all files, for every command that counts: what it says on its way, and once more
-//! where files have to be cut.
+//! Reads all files once for every command that counts: reports progress and problems, and reads
+//! everything again if files must be cut.
 
 use cdrlog::LineFault;
 use cdrlog::reader::{Line, ReadError};
@@ -11,12 +11,13 @@ use super::merge::{self, CUTS_MAX, Cut, LineListener};
 use crate::outcome::say;
 use crate::progress::Progress;
 
-/// How many bad lines are printed; the rest is only counted.
+/// How many bad lines are printed; the others are only counted.
 pub(crate) const BAD_LINES_NAMED: u64 = 10;
 
-/// Who takes the lines.
+/// Takes the lines.
 pub(crate) trait LineTaker {
-    /// Takes a line, and the time of the one before it in its file. Gives the time that it tells.
+    /// Takes a line, and the time of the line before it in its file. Returns the time that it
+    /// tells.
     ///
     /// # Errors
     ///
@@ -32,7 +33,7 @@ pub(crate) trait LineTaker {
     fn advance(&mut self, watermark: i64);
 }
 
-/// What is read, on its way to its taker.
+/// What is read, on its way to the one that takes it.
 pub(crate) struct Reading<T> {
     pub(crate) taker: T,
     pub(crate) lines_bad: u64,
@@ -63,7 +64,7 @@ pub(crate) fn read<T: LineTaker>(files: &InputFiles, new_taker: impl Fn() -> T) 
     Reading { cuts, ..again }
 }
 
-/// Says what is odd about what the command line names.
+/// Reports what is odd about the files of the command line.
 pub(crate) fn say_what_is_odd(files: &InputFiles) {
     for path in &files.empty {
         say(format_args!("{} has no CDR files", path.display()));
@@ -89,8 +90,8 @@ impl<T: LineTaker> Reading<T> {
         }
     }
 
-    /// Takes the progress bar off the screen, and says how many lines were bad beyond those that
-    /// were named.
+    /// Removes the progress bar from the screen, and reports how many lines were bad beyond those
+    /// that were printed.
     pub(crate) fn end(self) -> (T, u64, bool) {
         self.progress.end();
         if self.lines_bad > BAD_LINES_NAMED {

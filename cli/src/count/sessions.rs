@@ -23,13 +23,13 @@ pub(super) struct Session {
     pub(super) last: i64,
     /// Its start was not read; it is in [`Gauge::before`].
     pub(super) is_from_before: bool,
-    /// Its beginning was read.
+    /// Its start was read.
     pub(super) has_start: bool,
-    /// When it began, as its end tells.
+    /// When it started, according to its end.
     pub(super) began_told: Option<i64>,
     pub(super) ended: Option<i64>,
     pub(super) participants: HashMap<Box<[u8]>, Participant>,
-    /// What began in it, but for tracks.
+    /// What started in it, except for tracks.
     pub(super) activities: BTreeSet<ActivityKey>,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct Session {
 pub(super) struct Participant {
     pub(super) joined: i64,
     pub(super) is_from_before: bool,
-    /// Its joining was read.
+    /// Its join was read.
     pub(super) has_join: bool,
-    /// When it joined, as its leaving tells.
+    /// When it joined, according to its leaving.
     pub(super) began_told: Option<i64>,
     pub(super) left: Option<i64>,
     /// Its tracks that have not ended, and when each began.
@@ -54,13 +54,13 @@ pub(super) struct Participant {
 pub(crate) struct KnownSession<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) unique: Option<&'a [u8]>,
-    /// When its first event was.
+    /// The time of its first event.
     pub(crate) first: i64,
     pub(crate) ended: Option<i64>,
     pub(crate) participants: Vec<KnownParticipant<'a>>,
 }
 
-/// A participant of a session who is in it, or left some moments ago.
+/// A participant of a session who is in it, or left some minutes ago.
 #[cfg(feature = "serve")]
 #[derive(Debug)]
 pub(crate) struct KnownParticipant<'a> {
@@ -71,7 +71,7 @@ pub(crate) struct KnownParticipant<'a> {
 
 #[cfg(feature = "serve")]
 impl KnownParticipant<'_> {
-    /// Whether it is the one of this id or identity: events tell one of the two.
+    /// Whether it has this id or identity: events tell one of the two.
     pub(crate) fn is(&self, sid: &str, identity: &str) -> bool {
         [sid, identity].iter().any(|id| !id.is_empty() && id.as_bytes() == self.id)
     }

@@ -59,7 +59,7 @@ impl SessionTracker {
         Self::with_silence(0)
     }
 
-    /// Gives up what has had no event for so long, in milliseconds, and for a day at least.
+    /// Gives up what has had no event for this long, in milliseconds, and for a day at least.
     pub(crate) fn with_silence(silence_max_ms: i64) -> Self {
         Self {
             seen: Seen::new(),
@@ -75,8 +75,8 @@ impl SessionTracker {
         }
     }
 
-    /// Takes an event; one without a time is assigned `at`. False if it occurred before: then it is
-    /// not to be counted.
+    /// Takes an event; one without a time is assigned `at`. False if it occurred before, and is not
+    /// to be counted.
     pub(crate) fn take(
         &mut self,
         at: i64,
@@ -118,7 +118,7 @@ impl SessionTracker {
         self.presence.end(now, &mut |count| listener.count(count));
     }
 
-    /// The sessions that are open, and those that ended some moments ago, also after the end.
+    /// The sessions that are open, and those that ended some minutes ago, also after the end.
     #[cfg(feature = "serve")]
     pub(crate) fn known_sessions(&self) -> impl Iterator<Item = KnownSession<'_>> {
         self.presence.known_sessions()
@@ -129,7 +129,7 @@ impl SessionTracker {
         self.presence.activities.open()
     }
 
-    /// Up to which time everything was read; the time of the latest event where that is not known.
+    /// The time up to which everything was read; the time of the latest event if that is not known.
     pub(crate) fn now(&self) -> i64 {
         if self.watermark == i64::MIN { self.latest } else { self.watermark }
     }

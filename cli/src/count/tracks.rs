@@ -1,4 +1,5 @@
-//! What begins and ends within sessions: tracks with their participants, all else beside them.
+//! What starts and ends within sessions: tracks are kept with their participants, everything else
+//! with the session.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::presence::Presence;
 use super::sessions::Participant;
 
 impl Presence {
-    /// Whether an activity is under way since before `at`.
+    /// Whether an activity has been under way since before `at`.
     pub(super) fn is_activity_before(&self, activity: &ActivityRef<'_>, at: i64) -> bool {
         if activity.kind != ActivityKind::Track {
             return self.activities.is_open_before(activity, at);
@@ -42,7 +43,7 @@ impl Presence {
             }
             return;
         }
-        // A track of a session or participant that is over, or that nothing else tells of.
+        // A track of a session or participant that is over, or that no other event tells of.
         let (Some(session), Some(id)) = (session, activity.participant.as_deref()) else { return };
         session.hear(at, &activity.session);
         let has_ended = session.ended.is_some();
@@ -53,7 +54,7 @@ impl Presence {
             began_told: None,
             left: None,
             tracks: BTreeMap::new(),
-            // Its joining counts it, if that comes.
+            // Its join counts it, if that comes.
             is_uncounted: true,
         });
         if participant.left.is_none() && !has_ended {
@@ -87,14 +88,15 @@ impl Presence {
         session.hear(at, &activity.session);
         let Some(participant) = session.participants.get_mut(id) else { return };
         let has_begun = participant.tracks.remove(activity.id.as_ref()).is_some();
-        // Of one whose joining was not read either, that is missed, or was before the first line.
+        // If the participant's join was not read either, the join is what is missing, or was before
+        // the first line.
         if !has_begun && participant.has_join && participant.left.is_none() {
             let begin = missing_start(at, source, activity, began);
             counted(Count::Missing(Missing { after: Some(participant.joined), ..begin }));
         }
     }
 
-    /// A participant whom nobody has seen gave up joining.
+    /// A participant whom no event has told of gave up joining.
     pub(super) fn join_failed(&mut self, session: &SessionRef<'_>, participant: &Id<'_>) {
         let Some(key) = self.sessions.find(session) else { return };
         let Some(session) = self.sessions.get_mut(&key) else { return };

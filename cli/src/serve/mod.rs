@@ -151,7 +151,7 @@ impl Serve {
         Lifetime { runtime, bell, process }.run(context, arrival)
     }
 
-    /// Reads all that can be wrong, before anything is touched.
+    /// Checks everything that can be wrong before it changes anything.
     fn prepare(self, passed: Vec<Passed>, launcher: Launcher) -> Result<Prepared, Box<dyn Error>> {
         let is_named = self.path.is_some() || self.options.dir.is_some();
         let take_over = self.take_over;
@@ -175,8 +175,8 @@ impl Serve {
         Ok(Prepared { options, settings, tls, passed, launcher, take_over })
     }
 
-    /// The options of the command line and the environment, and after them those of the file.
-    /// With the path of the file if others should not be able to read it.
+    /// The options of the command line and the environment, then those of the file. Also returns
+    /// the path of the file if other users can read it but should not.
     fn options(mut self) -> Result<(Options, Option<PathBuf>), ConfigError> {
         self.options.dir = self.path.or(self.options.dir);
         let Some(path) = self.config else { return Ok((self.options, None)) };

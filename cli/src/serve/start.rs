@@ -76,8 +76,8 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// The sockets of the options and of the parent, or those of the running server where they are
-    /// the same.
+    /// The sockets of the options and of the parent, or those of the running server for the same
+    /// addresses.
     fn listeners(&mut self, predecessor: Option<&mut Predecessor>) -> Result<Listeners, String> {
         let mut passed = std::mem::take(&mut self.passed);
         let mut handed = Vec::new();

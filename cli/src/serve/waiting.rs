@@ -74,7 +74,7 @@ async fn open(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => return Ok(None),
-                // The start reads everything anew that a reload would.
+                // The start reads everything that a reload would.
                 Signal::Reload => {}
                 Signal::HandOver => {
                     tracing::error!("not handed over: there is no room on the disk");

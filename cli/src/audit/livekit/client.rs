@@ -1,4 +1,4 @@
-//! A client of LiveKit's Twirp service: JSON by POST over one connection that is kept.
+//! A client of LiveKit's Twirp service: JSON by POST over one persistent connection.
 
 use std::error::Error;
 use std::io;
@@ -23,7 +23,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-/// No answer is larger.
+/// The maximum length of an answer.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// Where systems keep the certificates that they trust; `SSL_CERT_FILE` names another file.
@@ -40,7 +40,7 @@ pub(super) type Failure = Box<dyn Error + Send + Sync>;
 pub(super) struct Client {
     sender: SendRequest<Full<Bytes>>,
     authority: String,
-    /// What comes before the path of the service.
+    /// The prefix of the path of the service.
     prefix: String,
     timeout: Duration,
 }
@@ -54,7 +54,7 @@ struct Place {
     prefix: String,
 }
 
-/// How Twirp tells of an error.
+/// How Twirp reports an error.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct TwirpError {
@@ -81,7 +81,7 @@ impl Client {
         Ok(Self { sender, authority, prefix, timeout: limit })
     }
 
-    /// Asks a method of the RoomService.
+    /// Calls a method of the RoomService.
     pub(super) async fn ask<T: DeserializeOwned + Default>(
         &mut self,
         method: &str,
@@ -106,7 +106,7 @@ impl Client {
                 .map_err(|error| format!("{method}: the answer is not LiveKit's: {error}").into());
         }
         let told: TwirpError = serde_json::from_slice(&body).unwrap_or_default();
-        // A room that ended since it was listed.
+        // A room that has ended since it was listed.
         if told.code == "not_found" {
             return Ok(T::default());
         }
@@ -118,13 +118,13 @@ async fn handshake(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<SendRequest<Full<Bytes>>, Failure> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Its error is also that of the request which it was for.
+    // Its error is also the error of the request that it was for.
     tokio::spawn(connection);
     Ok(sender)
 }
 
 impl Place {
-    /// `ws` and `wss` are what LiveKit's own tools call it.
+    /// LiveKit's own tools use `ws` and `wss`.
     fn of_url(url: &str) -> Result<Self, Failure> {
         let wrong = "it has to be an address such as https://livekit.example.org";
         let uri: Uri = url.parse().map_err(|_| wrong)?;
@@ -155,7 +155,7 @@ fn tls_config() -> Result<ClientConfig, Failure> {
     let unusable = |error| format!("cannot use the certificates of {}: {error}", path.display());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(unusable)? {
-        // Some systems have roots that are malformed: those are trusted by nobody.
+        // Some systems have malformed roots: nobody trusts those.
         let _ = roots.add(certificate.map_err(unusable)?);
     }
     Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))

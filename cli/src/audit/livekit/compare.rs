@@ -1,4 +1,4 @@
-//! What the server says, against what the record says.
+//! What the server says, compared with the record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use crate::audit::cause::Cause;
 use crate::audit::finding::{Finding, Reason, Subject};
 use crate::count::{KnownSession, SessionTracker};
 
-/// An event may be on its way for so long, in milliseconds: LiveKit tries for half a minute.
+/// An event may be on its way for this long, in milliseconds: LiveKit tries for half a minute.
 const ON_ITS_WAY_MS: i64 = 60_000;
 
-/// Sessions of LiveKit, and of no other server: their ids begin so.
+/// The prefix of the ids of LiveKit's sessions, which no other server uses.
 const ROOM_ID_PREFIX: &[u8] = b"RM_";
 
 /// `at` is when the server was asked, and `begin` when the record begins, in milliseconds since
@@ -49,7 +49,7 @@ pub(super) fn compare(
 /// The sessions of the record, by their ids and names.
 struct Sessions<'a> {
     by_id: HashMap<&'a [u8], &'a KnownSession<'a>>,
-    /// Those of which no event told an id.
+    /// Those whose id no event told.
     by_name: HashMap<&'a [u8], &'a KnownSession<'a>>,
 }
 
@@ -74,12 +74,12 @@ struct Comparison {
 }
 
 impl Comparison {
-    /// What happened later may be on its way.
+    /// What happened after this may still be on its way.
     fn recent(&self) -> i64 {
         self.at.saturating_sub(ON_ITS_WAY_MS)
     }
 
-    /// Why it is no finding that the record does not know what began at `began`.
+    /// Why it is not a finding that the record does not have what began at `began`.
     fn excuse(&self, began: i64) -> Option<Cause> {
         if began >= self.recent() {
             return Some(Cause::OnItsWay);

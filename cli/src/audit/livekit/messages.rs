@@ -1,5 +1,5 @@
-//! The messages of LiveKit's RoomService, as far as they are needed, with the names of either form
-//! that JSON of Protocol Buffers has.
+//! The messages of LiveKit's RoomService, as far as they are needed, with the member names of both
+//! forms of Protocol Buffers JSON.
 
 use serde::{Deserialize, Deserializer};
 
@@ -38,7 +38,7 @@ pub(super) struct Participant {
     joined_at_ms: i64,
 }
 
-/// The server tells that a participant joined once it is active.
+/// The server sends the event of a join once the participant is active.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 enum State {
@@ -66,12 +66,12 @@ impl Participant {
     }
 }
 
-/// 0 is what the server says for a time that it does not tell.
+/// The server sends 0 for a time that it does not tell.
 fn milliseconds(ms: i64, seconds: i64) -> i64 {
     if ms > 0 { ms } else { seconds.saturating_mul(1000) }
 }
 
-/// 64-bit integers are strings in JSON of Protocol Buffers, and numbers by some writers.
+/// 64-bit integers are strings in Protocol Buffers JSON, but some writers use numbers.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

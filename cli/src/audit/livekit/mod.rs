@@ -1,4 +1,4 @@
-//! What a LiveKit server says that is going on now.
+//! What a LiveKit server says is going on now.
 
 mod client;
 mod compare;
@@ -38,7 +38,7 @@ pub(super) struct LiveKitArgs {
 /// What the server answered.
 #[derive(Debug)]
 pub(super) struct Asked {
-    /// When it was asked, in milliseconds since 1970.
+    /// When the server was asked, in milliseconds since 1970.
     at: i64,
     rooms: Vec<(Room, Vec<Participant>)>,
 }
@@ -86,8 +86,8 @@ impl Asked {
         Server { rooms: self.rooms.len() as u64, participants }
     }
 
-    /// What the record should have heard of, and what it should have heard the end of. `begin` is
-    /// when the record begins.
+    /// What the record should contain, and what it should contain the end of. `begin` is when the
+    /// record begins.
     pub(super) fn compare(&self, tracker: &SessionTracker, begin: Option<i64>) -> Vec<Finding> {
         compare::compare(self.at, &self.rooms, tracker, begin.unwrap_or(i64::MAX))
     }

@@ -1,4 +1,4 @@
-//! The token with which a request to LiveKit is signed: a JWT by HS256 that names what it is for.
+//! The token with which a request to LiveKit is signed: an HS256 JWT that says what it allows.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ const VALID_SECONDS: u64 = 60;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Grant<'a> {
     RoomList,
-    /// Of the room of this name.
+    /// For the room of this name.
     RoomAdmin(&'a str),
 }
 
-/// Signs by one API key.
+/// Signs with one API key.
 pub(super) struct Signer {
     key: String,
     mac: Hmac<Sha256>,
@@ -40,7 +40,7 @@ impl Signer {
         Ok(Self { key, mac: Hmac::new_from_slice(secret)? })
     }
 
-    /// A token, at so many seconds since 1970.
+    /// A token for the time `now`, in seconds since 1970.
     pub(super) fn token(&self, grant: &Grant<'_>, now: u64) -> String {
         let video = match grant {
             Grant::RoomList => json!({ "roomList": true }),

@@ -1,4 +1,4 @@
-//! Tracks, egress, ingress, recordings and broadcasts, of all families: what only audits follow.
+//! Tracks, egress, ingress, recordings and broadcasts, in all families: only audits follow them.
 
 use super::super::event::{ActivityKind, ActivityRef, Event, Id, Says, SessionRef};
 use super::super::line::{Members, text};
@@ -13,7 +13,7 @@ enum Step {
     Ends,
 }
 
-/// Reads an event of this name; `None` where it is about no activity.
+/// Reads an event of this name; `None` if it is not about an activity.
 pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Option<Event<'a>> {
     use ActivityKind::{Broadcast, Egress, Ingress, Recording, Track};
     let (kind, step) = match name {
@@ -45,7 +45,7 @@ fn has_data(body: &[u8]) -> bool {
     Members::of_object(body).any(|(key, _)| key.as_ref() == b"data")
 }
 
-/// `None` in the place of `id` where the event does not tell it: then it says nothing.
+/// If the event does not tell the `id`, it says nothing.
 fn says<'a>(
     step: Step,
     kind: ActivityKind,
@@ -63,7 +63,7 @@ fn says<'a>(
     }
 }
 
-/// `step` is `None` where the status tells it.
+/// `step` is `None` if the status tells it.
 fn read_openvidu(kind: ActivityKind, step: Option<Step>, body: &[u8]) -> Event<'_> {
     let (mut at, mut began) = (None, None);
     let mut session = SessionRef::default();
@@ -108,7 +108,7 @@ fn read_livekit(kind: ActivityKind, step: Step, body: &[u8]) -> Event<'_> {
                 for (key, value) in Members::of_object(value) {
                     match key.as_ref() {
                         b"sid" | b"egressId" | b"ingressId" => id = text(value),
-                        // Of a room, unless it records a page of the web.
+                        // Of a room, unless it records a web page.
                         b"roomId" => session.unique = text(value).filter(|id| !id.is_empty()),
                         b"roomName" => session.name = text(value).unwrap_or_default(),
                         b"startedAt" => began = nanoseconds(value),

@@ -79,7 +79,7 @@ fn read_egress(egress: &[u8]) -> Says<'_> {
                     bytes += size_of(item);
                 }
             }
-            // What servers sent before there were lists, and some still send.
+            // What servers sent before there were lists, and what some still send.
             b"file" | b"segments" => {
                 old_results += 1;
                 old_bytes += size_of(value);

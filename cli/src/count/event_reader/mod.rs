@@ -34,8 +34,8 @@ pub(crate) fn read<'a>(line: &Line<'a>) -> Event<'a> {
     }
 }
 
-/// The same, with what only audits follow: tracks, egress, ingress, recordings and broadcasts. A
-/// recording that is complete is an activity that ended here, not [`Says::Recorded`].
+/// The same, and also what only audits follow: tracks, egress, ingress, recordings and broadcasts.
+/// A recording that is complete is an activity that ended here, not [`Says::Recorded`].
 pub(crate) fn read_all<'a>(line: &Line<'a>) -> Event<'a> {
     activity::read(&line.name, line.body).unwrap_or_else(|| read(line))
 }
