@@ -12,9 +12,9 @@
 //! - a refusal: a `Reason` in `refusals.rs`, for the log and the metrics, and its row in the table
 //!   of `docs/operations.md`, which a test demands; the response itself in `response.rs`;
 //! - an option: `options.rs` (command line, environment and file), its default in `settings.rs`;
-//! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them), `memory.rs`
-//!   (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies), `peer_limits.rs` (one address, in a
-//!   time), `networks.rs` (who may connect);
+//! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them),
+//!   `memory.rs` (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies), `peer_limits.rs` (one
+//!   address over time), `networks.rs` (who may connect);
 //! - a socket that connections come from: `listen`; its hand-over to another process: `handover`,
 //!   and before it `drain.rs`;
 //! - what signals ask for: `main_loop.rs`;

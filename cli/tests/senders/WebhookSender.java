@@ -1,7 +1,7 @@
-// Sends events by Apache's HttpClient, set as OpenVidu's HttpWebhookSender sets it: five tries after
-// an I/O error and none after an answer, ten seconds of patience, connections that are kept for
-// thirty seconds and looked at after three. One body a line on standard input; for each, one line on
-// standard output: its status or "dropped", and how many tries it took.
+// Sends events with Apache's HttpClient, configured as in OpenVidu's HttpWebhookSender: five tries
+// after an I/O error and none after an answer, a timeout of ten seconds, connections that are kept
+// for thirty seconds and checked after three. Reads one body per line from standard input; for
+// each, it prints one line: its status or "dropped", and the number of tries.
 //
 // java -cp httpclient.jar:httpcore.jar:commons-logging.jar:commons-codec.jar WebhookSender.java URL NAME VALUE
 

@@ -1,7 +1,7 @@
-//! The genuine SDKs of LiveKit sign and send, and check what this program signs.
+//! The genuine LiveKit SDKs sign and send, and check what this program signs.
 //!
-//! They are fetched once, into the directory that cargo has for tests. Where that is impossible, the
-//! tests are skipped, and say so.
+//! They are downloaded once, into cargo's directory for tests. If that is impossible, the tests are
+//! skipped and say so.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -27,7 +27,7 @@ enum Sdk {
 }
 
 impl Sdk {
-    /// The command that runs its script; otherwise why it cannot be had, and how it can.
+    /// The command that runs its script; otherwise why it is not available, and how to get it.
     fn command(self) -> Result<Command, (String, &'static str)> {
         static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -37,7 +37,7 @@ impl Sdk {
             Self::Node => {
                 let place = NODE.get_or_init(|| install("npm", install_node)).clone();
                 let place = place.map_err(|why| (why, "apt-get install nodejs npm"))?;
-                // An import is looked for beside the script.
+                // An import is looked up next to the script.
                 let copy = place.join("send.mjs");
                 fs::copy(script("livekit_server_sdk.mjs"), &copy).unwrap();
                 let mut command = Command::new("node");
@@ -66,7 +66,7 @@ fn install_python(place: &Path) -> Result<(), String> {
     run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", PIP_PACKAGE]))
 }
 
-/// Where an SDK is, whole: a directory that one who was interrupted leaves is not taken for it.
+/// Where a complete SDK is: an interrupted download leaves a directory that is not taken for one.
 fn install(name: &str, fetch: fn(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("senders").join(name);
     let is_whole = place.join("is-whole");
@@ -74,7 +74,7 @@ fn install(name: &str, fetch: fn(&Path) -> Result<(), String>) -> Result<PathBuf
         return Ok(place);
     }
     fs::create_dir_all(&place).unwrap();
-    // Another process may be at it: both bring the same files.
+    // Another process may be doing the same: both fetch the same files.
     fetch(&place)?;
     fs::write(is_whole, "").unwrap();
     Ok(place)
@@ -94,15 +94,15 @@ fn run(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// What the script printed: an object of JSON.
+/// What the script printed: a JSON object.
 #[track_caller]
 fn json_of(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Sends by an SDK to a server with the key `devkey: secret`: signed rightly, by another secret,
-/// with a token for another body, with the token of a participant, and without one.
+/// Sends with an SDK to a server with the key `devkey: secret`: signed correctly, with another
+/// secret, with a token for another body, with the token of a participant, and without one.
 fn send_by(sdk: Sdk) {
     let mut command = match sdk.command() {
         Ok(command) => command,
@@ -134,7 +134,7 @@ fn events_that_the_genuine_sdk_for_python_signs_are_taken_and_no_others() {
     send_by(Sdk::Python);
 }
 
-/// A server that takes one request, and gives the token of it.
+/// A server that accepts one request, and returns its token.
 fn token_of_audit(directory: &Path) -> String {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,5 +1,5 @@
-// Signs and sends WebHook events by LiveKit's own SDK: `send URL`, or checks a token: `verify TOKEN`.
-// Prints one object of JSON.
+// Signs and sends WebHook events with LiveKit's own SDK (`send URL`), or checks a token
+// (`verify TOKEN`). Prints one JSON object.
 import { createHash } from 'node:crypto';
 import { AccessToken, TokenVerifier, WebhookReceiver } from 'livekit-server-sdk';
 

@@ -1,5 +1,5 @@
-//! Events as the real senders send them: the genuine SDKs of LiveKit, and senders that behave as
-//! OpenVidu's `HttpWebhookSender` and LiveKit's queued notifier do.
+//! Events as the real senders send them: the genuine LiveKit SDKs, and senders that behave like
+//! OpenVidu's `HttpWebhookSender` and LiveKit's queued notifier.
 
 mod genuine;
 mod notifier;

@@ -1,11 +1,11 @@
-//! A sender that behaves as LiveKit's queued notifier.
+//! A sender that behaves like LiveKit's queued notifier.
 //!
-//! Events of a room wait in a queue of their own, at most 200, and go out one after the other. An
-//! event that finds it full is dropped. Where there is no connection, or an answer of 500 and above
-//! or 429, the same request is sent again with the same token: five times in all, after pauses that
-//! double (1 s at first; here a thousandth), or as long as `Retry-After` says. Any other status
-//! counts as sent. An event that waited for more than 30 s is dropped. The notifier of earlier
-//! servers says in the next event how many it dropped: `numDropped`.
+//! Each room has a queue of its own, for at most 200 events, which are sent one after the other. If
+//! it is full, the event is dropped. If there is no connection, or the answer is 429 or at least
+//! 500, the same request is sent again with the same token: five times in all, after pauses that
+//! double (at first 1 s; here a thousandth of that), or as long as `Retry-After` says. Any other
+//! status counts as sent. An event that waited for more than 30 s is dropped. In earlier servers,
+//! the notifier says in the next event how many it dropped: `numDropped`.
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
@@ -28,7 +28,7 @@ struct Notifier {
     endpoint: SocketAddr,
     queue: VecDeque<Value>,
     dropped: u64,
-    /// What is sent to those who ask again.
+    /// The status of each answer.
     statuses: Vec<u16>,
 }
 
@@ -37,7 +37,7 @@ impl Notifier {
         Self { endpoint, queue: VecDeque::new(), dropped: 0, statuses: Vec::new() }
     }
 
-    /// An event for the queue of its room. False where it is full.
+    /// Adds an event to the queue of its room. False if it is full.
     fn notify(&mut self, event: Value) -> bool {
         if self.queue.len() >= QUEUE_MAX {
             self.dropped += 1;
@@ -47,7 +47,7 @@ impl Notifier {
         true
     }
 
-    /// Sends what waits. `between` is called after each try that failed.
+    /// Sends what waits. `between` is called after each failed try.
     fn work(&mut self, mut between: impl FnMut(&mut Self, u32)) {
         let mut client = None;
         while let Some(mut event) = self.queue.pop_front() {

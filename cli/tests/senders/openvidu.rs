@@ -1,10 +1,10 @@
-//! A sender that behaves as `HttpWebhookSender` of OpenVidu 2.20 and newer.
+//! A sender that behaves like `HttpWebhookSender` of OpenVidu 2.20 and newer.
 //!
-//! One thread sends one event after the other over connections that are kept. An answer of any kind
-//! ends it: 200 is success, everything else drops the event. Only where there is none, because the
-//! connection cannot be made, breaks or is silent for ten seconds, the event is sent again, at once,
-//! and five times in all. A connection that was idle for three seconds is looked at before it is
-//! used.
+//! One thread sends one event after the other over persistent connections. Any answer ends an
+//! event: 200 is success, everything else drops it. Only if there is no answer, because the
+//! connection cannot be made, breaks, or is silent for ten seconds, is the event sent again,
+//! immediately, and five times in all. A connection that was idle for three seconds is checked
+//! before it is used.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -19,16 +19,16 @@ use crate::common::cdr;
 use crate::daemon::{Daemon, start};
 use crate::skip::skip;
 
-/// `executionCount < 5` of its retry handler.
+/// The `executionCount < 5` of its retry handler.
 const TRIES: u32 = 5;
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 const VALIDATE_AFTER: Duration = Duration::from_secs(3);
 
-/// What became of an event.
+/// The result of an event.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Posted,
-    /// Answered with another status than 200.
+    /// Answered with a status other than 200.
     Refused(u16),
     /// Not answered.
     Dropped,
@@ -90,7 +90,7 @@ impl HttpWebhookSender {
     }
 }
 
-/// Whether the server has not closed a connection that nothing is expected on.
+/// Whether the server has not closed a connection on which nothing is expected.
 fn is_alive(client: &mut Client) -> bool {
     client.set_timeout(Duration::from_millis(1));
     client.is_quiet()
@@ -149,7 +149,7 @@ fn what_openvidu_drops_while_the_server_is_down_is_what_the_audit_finds() {
         assert_eq!(sender.send(&event), Fate::Posted);
     }
     daemon.terminate();
-    // Five tries in a moment, and then never again.
+    // Five tries at once, and then never again.
     assert_eq!(sender.send(&left("a", begin + 50_000)), Fate::Dropped);
     assert_eq!(sender.send(&joined("c", begin + 60_000)), Fate::Dropped);
     let daemon = start(directory.path(), &["--ack", "written"]);
@@ -177,21 +177,21 @@ fn a_connection_of_the_pool_that_a_restart_has_broken_loses_no_event() {
     daemon.kill();
     let daemon = start(directory.path(), &[]);
     sender.endpoint = daemon.address;
-    // Not idle for long enough to be looked at: the first try fails, and the next one does not.
+    // Not idle for long enough to be checked: the first try fails, and the next one succeeds.
     assert_eq!(sender.send(&event("sessionDestroyed", 2, json!({}))), Fate::Posted);
     assert_eq!(sender.connections, 2);
     daemon.terminate();
     assert_eq!(cdr(directory.path()).lines().count(), 2);
 }
 
-/// The genuine client with OpenVidu's settings, by `WebhookSender.java`.
+/// The genuine client with OpenVidu's settings, in `WebhookSender.java`.
 struct Java {
     child: Child,
     fates: BufReader<ChildStdout>,
 }
 
 impl Java {
-    /// `None` where it cannot be had, which is said.
+    /// `None` if it is not available; the test then says so.
     fn start(endpoint: SocketAddr, (name, value): (&str, &str)) -> Option<Self> {
         let jars = ["httpclient", "httpcore", "commons-logging", "commons-codec"]
             .map(|jar| format!("/usr/share/java/{jar}.jar"));
@@ -201,7 +201,7 @@ impl Java {
         }
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/senders/WebhookSender.java");
         let mut command = Command::new("java");
-        // What its log says of each try is in the answers.
+        // What its log says about each try is in the answers.
         command.arg("-Dorg.apache.commons.logging.Log=org.apache.commons.logging.impl.NoOpLog");
         command.arg("-cp").arg(jars.join(":")).arg(script);
         command.arg(format!("http://{endpoint}/")).args([name, value]);
@@ -214,7 +214,7 @@ impl Java {
         Some(Self { child, fates })
     }
 
-    /// The status or `dropped`, and how many tries it took.
+    /// The status or `dropped`, and the number of tries.
     fn send(&mut self, event: &Value) -> String {
         writeln!(self.child.stdin.as_mut().unwrap(), "{event}").unwrap();
         let mut fate = String::new();
@@ -264,7 +264,7 @@ pub fn audit(directory: &Path) -> Vec<String> {
     findings.map(|found| names.map(|name| word(&found[name])).join(" ")).collect()
 }
 
-/// The same of a server that a test talks to.
+/// The same for a server that a test talks to.
 pub fn audit_of(daemon: Daemon, directory: &Path) -> Vec<String> {
     daemon.terminate();
     audit(directory)

@@ -10,10 +10,11 @@ use crate::daemon::copy_environment;
 const FIRST: RawFd = 3;
 const SOCKETS_MAX: usize = 8;
 
-/// Descriptors of the parent are moved out of the way of those that are passed.
+/// The parent's descriptors are moved here, out of the way of those that are passed.
 const OUT_OF_THE_WAY: RawFd = 100;
 
-/// The same command, with these descriptors from 3 on and what a service manager says of them.
+/// The same command, with these descriptors from 3 on and the variables that a service manager
+/// sets.
 pub fn pass(command: &Command, sockets: &[&dyn AsRawFd], names: Option<&str>) -> Command {
     assert!(sockets.len() <= SOCKETS_MAX);
     // The shell knows the process id that the program will have.
@@ -26,7 +27,7 @@ pub fn pass(command: &Command, sockets: &[&dyn AsRawFd], names: Option<&str>) ->
         passing.env("LISTEN_FDNAMES", names);
     }
     let descriptors: Vec<_> = sockets.iter().map(|socket| socket.as_raw_fd()).collect();
-    // SAFETY: between fork and exec it makes system calls alone, and allocates nothing.
+    // SAFETY: between fork and exec it only makes system calls, and allocates nothing.
     unsafe { passing.pre_exec(move || give(&descriptors)) };
     passing
 }
@@ -38,12 +39,12 @@ fn give(descriptors: &[RawFd]) -> std::io::Result<()> {
     };
     let mut moved = [0; SOCKETS_MAX];
     for (place, descriptor) in moved.iter_mut().zip(descriptors) {
-        // SAFETY: a system call on numbers.
+        // SAFETY: a system call that takes only numbers.
         let call = unsafe { libc::fcntl(*descriptor, libc::F_DUPFD_CLOEXEC, OUT_OF_THE_WAY) };
         *place = check(call)?;
     }
     for (place, number) in moved.into_iter().zip(FIRST..).take(descriptors.len()) {
-        // SAFETY: the same. What was at the number before is closed, and is of no use to the child.
+        // SAFETY: the same. What had the number before is closed, and the child does not need it.
         check(unsafe { libc::dup2(place, number) })?;
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Senders that never try again, at a steady rate: each event goes over a connection of its own, or
-//! over one that stays open until the server says that it closes.
+//! Senders that never try again, at a steady rate. Each event uses a connection of its own, or one
+//! that stays open until the server says that it closes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,14 +14,14 @@ use crate::client::Client;
 use crate::common::cdr;
 use crate::daemon::wait_for;
 
-/// As many connections at the same time. Senders that wait for an answer send nothing.
+/// The number of concurrent connections. Senders that wait for an answer send nothing.
 const SENDERS: u64 = 48;
 
-/// A connection that was not used for longer is not used again, as clients have it that know the
-/// idle timeout of their server.
+/// A connection that was idle for longer is not used again, as in clients that know the idle
+/// timeout of their server.
 const KEPT_TIME: Duration = Duration::from_millis(500);
 
-/// Events that run until they are told to stop.
+/// A stream of events, until it is told to stop.
 pub struct Flood {
     shared: Arc<Shared>,
     senders: Vec<JoinHandle<Vec<Sent>>>,
@@ -34,7 +34,7 @@ struct Shared {
     is_over: AtomicBool,
 }
 
-/// What became of one event.
+/// The result of one event.
 pub struct Sent {
     pub number: u64,
     pub begin: Instant,
@@ -53,7 +53,7 @@ pub enum Failure {
 }
 
 impl Flood {
-    /// So many events a second, all senders together, each over a new connection.
+    /// So many events per second, from all senders together, each over a new connection.
     pub fn start(address: SocketAddr, events_per_second: u64) -> Self {
         Self::run(address, events_per_second, false)
     }
@@ -77,14 +77,14 @@ impl Flood {
         Self { senders: senders.collect(), shared }
     }
 
-    /// Waits until some more events were answered.
+    /// Waits until this many more events were answered.
     pub fn wait(&self, events: u64) {
         let answered = || self.shared.answered.load(Ordering::Relaxed);
         let enough = answered() + events;
         wait_for("answers", || (answered() >= enough).then_some(()));
     }
 
-    /// Ends it, and gives what became of every event.
+    /// Stops, and returns the result of every event.
     pub fn stop(self) -> Outcome {
         self.shared.is_over.store(true, Ordering::Relaxed);
         let sent = self.senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
@@ -101,7 +101,7 @@ impl Shared {
             if self.is_over.load(Ordering::Relaxed) {
                 break;
             }
-            // What could not be sent while it waited is not made up for.
+            // Events that were not sent during a wait are not made up for.
             next = (next + interval).max(Instant::now());
             let begin = Instant::now();
             let outcome = self.send(number, &mut kept);
@@ -132,7 +132,7 @@ impl Shared {
     }
 }
 
-/// What became of all events.
+/// The results of all events.
 pub struct Outcome {
     pub sent: Vec<Sent>,
 }

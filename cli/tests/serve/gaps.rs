@@ -1,4 +1,5 @@
-//! What never came: a sender's own count of it, in the metrics, the log and a file beside the CDR.
+//! Events that never came: the sender's own count of them, in the metrics, the log and a file in
+//! the CDR directory.
 
 use std::process::Command;
 
@@ -26,10 +27,10 @@ fn what_a_sender_dropped_is_counted_told_and_noted_once_and_its_event_is_as_any_
     let mut post = |body: &str| assert_eq!(client.post(body).status, 200, "{body}");
     post(&event(0, ""));
     post(&event(1, r#","numDropped":3"#));
-    // A retry says nothing new.
+    // A retry adds nothing.
     post(&event(1, r#","numDropped":3"#));
     post(&event(2, r#", "numDropped": 4"#));
-    // Events all the same, and no count.
+    // These are events all the same, but not counts.
     post(&event(3, r#","numDropped":"many""#));
     post(&event(4, r#","x":{"numDropped":1}"#));
     let metrics = client.get("/metrics");
@@ -43,7 +44,7 @@ fn what_a_sender_dropped_is_counted_told_and_noted_once_and_its_event_is_as_any_
     daemon.signal("TERM");
     let (status, said) = daemon.end();
     assert!(status.success());
-    // The second one at the end, instead of a minute later.
+    // The second one is logged at the end, instead of a minute later.
     assert!(said.iter().any(|line| line.contains(r#""dropped":4"#)), "{said:?}");
     let noted = noted(directory.path());
     let counts: Vec<_> = noted.iter().map(|line| line["dropped"].as_u64().unwrap()).collect();
@@ -80,7 +81,7 @@ fn run(arguments: &[&str], directory: &std::path::Path) -> (Option<i32>, String)
     (output.status.code(), said.replace(&directory.display().to_string(), "DIR"))
 }
 
-/// What they say, without how long it took.
+/// The output of the commands, without how long they took.
 fn say(directory: &std::path::Path) -> Vec<(Option<i32>, String)> {
     let commands: [&[&str]; 5] = [
         &["stats", "--json"],
@@ -105,7 +106,7 @@ fn say(directory: &std::path::Path) -> Vec<(Option<i32>, String)> {
         .into()
 }
 
-/// The files are no CDR files: nobody reads them as lines, lists, counts or removes them.
+/// They are not CDR files: no command reads their lines, or lists, counts or removes them.
 #[test]
 fn no_other_command_is_confused_by_the_file_and_retention_leaves_it() {
     let directory = tempfile::tempdir().unwrap();
@@ -119,7 +120,7 @@ fn no_other_command_is_confused_by_the_file_and_retention_leaves_it() {
         std::fs::write(file, "{\"at\":1795687200123,\"dropped\":3}\n{torn").unwrap();
     }
     assert_eq!(say(directory.path()), before);
-    // A start seals and removes what is too much, and lists what there is.
+    // A start seals and removes what exceeds the limit, and lists what remains.
     let daemon = start(directory.path(), &["--retention-bytes", "1", "--manage-foreign"]);
     let mut client = daemon.connect();
     crate::daemon::wait_for("the removal", || {

@@ -1,10 +1,11 @@
 //! A new process takes over from a running one: nothing is refused, lost or doubled.
 //!
-//! Without it, an upgrade loses the events of some moments: OpenVidu 2 sends each of them once.
+//! Without it, an upgrade loses the events of a few moments: OpenVidu 2 sends each of them only
+//! once.
 //!
 //! The long form: `CDRLOG_HANDOVER_ROUNDS=100 cargo test -p cdrlog-cli --test serve hand_overs_ --
-//! --nocapture`, with `CDRLOG_HANDOVER_RATE=1000` events a second (500 otherwise) and
-//! `CDRLOG_HANDOVER_PAUSE=2` seconds between two hand-overs (a fifth of one otherwise).
+//! --nocapture`, with `CDRLOG_HANDOVER_RATE=1000` events per second (500 by default) and
+//! `CDRLOG_HANDOVER_PAUSE=2` seconds between two hand-overs (0.2 by default).
 
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};
@@ -42,7 +43,7 @@ impl Peer {
         Self(peer)
     }
 
-    /// Has the sockets of the server, and may say [`Self::go`].
+    /// Has the sockets of the server, and can say [`Self::go`] next.
     fn greet(directory: &Path) -> (Self, Vec<OwnedFd>) {
         let peer = Self::connect(directory);
         peer.say(r#"{"take_over":{"version":1}}"#, &[]);
@@ -66,7 +67,7 @@ impl Peer {
         sendmsg(&self.0, &parts, &mut ancillary, SendFlags::empty()).unwrap();
     }
 
-    /// What the other end says; nothing where it is closed.
+    /// What the other end says; nothing if it is closed.
     fn hear(&self) -> (String, Vec<OwnedFd>) {
         let mut text = [0; 4096];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
@@ -94,11 +95,11 @@ fn successor(directory: &Path, options: &[&str]) -> Command {
     command
 }
 
-/// A server that another one has started. Killed where the test forgets it.
+/// A server that another server has started. Killed if the test does not end it.
 struct Started(u32);
 
 impl Started {
-    /// The one that a log tells of.
+    /// The one that a log names.
     fn of(told: &str) -> Self {
         let fields: serde_json::Value = serde_json::from_str(told).unwrap();
         Self(u32::try_from(fields["pid"].as_u64().unwrap()).unwrap())
@@ -109,7 +110,7 @@ impl Started {
         assert!(status.unwrap().success(), "kill {name}");
     }
 
-    /// Ends it in order.
+    /// Ends it cleanly.
     fn terminate(self) {
         self.signal("TERM");
         wait_for("the end of the server", || self.is_gone().then_some(()));
@@ -208,7 +209,7 @@ fn a_signal_starts_the_program_that_is_at_the_path_now_and_systemd_hears_of_it()
     let daemon = Daemon::start(&mut pass(&command, &[&listener], Some("http")));
     systemd.wait_for("READY=1");
 
-    // No program at all, and one that cannot be executed: the old one goes on.
+    // First no program at all, then one that cannot be executed: the old server goes on.
     fs::remove_file(&program).unwrap();
     for garbage in [None, Some("no program")] {
         if let Some(garbage) = garbage {
@@ -262,7 +263,7 @@ fn a_new_process_that_cannot_start_leaves_the_old_one_alone() {
     assert_eq!(cdr(directory.path()), line(0));
 }
 
-/// Without an end of its own, the old one would have neither closed the directory nor served.
+/// Otherwise no process would serve after an upgrade that failed.
 #[test]
 fn the_old_process_goes_on_where_the_new_one_dies_before_or_after_it_has_the_directory() {
     let directory = tempfile::tempdir().unwrap();
@@ -273,7 +274,7 @@ fn the_old_process_goes_on_where_the_new_one_dies_before_or_after_it_has_the_dir
         if has_directory {
             peer.go();
             assert_eq!(peer.hear().0, r#""closed""#);
-            // A retry of it, and a new one, wait in the kernel meanwhile.
+            // A retry of it and a new event wait in the kernel meanwhile.
             let (repeated, new) = (body(0), body(number));
             let mut waiting = [daemon.connect(), daemon.connect()];
             for (client, event) in waiting.iter_mut().zip([repeated, new]) {
@@ -294,7 +295,7 @@ fn the_old_process_goes_on_where_the_new_one_dies_before_or_after_it_has_the_dir
     assert_eq!(cdr(directory.path()), lines(3));
 }
 
-/// It is killed by the kernel while it makes the files of the journal.
+/// The kernel kills it while it makes the files of the journal.
 #[test]
 fn the_old_process_goes_on_where_the_new_one_is_killed_while_it_opens_the_directory() {
     let directory = tempfile::tempdir().unwrap();
@@ -313,8 +314,7 @@ fn the_old_process_goes_on_where_the_new_one_is_killed_while_it_opens_the_direct
     assert_eq!(cdr(directory.path()), lines(2));
 }
 
-/// The old process has an acknowledged event in its journal, and a request in flight for which it
-/// waits.
+/// The old process has an acknowledged event in its journal, and waits for a request in flight.
 #[test]
 fn the_new_process_finishes_what_the_old_one_left_where_that_is_killed() {
     let directory = tempfile::tempdir().unwrap();
@@ -374,7 +374,7 @@ fn where_nobody_can_ask_for_a_hand_over_events_are_taken_all_the_same() {
     assert_eq!(fs::read(control(directory.path())).unwrap(), b"precious");
 }
 
-/// The old process, played by the test, dies in the middle.
+/// The old process, played by the test, dies halfway.
 #[test]
 fn the_new_process_goes_on_where_the_old_one_dies() {
     let directory = tempfile::tempdir().unwrap();
@@ -407,15 +407,15 @@ fn a_process_of_another_user_gets_nothing() {
     }
     let directory = tempfile::tempdir().unwrap();
     let daemon = start(directory.path(), &[]);
-    // As if somebody had opened the doors.
+    // As if somebody had made everything accessible to everybody.
     for path in [directory.path(), &directory.path().join(".cdrlog"), &control(directory.path())] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     }
     let path = directory.path().to_owned();
     let stranger = std::thread::spawn(move || {
         const NOBODY: libc::uid_t = 65_534;
-        // SAFETY: a system call on numbers. It changes the user of this thread alone, as the C
-        // library's function would not.
+        // SAFETY: a system call that takes only numbers. It changes the user of this thread alone,
+        // which the C library's function would not do.
         let changed = unsafe { libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY) };
         assert_eq!(changed, 0);
         let peer = Peer::connect(&path);
@@ -425,7 +425,7 @@ fn a_process_of_another_user_gets_nothing() {
     let (said, sockets) = stranger.join().unwrap_or_else(|_| (String::new(), Vec::new()));
     assert!(said.is_empty() && sockets.is_empty(), "{said}");
     daemon.wait_until_it_says("refused to hand over to a process of another user");
-    // Nor does it trust one.
+    // The new process does not trust one either.
     let output = successor(directory.path(), &[]).uid(65_534).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("a process of another user (0) listens on"), "{said}");
@@ -433,7 +433,7 @@ fn a_process_of_another_user_gets_nothing() {
     daemon.terminate();
 }
 
-/// The sender of a large body over a slow line is waited for, and the others do not wait with it.
+/// A large body over a slow line gets time to arrive, and the other senders do not wait for it.
 #[test]
 fn a_slow_request_in_flight_is_finished_and_holds_up_nobody() {
     let directory = tempfile::tempdir().unwrap();
@@ -466,11 +466,11 @@ fn connections_that_stay_open_hear_of_their_end_before_it() {
     assert_eq!(http_1.post(&body(0)).status, 200);
     let mut http_2 = daemon.connect();
     http_2.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
-    // Its settings: the server knows what it speaks.
+    // The server's settings: it knows the version of HTTP.
     assert_eq!(frame(&mut http_2), 4);
     let (peer, _sockets) = Peer::greet(directory.path());
     peer.go();
-    // It posts without a pause, and is never cut.
+    // This connection posts without a pause, and is never cut.
     for number in 1.. {
         let answer = http_1.post(&body(number));
         assert_eq!(answer.status, 200);
@@ -484,7 +484,7 @@ fn connections_that_stay_open_hear_of_their_end_before_it() {
     assert_eq!(peer.hear().0, r#""closed""#);
 }
 
-/// Reads a frame of HTTP/2, and gives its type.
+/// Reads an HTTP/2 frame, and returns its type.
 fn frame(client: &mut Client) -> u8 {
     let head = client.read_exact(9).unwrap();
     let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -499,7 +499,7 @@ fn a_unix_socket_is_handed_over_with_its_file() {
     let listen = format!("unix:{}", path.display());
     let cdr_path = directory.path().join("cdr");
     let first = Daemon::start(serve(&cdr_path).args(["--listen", &listen]));
-    // One that comes to nothing leaves it.
+    // A hand-over that fails leaves the file in place.
     let failing = ["--listen", &listen, "--listen", "0.0.0.0:0"];
     assert!(!successor(&cdr_path, &failing).output().unwrap().status.success());
     UnixStream::connect(&path).unwrap();

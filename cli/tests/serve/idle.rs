@@ -14,16 +14,16 @@ use crate::strangers::resident_bytes;
 
 const SHARED_BYTES_MAX: u64 = 2 << 20;
 
-/// What is done with a new connection, the number of which it gets.
+/// What the test does with each new connection; it gets the number of the connection.
 type Treat<'a> = &'a dyn Fn(&mut TcpStream, usize);
 
-/// `CDRLOG_SERVE_IDLE=10000` is the long form.
+/// The long form is `CDRLOG_SERVE_IDLE=10000`.
 fn count() -> usize {
     std::env::var("CDRLOG_SERVE_IDLE").map_or(400, |count| count.parse().unwrap())
 }
 
-/// Raises the limit of descriptors of this process, which has one end of each connection. `false`
-/// where it cannot have so many.
+/// Raises the descriptor limit of this process, which holds one end of each connection. `false` if
+/// it cannot have that many.
 fn allow_descriptors(count: usize) -> bool {
     let wanted = count as u64 + 500;
     let limit = getrlimit(Resource::Nofile);
@@ -40,7 +40,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends an event and reads its answer, 200 without a body.
+/// Sends an event and reads its answer, a 200 without a body.
 fn post(stream: &mut TcpStream, number: usize) {
     let event = body(number as u64);
     stream.write_all(post_head("/", event.len(), &event).as_bytes()).unwrap();
@@ -54,13 +54,14 @@ fn post(stream: &mut TcpStream, number: usize) {
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
 }
 
-/// What the server has of memory for `count` connections that were treated like this, and these.
+/// How much memory the server takes for `count` connections that were treated like this, and the
+/// connections.
 fn bytes_of(
     daemon: &Daemon,
     count: usize,
     treat: impl Fn(&mut TcpStream, usize),
 ) -> (u64, Vec<TcpStream>) {
-    // What all connections share is there before: the memory of events, the threads.
+    // What all connections share is allocated first: the memory of events, the threads.
     (0..20).for_each(|number| post(&mut connect(daemon.address), 1_000_000 + number));
     let before = resident_bytes(daemon);
     let streams = (0..count)
@@ -91,7 +92,7 @@ fn a_connection_that_does_nothing_costs_less_than_16_kib() {
     let limits = ["--connections-max", &most, "--peer-connections-max", &most];
     let timeouts = ["--header-timeout", "600", "--body-timeout", "600", "--idle-timeout", "600"];
     let options = [&limits[..], &timeouts].concat();
-    // A head that never ends, almost as long as it may be, and the same of almost as many headers.
+    // A head that never ends, almost as long as the limit, and one with almost as many headers.
     let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(15_000));
     let many = (0..90).map(|number| format!("x-{number}: {}\r\n", "y".repeat(150)));
     let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}", many.collect::<String>());
@@ -115,9 +116,10 @@ fn a_connection_that_does_nothing_costs_less_than_16_kib() {
         let (bytes, streams) = bytes_of(&daemon, count, treat);
         let each = bytes / count as u64;
         eprintln!("{count} connections, {kind}: {:.1} KiB each", each as f64 / 1024.0);
-        // A crowd makes the allocator and the tables grow, which few connections do not share.
+        // A crowd makes the allocator and the tables grow, and a few connections do not spread that
+        // cost.
         assert!(bytes < SHARED_BYTES_MAX + count as u64 * bytes_max, "{kind}: {each} bytes each");
-        // Who has something to say is served meanwhile.
+        // A client with something to send is served meanwhile.
         post(&mut connect(daemon.address), 2_000_000);
         drop(streams);
         daemon.terminate();

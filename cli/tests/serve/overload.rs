@@ -1,4 +1,4 @@
-//! A sender that asks for too much is told when to come again, and others are served meanwhile.
+//! A sender that asks for too much is told when to try again, and others are served meanwhile.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -22,19 +22,19 @@ fn requests_above_the_limit_of_an_address_get_429_and_another_address_is_served(
     let answers: Vec<_> = (0..50).map(|number| client.post(&body(number))).collect();
     let taken = answers.iter().filter(|answer| answer.status == 200).count();
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
-    // On a machine that is slow enough, more than the first two are in time.
+    // On a slow machine, more than the first two are within the limit.
     assert!((2..40).contains(&taken) && taken + refused.len() == 50, "{taken} are taken");
     for answer in &refused {
         assert_eq!(answer.header("retry-after"), Some("1"));
         assert!(answer.text().contains("--peer-requests-per-second"), "{}", answer.text());
     }
-    // Whoever says that it is another is the same peer.
+    // A client that claims another address is still the same peer.
     let forwarded = [("X-Forwarded-For", "192.0.2.1"), ("Forwarded", "for=192.0.2.1")];
     let asked = || post(&mut daemon.connect(), &forwarded, &body(100)).status;
     wait_for("429", || (asked() == 429).then_some(()));
     assert_eq!(another(&daemon).post(&body(101)).status, 200);
     assert_eq!(told(&daemon, "too_many_requests")["status"], 429);
-    // A sender that waits, as it was told to, has its event taken.
+    // If a sender waits as it was told to, its event is accepted.
     wait_for("200", || (daemon.connect().post(&body(102)).status == 200).then_some(()));
     let metrics = another(&daemon).get("/metrics");
     let counted = counted_from(metrics.text(), "too_many_requests");
@@ -46,7 +46,7 @@ fn requests_above_the_limit_of_an_address_get_429_and_another_address_is_served(
 fn bytes_above_the_limit_of_an_address_get_429_until_they_are_paid_for() {
     let directory = tempfile::tempdir().unwrap();
     let daemon = start(directory.path(), &["--peer-bytes-per-second", "10K"]);
-    // A body that is larger than the limit passes, and half a minute is to be waited for it.
+    // A body larger than the limit passes, and costs half a minute of waiting.
     let large = format!(r#"{{"event":"e","p":"{}"}}"#, "x".repeat(300_000));
     assert_eq!(daemon.connect().post(&large).status, 200);
     let answer = daemon.connect().post(&body(0));
@@ -59,7 +59,7 @@ fn bytes_above_the_limit_of_an_address_get_429_until_they_are_paid_for() {
     assert_eq!(cdr(directory.path()).lines().count(), 2);
 }
 
-/// The length of such a body is not known before it is there.
+/// The length of such a body is not known before it has arrived.
 #[test]
 fn bytes_in_chunks_are_counted_too() {
     let directory = tempfile::tempdir().unwrap();
@@ -84,10 +84,10 @@ fn wrong_credentials_above_the_limit_get_429_right_ones_too_and_a_known_sender_n
     let mut sender = daemon.connect();
     assert_eq!(status(&mut sender, "right", 0), 200);
     let mut stranger = daemon.connect();
-    // None at all is no attempt.
+    // A request without credentials is not an attempt.
     assert_eq!([(); 5].map(|()| post(&mut stranger, &[], &body(1)).status), [401; 5]);
     assert_eq!([(); 3].map(|()| status(&mut stranger, "wrong", 1)), [401; 3]);
-    // Nobody learns any more which one is right.
+    // From now on nobody learns which one is right.
     assert_eq!([status(&mut stranger, "wrong", 1), status(&mut stranger, "right", 1)], [429; 2]);
     let list = stranger.request("GET", "/openvidu/cdr", &[("X-Token", "right")]);
     assert_eq!(list.status, 429);
@@ -96,7 +96,7 @@ fn wrong_credentials_above_the_limit_get_429_right_ones_too_and_a_known_sender_n
     assert_eq!(status(&mut sender, "right", 2), 200);
     assert_eq!(status(&mut another(&daemon), "right", 3), 200);
     assert_eq!(told(&daemon, "too_many_failures")["status"], 429);
-    // With other credentials, all may try again.
+    // With new credentials, everybody may try again.
     std::fs::write(directory.path().join("secret"), "X-Token: new").unwrap();
     daemon.signal("HUP");
     wait_for("the new secret", || (status(&mut daemon.connect(), "new", 4) == 200).then_some(()));
@@ -106,7 +106,7 @@ fn wrong_credentials_above_the_limit_get_429_right_ones_too_and_a_known_sender_n
 #[test]
 fn a_stranger_of_http2_cannot_try_secrets_by_streams_that_are_refused() {
     let directory = tempfile::tempdir().unwrap();
-    // Eight streams are answered, and some more are refused after a look at their credentials.
+    // Eight streams are answered, and some more are refused after their credentials were checked.
     let options = ["--h2c", "--peer-auth-failures-per-minute", "12"];
     let daemon = with_file_and(directory.path(), "--header-file", "x-token: right", &options);
     let mut client = daemon.connect();
@@ -126,7 +126,7 @@ fn an_address_outside_of_the_allowed_networks_is_closed_and_told_and_others_are_
     let options = ["--allow", "10.0.0.0/8", "--allow", "127.0.0.1", "--allow", "2001:db8::/32"];
     let daemon = start(directory.path(), &options);
     assert!(another(&daemon).read_to_end().unwrap_or_default().is_empty());
-    // Not by what it says of itself.
+    // What it says about its address does not count.
     let mut client = another(&daemon);
     let head = post_head("/", body(0).len(), &body(0)).replace(
         "Host: localhost\r\n",

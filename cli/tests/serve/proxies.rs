@@ -1,4 +1,5 @@
-//! The configurations of docs/openvidu.md for nginx and Caddy let in whom they say, and nobody else.
+//! The nginx and Caddy configurations in docs/openvidu.md let in whom they claim to, and nobody
+//! else.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::skip::skip;
 
 const GUIDE: &str = include_str!("../../../docs/openvidu.md");
 
-/// The block of the guide in this language.
+/// The guide's block in this language.
 fn block(language: &str) -> &'static str {
     let (_, section) = GUIDE.split_once("nginx or Caddy in front of it\n").expect("a section");
     let (_, rest) = section.split_once(&format!("```{language}\n")).expect("the guide has it");
@@ -24,18 +25,18 @@ fn is_there(program: &str, argument: &str) -> bool {
     command.spawn().is_ok_and(|mut child| child.wait().is_ok())
 }
 
-/// Ended where the test forgets it.
+/// Ended when it is dropped.
 struct Proxy(Child);
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // nginx has a process beside it that ends with an orderly one only.
+        // nginx has worker processes, which end only if it is stopped cleanly.
         let _ = Command::new("kill").args(["-s", "TERM", &self.0.id().to_string()]).status();
         let _ = self.0.wait();
     }
 }
 
-/// A port that nobody has at this moment.
+/// A port that is free at this moment.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -48,7 +49,7 @@ fn certify(directory: &Path, name: &str) {
         .unwrap();
 }
 
-/// Asks the proxy with curl. Gives the status: 0 where there is no answer.
+/// Asks the proxy with curl. Returns the status: 0 if there is no answer.
 fn ask(directory: &Path, proxy: SocketAddr, options: &[&str]) -> u16 {
     let port = proxy.port();
     let mut command = Command::new("curl");
@@ -59,7 +60,7 @@ fn ask(directory: &Path, proxy: SocketAddr, options: &[&str]) -> u16 {
     String::from_utf8(output.stdout).unwrap().parse().unwrap_or_default()
 }
 
-/// The block with these pairs replaced, each of which it has.
+/// The block with each of these replaced; it must contain them all.
 fn adapted(language: &str, pairs: &[(&str, &str)]) -> String {
     pairs.iter().fold(block(language).to_owned(), |text, (from, to)| {
         assert!(text.contains(from), "{from} is not in the guide");
@@ -67,7 +68,7 @@ fn adapted(language: &str, pairs: &[(&str, &str)]) -> String {
     })
 }
 
-/// Whether the proxy lets in whom the guide says.
+/// Checks that the proxy lets in whom the guide says.
 fn check(directory: &Path, daemon: &Daemon, mut proxy: Proxy, address: SocketAddr) {
     wait_for("the proxy", || {
         assert!(proxy.0.try_wait().unwrap().is_none(), "the proxy has ended");
@@ -80,12 +81,13 @@ fn check(directory: &Path, daemon: &Daemon, mut proxy: Proxy, address: SocketAdd
         ask(directory, address, &[options, &["-d", event]].concat())
     };
     assert_eq!(post(&first, &[&sender[..], &json].concat()), 200);
-    // Not as a client without a certificate, nor with another one.
+    // A client without a certificate is not let in, nor one with another certificate.
     let anonymous = [&sender[4..], &json].concat();
     assert_ne!(post(&second, &anonymous), 200);
     let other = ["--cert", "other.pem", "--key", "other.key"];
     assert_ne!(post(&second, &[&other[..], &anonymous].concat()), 200);
-    // Not what is no JSON, nor too large, nor a GET; cdrlog sees none of them.
+    // A body that is not JSON or is too large is not let in, nor is a GET; cdrlog sees none of
+    // them.
     let form = ["-H", "Content-Type: application/x-www-form-urlencoded"];
     assert_ne!(post(&second, &[&sender[..], &form].concat()), 200);
     let large = format!(r#"{{"event":"e","p":"{}"}}"#, "x".repeat(1_100_000));
@@ -147,7 +149,7 @@ fn caddy_as_the_guide_has_it_lets_in_senders_with_certificate_and_json_only() {
     let daemon = with_file(path, "--header-file", "X-Token: right");
     let address = free_address();
     let file = |name: &str| path.join(name).to_str().unwrap().to_owned();
-    // Nobody here would certify the name.
+    // No certificate authority would certify the name here.
     let own = format!("tls {} {} {{", file("server.pem"), file("server.key"));
     let block = adapted(
         "caddy",

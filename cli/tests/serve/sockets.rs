@@ -1,7 +1,7 @@
 //! Sockets that a parent passes, and unix sockets.
 //!
-//! Without them every restart refuses the connections of some moments, and a sender that does not
-//! try again loses its events.
+//! Without them every restart refuses connections for a few moments, and a sender that does not try
+//! again loses its events.
 //!
 //! The long form: `CDRLOG_RESTART_ROUNDS=100 cargo test -p cdrlog-cli --test serve sockets --
 //! --nocapture`
@@ -38,7 +38,7 @@ fn rounds(default: u64) -> u64 {
     std::env::var("CDRLOG_RESTART_ROUNDS").map_or(default, |rounds| rounds.parse().unwrap())
 }
 
-/// Posts over a unix socket. Gives the status line.
+/// Posts over a unix socket. Returns the status line.
 fn post_unix(path: &Path, event: &str) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -101,7 +101,7 @@ fn the_name_of_a_passed_socket_says_whether_it_speaks_tls() {
         let mut client = Client::connect(socket.local_addr().unwrap());
         client.post(&body(0)).status
     });
-    // Plain HTTP where TLS is spoken is 400.
+    // Plain HTTP gets 400 where TLS is spoken.
     assert_eq!(statuses, [200, 400, 400]);
     daemon.terminate();
 }
@@ -130,7 +130,7 @@ fn sockets_that_cannot_be_used_are_one_clear_error() {
         let plain = expected.replace('\\', "");
         assert!(said.contains(expected) || said.contains(&plain), "{expected}: {said}");
     }
-    // A number that is no open descriptor.
+    // A number that is not an open descriptor.
     let mut command = pass(&command, &[&listener], None);
     let said = failure(command.env("LISTEN_FDS", "40"));
     assert!(said.contains("LISTEN_FDS") && said.contains("Bad file descriptor"), "{said}");
@@ -175,14 +175,14 @@ fn a_unix_socket_has_its_mode_and_is_there_as_long_as_the_server() {
     assert_eq!(cdr(&cdr_path), lines(4));
 }
 
-/// A browser of this machine reaches no unix socket, but a proxy in front of it may be reached by
-/// everybody: it needs credentials as a proxy before a loopback address does.
+/// No browser can reach a unix socket, but everybody may reach the proxy in front of it: it needs
+/// credentials just as a proxy in front of a loopback address does.
 #[test]
 fn peers_of_a_unix_socket_are_checked_and_named_as_those_of_loopback() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("http.sock");
     let mut command = serve_passed(&directory.path().join("cdr"));
-    // One connection of an address at a time; those of a unix socket have none.
+    // One connection per address at a time; a unix socket has no such limit.
     command.args(["--listen", &format!("unix:{}", path.display()), "--peer-connections-max", "1"]);
     let daemon = Daemon::start(&mut command);
     let _waiting = [(); 3].map(|()| UnixStream::connect(&path).unwrap());
@@ -213,7 +213,7 @@ fn connections_that_were_not_accepted_outlive_a_kill() {
     let daemon = start();
     assert_eq!(daemon.connect().post(&body(0)).status, 200);
     daemon.signal("STOP");
-    // It accepts nothing from here on: each of its threads has stopped.
+    // It accepts nothing from now on: each of its threads has stopped.
     wait_for("the stop", || is_stopped(daemon.id()).then_some(()));
     let mut clients: Vec<_> = (1..100).map(|number| (number, daemon.connect())).collect();
     for (number, client) in &mut clients {
@@ -253,8 +253,8 @@ fn restarts_lose_and_refuse_nothing_where_the_parent_holds_the_socket() {
     outcome.assert_whole(directory.path());
 }
 
-/// What is in flight at a kill may have no answer, and is in the CDR or is not. It is the only
-/// thing that may.
+/// A request in flight at a kill may have no answer, and its event may or may not be in the CDR.
+/// That is true of nothing else.
 #[test]
 fn a_kill_costs_no_more_than_the_requests_in_flight_where_the_parent_holds_the_socket() {
     let directory = tempfile::tempdir().unwrap();
