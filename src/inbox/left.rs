@@ -1,8 +1,9 @@
-//! What a killed process left in its inbox, read back by the next opening.
+//! What a killed process left in its inbox: the next `open` reads it.
 //!
-//! Everything is read by `pread` and believed as far as its check words go, no further: bodies may
-//! be anything. The file is taken only where it is what the control file named, of our own user, of
-//! this directory and of this boot of the kernel, and where nobody holds it.
+//! Everything is read with `pread`, and trusted as far as its check words go, but no further:
+//! bodies may be anything. A file is used only if it is the one that the control file named,
+//! belongs to our own user, to this directory and to this boot of the kernel, and if no process
+//! holds it.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +18,7 @@ use super::layout::{
 use crate::file::boot_id;
 use crate::storage::{Disk, DiskFile, DiskResult, LockKind};
 
-/// How long the last process may take to let go of its files after it let go of the directory.
+/// How long the last process may take to release its files after it released the directory.
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
@@ -25,14 +26,14 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) enum Found {
     Inbox(LeftInbox),
-    /// It is not there, or not what it should be: nothing is taken from it, and nothing removed.
+    /// It is missing, or not what it should be: nothing is taken from it, and nothing is removed.
     Unusable(&'static str),
-    /// It is what it should be, and another process has it: one that is still dying, or a forked
+    /// It is what it should be, but another process holds it: one that is still dying, or a forked
     /// child of the last one.
     Held,
 }
 
-/// A file that was claimed: nobody else takes it as long as this value lives.
+/// A file that was claimed: no other process can claim it as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct LeftInbox {
     disk: Disk,
@@ -51,22 +52,22 @@ pub(crate) struct Slot {
     pub(crate) place: Place,
 }
 
-/// An event that was accepted and is not consumed.
+/// An event that was accepted but not consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LeftEvent {
-    /// First: events are sorted by it.
+    /// The first field: events are sorted by it.
     pub(crate) ticket: u64,
     pub(super) offset: u64,
     pub(super) body_bytes: usize,
 }
 
-/// Finds the inbox of that name which belongs to `folder`, and claims it.
+/// Finds the inbox of this name, if it belongs to `folder`, and claims it.
 pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> DiskResult<Found> {
     let file = match open_private(disk, &name.path())? {
         Ok(file) => file,
         Err(why) => return Ok(Found::Unusable(why)),
     };
-    // First this: a copy of a directory does not wait for whoever has the original.
+    // Checked first: a copy of a directory does not wait for the process that has the original.
     match read_header(&file)? {
         Some((_, header)) if is_of(&header, name, folder) => {}
         Some(_) => return Ok(Found::Unusable("it is of another directory")),
@@ -75,12 +76,12 @@ pub(crate) fn find(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> Dis
     if !claim(&file)? {
         return Ok(Found::Held);
     }
-    // Again: until now its appender may have stored into it.
+    // Read again: until now its appender may have stored into it.
     let left = read(disk, file)?;
     Ok(left.map_or(Found::Unusable("it is damaged"), Found::Inbox))
 }
 
-/// What the file says, whoever it belongs to; `None` where it is no inbox.
+/// What the file says, whichever directory it belongs to; `None` if it is not an inbox.
 pub(super) fn read(disk: &Disk, file: DiskFile) -> DiskResult<Option<LeftInbox>> {
     let Some((page, header)) = read_header(&file)? else { return Ok(None) };
     let number = |offset: usize| u64_at(&page, offset);
@@ -99,8 +100,8 @@ pub(super) fn read(disk: &Disk, file: DiskFile) -> DiskResult<Option<LeftInbox>>
     }))
 }
 
-/// Takes away an inbox that holds nothing which is not in the files, or that was never finished. One
-/// that cannot be removed stays: nothing depends on it.
+/// Removes an inbox that was never finished, or that holds nothing that is not in the files. If it
+/// cannot be removed, it stays: nothing depends on it.
 pub(crate) fn remove_unread(disk: &Disk, name: &InboxName, folder: FolderIdentity) {
     let _ = try_remove_unread(disk, name, folder);
 }
@@ -114,12 +115,12 @@ fn try_remove_unread(disk: &Disk, name: &InboxName, folder: FolderIdentity) -> D
     if is_ours && claim(&file)? { disk.remove(file.path()) } else { Ok(()) }
 }
 
-/// Opens a file that only our user can have written to; or says why it is not one.
+/// Opens a file that only our user can have written to, or says why it is not one.
 pub(super) fn open_private(disk: &Disk, path: &Path) -> DiskResult<Result<DiskFile, &'static str>> {
     let file = match disk.open_existing(path) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Err("it is not there any more")),
-        // A link, a directory, a FIFO or a socket, or a file of others.
+        // A link, a directory, a FIFO or a socket, or another user's file.
         Err(error) if is_of_others(&error.source) => return Ok(Err("it is not a file of ours")),
         Err(error) => return Err(error),
     };
@@ -135,7 +136,7 @@ fn is_of(header: &Header, name: &InboxName, folder: FolderIdentity) -> bool {
     header.id == name.id && header.folder == folder && header.boot_id == boot_id()
 }
 
-/// Whether the process died before it wrote the header: nothing was accepted then.
+/// Whether the process died before it wrote the header: nothing was accepted in that case.
 fn is_unfinished(file: &DiskFile) -> DiskResult<bool> {
     let begin = file.read_range(0..file.bytes()?.min(8))?;
     Ok(begin.iter().all(|&byte| byte == 0))
@@ -154,7 +155,7 @@ fn is_of_others(error: &io::Error) -> bool {
     is_link || is_socket || kinds.contains(&error.kind())
 }
 
-/// Locks the file. A process that is being killed lets go of its files one after the other, so the
+/// Locks the file. A process that is being killed releases its files one after the other, so the
 /// directory may be free a moment before its inbox is.
 fn claim(file: &DiskFile) -> DiskResult<bool> {
     for _ in 0..LOCK_TRIES {
@@ -181,13 +182,14 @@ impl LeftInbox {
         self.slot
     }
 
-    /// What its appender took for the largest event.
+    /// The maximum length of an event in its appender.
     pub(crate) fn event_bytes_max(&self) -> usize {
         usize::try_from(self.header.event_bytes_max).unwrap_or(usize::MAX)
     }
 
-    /// When the recovery of this inbox began first: `now_ms`, unless an earlier one was killed. It is
-    /// the time of the rejects that come from it, which must be the same at every try.
+    /// When the recovery of this inbox first began: `now_ms`, unless an earlier recovery was
+    /// killed. It is the time of the rejects that come from it, which must be the same in every
+    /// attempt.
     pub(crate) fn recovery_time_ms(&self, now_ms: u64) -> DiskResult<u64> {
         if self.recovered_at_ms != 0 {
             return Ok(self.recovered_at_ms);
@@ -196,7 +198,8 @@ impl LeftInbox {
         Ok(now_ms)
     }
 
-    /// What is complete, not consumed and not given back, in the order in which it was accepted.
+    /// The events that are complete, not consumed and not given back, in the order in which they
+    /// were accepted.
     pub(crate) fn events(&self) -> DiskResult<Vec<LeftEvent>> {
         if self.is_void {
             return Ok(Vec::new());
@@ -209,14 +212,14 @@ impl LeftInbox {
         self.file.read_range(event.offset..event.offset + event.body_bytes as u64)
     }
 
-    /// Takes the file away: what was in it is safe elsewhere.
+    /// Removes the file: what was in it is safe elsewhere.
     pub(crate) fn remove(&self) -> DiskResult<()> {
         self.disk.remove(self.file.path())
     }
 }
 
-/// What is complete, not consumed and not given back, in the order in which it was accepted. `read`
-/// fills a buffer from an offset of the inbox.
+/// The events that are complete, not consumed and not given back, in the order in which they were
+/// accepted. `read` fills a buffer from an offset of the inbox.
 pub(super) fn events_in(
     units: Units,
     key: u64,
@@ -224,7 +227,7 @@ pub(super) fn events_in(
 ) -> DiskResult<Vec<LeftEvent>> {
     let mut words = vec![0; units.count * 8];
     read(&mut words, Units::word_offset(0) as u64)?;
-    // Records do not overlap, so there cannot be more bytes of them than there are.
+    // Records do not overlap, so all of them together cannot be longer than the units.
     let mut walk = Walk { units, read, bytes_left: units.bytes(), events: Vec::new() };
     for (unit, word) in words.chunks_exact(8).enumerate() {
         let word = ChunkWord(u64_at(word, 0));
@@ -245,7 +248,7 @@ struct Walk<R> {
 }
 
 impl<R: Fn(&mut [u8], u64) -> DiskResult<()>> Walk<R> {
-    /// Goes along a chunk from its first record that is not consumed; `false` where there are more
+    /// Walks along a chunk from its first record that is not consumed; `false` if there are more
     /// records than there can be.
     fn along(&mut self, unit: usize, word: ChunkWord, checks: CheckSeed) -> DiskResult<bool> {
         let begin = self.units.offset(unit);

@@ -1,5 +1,5 @@
-//! The memory of the chunks in a model of loom's: the words are atomics of its own, and it watches who
-//! uses which bytes. The same interface as `memory.rs`.
+//! The memory of the chunks in a model of loom: the words are loom's atomics, and it watches which
+//! thread uses which bytes. The same interface as `memory.rs`.
 
 #![expect(unsafe_code, reason = "loom watches it")]
 
@@ -11,7 +11,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use crate::loom::Uses;
 use crate::storage::FileMap;
 
-/// The bytes of the header that hold words which change; what follows in it is the path.
+/// The part of the header with the words that change; the path comes after it.
 const HEADER_WORDS: usize = 256 / 8;
 
 pub(super) struct Memory {
@@ -21,20 +21,20 @@ pub(super) struct Memory {
     uses: Uses,
 }
 
-// SAFETY: loom runs one thread at a time, and fails where two use the same bytes without an order.
+// SAFETY: loom runs one thread at a time, and fails if two use the same bytes without an order.
 unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
 loom::thread_local! {
-    /// How many steps this thread has left; `None` where it is not to be killed.
+    /// How many steps this thread has left; `None` if it is not to be killed.
     static STEPS_LEFT: Cell<Option<u32>> = Cell::new(None);
 }
 
-/// What a thread that is killed unwinds with: nothing of it runs after this but the model.
+/// The payload with which a killed thread unwinds: after that, only the model runs.
 pub(super) struct Killed;
 
-/// This thread dies before its step number `step`, if at all.
+/// This thread dies before its step number `step`, if one is given.
 pub(super) fn die_at(step: Option<u32>) {
     STEPS_LEFT.with(|left| left.set(step));
 }
@@ -48,7 +48,7 @@ pub(super) fn take_step() {
     STEPS_LEFT.with(|steps| steps.set(left.map(|left| left - 1)));
 }
 
-/// The place of the word at `offset` among those that are there.
+/// The index of the word at `offset` among the modelled words.
 fn index(offset: usize) -> usize {
     assert!(offset.is_multiple_of(8), "a word that is not aligned");
     match offset / 8 {
@@ -92,7 +92,7 @@ impl Memory {
     pub(super) unsafe fn slice(&self, offset: usize, bytes: usize) -> &[u8] {
         let begin = index(offset);
         self.uses.read(begin..begin + bytes.div_ceil(8));
-        // SAFETY: as above; models look at a slice at once.
+        // SAFETY: as above; models use a slice immediately.
         let all = unsafe { &*self.bytes.get() };
         &all[begin * 8..begin * 8 + bytes]
     }

@@ -1,12 +1,12 @@
 //! Whenever a process dies, its inbox and its journal together hold what was accepted, once and in
-//! order: in every order of the threads that the memory model allows.
+//! order: models of loom show it for every order of the threads that the memory model allows.
 //!
-//! A kill stops all threads between any two stores. So each thread of a model dies before a step of its
-//! own, all pairs of steps are played, and what is left is read by the walk of the recovery
-//! (`left.rs`). Without the completion as the last store of a sender, or with a mark before the commit,
-//! an event would be lost; without the note before the commit it would come twice.
+//! A kill stops all threads between any two stores. So each thread of a model dies before a step of
+//! its own, all pairs of steps are played, and the recovery's walk (`left.rs`) reads what is left.
+//! If the completion were not the last store of a sender, or the mark came before the commit, an
+//! event would be lost; without the note before the commit it would come twice.
 //!
-//! Arena, chunks, records, gate and walk are the real ones, over words that loom watches
+//! Arena, chunks, records, gate and walk are the real ones, on words that loom watches
 //! (`memory_loom.rs`). The channel and the journal are lists.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`
@@ -31,7 +31,7 @@ const KEY: u64 = 0x1234_5678_9abc_def1;
 /// Two records fill a unit.
 const BODY_BYTES: usize = UNIT_BYTES / 2 - super::layout::RECORD_HEADER_BYTES;
 
-/// More than the events of a model cost.
+/// More than the events of a model cost together.
 const LOAD_MAX: u64 = 1 << 20;
 
 /// What the threads of an appender share.
@@ -55,7 +55,7 @@ impl Shared {
         })
     }
 
-    /// As `Producer::push_stored`; `false` where there was no room for a record.
+    /// Like `Producer::push_stored`; `false` if there was no room for a record.
     fn send(&self, arena: &Arena, number: u8) -> bool {
         let Some(stored) = arena.store(&[number; BODY_BYTES]) else { return false };
         let ticket = self.gate.enter(BODY_BYTES as u64).unwrap().ticket;
@@ -66,7 +66,7 @@ impl Shared {
         true
     }
 
-    /// As `RewriterThread::take_batch`; gives how many events there were.
+    /// Like `RewriterThread::take_batch`; returns how many events there were.
     fn take(&self) -> usize {
         let records = std::mem::take(&mut *self.channel.lock().unwrap());
         let taken = records.len();
@@ -85,9 +85,9 @@ impl Shared {
         taken
     }
 
-    /// Reads the inbox as a recovery does.
+    /// Reads the inbox like a recovery.
     fn walk(&self) -> Vec<LeftEvent> {
-        // The last word first: it is stored last.
+        // The last word is read first because it is stored last.
         let read = |bytes: &mut [u8], offset: u64| {
             for (index, word) in bytes.chunks_exact_mut(8).enumerate().rev() {
                 let value = self.pool.memory.load(offset as usize + index * 8);
@@ -105,7 +105,7 @@ impl Shared {
         body[0]
     }
 
-    /// As `journal::accepted::add`: what the CDR has after the recovery.
+    /// Like `journal::accepted::add`: what is in the CDR after the recovery.
     fn recovered(&self) -> Vec<u8> {
         let mut numbers = self.journal.lock().unwrap().clone();
         let committed = numbers.len() as u64;
@@ -121,7 +121,7 @@ impl Shared {
     }
 }
 
-/// A life that ends at a step, if at all; gives whether it came to its end.
+/// Runs a life that may end at a step; returns whether it reached its end.
 fn live(step: Option<u32>, life: impl FnOnce()) -> bool {
     die_at(step);
     let lived = catch_unwind(AssertUnwindSafe(life));
@@ -129,12 +129,13 @@ fn live(step: Option<u32>, life: impl FnOnce()) -> bool {
     match lived {
         Ok(()) => true,
         Err(payload) if payload.is::<Killed>() => false,
-        // What loom or an assertion found.
+        // A failure that loom or an assertion found.
         Err(payload) => resume_unwind(payload),
     }
 }
 
-/// A sender; gives how many of its sends returned, and the arena, which a dead process never leaves.
+/// A sender; returns how many of its sends returned, and the arena, which a dead process never
+/// leaves.
 fn sender(
     shared: &Arc<Shared>,
     step: Option<u32>,
@@ -147,7 +148,7 @@ fn sender(
         live(step, || {
             for number in numbers {
                 if !shared.send(&arena, number) {
-                    // It would be an event without a record.
+                    // Otherwise it would be an event without a record.
                     break;
                 }
                 returned += 1;
@@ -157,7 +158,7 @@ fn sender(
     })
 }
 
-/// The rewriter, until `looks` looks in a row found nothing.
+/// The rewriter, until it has looked `looks` times in a row and found nothing.
 fn rewriter(shared: &Arc<Shared>, step: Option<u32>, events: usize) -> thread::JoinHandle<bool> {
     let shared = shared.clone();
     thread::spawn(move || {
@@ -176,7 +177,8 @@ fn rewriter(shared: &Arc<Shared>, step: Option<u32>, events: usize) -> thread::J
     })
 }
 
-/// What one sender sent from `first` on is there once and in order: all that returned, and at most one
+/// The events of one sender from `first` on are there once and in order: all whose send returned,
+/// and at most one more.
 /// event more.
 fn check_sender(recovered: &[u8], first: u8, returned: u8, what: &str) {
     let found: Vec<u8> =
@@ -206,8 +208,8 @@ fn check_orders(what: &str, preemptions: usize, model: impl Fn() + Send + Sync +
     runs
 }
 
-/// Whoever reads while a sender stores sees whole events only, the first ones without a gap, and all
-/// whose send returned before.
+/// A reader that reads while a sender stores sees only whole events, the first ones without a gap,
+/// and all those whose send returned before.
 #[test]
 fn loom_a_record_that_is_complete_is_whole_for_whoever_reads_it() {
     check_orders("two events and one that reads them", 3, || {
@@ -233,7 +235,8 @@ fn loom_a_record_that_is_complete_is_whole_for_whoever_reads_it() {
     });
 }
 
-/// Steps of a sender of two events, and of a rewriter that takes them: one more is no death.
+/// The number of steps of a sender with two events, and of a rewriter that takes them: a thread
+/// that is to die one step later lives.
 const SENDER_STEPS: u32 = 1 + 2 * 5;
 const REWRITER_STEPS: u32 = 2 * 6;
 
@@ -258,7 +261,8 @@ fn loom_a_sender_and_a_rewriter_that_die_at_any_two_steps_lose_and_double_nothin
     println!("one sender and the rewriter, each dead at any step: {orders} orders");
 }
 
-/// The second sender begins when the first one's send returned: its event is behind in the CDR.
+/// The second sender starts after the first one's send returned: its event comes after the other in
+/// the CDR.
 #[test]
 fn loom_what_was_sent_after_another_send_returned_comes_after_it_whoever_dies() {
     let mut orders = 0;
@@ -277,7 +281,7 @@ fn loom_what_was_sent_after_another_send_returned_comes_after_it_whoever_dies() 
     println!("two sends in turn, the rewriter dead at any step: {orders} orders");
 }
 
-/// One sender dies with a hole in the tickets; what the other one sent is not lost by that.
+/// One sender dies and leaves a hole in the tickets; that loses nothing that the other one sent.
 #[test]
 fn loom_a_hole_that_one_sender_leaves_costs_the_other_one_nothing() {
     let mut orders = 0;
@@ -304,7 +308,8 @@ fn loom_a_hole_that_one_sender_leaves_costs_the_other_one_nothing() {
     println!("two senders, of which one dies, and the rewriter: {orders} orders");
 }
 
-/// There is one chunk left, which two events fill: the third one gets it again, once both are consumed.
+/// There is one chunk left, which two events fill: the third one gets it again, once both are
+/// consumed.
 #[test]
 fn loom_a_chunk_that_is_used_again_when_all_die_holds_nothing_of_its_last_use() {
     let mut orders = 0;
@@ -314,7 +319,7 @@ fn loom_a_chunk_that_is_used_again_when_all_die_holds_nothing_of_its_last_use() 
             let reuses = reuses.clone();
             orders += check_orders("", 3, move || {
                 let shared = Shared::new(2);
-                // Somebody else has the other chunk.
+                // Another sender has the other chunk.
                 let _other = shared.pool.take(1).unwrap();
                 let sender = sender(&shared, Some(sender_dies_at), 0..3);
                 let rewriter = rewriter(&shared, Some(rewriter_dies_at), 3);

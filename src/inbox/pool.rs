@@ -1,8 +1,8 @@
-//! The chunks that senders store their records in, used again and again.
+//! The chunks that senders store their records in, which are reused.
 //!
-//! A chunk is a run of units. The first that are free are taken first: they are the ones that a
-//! cache may still hold, and an appender with little to do touches little memory. Who uses a chunk is
-//! kept in memory of the process alone, so that a forked child cannot free one of its parent.
+//! A chunk is a run of units. The first free ones are taken first: a cache may still hold them, and
+//! an appender with little to do touches little memory. The users of a chunk are counted in memory
+//! of the process alone, so that a forked child cannot free one of its parent.
 
 use super::fork_guard::ForkGuard;
 use super::layout::{CHUNK_BYTES_MAX, CheckSeed, ChunkWord, UNIT_BYTES, Units};
@@ -13,7 +13,7 @@ use crate::loom::sync::{Mutex, MutexGuard, PoisonError};
 /// The uses that a sender holds while it stores records: more than there can be records.
 const SENDER_USES: u32 = 1 << 31;
 
-/// Taking a chunk costs as much as some sends.
+/// Taking a chunk costs as much as a few sends.
 const CHUNK_UNITS_MAX: usize = (64 << 10) / UNIT_BYTES;
 
 const BITS: usize = u64::BITS as usize;
@@ -30,21 +30,21 @@ pub(crate) struct ChunkPool {
     is_protected: bool,
 }
 
-/// What the process alone knows of a unit.
+/// What only the process knows about a unit.
 #[derive(Debug, Default)]
 struct UnitState {
-    /// Of the chunk that begins here: one for each record that is in use, or is to be. A sender
-    /// counts its records by itself, without an atomic operation for each, and says how many there
-    /// were when it leaves the chunk. Until then the receiver takes its own off a number that it
-    /// cannot use up.
+    /// For the chunk that begins here: one for each record that is in use or may still be stored. A
+    /// sender counts its records itself, without an atomic operation for each, and reports how many
+    /// there were when it leaves the chunk. Until then the receiver subtracts its own from a number
+    /// that it cannot use up.
     uses: AtomicU32,
-    /// Of the chunk that begins here.
+    /// For the chunk that begins here.
     units: AtomicU32,
     /// The first unit of the chunk that this one is in. Set before a record in it is sent.
     first: AtomicU32,
 }
 
-/// One bit a unit.
+/// One bit per unit.
 #[derive(Debug)]
 struct TakenUnits {
     bits: Box<[u64]>,
@@ -61,7 +61,7 @@ pub(super) struct ChunkRef {
 }
 
 impl ChunkPool {
-    /// Chunks in `memory`, whose `units` nobody uses.
+    /// Chunks in `memory`; nobody uses its `units`.
     pub(super) fn new(memory: Memory, units: Units, key: u64, is_protected: bool) -> Self {
         let taken = TakenUnits {
             bits: vec![0; units.count.div_ceil(BITS)].into_boxed_slice(),
@@ -74,7 +74,7 @@ impl ChunkPool {
             key,
             taken: Mutex::new(taken),
             states: (0..units.count).map(|_| UnitState::default()).collect(),
-            // Where the kernel does not know it, a child is not told from its parent.
+            // If the kernel cannot do it, a child is not distinguished from its parent.
             fork_guard: ForkGuard::new().ok(),
             is_protected,
         }
@@ -97,13 +97,13 @@ impl ChunkPool {
         self.fork_guard.as_ref().is_some_and(ForkGuard::is_child)
     }
 
-    /// The longest body that is stored here: a quarter of all, so that one does not keep the others
-    /// out.
+    /// The longest body that is stored here: a quarter of the memory, so that one does not keep the
+    /// others out.
     pub(super) fn record_bytes_max(&self) -> usize {
         (self.units.bytes() / 4).min(CHUNK_BYTES_MAX)
     }
 
-    /// How many units a sender takes at one time: 64 KiB, less where there are few.
+    /// How many units a sender takes at once: 64 KiB, or less if there are few.
     pub(super) fn chunk_units(&self) -> usize {
         (self.units.count / 128).clamp(1, CHUNK_UNITS_MAX)
     }
@@ -118,12 +118,12 @@ impl ChunkPool {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A chunk of `units` that nobody uses; `None` where there is no such run.
+    /// A chunk of `units` that nobody uses; `None` if there is no such run.
     pub(super) fn take(&self, units: usize) -> Option<ChunkRef> {
         let first = self.lock().take(units)?;
         let offset = Units::word_offset(first);
         let word = ChunkWord(self.memory.load(offset)).next_use();
-        // From here on records of the last use do not fit, which are all consumed.
+        // From here on, records of the last use do not match; all of them are consumed.
         self.memory.store(offset, word.0);
         let state = self.state(first);
         state.units.store(units as u32, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl ChunkPool {
         Some(ChunkRef { first, bytes: units * UNIT_BYTES, checks })
     }
 
-    /// The sender stored `records` records in its chunk and stores no more.
+    /// The sender stored `records` records in its chunk and will store no more.
     pub(super) fn leave(&self, chunk: ChunkRef, records: u32) {
         self.release(chunk.first, SENDER_USES - records);
     }
@@ -146,7 +146,7 @@ impl ChunkPool {
         self.state(unit).first.load(Ordering::Relaxed) as usize
     }
 
-    /// `uses` of the chunk are over: whoever had them does not touch it any more.
+    /// `uses` of the chunk are over: their holder does not touch it any more.
     pub(super) fn release(&self, first: usize, uses: u32) {
         let state = self.state(first);
         let before = state.uses.fetch_sub(uses, Ordering::Release);
@@ -154,8 +154,8 @@ impl ChunkPool {
         if before != uses {
             return;
         }
-        // What the others did with the memory comes before what the next user does. A load, where a
-        // fence would do as well: ThreadSanitizer does not understand fences.
+        // What the others did with the memory comes before what the next user does. A load,
+        // although a fence would do as well: ThreadSanitizer does not understand fences.
         let _ = state.uses.load(Ordering::Acquire);
         let units = state.units.load(Ordering::Relaxed) as usize;
         self.lock().give_back(first, units);
@@ -185,7 +185,7 @@ impl TakenUnits {
         if taken { *bits |= bit } else { *bits &= !bit }
     }
 
-    /// The first run of `units` that is free.
+    /// The first free run of `units`.
     fn take(&mut self, units: usize) -> Option<usize> {
         let mut first = 0;
         'runs: while first + units <= self.count {
@@ -271,8 +271,8 @@ mod tests {
 mod loom_tests {
     //! A chunk has one user at any time, in every order that the memory model allows.
     //!
-    //! A cell of loom's stands for the bytes of a chunk: the model fails where a sender stores into
-    //! it while the receiver still reads what was sent from the use before.
+    //! A cell of loom stands for the bytes of a chunk: the model fails if a sender stores into it
+    //! while the receiver still reads what was sent during the previous use.
 
     #![expect(unsafe_code, reason = "loom's cells hand out pointers")]
 
@@ -300,7 +300,7 @@ mod loom_tests {
             self.cells[chunk.first].with_mut(|cell| unsafe { *cell = value });
         }
 
-        /// As the receiver: reads a record, and releases it.
+        /// Like the receiver: reads a record, and releases it.
         fn consume(&self, chunk: ChunkRef, value: u64) {
             // SAFETY: loom checks it.
             let found = self.cells[chunk.first].with(|cell| unsafe { *cell });
@@ -319,7 +319,7 @@ mod loom_tests {
                 let chunks = chunks.clone();
                 thread::spawn(move || chunks.consume(one, 1))
             };
-            // The sender goes on in another chunk, or in this one where it is free.
+            // The sender goes on in another chunk, or in this one if it is free.
             chunks.pool.leave(one, 1);
             let other = chunks.pool.take(1).unwrap();
             chunks.store(other, 2);

@@ -36,7 +36,7 @@ fn store(pool: &Arc<ChunkPool>, bodies: &[&[u8]]) {
     }
 }
 
-/// The bodies of the events in the inbox at `path`, whoever it belongs to.
+/// The bodies of the events in the inbox at `path`, whichever directory it belongs to.
 pub(crate) fn bodies_in(path: &Path) -> DiskResult<Option<Vec<Vec<u8>>>> {
     let disk = Disk::default();
     let Some(file) = disk.open_existing(path)? else { return Ok(None) };
@@ -52,7 +52,8 @@ fn bodies_of(disk: &Disk, file: DiskFile) -> DiskResult<Option<Vec<Vec<u8>>>> {
 
 #[cfg(test)]
 mod tests {
-    //! Records are stored in memory of the process, so that Miri can follow, which maps no files.
+    //! Records are stored in the memory of the process, so that Miri, which maps no files, can
+    //! follow.
 
     use std::fs::File;
 
@@ -65,12 +66,12 @@ mod tests {
     const UNITS: Units = Units::in_file(FILE_BYTES);
     const FILE_BYTES: usize = 64 << 10;
 
-    /// Chunks as those of a file.
+    /// Chunks like those of a file.
     fn pool(key: u64) -> Arc<ChunkPool> {
         Arc::new(ChunkPool::new(Memory::of_process(FILE_BYTES), UNITS, key, true))
     }
 
-    /// The file that `pool`, which has no sender any more, would have.
+    /// The file that `pool` would have. It has no sender any more.
     fn file_of(pool: Arc<ChunkPool>) -> Vec<u8> {
         let folder = Disk::default().examine_target(Path::new("/")).unwrap();
         let header = Header {
@@ -92,7 +93,7 @@ mod tests {
         file_of(pool)
     }
 
-    /// Where a record has this body.
+    /// The offset of a record's body.
     fn offset_of(body: &[u8], bytes: &[u8]) -> usize {
         (UNITS.begin..bytes.len()).step_by(8).find(|&at| bytes[at..].starts_with(body)).unwrap()
     }
@@ -164,7 +165,7 @@ mod tests {
         let body = other[begin - 24..begin + 8].repeat(20);
         let mut bytes = file_with(&[&body, b"two"]);
         assert_eq!(read(&bytes).unwrap(), [body.clone(), b"two".to_vec()]);
-        // Without the record that it is in, it is nothing.
+        // Without the record that contains it, the copy is nothing.
         let begin = offset_of(&body, &bytes);
         bytes[begin - 8] ^= 1;
         assert!(read(&bytes).unwrap().is_empty());

@@ -1,16 +1,16 @@
-//! What other threads sent is there though one sender stands still, or all threads are killed, at any
-//! step of a life.
+//! What other threads sent is kept if one sender is stopped, or all threads are killed, at any step
+//! of a life.
 //!
-//! A sender that stands between its ticket and its completed record leaves a hole in the order of the
-//! tickets. Without a walk for each chunk, or with a mark that is a number of tickets, what others sent
-//! after it would be lost or come twice.
+//! A sender that is stopped between its ticket and its completed record leaves a hole in the order
+//! of the tickets. Without a walk for each chunk, or if the mark were a number of tickets, events
+//! that others sent after it would be lost or come twice.
 //!
-//! A child (this very program, started again) is killed while one sender stands before its N-th step
-//! and another has sent all of its events, with the rewriter at work or held too; or before the N-th
-//! step of all threads together, the close included. The six steps of an event are among them: the
-//! copy of the body (before it and in its middle), the ticket, the completion, the taking (before the
-//! first store of the rewriter), the commit and the mark. The long form:
-//! `CDRLOG_ABORT_STRIDE=1 cargo test --release --lib accepted`.
+//! A child process (this program, started again) is killed while one sender is stopped before its
+//! N-th step and another one has sent all of its events, with the rewriter running or stopped too;
+//! or before the N-th step of all threads together, including the close. They include the six steps
+//! of an event: the copy of the body (before it and halfway through it), the ticket, the
+//! completion, the taking (before the rewriter's first store), the commit and the mark. The long
+//! form: `CDRLOG_ABORT_STRIDE=1 cargo test --release --lib accepted`.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -27,10 +27,10 @@ const CHILD: &str = "CDRLOG_BESIDE_CHILD";
 const DIRECTORY: &str = "CDRLOG_BESIDE_DIRECTORY";
 const STEP: &str = "CDRLOG_BESIDE_STEP";
 
-/// The one that stands still, and the one that goes on.
+/// The one that is stopped, and the one that goes on.
 const SENDERS: [&str; 2] = ["held sender", "other sender"];
 
-/// Every eighth is no event; one of the others needs a chunk of its own.
+/// Every eighth is not an event; one of the others needs a chunk of its own.
 fn body(sender: usize, number: u64) -> String {
     let name = if number % 8 == 5 { "none" } else { "event" };
     let padding = if number == 10 { 9000 } else { 200 };
@@ -71,7 +71,7 @@ fn open(directory: &Path) -> Appender {
     appender
 }
 
-/// Notes after each event how many were taken.
+/// Notes after each event how many were accepted.
 fn send_all(producer: &Producer, sender: usize, noted: &File) {
     for number in 0..EVENTS {
         producer.send_slice(body(sender, number).as_bytes()).unwrap();
@@ -94,14 +94,14 @@ fn send_beside_one_that_stands(directory: &Path, noted: &File, at: u64) {
     }
     start(&appender, 1, noted).join().unwrap();
     if held.is_finished() {
-        // It took fewer steps. The rewriter may be held, so that a close would never end.
+        // It has fewer steps. The rewriter may be held, and then a close would never end.
         std::process::exit(0);
     }
     step::end_at(0, "", End::Kill);
     step::take();
 }
 
-/// Gives whether the child came to its end.
+/// Returns whether the child reached its end.
 fn run_child(role: &str, directory: &Path, step: u64) -> bool {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tests::accepted_beside::child", "--ignored", "--nocapture"])
@@ -116,7 +116,7 @@ fn run_child(role: &str, directory: &Path, step: u64) -> bool {
 
 // ===== the parent =====
 
-/// How many each sender knew to be taken.
+/// How many events each sender knew to be accepted.
 fn taken(directory: &Path) -> [u64; 2] {
     let bytes = fs::read(directory.with_extension("noted")).unwrap();
     [0, 1].map(|sender| {
@@ -125,7 +125,7 @@ fn taken(directory: &Path) -> [u64; 2] {
     })
 }
 
-/// Sender and number of the bodies in the order of their file.
+/// The sender and number of each body, in the order of the file.
 type Numbers = Vec<(u64, u64)>;
 
 fn numbers(directory: &Path) -> [Numbers; 2] {
@@ -140,8 +140,8 @@ fn numbers(directory: &Path) -> [Numbers; 2] {
     ]
 }
 
-/// Of each sender, what was taken is there once and in order, and at most one event more; what the
-/// second one sent is after what the first one knew to be taken.
+/// Each sender's accepted events are there once and in order, with at most one event more; what the
+/// second one sent comes after what the first one knew to be accepted.
 fn check(directory: &Path, what: &str) {
     let taken = taken(directory);
     let found = numbers(directory);

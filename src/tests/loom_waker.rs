@@ -1,16 +1,18 @@
-//! A thread that sleeps because there is nothing to do is woken by the next event, in every order that
-//! the memory model allows; so is one that naps by whoever cannot wait, and by a close.
+//! A thread that sleeps because there is nothing to do is woken by the next event, in every order
+//! that the memory model allows. If it naps, it is woken by a sender that cannot wait, and by a
+//! close.
 //!
-//! A sender does not ring while events gather: that would be a system call for each event. Without the
-//! look at the work after the sleep is announced, or the look at the sleep after the event is in, an event
-//! that comes in between lies in the queue until the next one comes: up to an hour.
+//! A sender does not wake it while events gather: that would be a system call for each event. If
+//! the thread did not check for work after it announces its sleep, or the sender did not check for
+//! a sleeper after its event is in, an event that arrives in between would stay in the queue until
+//! the next one: for up to an hour.
 //!
-//! Waker (`waker.rs`), gate (`queue/gate.rs`) and ring (`journal/ring.rs`) are the real ones. The channel
-//! behind the gate is a count of what is in, as in `loom_gate.rs`. No time passes: where a wake-up is
-//! missed, loom finds that all threads sleep and fails.
+//! Waker (`waker.rs`), gate (`queue/gate.rs`) and ring (`journal/ring.rs`) are the real ones. The
+//! channel after the gate is a counter, as in `loom_gate.rs`. No time passes: if a wake-up is
+//! missed, loom finds that all threads sleep, and fails.
 //!
-//! loom has no total order of SeqCst operations that are no fences. Where the waker needs one, it has a
-//! fence in the models.
+//! Loom has a total order of SeqCst fences, but not of other SeqCst operations. Where the waker
+//! needs one, it has a fence in the models.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib loom`
 
@@ -26,7 +28,7 @@ use crate::waker::{Sleep, Waker};
 
 const COST: u64 = 1;
 
-/// Room for all events of a model, so that none comes to be half of it.
+/// Room for all events of a model, so that they never fill half of it.
 const LOAD_MAX: u64 = 64;
 
 /// No time passes.
@@ -34,7 +36,7 @@ const LONG: Duration = Duration::MAX;
 
 struct Queue {
     gate: Gate,
-    /// Events that are in the channel.
+    /// The number of events in the channel.
     events: AtomicU64,
     waker: Waker,
 }
@@ -45,7 +47,7 @@ impl Queue {
         Arc::new(Self { gate, events, waker: Waker::default() })
     }
 
-    /// As `Queue::push_or_refuse`.
+    /// Like `Queue::push_or_refuse`.
     fn push(&self) -> bool {
         if self.gate.enter(COST).is_err() {
             return false;
@@ -55,7 +57,7 @@ impl Queue {
         true
     }
 
-    /// As `RewriterThread::take_batch`.
+    /// Like `RewriterThread::take_batch`.
     fn take(&self) -> u64 {
         let taken = self.events.swap(0, Ordering::SeqCst);
         if taken > 0 {
@@ -64,7 +66,7 @@ impl Queue {
         taken
     }
 
-    /// As `RewriterThread::run`, which sleeps as `depth` says, until the queue is closed and empty, or
+    /// Like `RewriterThread::run`: sleeps as `depth` says, until the queue is closed and empty, or
     /// `events_max` were taken.
     fn take_until_finished(&self, depth: Sleep, events_max: u64) -> u64 {
         self.waker.attach();
@@ -88,7 +90,7 @@ impl Queue {
                 let has_work = depth == Sleep::Idle && self.gate.load_of_events() > 0;
                 has_work || self.gate.is_closed() != closed
             });
-            // It may have seen a sender that is between the gate and the channel, and looks again.
+            // It may have seen a sender that is between the gate and the channel, and checks again.
             thread::yield_now();
         }
         taken
@@ -137,7 +139,8 @@ fn loom_two_events_of_two_senders_are_both_taken_from_one_that_sleeps_again() {
     });
 }
 
-/// An event that is acknowledged, and the barrier of a flush: the sender wakes after its push.
+/// An event that wants an acknowledgement, and the barrier of a flush: the sender wakes the thread
+/// after its push.
 #[test]
 fn loom_one_who_waits_for_an_answer_ends_a_nap_that_has_begun_or_is_to_begin() {
     check(|| {
@@ -168,7 +171,7 @@ fn loom_two_who_wait_for_an_answer_are_both_seen_though_one_sleep_ends_for_both(
     });
 }
 
-/// As `Appender::end`: the gate is closed, then the threads are woken.
+/// Like `Appender::end`: the gate is closed, then the threads are woken.
 fn close_beside_a_send(depth: Sleep) {
     check(move || {
         let queue = Queue::new();
@@ -194,7 +197,7 @@ fn loom_a_close_wakes_one_that_naps_and_no_event_that_was_let_in_is_left() {
     close_beside_a_send(Sleep::Nap);
 }
 
-/// As `Flusher::rest`: sleeps deeply while nothing is pending, and writes what is there by itself.
+/// Like `Flusher::rest`: sleeps deeply while nothing is pending, and then writes what there is.
 fn flush(waker: &Waker, mut end: RingReader) {
     waker.attach();
     loop {
@@ -207,8 +210,8 @@ fn flush(waker: &Waker, mut end: RingReader) {
     }
 }
 
-/// The rewriter rings only where it finds the flusher idle (`RewriterThread::end_batch`): one that is
-/// not looks once more before it is.
+/// The rewriter wakes the flusher only if it finds it idle (`RewriterThread::end_batch`): otherwise
+/// the flusher checks once more before it is.
 #[test]
 fn loom_a_line_that_is_published_while_the_flusher_goes_to_sleep_is_seen() {
     check(|| {

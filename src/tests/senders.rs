@@ -1,7 +1,8 @@
-//! All that the threads of an appender share, in one run: what ThreadSanitizer looks at.
+//! Everything that the threads of an appender share, in one run: this is the test for
+//! ThreadSanitizer.
 //!
-//! Small rings and a small queue, so that senders wait for the rewriter, the rewriter for the
-//! flusher, and each piece of memory is used again many times.
+//! The rings and the queue are small, so that senders wait for the rewriter, the rewriter waits for
+//! the flusher, and each piece of memory is reused many times.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ fn send_all(producer: &Producer, number_of_producer: usize, events: usize) {
     }
 }
 
-/// The numbers of the lines and rejects of `producer`, in their order.
+/// The numbers of the lines and rejects of `producer`, in order.
 fn numbers(text: &str, producer: usize) -> Vec<usize> {
     let text = text.replace("\\\"", "\"");
     let begin = format!(r#""producer":{producer},"n":"#);

@@ -1,9 +1,9 @@
-//! Events in an inbox that cannot be used now are there for whoever can use it later.
+//! The events in an inbox that cannot be used now stay there until it can be used.
 //!
-//! `cdrlog recover` by another user, or while the inbox was somewhere else, found it unusable and called
-//! the directory clean all the same. The next opening took that for "nothing is in the inbox", and
-//! removed it unread. And an opening that met a last process that was still dying, or a forked child of
-//! it, waited for a second and then went on without the events.
+//! `cdrlog recover` by another user, or while the inbox was somewhere else, found the inbox
+//! unusable but still marked the directory as clean. The next `open` took that to mean that the
+//! inbox was empty, and removed it unread. And an `open` that met a last process that was still
+//! dying, or a forked child of it, waited for a second and then went on without the events.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,8 @@ fn what_recover_could_not_take_is_taken_by_the_opening_that_can() {
     check(&directory, "after a recovery that could not take the events");
 }
 
-/// Whoever finds it again has the events: the directory may name another inbox by then.
+/// Once the inbox is back, its events are in the CDR or still in it: the directory may name another
+/// one by then.
 #[test]
 fn an_opening_without_the_inbox_that_dies_at_any_step_never_removes_it_unread() {
     let steps = for_each_step_by(53, |step| {
@@ -83,7 +84,8 @@ fn a_copy_of_a_directory_does_not_wait_for_whoever_has_the_inbox_of_the_original
     assert_eq!(recovery.unusable_inbox, Some((inbox, "it is of another directory")));
 }
 
-/// The directory is on another file system than the inbox, which is where the path of the directory is.
+/// The path of the directory, and so the inbox, is on `mount`; the directory itself is on another
+/// file system.
 fn left_on(mount: &Mount, home: &tempfile::TempDir) -> (PathBuf, PathBuf) {
     let directory = mount.path().join("cdr");
     std::os::unix::fs::symlink(home.path(), &directory).unwrap();
@@ -105,7 +107,7 @@ fn an_inbox_on_a_tmpfs_that_turned_read_only_is_an_error_that_names_it_and_loses
     check(&directory, "after the tmpfs could be written to again");
 }
 
-/// A close that could not remove its inbox leaves it; nothing is in it that is not in the files.
+/// A close that cannot remove its inbox leaves it; it holds nothing that is not in the files.
 #[test]
 fn an_empty_inbox_that_cannot_be_removed_does_not_keep_a_directory_from_being_opened() {
     let Some(mount) = Mount::new("tmpfs", 16) else { return };
