@@ -96,7 +96,7 @@ impl Presence {
         }
     }
 
-    /// A participant whom no event has told of gave up joining.
+    /// A participant gave up joining who was never in the session.
     pub(super) fn join_failed(&mut self, session: &SessionRef<'_>, participant: &Id<'_>) {
         let Some(key) = self.sessions.find(session) else { return };
         let Some(session) = self.sessions.get_mut(&key) else { return };

@@ -131,7 +131,7 @@ impl ConnContext {
         Unwelcome::Denied(denied)
     }
 
-    /// What a peer hears that is not let in.
+    /// The answer to a peer that is not let in.
     pub(super) fn refuse(&self, unwelcome: Unwelcome) -> Response {
         match unwelcome {
             Unwelcome::Denied(denied) => self.shared.gate.refuse(denied),

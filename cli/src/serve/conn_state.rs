@@ -108,8 +108,8 @@ impl ConnState {
         &self.control
     }
 
-    /// What should be done with the connection now. `idle_timeout` is given if idle ones get less
-    /// time than usual.
+    /// What should be done with the connection now. `idle_timeout`, if given, is for idle
+    /// connections, which then get less time than usual.
     pub(super) fn phase_at(&self, now: u64, idle_timeout: Option<Duration>) -> ShutdownPhase {
         let limits = &self.common.limits;
         let response_timeout = if self.has_credentials.load(Ordering::Relaxed) {

@@ -120,7 +120,7 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Log {
     told_at: Option<Instant>,
-    /// With the last report of them.
+    /// How many they are, and the last report of them.
     untold: Option<(u64, Report, String)>,
 }
 

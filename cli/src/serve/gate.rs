@@ -117,7 +117,7 @@ impl Gate {
         self.current().check_headers(headers).map(Some)
     }
 
-    /// What somebody hears who is not let in.
+    /// The answer to somebody who is not let in.
     pub(super) fn refuse(&self, denied: Denied) -> Response {
         let status = denied.status();
         let mut response = response::error(status, denied.reason());

@@ -1,5 +1,5 @@
-//! A server from the opening of its directory to the end of its connections: what signals and other
-//! processes ask of it.
+//! A server from the moment its directory is open to the end of its connections: what signals and
+//! other processes ask of it.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) struct Process {
 #[derive(Debug)]
 pub(super) enum Arrival {
     Started,
-    /// Started by this process, which waits to hear of it.
+    /// It took over from this process, which waits to hear of it.
     TookOver(Predecessor),
     /// It served before, and gave its directory to a process that could not open it.
     NotHandedOver(String),

@@ -7,9 +7,9 @@ use std::path::Path;
 const GROUP: u32 = 0o070;
 const OTHERS: u32 = 0o007;
 
-/// Whether somebody can read the file for whom it was not meant: everybody, or the group of a file
-/// that is our own. A file of another user that we read as a member of its group is how a package
-/// gives a configuration to a service.
+/// Whether the file can be read by somebody it was not meant for: by everybody, or by the group of
+/// a file that is our own. A file of another user that we read as a member of its group is how a
+/// package gives a configuration to a service.
 pub(super) fn is_readable_by_others(file: &Metadata) -> bool {
     let is_own = file.uid() == rustix::process::geteuid().as_raw();
     let exposing = if is_own { GROUP | OTHERS } else { OTHERS };

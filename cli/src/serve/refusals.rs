@@ -3,7 +3,7 @@
 //!
 //! OpenVidu and LiveKit drop an event that is not answered with 200, and say little about it. A
 //! wrong secret therefore loses the whole CDR, and this log is the only place that shows it.
-//! Whoever can reach the address can cause as many refusals as he likes, so the log is bounded: the
+//! Whoever can reach the address can cause as many refusals as they like, so the log is bounded: the
 //! first refusal of a reason and an address is logged at once, then one line per minute says how
 //! many there were. A sender does not disappear among strangers, because each address has lines of
 //! its own.
@@ -263,7 +263,7 @@ impl Refusals {
     }
 }
 
-/// The entry of an address, or the one shared by all for which there is no room.
+/// The entry of an address, or the one shared by all addresses for which there is no room.
 fn key(
     entries: &HashMap<(Reason, Option<IpAddr>), Entry>,
     reason: Reason,

@@ -17,7 +17,7 @@ use super::{body, downloads, intake};
 
 const LIST: &str = "/openvidu/cdr";
 
-/// How long the rest of a request may take that was refused because of its head.
+/// How long the rest of a request may take once it was refused because of its head.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers a request. An error resets its stream, and nothing was done; only HTTP/2 has streams.

@@ -76,7 +76,8 @@ pub(super) async fn accept(
             }
         };
         let address = accepted.peer;
-        // The mode of a unix socket lets people in: a proxy has all its connections there.
+        // The mode of a unix socket says who may connect, and a proxy has all its connections
+        // there.
         let is_local = address == UNIX_PEER;
         if !is_local && !networks::allow(&shared.settings.allowed, address.ip()) {
             let refusal =

@@ -5,7 +5,7 @@
 //! another origin can post to it without asking, and one whose name was made to resolve to
 //! 127.0.0.1 (DNS rebinding) could also read the CDR. The first sends an `Origin` that is not this
 //! server, the second a `Host` that is not a name of this machine. Programs send no `Origin`, and
-//! the `Host` that they were configured with.
+//! their `Host` is the one that they were configured with.
 
 use std::net::IpAddr;
 

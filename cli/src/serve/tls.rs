@@ -169,7 +169,7 @@ mod tests {
         Tls::open(&directory.path().join("cert.pem"), &directory.path().join("key.pem"))
     }
 
-    /// The protocol that a client agrees on that trusts `root` alone.
+    /// The protocol that a client that trusts only `root` agrees on.
     async fn handshake(tls: &Tls, root: &CertificateDer<'static>) -> Option<Vec<u8>> {
         let mut roots = RootCertStore::empty();
         roots.add(root.clone()).unwrap();

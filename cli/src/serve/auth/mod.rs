@@ -38,7 +38,7 @@ const LIVEKIT_API_KEY: &str = "LIVEKIT_API_KEY";
 const LIVEKIT_API_SECRET: &str = "LIVEKIT_API_SECRET";
 const MEET_API_KEY: &str = "OV_MEET_API_KEY";
 
-/// Where the credentials are that a request may have.
+/// Where to find the credentials that a request may have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sources<'a> {
     /// Headers as `Name: value`, or as OpenVidu writes a list of them: `["Name: value"]`.

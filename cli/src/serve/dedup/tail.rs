@@ -106,11 +106,11 @@ impl Dedup {
     }
 }
 
-/// Where the first line begins that is read: 0 for a compressed file. `None` if there is none.
+/// The offset of the first line that is read: 0 for a compressed file. `None` if there is none.
 pub(super) fn tail_start(path: &Path) -> io::Result<Option<u64>> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    // Starts at the byte before: if that is a line feed, the line right after it is whole.
+    // Starts one byte earlier: if that is a line feed, the line right after it is whole.
     let Some(before) = bytes.checked_sub(TAIL_BYTES + 1).filter(|_| !is_compressed(path)) else {
         return Ok(Some(0));
     };

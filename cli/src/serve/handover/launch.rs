@@ -18,7 +18,7 @@ pub(in super::super) const TAKE_OVER: &str = "CDRLOG_TAKE_OVER";
 pub(in super::super) struct Launcher {
     program: PathBuf,
     arguments: Vec<OsString>,
-    /// How the processes ended that were started here.
+    /// How the processes that were started here have ended.
     ended: (mpsc::UnboundedSender<String>, mpsc::UnboundedReceiver<String>),
 }
 
