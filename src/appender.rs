@@ -239,6 +239,18 @@ impl Appender {
         self.end(Fate::GivenBack)
     }
 
+    /// Like [`close`](Self::close), but events that could not be journaled stay in the inbox, and the
+    /// next open of the directory writes them. For a program that has told their senders that they
+    /// are accepted, and ends.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError`], as for `close`. Its events are only those that are not in the inbox
+    /// ([`Stats::events_unprotected`]); without an inbox they are all.
+    pub fn close_keeping(mut self) -> Result<Stats, CloseError> {
+        self.end(Fate::Kept)
+    }
+
     fn end(&mut self, fate: Fate) -> Result<Stats, CloseError> {
         let Some(threads) = self.parts.threads.take() else { return Ok(self.stats()) };
         self.parts.pipeline.maintenance.stop();
@@ -280,17 +292,18 @@ impl Appender {
         }
     }
 
-    /// What was accepted and could not be journaled: the caller gets it back, or it is left to the
-    /// next open.
+    /// What was accepted and could not be journaled: the caller gets it back, or as much of it as is in
+    /// the inbox is left to the next open.
     fn give_back(&self, undelivered: Vec<Undelivered>, fate: Fate) -> Vec<Bytes> {
-        if fate == Fate::Kept {
-            return Vec::new();
-        }
-        if let Some(inbox) = self.parts.inbox.as_ref().filter(|_| !undelivered.is_empty()) {
+        let inbox = self.parts.inbox.as_ref().filter(|_| !undelivered.is_empty());
+        let keeps = inbox.is_some() && fate == Fate::Kept;
+        if let Some(inbox) = inbox.filter(|_| !keeps) {
             inbox.set_void();
         }
         let pool = self.parts.queue.pool();
-        undelivered.into_iter().map(|event| event.into_bytes(pool)).collect()
+        let is_kept = |event: &Undelivered| keeps && matches!(event, Undelivered::Record(_));
+        let given_back = undelivered.into_iter().filter(|event| !is_kept(event));
+        given_back.map(|event| event.into_bytes(pool)).collect()
     }
 }
 

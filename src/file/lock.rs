@@ -189,7 +189,6 @@ impl Lock {
 
     /// Opens and locks what is at the path of `kind`. `None` if there is no lock file and this is
     /// only a look.
-    /// only looks.
     fn lock_part(&self, kind: Kind) -> Result<Option<Part>, LockError> {
         let path = self.path(kind);
         let file = match (kind, self.access) {

@@ -7,6 +7,7 @@ mod accepted_beside;
 mod account;
 #[path = "../../tests/support/boot.rs"]
 mod boot;
+mod close_keeping;
 #[path = "../../tests/support/copy.rs"]
 mod copy;
 mod dead_thread;

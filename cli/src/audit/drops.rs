@@ -54,8 +54,7 @@ impl DropReader {
 struct Gap {
     at: i64,
     dropped: u64,
-    /// The id of the room, by which the events of a session are known.
-    #[serde(default, alias = "roomSid")]
+    #[serde(default)]
     session: Option<String>,
 }
 
@@ -138,10 +137,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read_gaps(directory.path(), 0).unwrap(), []);
         let path = directory.path().join(GAPS_FILES[1]);
-        let first = "{\"at\":7,\"dropped\":3,\"peer\":\"x\"}\n{\"at\":8,\"dropped\":0}\n";
+        // The first one has all the members that `serve` writes.
+        let first = concat!(
+            r#"{"at":7,"dropped":3,"peer":"192.0.2.7","event":"room_finished","id":"EV_e","#,
+            r#""session":"Demo","roomSid":"RM_h"}"#,
+            "\n{\"at\":8,\"dropped\":0}\n"
+        );
         std::fs::write(&path, format!("{first}{{\"at\":9,")).unwrap();
         let drops = read_gaps(directory.path(), 4).unwrap();
-        assert_eq!(drops, [Drop { source: 4, at: 7, count: 3, session: None }]);
+        let session = Some("Demo".to_owned());
+        assert_eq!(drops, [Drop { source: 4, at: 7, count: 3, session }]);
         std::fs::write(&path, format!("{first}nonsense\n")).unwrap();
         let error = read_gaps(directory.path(), 0).unwrap_err().to_string();
         assert!(error.contains("gaps.jsonl: line 3: "), "{error}");

@@ -89,7 +89,7 @@ impl Lifetime {
         };
         let (appender, closed) = context.take_appender();
         *lock(&self.bell) = None;
-        let ended = appender.close();
+        let ended = appender.close_keeping();
         if let Err(error) = &ended {
             tracing::error!(%error, "what is in the journal is left to the next opening");
         }
@@ -149,7 +149,7 @@ fn end(shared: Arc<ServerContext>) -> Result<Outcome, Box<dyn Error>> {
     let Some(shared) = Arc::into_inner(shared) else {
         return Err("a task did not end; the next start finishes what is in the journal".into());
     };
-    tell_end(&shared.appender.close()?);
+    tell_end(&shared.appender.close_keeping()?);
     Ok(Outcome::Done)
 }
 

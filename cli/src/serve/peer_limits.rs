@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::listen::UNIX_PEER;
 use super::peer_table::{PeerTable, peer_of};
 use super::refusals::{Reason, Refusal};
 use super::response::{self, Response};
@@ -62,10 +61,6 @@ impl Exceeded {
     }
 }
 
-fn is_unix(address: IpAddr) -> bool {
-    address == UNIX_PEER.ip()
-}
-
 impl PeerLimits {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
@@ -81,7 +76,7 @@ impl PeerLimits {
     /// Counts a request that announces a body of so many bytes. A refused one is not counted. A
     /// body may be larger than what is left; the peer then waits for longer.
     pub(super) fn admit_request(&self, address: IpAddr, body_bytes: u64) -> Result<(), Exceeded> {
-        if is_unix(address) || self.requests.is_none() && self.bytes.is_none() {
+        if self.requests.is_none() && self.bytes.is_none() {
             return Ok(());
         }
         self.admit_request_at(address, body_bytes, Instant::now())
@@ -104,7 +99,7 @@ impl PeerLimits {
 
     /// Counts the bytes of a body whose length was not announced.
     pub(super) fn count_bytes(&self, address: IpAddr, bytes: u64) {
-        if self.bytes.is_some() && !is_unix(address) {
+        if self.bytes.is_some() {
             let now = Instant::now();
             let mut traffic = lock(&self.traffic);
             let peer = traffic.entry(peer_of(address), || Traffic::full(now));
@@ -114,7 +109,7 @@ impl PeerLimits {
 
     /// Whether the credentials of a peer are checked.
     pub(super) fn admit_credentials(&self, address: IpAddr) -> Result<(), Exceeded> {
-        if is_unix(address) || !self.has_failed.load(Ordering::Relaxed) {
+        if !self.has_failed.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.admit_credentials_at(address, Instant::now())
@@ -129,9 +124,7 @@ impl PeerLimits {
 
     /// Counts wrong credentials.
     pub(super) fn count_failure(&self, address: IpAddr) {
-        if !is_unix(address) {
-            self.count_failure_at(address, Instant::now());
-        }
+        self.count_failure_at(address, Instant::now());
     }
 
     fn count_failure_at(&self, address: IpAddr, now: Instant) {

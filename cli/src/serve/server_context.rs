@@ -8,11 +8,12 @@ use hyper::StatusCode;
 
 use super::body_budget::Budget;
 use super::connections::Connections;
-use super::dedup::{Dedup, Key};
+use super::dedup::{Dedup, Key, ReadSoFar};
 use super::gaps::Gaps;
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
+use super::options::AckLevel;
 use super::peer_limits::PeerLimits;
 use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
@@ -59,6 +60,14 @@ impl ClosedContext {
     /// The server, with its directory open again.
     pub(super) fn reopen(self, appender: Appender) -> ServerContext {
         let Self { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps } = self;
+        if let Some(dedup) = &dedup {
+            // The process that was to take over may have taken events before it died.
+            let is_synced = settings.ack == AckLevel::Synced;
+            let mut so_far = ReadSoFar::default();
+            if let Err(error) = dedup.remember_cdr(&settings.directory, is_synced, &mut so_far) {
+                tracing::warn!(%error, "an event from before may be written again");
+            }
+        }
         let new = ServerContext::new(appender, settings, gate, tls, dedup);
         ServerContext { metrics, refusals, peer_limits, gaps, ..new }
     }

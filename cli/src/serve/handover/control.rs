@@ -87,6 +87,12 @@ impl Control {
             // It ends by the abort.
             let _ = task.await;
         }
+        // A second process that wants to take over was told to wait.
+        while let Ok(other) = self.ready.try_recv() {
+            if let Err(error) = other.refuse("the server is ending".to_owned()).await {
+                tracing::debug!(%error, "the process that wanted to take over is gone");
+            }
+        }
     }
 }
 
