@@ -20,6 +20,8 @@ use memchr::memmem::Finder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::refusals::shortened;
+
 use super::listen::UNIX_PEER;
 
 /// The name of the member, as LiveKit writes it: without escapes.
@@ -28,9 +30,6 @@ static MEMBER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br#""num
 /// LiveKit's events have a few kilobytes. A longer body is not parsed, because that takes a
 /// multiple of its length.
 const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// A text of an event is not noted any further.
-const TEXT_BYTES_MAX: usize = 256;
 
 /// Reports that wait to be written. More of them are counted and logged, but not noted in the file.
 const WAITING_MAX: usize = 1024;
@@ -59,6 +58,7 @@ impl Report {
         let event: Map<String, Value> = serde_json::from_slice(body).ok()?;
         // A member of the event itself, which has 32 bits.
         let count = u32::try_from(event.get("numDropped")?.as_u64()?).ok()?;
+        // Whoever may post can make these texts as long as a body.
         let text = |value: Option<&Value>| Some(shortened(value?.as_str()?));
         let name = text(event.get("event"))?;
         let room = event.get("room");
@@ -80,11 +80,6 @@ impl Report {
         let line = serde_json::to_string(&line).expect("a line of texts and numbers");
         format!("{line}\n")
     }
-}
-
-/// Whoever may post can make these texts as long as a body.
-fn shortened(text: &str) -> String {
-    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().to_owned()
 }
 
 /// A line of the file, in the order of its members.

@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const ADDRESSES_MAX: usize = 16;
 
 /// A path is logged up to this length.
-const PATH_BYTES_MAX: usize = 256;
+const TEXT_BYTES_MAX: usize = 256;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -278,8 +278,9 @@ fn key(
     }
 }
 
-fn shortened(path: &str) -> String {
-    path.get(..path.floor_char_boundary(PATH_BYTES_MAX)).unwrap_or_default().to_owned()
+/// The beginning of a text that a peer chose, for the log.
+pub(super) fn shortened(text: &str) -> String {
+    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -337,8 +338,8 @@ mod tests {
     fn a_long_path_is_told_up_to_its_bound_and_not_within_a_character() {
         assert_eq!(shortened("/events"), "/events");
         let long = shortened(&"é".repeat(1000));
-        assert_eq!(long.len(), PATH_BYTES_MAX);
-        assert!(shortened(&format!("/{}", "é".repeat(1000))).len() < PATH_BYTES_MAX);
+        assert_eq!(long.len(), TEXT_BYTES_MAX);
+        assert!(shortened(&format!("/{}", "é".repeat(1000))).len() < TEXT_BYTES_MAX);
     }
 
     #[test]
