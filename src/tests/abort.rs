@@ -109,14 +109,18 @@ fn leave_behind(directory: &Path) {
     step::take();
 }
 
-/// Starts the child; gives whether it came to its end.
 fn run_child(role: &str, directory: &Path, step: u64) -> bool {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tests::abort::child", "--ignored", "--nocapture"])
-        .envs([(CHILD, role), (STEP, &step.to_string())])
-        .env(DIRECTORY, directory)
-        .output()
-        .unwrap();
+    run_to_its_end(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tests::abort::child", "--ignored", "--nocapture"])
+            .envs([(CHILD, role), (STEP, &step.to_string())])
+            .env(DIRECTORY, directory),
+    )
+}
+
+/// Runs a child; gives whether it came to its end, and was not killed.
+pub(super) fn run_to_its_end(child: &mut Command) -> bool {
+    let output = child.output().unwrap();
     let killed = output.status.code().is_none();
     assert!(killed || output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     !killed

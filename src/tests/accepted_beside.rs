@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::{Builder, JoinHandle};
 
-use super::abort::for_each_step_by;
-use super::accepted::{EVENTS, builder, inboxes, parent, recover};
+use super::abort::run_to_its_end;
+use super::accepted::{EVENTS, builder, inboxes};
 use super::step::{self, End};
 use crate::{Appender, Producer};
 
@@ -101,17 +101,13 @@ fn send_beside_one_that_stands(directory: &Path, noted: &File, at: u64) {
     step::take();
 }
 
-/// Returns whether the child reached its end.
 fn run_child(role: &str, directory: &Path, step: u64) -> bool {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tests::accepted_beside::child", "--ignored", "--nocapture"])
-        .envs([(CHILD, role), (STEP, &step.to_string())])
-        .env(DIRECTORY, directory)
-        .output()
-        .unwrap();
-    let killed = output.status.code().is_none();
-    assert!(killed || output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    !killed
+    run_to_its_end(
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tests::accepted_beside::child", "--ignored", "--nocapture"])
+            .envs([(CHILD, role), (STEP, &step.to_string())])
+            .env(DIRECTORY, directory),
+    )
 }
 
 // ===== the parent =====
@@ -178,17 +174,7 @@ fn check(directory: &Path, what: &str) {
 }
 
 fn die_at_every_step(role: &str, quick: u64) {
-    let mut from_inbox = 0;
-    let steps = for_each_step_by(quick, |step| {
-        let parent = parent();
-        let directory = parent.path().join("cdr");
-        let ended = run_child(role, &directory, step);
-        from_inbox += recover(&directory).inbox_events;
-        check(&directory, &format!("{role}, step {step}"));
-        ended
-    });
-    println!("{role}: killed at {steps} steps, {from_inbox} events came from the inbox");
-    assert!(from_inbox > 0, "no event was ever in the inbox: the test tests nothing");
+    super::accepted::die_at_every_step(role, quick, run_child, check);
 }
 
 #[test]
