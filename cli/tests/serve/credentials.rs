@@ -220,14 +220,17 @@ fn without_credentials_only_this_machine_is_served_unless_it_is_told_otherwise()
     Daemon::start(run(&[]).env("OPENVIDU_WEBHOOK_HEADERS", "[\"X-Token: a\"]")).terminate();
 }
 
+/// What a new event gets with this token.
+fn status_with(daemon: &Daemon, token: &str) -> u16 {
+    let body = format!(r#"{{"event":"e","at":{}}}"#, now().as_nanos());
+    post(&mut daemon.connect(), &[("X-Token", token)], &body).status
+}
+
 #[test]
 fn a_secret_is_read_anew_on_sighup_and_a_bad_file_keeps_the_old_one() {
     let directory = tempfile::tempdir().unwrap();
     let daemon = with_file(directory.path(), "--header-file", "X-Token: old");
-    let status = |token: &str| {
-        let body = format!(r#"{{"event":"e","at":{}}}"#, now().as_nanos());
-        post(&mut daemon.connect(), &[("X-Token", token)], &body).status
-    };
+    let status = |token: &str| status_with(&daemon, token);
     assert_eq!([status("old"), status("new")], [200, 401]);
     std::fs::write(directory.path().join("secret"), "X-Token: new").unwrap();
     daemon.signal("HUP");
@@ -244,10 +247,7 @@ fn a_secret_is_read_anew_on_sighup_and_a_bad_file_keeps_the_old_one() {
 fn a_secret_that_changes_is_used_without_a_signal_and_a_bad_file_keeps_the_old_one() {
     let directory = tempfile::tempdir().unwrap();
     let daemon = with_file(directory.path(), "--header-file", "X-Token: old");
-    let status = |token: &str| {
-        let body = format!(r#"{{"event":"e","at":{}}}"#, now().as_nanos());
-        post(&mut daemon.connect(), &[("X-Token", token)], &body).status
-    };
+    let status = |token: &str| status_with(&daemon, token);
     assert_eq!([status("old"), status("new")], [200, 401]);
     std::fs::write(directory.path().join("secret"), "X-Token: new").unwrap();
     daemon.wait_until_it_says("the credentials have changed");
