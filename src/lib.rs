@@ -143,6 +143,7 @@ mod notice;
 mod open_files;
 mod opening;
 mod options;
+mod pins;
 mod pipeline;
 mod producer;
 mod queue;

@@ -23,7 +23,9 @@ mod ring;
 mod segment;
 mod state_dir;
 
-pub(crate) use control::{Anchor, Control};
+#[cfg(feature = "synced")]
+pub(crate) use control::ControlState;
+pub(crate) use control::{Anchor, Control, TimeMark};
 pub use recovery::Recovery;
 pub(crate) use recovery::recover;
 pub(crate) use ring::{RingReader, RingWriter};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::block::SyncedPosition;
+use crate::storage::DiskError;
 
 /// Synced lines could not be read.
 #[derive(Clone, Debug)]
@@ -34,10 +35,22 @@ pub enum CursorError {
         /// What is wrong with it.
         fault: String,
     },
-    /// An I/O error, or a damaged compressed file. A failed sync is returned again by each later
-    /// call: a retry may succeed although the lines are gone.
+    /// A name is not that of a file of the stream.
+    NoSuchName {
+        /// The name.
+        name: String,
+    },
+    /// A file that is over, or its name, could not be synced. A cursor returns this until it is
+    /// opened anew: a retry may succeed although the lines are gone.
+    Sync {
+        /// The file or directory.
+        path: PathBuf,
+        /// The error of the system.
+        source: Arc<io::Error>,
+    },
+    /// An I/O error, or a damaged compressed file.
     Io {
-        /// What failed: "open", "read", "sync".
+        /// What failed: "open", "read", "list".
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
@@ -61,9 +74,15 @@ pub enum GoneReason {
     },
     /// No line begins there.
     WithinLine,
+    /// The file itself is there, but the one after it was removed or renamed.
+    NextRemoved,
 }
 
 impl CursorError {
+    pub(super) fn of_sync(error: DiskError) -> Self {
+        Self::Sync { path: error.path, source: error.source }
+    }
+
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source: Arc::new(source) }
     }
@@ -76,6 +95,7 @@ impl fmt::Display for GoneReason {
             Self::Replaced => f.write_str("another file has its name now"),
             Self::Shortened { bytes } => write!(f, "the file ends at byte {bytes}"),
             Self::WithinLine => f.write_str("no line begins there"),
+            Self::NextRemoved => f.write_str("the file after it was removed or renamed"),
         }
     }
 }
@@ -91,6 +111,14 @@ impl fmt::Display for CursorError {
                     None => Ok(()),
                 }
             }
+            Self::NoSuchName { name } => {
+                write!(f, "{name:?} is not the name of a file of this stream")
+            }
+            Self::Sync { path, source } => write!(
+                f,
+                "cannot sync {}: {source}; its lines may not survive a power loss",
+                path.display()
+            ),
             Self::Damaged { path, fault } => write!(f, "{} is damaged: {fault}", path.display()),
             Self::Io { action, path, source } => {
                 write!(f, "cannot {action} {}: {source}", path.display())
@@ -102,7 +130,7 @@ impl fmt::Display for CursorError {
 impl Error for CursorError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source.as_ref()),
+            Self::Io { source, .. } | Self::Sync { source, .. } => Some(source.as_ref()),
             _ => None,
         }
     }

@@ -39,9 +39,13 @@
 
 mod birth;
 mod block;
+mod current;
 mod cursor;
+mod directory;
 mod error;
 mod pin;
+mod progress;
+mod source;
 
 pub use self::birth::{Birth, BirthError};
 pub use self::block::{SyncedBlock, SyncedPosition};
