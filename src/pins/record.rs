@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn a_name_that_does_not_fit_is_refused() {
         let mut record = record(2);
-        let number = "0".repeat(200);
+        let number = "0".repeat(250);
         record.needed.as_mut().unwrap().file = format!("CDR.2026-11-23_13-07-28.{number}.log");
         assert_eq!(record.encode(), None);
     }

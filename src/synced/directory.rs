@@ -131,7 +131,11 @@ impl Directory {
     /// The error of a position after which lines are gone.
     pub(super) fn gone(&self, position: &SyncedPosition, reason: GoneReason) -> CursorError {
         match self.next_after(position) {
-            Ok(next) => CursorError::PositionGone { position: position.clone(), reason, next },
+            Ok(next) => CursorError::PositionGone {
+                position: position.clone(),
+                reason,
+                next: next.map(Box::new),
+            },
             Err(error) => error,
         }
     }

@@ -26,7 +26,7 @@ pub enum CursorError {
         /// Why it is gone.
         reason: GoneReason,
         /// Where the next lines that exist begin, if there are any.
-        next: Option<SyncedPosition>,
+        next: Option<Box<SyncedPosition>>,
     },
     /// The control file is damaged, or is of a format that this version does not know.
     Damaged {

@@ -138,7 +138,7 @@ fn what_was_returned_is_there_whatever_pages_a_power_loss_takes() {
         for outcome in 0..OUTCOMES_A_LIFE {
             let directory = super::memory_directory();
             put(disk.survivors(&mut random), directory.path());
-            fs::create_dir(directory.path().join(".cdrlog/pins")).unwrap();
+            fs::create_dir_all(directory.path().join(".cdrlog/pins")).unwrap();
             copy_tree(pins.path(), &directory.path().join(".cdrlog/pins"));
             let options = Appender::builder(directory.path()).no_inbox().event_bytes_max(1024);
             options.segment_bytes(8192).open().unwrap().close().unwrap();

@@ -31,7 +31,7 @@ fn open_at(directory: &Path, from: &SyncedPosition) -> Result<SyncedCursor, Curs
 #[track_caller]
 fn gone<T>(result: Result<T, CursorError>) -> (GoneReason, Option<SyncedPosition>) {
     match result {
-        Err(CursorError::PositionGone { reason, next, .. }) => (reason, next),
+        Err(CursorError::PositionGone { reason, next, .. }) => (reason, next.map(|next| *next)),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("nothing is gone"),
     }

@@ -69,7 +69,9 @@ fn take_all(cursor: &mut SyncedCursor, limit_bytes: usize) -> (Vec<SyncedBlock>,
                 assert_eq!(cursor.position(), Some(block.end_position()));
                 if let Some(before) = blocks.last() {
                     let goes_on = before.end_position() == block.start_position();
-                    let is_next = before.file < block.file && block.start == 0;
+                    let is_next = (&before.file, before.birth) != (&block.file, block.birth)
+                        && before.file <= block.file
+                        && block.start == 0;
                     assert!(goes_on || is_next, "{before:?} {block:?}");
                     assert!(!before.file_ends_here || is_next, "{before:?} {block:?}");
                 }

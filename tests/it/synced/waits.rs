@@ -27,7 +27,9 @@ fn a_directory_that_was_not_closed_waits_for_recovery_whichever_boot_it_is_of() 
         Appender::builder(&directory).recover().unwrap();
         let (rest, wait) = take_all(&mut cursor, 1 << 20);
         assert_eq!(wait, Wait::Open);
-        assert!(text(&blocks) + &text(&rest) == lines(30));
+        // After a power loss, nothing vouches for lines that only the journal has.
+        let expected = lines(if reboots { 20 } else { 30 });
+        assert!(text(&blocks) + &text(&rest) == expected, "{reboots}");
     }
 }
 
