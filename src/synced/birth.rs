@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_text_of_a_birth_is_read_back_and_nothing_else_is_one() {
-        let birth = Birth::from_bytes(std::array::from_fn(|index| index as u8 * 9));
+        let birth = Birth::from_bytes(std::array::from_fn(|index| index as u8 * 7));
         let text = birth.to_string();
         assert_eq!(text.parse(), Ok(birth));
         for wrong in
