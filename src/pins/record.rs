@@ -44,7 +44,6 @@ pub(crate) struct PinRecord {
 pub(crate) struct PinnedPosition {
     /// The name of the file, without the encoding.
     pub(crate) file: String,
-    #[cfg_attr(not(feature = "synced"), expect(dead_code, reason = "only who ships compares it"))]
     pub(crate) birth: [u8; 32],
     /// In uncompressed bytes.
     pub(crate) offset: u64,

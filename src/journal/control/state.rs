@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use super::layout::{
     Anchor, CONTROL_BYTES, EPOCH_MAX, GENERATION_MAX, INBOX_ABANDONED, INBOX_IN_USE, MAGIC,
     OFFSET_CHECKSUM, OFFSET_CLEAN, OFFSET_COUNTERS, OFFSET_EPOCH, OFFSET_INBOX,
-    OFFSET_INBOX_IN_USE, OFFSET_INBOX_PATH, OFFSET_SEGMENTS, OFFSET_SEGMENTS_CHECKSUM,
-    OFFSET_SYNC_FAILED, SLOT_BYTES, SLOT_CHECKED_BYTES, TIME_MARK_CHECKED_BYTES, TimeMark, VERSION,
-    VERSION_FIRST, counters_offset, fixed_checksum, inbox_checksum, segments_checksum, slot_offset,
-    time_mark_offset,
+    OFFSET_INBOX_IN_USE, OFFSET_INBOX_PATH, OFFSET_SEGMENTS, OFFSET_SEGMENTS_CHECKSUM, SLOT_BYTES,
+    SLOT_CHECKED_BYTES, VERSION, VERSION_FIRST, counters_offset, fixed_checksum, inbox_checksum,
+    segments_checksum, slot_offset,
 };
+#[cfg(any(feature = "synced", test))]
+use super::layout::{OFFSET_SYNC_FAILED, TIME_MARK_CHECKED_BYTES, TimeMark, time_mark_offset};
 use crate::inbox::InboxName;
 use crate::journal::Stream;
 use crate::journal::page::{u32_at, u64_at};
@@ -32,8 +33,10 @@ pub(crate) struct ControlState {
     /// How many segments each stream has; `None` where version 1 does not say.
     segment_counts: Option<[u32; 2]>,
     /// A sync of that opening failed.
+    #[cfg(any(feature = "synced", test))]
     pub(crate) sync_failed: bool,
     /// The newest one, if that opening set any.
+    #[cfg(any(feature = "synced", test))]
     pub(crate) time_mark: Option<TimeMark>,
     streams: [StreamState; 2],
 }
@@ -157,7 +160,9 @@ impl ControlState {
             version,
             segment_counts,
             inbox: decode_inbox(page)?,
+            #[cfg(any(feature = "synced", test))]
             sync_failed: u64_at(page, OFFSET_SYNC_FAILED) != 0,
+            #[cfg(any(feature = "synced", test))]
             time_mark: decode_time_mark(page),
             streams: [decode_stream(page, Stream::Lines)?, decode_stream(page, Stream::Rejects)?],
         })
@@ -183,6 +188,7 @@ fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, Contro
 }
 
 /// The newest time mark; `None` where there is none, or only one that a kill tore.
+#[cfg(any(feature = "synced", test))]
 fn decode_time_mark(page: &[u8; CONTROL_BYTES]) -> Option<TimeMark> {
     let decode = |slot: usize| {
         let offset = time_mark_offset(slot);
