@@ -37,7 +37,7 @@
 
 // What a call came to, by what the caller can do. A later version may add codes: treat one that
 // you do not know as CDRLOG_IO. cdrlog_last_error_message explains all of them but CDRLOG_OK.
-typedef enum cdrlog_result {
+typedef enum {
   // Success.
   CDRLOG_OK = 0,
   // The queue is full now. Try again later, or use cdrlog_send, which waits.
@@ -179,7 +179,7 @@ typedef uint32_t cdrlog_durability;
 // an exception, and must send with the functions that never wait. cdrlog_flush, cdrlog_sync,
 // cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return
 // CDRLOG_WOULD_DEADLOCK in it.
-typedef void (*cdrlog_ack_callback)(void *context, enum cdrlog_result result, const char *file, uint64_t offset, uint64_t line_bytes);
+typedef void (*cdrlog_ack_callback)(void *context, cdrlog_result result, const char *file, uint64_t offset, uint64_t line_bytes);
 
 // A number of a recovery: one of the CDRLOG_RECOVERY constants.
 typedef uint32_t cdrlog_recovery_number;
@@ -315,90 +315,90 @@ int cdrlog_last_error_errno(void);
 // path is resolved by cdrlog_open.
 //
 // Returns NULL if directory is NULL or empty. Free the options with cdrlog_options_free.
-struct cdrlog_options *cdrlog_options_new(const char *directory);
+cdrlog_options *cdrlog_options_new(const char *directory);
 
 // Frees the options. NULL is allowed.
-enum cdrlog_result cdrlog_options_free(struct cdrlog_options *options);
+cdrlog_result cdrlog_options_free(cdrlog_options *options);
 
 // The number of events in the queue above which cdrlog_send waits. From 1 to 16 777 216. Default:
 // 32 768.
-enum cdrlog_result cdrlog_options_set_queue_events_max(struct cdrlog_options *options,
-                                                       size_t events);
+cdrlog_result cdrlog_options_set_queue_events_max(cdrlog_options *options,
+                                                  size_t events);
 
 // The bytes of events in the queue above which cdrlog_send waits; each event counts 64 bytes more
 // than its length. At least 1. Default: 16 MiB.
-enum cdrlog_result cdrlog_options_set_queue_bytes_max(struct cdrlog_options *options,
-                                                      size_t bytes);
+cdrlog_result cdrlog_options_set_queue_bytes_max(cdrlog_options *options,
+                                                 size_t bytes);
 
 // The length above which a body is rejected, in bytes. From 1 to segment_bytes. Default: 1 MiB.
-enum cdrlog_result cdrlog_options_set_event_bytes_max(struct cdrlog_options *options,
-                                                      size_t bytes);
+cdrlog_result cdrlog_options_set_event_bytes_max(cdrlog_options *options,
+                                                 size_t bytes);
 
 // The number of segments in the ring of the journal. From 2 to 64. Default: 4.
-enum cdrlog_result cdrlog_options_set_segment_count(struct cdrlog_options *options,
-                                                    size_t segments);
+cdrlog_result cdrlog_options_set_segment_count(cdrlog_options *options,
+                                               size_t segments);
 
 // The length of a segment of the journal in bytes. From event_bytes_max to 1 GiB, rounded up to
 // 4 KiB. Default: 1 MiB.
-enum cdrlog_result cdrlog_options_set_segment_bytes(struct cdrlog_options *options,
-                                                    size_t bytes);
+cdrlog_result cdrlog_options_set_segment_bytes(cdrlog_options *options,
+                                               size_t bytes);
 
 // The time from sending an event until its line is in the file, at most, while the disk keeps up. In
 // milliseconds, from 1 to 60 000. Default: 20.
-enum cdrlog_result cdrlog_options_set_flush_interval_ms(struct cdrlog_options *options,
-                                                        uint64_t milliseconds);
+cdrlog_result cdrlog_options_set_flush_interval_ms(cdrlog_options *options,
+                                                   uint64_t milliseconds);
 
 // How long writes may fail before the appender gives up, in milliseconds; with 0 it gives up at the
 // first failure. Default: CDRLOG_FOREVER.
-enum cdrlog_result cdrlog_options_set_write_retry_timeout_ms(struct cdrlog_options *options,
-                                                             uint64_t milliseconds);
+cdrlog_result cdrlog_options_set_write_retry_timeout_ms(cdrlog_options *options,
+                                                        uint64_t milliseconds);
 
 // How long a close retries writes that fail, in milliseconds. Default: 5 000.
-enum cdrlog_result cdrlog_options_set_close_timeout_ms(struct cdrlog_options *options,
-                                                       uint64_t milliseconds);
+cdrlog_result cdrlog_options_set_close_timeout_ms(cdrlog_options *options,
+                                                  uint64_t milliseconds);
 
 // Whether names of files have UTC and not local time. Default: false.
-enum cdrlog_result cdrlog_options_set_utc(struct cdrlog_options *options,
-                                          bool utc);
+cdrlog_result cdrlog_options_set_utc(cdrlog_options *options,
+                                     bool utc);
 
 // Whether the first line of a new day starts a new file. Default: true.
-enum cdrlog_result cdrlog_options_set_rotate_daily(struct cdrlog_options *options,
-                                                   bool daily);
+cdrlog_result cdrlog_options_set_rotate_daily(cdrlog_options *options,
+                                              bool daily);
 
 // The length of a file in bytes above which a new one is started. At least 1. Default: no limit.
-enum cdrlog_result cdrlog_options_set_rotate_bytes(struct cdrlog_options *options,
-                                                   uint64_t bytes);
+cdrlog_result cdrlog_options_set_rotate_bytes(cdrlog_options *options,
+                                              uint64_t bytes);
 
 // How long a file is kept after the last write to it, in seconds, at least 1; CDRLOG_FOREVER keeps it.
 // Default: 2 592 000, which is 30 days.
-enum cdrlog_result cdrlog_options_set_retention_age_s(struct cdrlog_options *options,
-                                                      uint64_t seconds);
+cdrlog_result cdrlog_options_set_retention_age_s(cdrlog_options *options,
+                                                 uint64_t seconds);
 
 // The length of all files together in bytes above which the oldest are removed. At least 1;
 // CDRLOG_UNLIMITED removes none. Default: 20 000 000 000.
-enum cdrlog_result cdrlog_options_set_retention_bytes(struct cdrlog_options *options,
-                                                      uint64_t bytes);
+cdrlog_result cdrlog_options_set_retention_bytes(cdrlog_options *options,
+                                                 uint64_t bytes);
 
 // Whether compression and retention also apply to CDR files in the directory that cdrlog did not
 // create there. Default: false.
-enum cdrlog_result cdrlog_options_set_manage_foreign(struct cdrlog_options *options,
-                                                     bool manage);
+cdrlog_result cdrlog_options_set_manage_foreign(cdrlog_options *options,
+                                                bool manage);
 
 // When written lines are synced: interval_ms, at least 1, is for CDRLOG_SYNC_INTERVAL alone.
 // Default: CDRLOG_SYNC_INTERVAL with 1 000.
-enum cdrlog_result cdrlog_options_set_sync_policy(struct cdrlog_options *options,
-                                                  cdrlog_sync_policy policy,
-                                                  uint64_t interval_ms);
+cdrlog_result cdrlog_options_set_sync_policy(cdrlog_options *options,
+                                             cdrlog_sync_policy policy,
+                                             uint64_t interval_ms);
 
 // How sealed files are compressed. Default: CDRLOG_COMPRESSION_NONE.
-enum cdrlog_result cdrlog_options_set_compression(struct cdrlog_options *options,
-                                                  cdrlog_compression compression);
+cdrlog_result cdrlog_options_set_compression(cdrlog_options *options,
+                                             cdrlog_compression compression);
 
 // The directory of the inbox, in which accepted events outlive the process; it must be on a tmpfs.
 // NULL turns the inbox off: if the process dies, events that are not journaled are lost. Default:
 // /dev/shm.
-enum cdrlog_result cdrlog_options_set_inbox_directory(struct cdrlog_options *options,
-                                                      const char *directory);
+cdrlog_result cdrlog_options_set_inbox_directory(cdrlog_options *options,
+                                                 const char *directory);
 
 // A callback for what an operator should know: failed writes and syncs, their end, and the other
 // CDRLOG_NOTICE constants. NULL sets none. Default: none.
@@ -406,9 +406,9 @@ enum cdrlog_result cdrlog_options_set_inbox_directory(struct cdrlog_options *opt
 // It is called from threads of cdrlog, several at the same time maybe, and from the thread that
 // calls cdrlog_open; until the appender is closed. No line is written meanwhile, so it should hand
 // on the message and return.
-enum cdrlog_result cdrlog_options_set_notice_callback(struct cdrlog_options *options,
-                                                      cdrlog_notice_callback callback,
-                                                      void *context);
+cdrlog_result cdrlog_options_set_notice_callback(cdrlog_options *options,
+                                                 cdrlog_notice_callback callback,
+                                                 void *context);
 
 // Opens the directory: creates it if it does not exist, locks it, writes what an earlier process
 // left in the journal and the inbox, and starts three threads, which block all signals that can be
@@ -417,25 +417,25 @@ enum cdrlog_result cdrlog_options_set_notice_callback(struct cdrlog_options *opt
 // Stores the appender in *appender; after an error, NULL. CDRLOG_INVALID_ARGUMENT: an option is out
 // of its range. CDRLOG_LOCKED, CDRLOG_DAMAGED, CDRLOG_IO: nothing was changed, except that
 // directories may have been created.
-enum cdrlog_result cdrlog_open(const struct cdrlog_options *options,
-                               struct cdrlog_appender **appender);
+cdrlog_result cdrlog_open(const cdrlog_options *options,
+                          cdrlog_appender **appender);
 
 // Waits until everything sent before this call is written: in the files, visible to readers.
 //
 // CDRLOG_IO: a write failed meanwhile; it is retried, and a later call may succeed. CDRLOG_CLOSED:
 // the appender gave up.
-enum cdrlog_result cdrlog_flush(const struct cdrlog_appender *appender);
+cdrlog_result cdrlog_flush(const cdrlog_appender *appender);
 
 // Waits until everything sent before this call is synced: it survives a power loss.
 //
 // The errors of cdrlog_flush, and CDRLOG_SYNC_FAILED once any sync has failed.
-enum cdrlog_result cdrlog_sync(const struct cdrlog_appender *appender);
+cdrlog_result cdrlog_sync(const cdrlog_appender *appender);
 
 // Starts a new CDR file and a new rejects file, after everything sent before this call. The files
 // before are complete. A file that holds nothing yet is kept.
 //
 // The errors of cdrlog_sync; after CDRLOG_SYNC_FAILED the new files are started all the same.
-enum cdrlog_result cdrlog_rotate(const struct cdrlog_appender *appender);
+cdrlog_result cdrlog_rotate(const cdrlog_appender *appender);
 
 // Waits until all due work on sealed files is done: they are listed in the manifest, compressed, and
 // the oldest removed. It is done without this call too. It may take minutes, and a close waits for
@@ -443,39 +443,39 @@ enum cdrlog_result cdrlog_rotate(const struct cdrlog_appender *appender);
 //
 // CDRLOG_IO, CDRLOG_SYNC_FAILED, CDRLOG_SEALED_FILE: the first failure; the work on all other files
 // is done.
-enum cdrlog_result cdrlog_wait_for_maintenance(const struct cdrlog_appender *appender);
+cdrlog_result cdrlog_wait_for_maintenance(const cdrlog_appender *appender);
 
 // Whether writes fail now. CDRLOG_OK: they do not. CDRLOG_IO: a write failed, is being retried, and
 // the message says which. Never waits.
-enum cdrlog_result cdrlog_write_failure(const struct cdrlog_appender *appender);
+cdrlog_result cdrlog_write_failure(const cdrlog_appender *appender);
 
 // The path of the CDR file that lines are being written to, as a string that ends with NUL.
 //
 // Stores its length without the NUL in *path_bytes, if that is not NULL. CDRLOG_BUFFER_TOO_SMALL:
 // path has fewer than *path_bytes + 1 bytes, and nothing else was stored.
-enum cdrlog_result cdrlog_cdr_path(const struct cdrlog_appender *appender,
-                                   char *path,
-                                   size_t path_capacity_bytes,
-                                   size_t *path_bytes);
+cdrlog_result cdrlog_cdr_path(const cdrlog_appender *appender,
+                              char *path,
+                              size_t path_capacity_bytes,
+                              size_t *path_bytes);
 
 // The path of the rejects file that was written to last, or will be first: it is created when the
 // first body is rejected. The arguments are those of cdrlog_cdr_path.
-enum cdrlog_result cdrlog_rejects_path(const struct cdrlog_appender *appender,
-                                       char *path,
-                                       size_t path_capacity_bytes,
-                                       size_t *path_bytes);
+cdrlog_result cdrlog_rejects_path(const cdrlog_appender *appender,
+                                  char *path,
+                                  size_t path_capacity_bytes,
+                                  size_t *path_bytes);
 
 // The path of the inbox; empty if there is none, and accepted events do not outlive the process. The
 // arguments are those of cdrlog_cdr_path.
-enum cdrlog_result cdrlog_inbox_path(const struct cdrlog_appender *appender,
-                                     char *path,
-                                     size_t path_capacity_bytes,
-                                     size_t *path_bytes);
+cdrlog_result cdrlog_inbox_path(const cdrlog_appender *appender,
+                                char *path,
+                                size_t path_capacity_bytes,
+                                size_t *path_bytes);
 
 // The number of CDR and rejects files that were in the directory at the open and that cdrlog did not
 // create there. Stores it in *files.
-enum cdrlog_result cdrlog_foreign_files(const struct cdrlog_appender *appender,
-                                        size_t *files);
+cdrlog_result cdrlog_foreign_files(const cdrlog_appender *appender,
+                                   size_t *files);
 
 // Accepts nothing more, writes and (unless the policy is CDRLOG_SYNC_NEVER) syncs everything that
 // was accepted, ends the threads, and ends the handle, whatever it returns; only after
@@ -485,7 +485,7 @@ enum cdrlog_result cdrlog_foreign_files(const struct cdrlog_appender *appender,
 // CDRLOG_IO, CDRLOG_SYNC_FAILED, CDRLOG_PANIC: not everything was written or synced. What was
 // accepted stays in the journal and in the inbox, and the next open of the directory writes it.
 // cdrlog_close_with_report tells what is lost without an inbox.
-enum cdrlog_result cdrlog_close(struct cdrlog_appender *appender);
+cdrlog_result cdrlog_close(cdrlog_appender *appender);
 
 // Closes like cdrlog_close, and reports the counters and the events that were accepted and could not be
 // journaled. With keep, such events stay in the inbox as cdrlog_close leaves them, and only those
@@ -494,16 +494,16 @@ enum cdrlog_result cdrlog_close(struct cdrlog_appender *appender);
 //
 // Stores the report in *report whenever the appender was closed, with an error too; otherwise NULL.
 // Free it with cdrlog_close_report_free.
-enum cdrlog_result cdrlog_close_with_report(struct cdrlog_appender *appender,
-                                            bool keep,
-                                            struct cdrlog_close_report **report);
+cdrlog_result cdrlog_close_with_report(cdrlog_appender *appender,
+                                       bool keep,
+                                       cdrlog_close_report **report);
 
 // A new producer for this appender, stored in *producer; after an error, NULL.
-enum cdrlog_result cdrlog_producer_new(const struct cdrlog_appender *appender,
-                                       struct cdrlog_producer **producer);
+cdrlog_result cdrlog_producer_new(const cdrlog_appender *appender,
+                                  cdrlog_producer **producer);
 
 // Frees the producer; what it has sent is not affected. NULL is allowed.
-enum cdrlog_result cdrlog_producer_free(struct cdrlog_producer *producer);
+cdrlog_result cdrlog_producer_free(cdrlog_producer *producer);
 
 // Sends an event, the body of a webhook; waits while the queue is full. The bytes are copied.
 //
@@ -511,110 +511,110 @@ enum cdrlog_result cdrlog_producer_free(struct cdrlog_producer *producer);
 // too, and goes to the rejects file. CDRLOG_CLOSED: it was not accepted.
 //
 // In a callback use cdrlog_try_send: this would wait for ever for the thread that it runs on.
-enum cdrlog_result cdrlog_send(struct cdrlog_producer *producer,
-                               const uint8_t *event,
-                               size_t event_bytes);
+cdrlog_result cdrlog_send(cdrlog_producer *producer,
+                          const uint8_t *event,
+                          size_t event_bytes);
 
 // Like cdrlog_send, but never waits for room. CDRLOG_FULL: the queue is full, and the event was not
 // accepted.
-enum cdrlog_result cdrlog_try_send(struct cdrlog_producer *producer,
-                                   const uint8_t *event,
-                                   size_t event_bytes);
+cdrlog_result cdrlog_try_send(cdrlog_producer *producer,
+                              const uint8_t *event,
+                              size_t event_bytes);
 
 // Like cdrlog_send, for an event in parts, which are joined in this order.
-enum cdrlog_result cdrlog_send_iovec(struct cdrlog_producer *producer,
-                                     const struct iovec *parts,
-                                     size_t part_count);
+cdrlog_result cdrlog_send_iovec(cdrlog_producer *producer,
+                                const struct iovec *parts,
+                                size_t part_count);
 
 // Like cdrlog_try_send, for an event in parts, which are joined in this order.
-enum cdrlog_result cdrlog_try_send_iovec(struct cdrlog_producer *producer,
-                                         const struct iovec *parts,
-                                         size_t part_count);
+cdrlog_result cdrlog_try_send_iovec(cdrlog_producer *producer,
+                                    const struct iovec *parts,
+                                    size_t part_count);
 
 // Like cdrlog_send, and counts the event among those of its level that acks knows: stores the number
 // of the event in *number, if that is not NULL. When cdrlog_acked(acks, level) is not less than this
 // number, the event has reached the level. Each level counts its own events, from 1.
 //
 // An acknowledgement costs a few allocations, and a system call if the rewriter thread must be woken.
-enum cdrlog_result cdrlog_send_acked(struct cdrlog_producer *producer,
-                                     const uint8_t *event,
-                                     size_t event_bytes,
-                                     cdrlog_durability level,
-                                     struct cdrlog_acks *acks,
-                                     uint64_t *number);
+cdrlog_result cdrlog_send_acked(cdrlog_producer *producer,
+                                const uint8_t *event,
+                                size_t event_bytes,
+                                cdrlog_durability level,
+                                cdrlog_acks *acks,
+                                uint64_t *number);
 
 // Like cdrlog_send_acked, but never waits for room. CDRLOG_FULL: the queue is full, and the event was
 // not accepted. With wake, it wakes the rewriter thread as cdrlog_send_acked does; without, events
 // gather for up to 20 ms: an event loop sends many, and calls cdrlog_wake once before it blocks.
-enum cdrlog_result cdrlog_try_send_acked(struct cdrlog_producer *producer,
-                                         const uint8_t *event,
-                                         size_t event_bytes,
-                                         cdrlog_durability level,
-                                         struct cdrlog_acks *acks,
-                                         bool wake,
-                                         uint64_t *number);
+cdrlog_result cdrlog_try_send_acked(cdrlog_producer *producer,
+                                    const uint8_t *event,
+                                    size_t event_bytes,
+                                    cdrlog_durability level,
+                                    cdrlog_acks *acks,
+                                    bool wake,
+                                    uint64_t *number);
 
 // Like cdrlog_send, and calls the callback once the event has reached the level, or never will: once
 // for each call that returned CDRLOG_OK, for no other.
-enum cdrlog_result cdrlog_send_with_callback(struct cdrlog_producer *producer,
-                                             const uint8_t *event,
-                                             size_t event_bytes,
-                                             cdrlog_durability level,
-                                             cdrlog_ack_callback callback,
-                                             void *context);
+cdrlog_result cdrlog_send_with_callback(cdrlog_producer *producer,
+                                        const uint8_t *event,
+                                        size_t event_bytes,
+                                        cdrlog_durability level,
+                                        cdrlog_ack_callback callback,
+                                        void *context);
 
 // Like cdrlog_send_with_callback, but never waits for room. CDRLOG_FULL: the queue is full, and the
 // event was not accepted.
-enum cdrlog_result cdrlog_try_send_with_callback(struct cdrlog_producer *producer,
-                                                 const uint8_t *event,
-                                                 size_t event_bytes,
-                                                 cdrlog_durability level,
-                                                 cdrlog_ack_callback callback,
-                                                 void *context);
+cdrlog_result cdrlog_try_send_with_callback(cdrlog_producer *producer,
+                                            const uint8_t *event,
+                                            size_t event_bytes,
+                                            cdrlog_durability level,
+                                            cdrlog_ack_callback callback,
+                                            void *context);
 
 // Wakes the rewriter thread, if it sleeps, to process now what was sent.
-enum cdrlog_result cdrlog_wake(struct cdrlog_producer *producer);
+cdrlog_result cdrlog_wake(cdrlog_producer *producer);
 
 // A new counter of acknowledgements, stored in *acks; after an error, NULL.
-enum cdrlog_result cdrlog_acks_new(struct cdrlog_acks **acks);
+cdrlog_result cdrlog_acks_new(cdrlog_acks **acks);
 
 // Frees the counter. NULL is allowed. Its eventfd is closed when the last of its events has an
 // outcome: take it out of your event loop first.
-enum cdrlog_result cdrlog_acks_free(struct cdrlog_acks *acks);
+cdrlog_result cdrlog_acks_free(cdrlog_acks *acks);
 
 // How many events of this level are acknowledged, without a gap: all whose number is not greater have
 // reached it, or are not events and are kept in the rejects file. It only grows, and stops for good
 // before an event that did not reach the level: cdrlog_acks_failure tells. 0 for a wrong handle and
 // an unknown level too. Never waits.
-uint64_t cdrlog_acked(const struct cdrlog_acks *acks,
+uint64_t cdrlog_acked(const cdrlog_acks *acks,
                       cdrlog_durability level);
 
 // How many of the acknowledged ones are not events, and are in the rejects file. 0 for a wrong handle
 // and an unknown level too. Never waits.
-uint64_t cdrlog_acks_rejected(const struct cdrlog_acks *acks,
+uint64_t cdrlog_acks_rejected(const cdrlog_acks *acks,
                               cdrlog_durability level);
 
 // Why an event did not reach this level. CDRLOG_OK: none has failed. CDRLOG_IO, CDRLOG_SYNC_FAILED,
 // CDRLOG_CLOSED: the one after those that cdrlog_acked counts has failed, and its line may be in the
 // file all the same; later ones may have reached the level, but are not counted any more.
-enum cdrlog_result cdrlog_acks_failure(const struct cdrlog_acks *acks,
-                                       cdrlog_durability level);
+cdrlog_result cdrlog_acks_failure(const cdrlog_acks *acks,
+                                  cdrlog_durability level);
 
 // Waits until cdrlog_acked(acks, level) is at least number, for at most timeout_ms milliseconds;
 // CDRLOG_FOREVER has no limit. CDRLOG_TIMED_OUT: it is not. Otherwise what cdrlog_acks_failure
 // returns, because it will never be.
-enum cdrlog_result cdrlog_acks_wait(const struct cdrlog_acks *acks,
-                                    cdrlog_durability level,
-                                    uint64_t number,
-                                    uint64_t timeout_ms);
+cdrlog_result cdrlog_acks_wait(const cdrlog_acks *acks,
+                               cdrlog_durability level,
+                               uint64_t number,
+                               uint64_t timeout_ms);
 
 // An eventfd that is readable after an event was acknowledged, or has failed, at any level, since it
 // was last read. Stores it in *fd. Each call gives the same one; it does not block and is closed in
 // a new program (EFD_NONBLOCK, EFD_CLOEXEC). The counter owns it: do not close it.
 //
 // CDRLOG_IO: the system gave none.
-enum cdrlog_result cdrlog_acks_eventfd(const struct cdrlog_acks *acks,
-                                       int *fd);
+cdrlog_result cdrlog_acks_eventfd(const cdrlog_acks *acks,
+                                  int *fd);
 
 // How many counters there are. A later version may have more of them, at the end.
 size_t cdrlog_stats_count(void);
@@ -628,152 +628,152 @@ const char *cdrlog_stats_name(size_t index);
 //
 // Stores how many there are in *values_count, if that is not NULL. CDRLOG_BUFFER_TOO_SMALL: values
 // has room for fewer; as many as fit were stored.
-enum cdrlog_result cdrlog_stats(const struct cdrlog_appender *appender,
-                                uint64_t *values,
-                                size_t values_capacity,
-                                size_t *values_count);
+cdrlog_result cdrlog_stats(const cdrlog_appender *appender,
+                           uint64_t *values,
+                           size_t values_capacity,
+                           size_t *values_count);
 
 // One counter by its name. CDRLOG_INVALID_ARGUMENT: there is none of that name.
-enum cdrlog_result cdrlog_stat(const struct cdrlog_appender *appender,
-                               const char *name,
-                               uint64_t *value);
+cdrlog_result cdrlog_stat(const cdrlog_appender *appender,
+                          const char *name,
+                          uint64_t *value);
 
 // What cdrlog_open repaired. Stores the report in *recovery; free it with cdrlog_recovery_free.
-enum cdrlog_result cdrlog_recovery_of(const struct cdrlog_appender *appender,
-                                      struct cdrlog_recovery **recovery);
+cdrlog_result cdrlog_recovery_of(const cdrlog_appender *appender,
+                                 cdrlog_recovery **recovery);
 
 // What cdrlog_open with these options would repair; nothing is changed. Stores the report in
 // *recovery; free it with cdrlog_recovery_free. The errors of cdrlog_open.
-enum cdrlog_result cdrlog_plan_recovery(const struct cdrlog_options *options,
-                                        struct cdrlog_recovery **recovery);
+cdrlog_result cdrlog_plan_recovery(const cdrlog_options *options,
+                                   cdrlog_recovery **recovery);
 
 // Repairs what cdrlog_open with these options would, and nothing else: it creates no journal and no
 // CDR file. Stores the report in *recovery; free it with cdrlog_recovery_free. The errors of
 // cdrlog_open.
-enum cdrlog_result cdrlog_recover(const struct cdrlog_options *options,
-                                  struct cdrlog_recovery **recovery);
+cdrlog_result cdrlog_recover(const cdrlog_options *options,
+                             cdrlog_recovery **recovery);
 
 // Whether there was nothing to repair. False for a wrong handle.
-bool cdrlog_recovery_is_nothing(const struct cdrlog_recovery *recovery);
+bool cdrlog_recovery_is_nothing(const cdrlog_recovery *recovery);
 
 // One of the numbers. 0 for a wrong handle and for an unknown number.
-uint64_t cdrlog_recovery_value(const struct cdrlog_recovery *recovery,
+uint64_t cdrlog_recovery_value(const cdrlog_recovery *recovery,
                                cdrlog_recovery_number number);
 
 // How many paths there are of a kind. 0 for a wrong handle and for an unknown kind.
-size_t cdrlog_recovery_path_count(const struct cdrlog_recovery *recovery,
+size_t cdrlog_recovery_path_count(const cdrlog_recovery *recovery,
                                   cdrlog_recovery_paths paths);
 
 // One of these paths; index is from 0 to the count. NULL if there is none. It stays valid until the
 // report is freed.
-const char *cdrlog_recovery_path(const struct cdrlog_recovery *recovery,
+const char *cdrlog_recovery_path(const cdrlog_recovery *recovery,
                                  cdrlog_recovery_paths paths,
                                  size_t index);
 
 // All of it as one sentence in UTF-8 for the log; empty if there was nothing to repair, NULL for a
 // wrong handle. It stays valid until the report is freed.
-const char *cdrlog_recovery_message(const struct cdrlog_recovery *recovery);
+const char *cdrlog_recovery_message(const cdrlog_recovery *recovery);
 
 // Frees the report. NULL is allowed.
-enum cdrlog_result cdrlog_recovery_free(struct cdrlog_recovery *recovery);
+cdrlog_result cdrlog_recovery_free(cdrlog_recovery *recovery);
 
 // The counters at the end, as cdrlog_stats gives them.
-enum cdrlog_result cdrlog_close_report_stats(const struct cdrlog_close_report *report,
-                                             uint64_t *values,
-                                             size_t values_capacity,
-                                             size_t *values_count);
+cdrlog_result cdrlog_close_report_stats(const cdrlog_close_report *report,
+                                        uint64_t *values,
+                                        size_t values_capacity,
+                                        size_t *values_count);
 
 // Whether the journal is where it was opened. If false, another program removed or moved the directory
 // or .cdrlog in it, and opening the same path recovers nothing. False for a wrong handle too.
-bool cdrlog_close_report_journal_is_in_place(const struct cdrlog_close_report *report);
+bool cdrlog_close_report_journal_is_in_place(const cdrlog_close_report *report);
 
 // How many events were accepted, could not be journaled, and are given back; 0 for a wrong handle
 // too.
-size_t cdrlog_close_report_event_count(const struct cdrlog_close_report *report);
+size_t cdrlog_close_report_event_count(const cdrlog_close_report *report);
 
 // One of these events, in the order of sending: index is from 0 to the count. Stores its start in
 // *event and its length in *event_bytes; it stays valid until the report is freed.
-enum cdrlog_result cdrlog_close_report_event(const struct cdrlog_close_report *report,
-                                             size_t index,
-                                             const uint8_t **event,
-                                             size_t *event_bytes);
+cdrlog_result cdrlog_close_report_event(const cdrlog_close_report *report,
+                                        size_t index,
+                                        const uint8_t **event,
+                                        size_t *event_bytes);
 
 // Frees the report. NULL is allowed.
-enum cdrlog_result cdrlog_close_report_free(struct cdrlog_close_report *report);
+cdrlog_result cdrlog_close_report_free(cdrlog_close_report *report);
 
 // Options for a reader of this directory; without others it reads the CDR files from the oldest line
 // to the newest. Returns NULL if directory is NULL or empty. Free them with
 // cdrlog_reader_options_free.
-struct cdrlog_reader_options *cdrlog_reader_options_new(const char *directory);
+cdrlog_reader_options *cdrlog_reader_options_new(const char *directory);
 
 // Frees the options. NULL is allowed.
-enum cdrlog_result cdrlog_reader_options_free(struct cdrlog_reader_options *options);
+cdrlog_result cdrlog_reader_options_free(cdrlog_reader_options *options);
 
 // Which files to read. Default: CDRLOG_FILES_CDR.
-enum cdrlog_result cdrlog_reader_options_set_files(struct cdrlog_reader_options *options,
-                                                   cdrlog_files files);
+cdrlog_result cdrlog_reader_options_set_files(cdrlog_reader_options *options,
+                                              cdrlog_files files);
 
 // Whether the reader waits for lines that are written later: after CDRLOG_END, cdrlog_reader_next may
 // return lines again, and cdrlog_reader_wait waits for them. Default: false.
-enum cdrlog_result cdrlog_reader_options_set_follow(struct cdrlog_reader_options *options,
-                                                    bool follow);
+cdrlog_result cdrlog_reader_options_set_follow(cdrlog_reader_options *options,
+                                               bool follow);
 
 // The length above which a line is an error and skipped, in bytes without its line feed. Default:
 // 64 MiB.
-enum cdrlog_result cdrlog_reader_options_set_line_bytes_max(struct cdrlog_reader_options *options,
-                                                            size_t bytes);
+cdrlog_result cdrlog_reader_options_set_line_bytes_max(cdrlog_reader_options *options,
+                                                       size_t bytes);
 
 // The position to start at, as cdrlog_reader_position stored it. If its file was removed since, the
 // reader starts with the next one. Default: the oldest line.
-enum cdrlog_result cdrlog_reader_options_set_begin(struct cdrlog_reader_options *options,
-                                                   const char *file,
-                                                   uint64_t offset);
+cdrlog_result cdrlog_reader_options_set_begin(cdrlog_reader_options *options,
+                                              const char *file,
+                                              uint64_t offset);
 
 // Opens a reader, stored in *reader; after an error, NULL. The options may be freed then.
 //
 // CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION.
-enum cdrlog_result cdrlog_reader_open(const struct cdrlog_reader_options *options,
-                                      struct cdrlog_reader **reader);
+cdrlog_result cdrlog_reader_open(const cdrlog_reader_options *options,
+                                 cdrlog_reader **reader);
 
 // Frees the reader. NULL is allowed.
-enum cdrlog_result cdrlog_reader_free(struct cdrlog_reader *reader);
+cdrlog_result cdrlog_reader_free(cdrlog_reader *reader);
 
 // The next line. Stores its start in *line, and its length without the line feed in *line_bytes; it does
 // not end with NUL.
 //
 // CDRLOG_END: there is none; while following, there is none yet. CDRLOG_IO: the next call goes on
 // where this one failed, after a damaged compressed file with the next file. CDRLOG_LINE_TOO_LONG.
-enum cdrlog_result cdrlog_reader_next(struct cdrlog_reader *reader,
-                                      const uint8_t **line,
-                                      size_t *line_bytes);
+cdrlog_result cdrlog_reader_next(cdrlog_reader *reader,
+                                 const uint8_t **line,
+                                 size_t *line_bytes);
 
 // The next lines, as many as are in memory, with their line feeds: for work that is faster on many at
 // once. Only the last line of a file may lack its line feed. Arguments and errors are those of
 // cdrlog_reader_next.
-enum cdrlog_result cdrlog_reader_next_lines(struct cdrlog_reader *reader,
-                                            const uint8_t **lines,
-                                            size_t *lines_bytes);
+cdrlog_result cdrlog_reader_next_lines(cdrlog_reader *reader,
+                                       const uint8_t **lines,
+                                       size_t *lines_bytes);
 
 // Where the line starts that was returned last: stores the path of its file, without .zst or .gz, in
 // *file, and the offset in uncompressed bytes in *offset. CDRLOG_END: none was returned yet.
-enum cdrlog_result cdrlog_reader_line_position(struct cdrlog_reader *reader,
-                                               const char **file,
-                                               uint64_t *offset);
+cdrlog_result cdrlog_reader_line_position(cdrlog_reader *reader,
+                                          const char **file,
+                                          uint64_t *offset);
 
 // The position after the last line that was returned. Save it, and start the next reader there with
 // cdrlog_reader_options_set_begin: it outlives the compression of the file. The arguments are those
 // of cdrlog_reader_line_position. CDRLOG_END: nothing was read yet.
-enum cdrlog_result cdrlog_reader_position(struct cdrlog_reader *reader,
-                                          const char **file,
-                                          uint64_t *offset);
+cdrlog_result cdrlog_reader_position(cdrlog_reader *reader,
+                                     const char **file,
+                                     uint64_t *offset);
 
 // Waits until there may be a line to read, or for timeout_ms milliseconds. It may return earlier, and
 // returns at once if the reader does not follow.
-enum cdrlog_result cdrlog_reader_wait(struct cdrlog_reader *reader,
-                                      uint64_t timeout_ms);
+cdrlog_result cdrlog_reader_wait(cdrlog_reader *reader,
+                                 uint64_t timeout_ms);
 
 // Skips the rest of the file that is being read: the next line is the first one of the next file.
-enum cdrlog_result cdrlog_reader_skip_file(struct cdrlog_reader *reader);
+cdrlog_result cdrlog_reader_skip_file(cdrlog_reader *reader);
 
 // Rewrites a body as a CDR line with its line feed, without files, threads and state.
 //
@@ -787,14 +787,14 @@ enum cdrlog_result cdrlog_reader_skip_file(struct cdrlog_reader *reader);
 // shorter than the body.
 //
 // Threads: any number at the same time.
-enum cdrlog_result cdrlog_rewrite(const uint8_t *event,
-                                  size_t event_bytes,
-                                  size_t event_bytes_max,
-                                  uint8_t *line,
-                                  size_t line_capacity_bytes,
-                                  size_t *line_bytes,
-                                  const char **reason,
-                                  size_t *reject_offset);
+cdrlog_result cdrlog_rewrite(const uint8_t *event,
+                             size_t event_bytes,
+                             size_t event_bytes_max,
+                             uint8_t *line,
+                             size_t line_capacity_bytes,
+                             size_t *line_bytes,
+                             const char **reason,
+                             size_t *reject_offset);
 
 #ifdef __cplusplus
 } // extern "C"
