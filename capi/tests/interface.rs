@@ -16,18 +16,39 @@ fn symbols() -> BTreeSet<String> {
     committed("symbols.txt").lines().map(str::to_owned).collect()
 }
 
+/// The dynamic symbols that the library defines, with their versions.
+fn exported() -> Vec<(String, Option<String>)> {
+    let library = library_directory().join("libcdrlog.so");
+    let mut nm = Command::new("nm");
+    let listed = run(nm.args(["-D", "--defined-only", "--format=posix"]).arg(library));
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let symbol = |line: &str| {
+        let mut words = line.split(' ');
+        let (name, kind) = (words.next()?, words.next()?);
+        let (name, version) = name
+            .split_once("@@")
+            .map_or((name, None), |(name, version)| (name, Some(version.to_owned())));
+        // The version itself is an absolute symbol.
+        (kind != "A").then(|| (name.to_owned(), version))
+    };
+    listed.lines().filter_map(symbol).collect()
+}
+
 #[test]
 fn the_shared_library_exports_the_symbols_of_the_list_and_no_others() {
-    if !has_or_skip("nm", "binutils") {
-        return;
+    if has_or_skip("nm", "binutils") {
+        let names: BTreeSet<String> = exported().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, symbols());
     }
-    let library = library_directory().join("libcdrlog.so");
-    let listed =
-        run(Command::new("nm").args(["-D", "--defined-only", "--format=posix"]).arg(library));
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    let exported: BTreeSet<String> =
-        listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
-    assert_eq!(exported, symbols());
+}
+
+#[test]
+fn each_symbol_has_a_version() {
+    if has_or_skip("nm", "binutils") && has_or_skip("ld.bfd", "binutils") {
+        let unversioned: Vec<_> =
+            exported().into_iter().filter(|(_, version)| version.is_none()).collect();
+        assert_eq!(unversioned, []);
+    }
 }
 
 #[test]
