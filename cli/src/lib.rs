@@ -24,6 +24,7 @@ mod progress;
 mod recover;
 #[cfg(feature = "serve")]
 mod serve;
+mod sessions;
 mod sighup;
 mod stats;
 mod summary;
@@ -65,6 +66,7 @@ enum Command {
     Serve(Box<serve::Serve>),
     Tail(tail::Tail),
     Stats(stats::Stats),
+    Sessions(sessions::Sessions),
     Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
@@ -92,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Sessions(sessions) => sessions.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),
