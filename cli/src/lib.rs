@@ -12,6 +12,8 @@ mod cdr_path;
 mod command_line;
 mod completions;
 mod count;
+#[cfg(feature = "serve")]
+mod demo;
 mod file_options;
 mod inbox_place;
 mod json_output;
@@ -70,6 +72,8 @@ enum Command {
     Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
+    #[cfg(feature = "serve")]
+    Demo(Box<demo::Demo>),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -98,6 +102,8 @@ pub fn run() -> ExitCode {
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),
+        #[cfg(feature = "serve")]
+        Command::Demo(demo) => demo.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Man(man) => man.run(Arguments::command()),
     })
