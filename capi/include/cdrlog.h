@@ -95,8 +95,8 @@ typedef struct cdrlog_acks cdrlog_acks;
 // Lifetime: from cdrlog_open to cdrlog_close or cdrlog_close_with_report. A call with a closed
 // appender returns CDRLOG_INVALID_HANDLE. Its producers may outlive it, and must still be freed.
 // Threads: any number may use it at the same time. A close waits for calls that are running.
-// Fork: a child has no threads of its own for it. Every call in the child but those that only read
-// numbers and paths returns CDRLOG_CLOSED, and touches nothing of the parent's.
+// Fork: a child has none of its threads. Every call in the child returns CDRLOG_CLOSED, and touches
+// nothing of the parent's.
 typedef struct cdrlog_appender cdrlog_appender;
 
 // What a close came to.

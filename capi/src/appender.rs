@@ -25,8 +25,8 @@ use crate::signals;
 /// Lifetime: from cdrlog_open to cdrlog_close or cdrlog_close_with_report. A call with a closed
 /// appender returns CDRLOG_INVALID_HANDLE. Its producers may outlive it, and must still be freed.
 /// Threads: any number may use it at the same time. A close waits for calls that are running.
-/// Fork: a child has no threads of its own for it. Every call in the child but those that only read
-/// numbers and paths returns CDRLOG_CLOSED, and touches nothing of the parent's.
+/// Fork: a child has none of its threads. Every call in the child returns CDRLOG_CLOSED, and touches
+/// nothing of the parent's.
 pub struct cdrlog_appender;
 
 /// An appender, and the process that opened it.
@@ -49,16 +49,10 @@ impl Opened {
         &self.appender
     }
 
-    /// For calls that wait for its threads: a forked child has none, and they must not wait for
-    /// themselves.
+    /// For calls that wait for its threads, and must not run on one of them.
     fn to_wait_for(&self) -> Result<&Appender, Failure> {
-        self.refuse_child()?;
         callback::refuse_wait()?;
         Ok(&self.appender)
-    }
-
-    fn refuse_child(&self) -> Result<(), Failure> {
-        if self.process_id == std::process::id() { Ok(()) } else { Err(Failure::closed()) }
     }
 
     /// The appender, when no other call uses it any more.
@@ -74,13 +68,14 @@ impl Opened {
 }
 
 impl Arguments<'_> {
-    /// The appender of a handle, which stays open as long as the result lives.
+    /// The appender of a handle, which stays open as long as the result lives. A forked child gets
+    /// none: it has no threads for it, and locks may be held for ever in its copy.
     pub(crate) fn opened(self, appender: *const cdrlog_appender) -> Result<Arc<Opened>, Failure> {
-        self.slot(appender)?.with(|opened| opened.clone())
+        let opened = self.slot(appender)?.with(|opened| opened.clone())?;
+        if opened.process_id == std::process::id() { Ok(opened) } else { Err(Failure::closed()) }
     }
 
-    /// Ends the handle of an appender, and gives the appender to be closed. A forked child forgets its
-    /// copy.
+    /// Ends the handle of an appender, and gives the appender to be closed.
     fn end_appender(self, appender: *mut cdrlog_appender) -> Result<Appender, Failure> {
         // Before the handle ends: after a refusal it is still there.
         self.opened(appender.cast_const())?.to_wait_for()?;

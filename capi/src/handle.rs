@@ -292,4 +292,16 @@ mod tests {
         assert!(std::panic::catch_unwind(run).is_err());
         assert!(slot.with(|_| ()).is_ok());
     }
+
+    #[test]
+    fn a_lock_that_was_held_at_a_fork_is_not_waited_for_in_the_child() {
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        // What a child sees: another process locked it, and is not here to unlock it.
+        slot.process_id.store(std::process::id() ^ 1, Ordering::Relaxed);
+        assert_eq!(slot.with(|_| ()).err().unwrap().code, CDRLOG_CLOSED);
+        drop(held);
+        assert!(slot.with(|_| ()).is_ok());
+    }
 }

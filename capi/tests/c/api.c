@@ -627,9 +627,9 @@ static void a_forked_child_is_told_that_it_is_closed(const char *directory) {
         CHECK(cdrlog_acked(acks, CDRLOG_WRITTEN) == 1);
         CHECK_FAILS(cdrlog_close(appender), closed, "closed");
         cdrlog_producer *new_one = NULL;
-        CHECK_OK(cdrlog_producer_new(appender, &new_one));
-        CHECK_FAILS(send_text(new_one, EVENT), closed, "closed");
-        CHECK_OK(cdrlog_producer_free(new_one));
+        CHECK_FAILS(cdrlog_producer_new(appender, &new_one), closed, "closed");
+        CHECK_FAILS(cdrlog_stats(appender, NULL, 0, NULL), closed, "closed");
+        CHECK_FAILS(cdrlog_cdr_path(appender, NULL, 0, NULL), closed, "closed");
         CHECK_OK(cdrlog_producer_free(producer));
         CHECK_OK(cdrlog_acks_free(acks));
         // A directory of its own it may have.
