@@ -161,7 +161,9 @@ typedef uint32_t cdrlog_notice;
 // It must not end by longjmp or by an exception, and must not call cdrlog_flush, cdrlog_sync,
 // cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait or a close: these return
 // CDRLOG_WOULD_DEADLOCK.
-typedef void (*cdrlog_notice_callback)(void *context, cdrlog_notice notice, const char *message);
+typedef void (*cdrlog_notice_callback)(void *context,
+                                       cdrlog_notice notice,
+                                       const char *message);
 
 // A level that an event reaches: one of the constants from CDRLOG_JOURNALED to CDRLOG_SYNCED.
 typedef uint32_t cdrlog_durability;
@@ -179,7 +181,11 @@ typedef uint32_t cdrlog_durability;
 // an exception, and must send with the functions that never wait. cdrlog_flush, cdrlog_sync,
 // cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return
 // CDRLOG_WOULD_DEADLOCK in it.
-typedef void (*cdrlog_ack_callback)(void *context, cdrlog_result result, const char *file, uint64_t offset, uint64_t line_bytes);
+typedef void (*cdrlog_ack_callback)(void *context,
+                                    cdrlog_result result,
+                                    const char *file,
+                                    uint64_t offset,
+                                    uint64_t line_bytes);
 
 // A number of a recovery: one of the CDRLOG_RECOVERY constants.
 typedef uint32_t cdrlog_recovery_number;
@@ -797,7 +803,7 @@ cdrlog_result cdrlog_rewrite(const uint8_t *event,
                              size_t *reject_offset);
 
 #ifdef __cplusplus
-} // extern "C"
-#endif // __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
 
-#endif /* CDRLOG_H */
+#endif  /* CDRLOG_H */
