@@ -524,8 +524,8 @@ cdrlog_result cdrlog_send(cdrlog_producer *producer,
                           const uint8_t *event,
                           size_t event_bytes);
 
-// Like cdrlog_send, but never waits for room. CDRLOG_FULL: the queue is full, and the event was
-// not accepted.
+// Like cdrlog_send, but never waits. CDRLOG_FULL: the queue is full, or another thread is waiting
+// in a send with this producer; the event was not accepted.
 cdrlog_result cdrlog_try_send(cdrlog_producer *producer,
                               const uint8_t *event,
                               size_t event_bytes);
@@ -553,10 +553,9 @@ cdrlog_result cdrlog_send_acked(cdrlog_producer *producer,
                                 cdrlog_acks *acks,
                                 uint64_t *number);
 
-// Like cdrlog_send_acked, but never waits for room. CDRLOG_FULL: the queue is full, and the event
-// was not accepted. With wake, it wakes the rewriter thread as cdrlog_send_acked does; without,
-// events gather for up to 20 ms: an event loop sends many, and calls cdrlog_wake once before it
-// blocks.
+// Like cdrlog_send_acked, but never waits, as cdrlog_try_send. With wake, it wakes the rewriter
+// thread as cdrlog_send_acked does; without, events gather for up to 20 ms: an event loop sends
+// many, and calls cdrlog_wake once before it blocks.
 cdrlog_result cdrlog_try_send_acked(cdrlog_producer *producer,
                                     const uint8_t *event,
                                     size_t event_bytes,
@@ -574,8 +573,7 @@ cdrlog_result cdrlog_send_with_callback(cdrlog_producer *producer,
                                         cdrlog_ack_callback callback,
                                         void *context);
 
-// Like cdrlog_send_with_callback, but never waits for room. CDRLOG_FULL: the queue is full, and
-// the event was not accepted.
+// Like cdrlog_send_with_callback, but never waits, as cdrlog_try_send.
 cdrlog_result cdrlog_try_send_with_callback(cdrlog_producer *producer,
                                             const uint8_t *event,
                                             size_t event_bytes,
