@@ -237,6 +237,7 @@ static void each_option_has_a_setter_and_a_range(const char *directory) {
     CHECK_OK(cdrlog_options_set_utc(options, true));
     CHECK_OK(cdrlog_options_set_rotate_daily(options, false));
     CHECK_OK(cdrlog_options_set_manage_foreign(options, true));
+    CHECK_OK(cdrlog_options_set_time_marks(options, true));
     CHECK_OK(cdrlog_options_set_notice_callback(options, NULL, NULL));
     CHECK_OK(cdrlog_options_set_inbox_directory(options, NULL));
 
@@ -830,6 +831,8 @@ static void a_reader_follows_and_goes_on_where_it_stopped(const char *directory)
     CHECK_OK(cdrlog_reader_options_set_begin(options, saved, 1 << 20));
     CHECK_FAILS(cdrlog_reader_open(options, &reader), CDRLOG_NO_SUCH_POSITION, "cannot continue");
     CHECK(reader == NULL);
+    CHECK_OK(cdrlog_reader_options_set_begin(options, "CDR.2001-01-01_00-00-00.log", 7));
+    CHECK_FAILS(cdrlog_reader_open(options, &reader), CDRLOG_POSITION_GONE, "the next file, ");
     CHECK_FAILS(cdrlog_reader_options_set_files(options, 7), CDRLOG_INVALID_ARGUMENT, "files is none");
     CHECK_OK(cdrlog_reader_options_free(options));
     CHECK_OK(cdrlog_producer_free(producer));
