@@ -1,8 +1,8 @@
 //! What the pointers of C point to.
 //!
-//! A handle is the address of a slot. The memory of a slot is never given back: a slot that was freed
-//! is kept for a later handle of its type. So the library can look at any pointer that it has ever
-//! returned, and a handle that was freed, or has another type, is an error and not undefined
+//! A handle is the address of a slot. The memory of a slot is never given back: a slot that was
+//! freed is kept for a later handle of its type. So the library can look at any pointer that it has
+//! ever returned, and a handle that was freed, or has another type, is an error and not undefined
 //! behaviour. (Once its slot is used again, a freed handle is the new one; the slot that was freed
 //! first is used again first.) A pointer that this library has never returned is undefined
 //! behaviour, as everywhere in C.
@@ -66,8 +66,8 @@ unsafe impl<T: Send> Sync for Slot<T> {}
 /// How often a lock is tried before the thread sleeps.
 const SPINS: u32 = 100;
 
-/// How long a thread sleeps between two tries. Threads should not share a handle that has a lock, and
-/// its holder may wait for room in the queue for long.
+/// How long a thread sleeps between two tries. Threads should not share a handle that has a lock,
+/// and its holder may wait for room in the queue for long.
 const LOCK_POLL: Duration = Duration::from_micros(100);
 
 /// Unlocks a slot when it is dropped.

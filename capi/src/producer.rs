@@ -17,13 +17,13 @@ use crate::result::cdrlog_result::{self, *};
 
 /// Sends events to an appender.
 ///
-/// Lifetime: from cdrlog_producer_new to cdrlog_producer_free. It may outlive the appender: every send
-/// then returns CDRLOG_CLOSED.
+/// Lifetime: from cdrlog_producer_new to cdrlog_producer_free. It may outlive the appender: every
+/// send then returns CDRLOG_CLOSED.
 /// Threads: any thread may use it, but calls at the same time wait for each other, so each thread
 /// should have its own. From its first send on, each has 4 to 64 KiB of the inbox: a server with
 /// thousands of connections should share a few.
-/// Order: if a send returns before another one is called, on any threads and producers, its event comes
-/// first in the file.
+/// Order: if a send returns before another one is called, on any threads and producers, its event
+/// comes first in the file.
 /// Fork: in a child every send returns CDRLOG_CLOSED.
 pub struct cdrlog_producer;
 
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn cdrlog_producer_free(producer: *mut cdrlog_producer) ->
 
 /// Sends an event, the body of a webhook; waits while the queue is full. The bytes are copied.
 ///
-/// CDRLOG_OK: the event is accepted, and outlives the process. A body that is not an event is accepted
-/// too, and goes to the rejects file. CDRLOG_CLOSED: it was not accepted.
+/// CDRLOG_OK: the event is accepted, and outlives the process if there is an inbox. A body that is
+/// not an event is accepted too, and goes to the rejects file. CDRLOG_CLOSED: it was not accepted.
 ///
 /// In a callback use cdrlog_try_send: this would wait for ever for the thread that it runs on.
 #[unsafe(no_mangle)]
@@ -85,8 +85,8 @@ pub unsafe extern "C" fn cdrlog_send(
     }
 }
 
-/// Like cdrlog_send, but never waits for room. CDRLOG_FULL: the queue is full, and the event was not
-/// accepted.
+/// Like cdrlog_send, but never waits for room. CDRLOG_FULL: the queue is full, and the event was
+/// not accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_try_send(
     producer: *mut cdrlog_producer,
@@ -165,11 +165,12 @@ fn gather<'gathered>(
     Ok(gathered)
 }
 
-/// Like cdrlog_send, and counts the event among those of its level that acks knows: stores the number
-/// of the event in *number, if that is not NULL. When cdrlog_acked(acks, level) is not less than this
-/// number, the event has reached the level. Each level counts its own events, from 1.
+/// Like cdrlog_send, and counts the event among those of its level that acks knows: stores the
+/// number of the event in *number, if that is not NULL. When cdrlog_acked(acks, level) is not less
+/// than this number, the event has reached the level. Each level counts its own events, from 1.
 ///
-/// An acknowledgement costs a few allocations, and a system call if the rewriter thread must be woken.
+/// An acknowledgement costs a few allocations, and a system call if the rewriter thread must be
+/// woken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_send_acked(
     producer: *mut cdrlog_producer,
@@ -195,9 +196,10 @@ pub unsafe extern "C" fn cdrlog_send_acked(
     }
 }
 
-/// Like cdrlog_send_acked, but never waits for room. CDRLOG_FULL: the queue is full, and the event was
-/// not accepted. With wake, it wakes the rewriter thread as cdrlog_send_acked does; without, events
-/// gather for up to 20 ms: an event loop sends many, and calls cdrlog_wake once before it blocks.
+/// Like cdrlog_send_acked, but never waits for room. CDRLOG_FULL: the queue is full, and the event
+/// was not accepted. With wake, it wakes the rewriter thread as cdrlog_send_acked does; without,
+/// events gather for up to 20 ms: an event loop sends many, and calls cdrlog_wake once before it
+/// blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_try_send_acked(
     producer: *mut cdrlog_producer,
@@ -230,8 +232,8 @@ pub unsafe extern "C" fn cdrlog_try_send_acked(
     }
 }
 
-/// Like cdrlog_send, and calls the callback once the event has reached the level, or never will: once
-/// for each call that returned CDRLOG_OK, for no other.
+/// Like cdrlog_send, and calls the callback once the event has reached the level, or never will:
+/// once for each call that returned CDRLOG_OK, for no other.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_send_with_callback(
     producer: *mut cdrlog_producer,
@@ -255,8 +257,8 @@ pub unsafe extern "C" fn cdrlog_send_with_callback(
     }
 }
 
-/// Like cdrlog_send_with_callback, but never waits for room. CDRLOG_FULL: the queue is full, and the
-/// event was not accepted.
+/// Like cdrlog_send_with_callback, but never waits for room. CDRLOG_FULL: the queue is full, and
+/// the event was not accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_try_send_with_callback(
     producer: *mut cdrlog_producer,
