@@ -29,11 +29,15 @@ mod recover;
 #[cfg(feature = "serve")]
 mod serve;
 mod sessions;
+#[cfg(feature = "ship")]
+mod ship;
 mod sighup;
 mod stats;
 mod summary;
 mod tail;
 mod time_arg;
+#[cfg(any(feature = "postgres", feature = "s3", feature = "serve"))]
+mod trusted_roots;
 mod units;
 mod verify;
 mod version;
@@ -68,6 +72,8 @@ enum Command {
     Append(append::Append),
     #[cfg(feature = "serve")]
     Serve(Box<serve::Serve>),
+    #[cfg(feature = "ship")]
+    Ship(Box<ship::Ship>),
     Tail(tail::Tail),
     Stats(stats::Stats),
     Sessions(sessions::Sessions),
@@ -100,6 +106,8 @@ pub fn run() -> ExitCode {
         Command::Append(append) => append.run(),
         #[cfg(feature = "serve")]
         Command::Serve(serve) => serve.run(),
+        #[cfg(feature = "ship")]
+        Command::Ship(ship) => ship.run(),
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
         Command::Sessions(sessions) => sessions.run(),

@@ -22,6 +22,8 @@ mod outputs;
 mod recover;
 mod run;
 mod sessions;
+#[cfg(feature = "ship")]
+mod ship;
 mod skipped;
 mod stats;
 mod tail;
