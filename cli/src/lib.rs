@@ -14,6 +14,8 @@ mod completions;
 mod count;
 #[cfg(feature = "serve")]
 mod demo;
+#[cfg(feature = "export")]
+mod export;
 mod file_options;
 mod inbox_place;
 mod json_output;
@@ -75,6 +77,8 @@ enum Command {
     Tail(tail::Tail),
     Stats(stats::Stats),
     Sessions(sessions::Sessions),
+    #[cfg(feature = "export")]
+    Export(export::Export),
     Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
@@ -107,6 +111,8 @@ pub fn run() -> ExitCode {
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
         Command::Sessions(sessions) => sessions.run(),
+        #[cfg(feature = "export")]
+        Command::Export(export) => export.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),
