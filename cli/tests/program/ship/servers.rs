@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A server that is killed when this is dropped.
+/// A server that ends when this is dropped.
 pub struct Server {
     child: Child,
     pub port: u16,
@@ -23,10 +23,18 @@ pub struct Server {
 }
 
 impl Drop for Server {
+    /// In order, so that it leaves no shared memory behind.
     fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
         // It may have been killed by the test.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let begin = Instant::now();
+        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            if begin.elapsed() > Duration::from_secs(10) {
+                let _ = self.child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -125,6 +133,8 @@ fn spawn_postgres(data: &Path, port: u16) -> Child {
         .arg(data)
         .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
         .args(["-c", "unix_socket_directories=", "-c", "max_connections=20"])
+        // In its own directory: what is in /dev/shm outlives a kill.
+        .args(["-c", "dynamic_shared_memory_type=mmap"])
         .spawn()
         .unwrap()
 }
