@@ -15,6 +15,7 @@ mod acknowledged;
 mod browsers;
 mod configured;
 mod credentials;
+mod demo;
 mod downloads;
 mod ending;
 mod failed_sync;
