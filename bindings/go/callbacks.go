@@ -14,7 +14,7 @@ import "runtime/cgo"
 //export cdrlogGoNotice
 func cdrlogGoNotice(context C.uintptr_t, notice C.cdrlog_notice, message *C.char) {
 	listener := cgo.Handle(context).Value().(func(Notice))
-	listener(Notice{Kind: uint32(notice), Message: C.GoString(message)})
+	listener(Notice{Kind: NoticeKind(notice), Message: C.GoString(message)})
 }
 
 //export cdrlogGoOutcome

@@ -202,11 +202,32 @@ func InboxDirectory(directory string) Option {
 	}
 }
 
-// A Notice is what an operator should know: one of the CDRLOG_NOTICE constants of cdrlog.h, and a sentence.
+// A Notice is what an operator should know.
 type Notice struct {
-	Kind    uint32
+	Kind NoticeKind
+	// A sentence for the log.
 	Message string
 }
+
+// A NoticeKind is what a notice is about. A later version may have more.
+type NoticeKind uint32
+
+// cdrlog.h explains them.
+const (
+	OtherNotice      NoticeKind = C.CDRLOG_NOTICE_OTHER
+	WritesFail       NoticeKind = C.CDRLOG_NOTICE_WRITES_FAIL
+	WritesGoOn       NoticeKind = C.CDRLOG_NOTICE_WRITES_GO_ON
+	SyncFails        NoticeKind = C.CDRLOG_NOTICE_SYNC_FAILED
+	ChangedByOthers  NoticeKind = C.CDRLOG_NOTICE_CHANGED_BY_OTHERS
+	LockReplaced     NoticeKind = C.CDRLOG_NOTICE_LOCK_REPLACED
+	GaveUp           NoticeKind = C.CDRLOG_NOTICE_GAVE_UP
+	NoInbox          NoticeKind = C.CDRLOG_NOTICE_NO_INBOX
+	InboxRemoved     NoticeKind = C.CDRLOG_NOTICE_INBOX_REMOVED
+	MaintenanceFails NoticeKind = C.CDRLOG_NOTICE_MAINTENANCE_FAILS
+	ClockJumped      NoticeKind = C.CDRLOG_NOTICE_CLOCK_JUMPED
+	ForeignFiles     NoticeKind = C.CDRLOG_NOTICE_FOREIGN_FILES
+	FileRemoved      NoticeKind = C.CDRLOG_NOTICE_FILE_REMOVED
+)
 
 // OnNotice has notices given to a function, by threads of the library, several at the same time maybe. No line is
 // written meanwhile: it should hand the notice on and return. It must not panic, which ends the program.

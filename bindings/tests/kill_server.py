@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 CLIENTS = 4
 TIMEOUT_S = 60
@@ -27,12 +28,15 @@ TIMEOUT_S = 60
 class Server:
     """The media server, started on a directory."""
 
+    started = []
+
     def __init__(self, command, directory, inboxes):
         self.socket = str(directory / "socket")
         environment = os.environ | {"CDRLOG_INBOX_DIRECTORY": str(inboxes)}
         self.process = subprocess.Popen(
             [*command, str(directory / "cdr"), self.socket], stdout=subprocess.PIPE, text=True, env=environment
         )
+        Server.started.append(self)
         # A server that hangs is killed, so that the test fails instead of waiting.
         self.watchdog = threading.Timer(TIMEOUT_S, self.process.kill)
         self.watchdog.start()
@@ -74,6 +78,7 @@ class Client(threading.Thread):
         self.connection = server.connect()
         self.sent = 0
         self.answered = 0
+        self.fault = None
 
     def say(self, count):
         """Joins or leaves so often, waiting for each answer. Stops when the server is gone."""
@@ -92,7 +97,15 @@ class Client(threading.Thread):
                 self.answered += 1
 
     def run(self):
-        self.say(sys.maxsize)
+        try:
+            self.say(sys.maxsize)
+        except AssertionError as fault:
+            self.fault = fault
+
+    def finish(self):
+        self.join()
+        if self.fault:
+            raise self.fault
 
 
 def names_by_room(directory):
@@ -140,11 +153,10 @@ def a_server_killed_in_the_middle_loses_nothing_that_was_answered(command, direc
     clients = [Client(server, number) for number in range(CLIENTS)]
     for client in clients:
         client.start()
-    timer = threading.Event()
-    timer.wait(random.uniform(0.05, 0.4))
+    time.sleep(random.uniform(0.05, 0.4))
     server.kill()
     for client in clients:
-        client.join()
+        client.finish()
     assert sum(client.answered for client in clients) > 0, "killed before anything was answered"
     Server(command, directory, inboxes).terminate()
     check(directory, clients)
@@ -179,6 +191,9 @@ def main():
         try:
             test(command, directory, inboxes)
         finally:
+            for server in Server.started:
+                server.watchdog.cancel()
+                server.process.kill()
             shutil.rmtree(directory)
             shutil.rmtree(inboxes)
         print(f"ok {test.__name__}", flush=True)
