@@ -30,8 +30,8 @@ build_library() {
 
 # A Python environment for tools and for the wheel.
 make_environment() {
-    if [[ ! -e $scratch/python ]]; then
-        python3 -m venv "$scratch/python" >/dev/null || return 1
+    if [[ ! -e $scratch/python/bin/pip ]]; then
+        python3 -m venv "$scratch/python" || return 1
         PATH=$scratch/python/bin:$PATH
     fi
 }
@@ -48,16 +48,18 @@ blocks() {
 
 # Does what a section of the page says, next to a clone, with its program in the file `$3`.
 test_page() {
-    local section=$1 language=$2 file=$3 place=$scratch/page-$2 expected printed
-    mkdir -p "$place/server"
-    ln -s "$root" "$place/cdrlog"
-    blocks "$section" "$language" >"$place/server/$file"
-    blocks "$section" sh >"$place/commands"
-    [[ -s $place/server/$file && -s $place/commands ]] || fail "docs/embedding.md has no program for $section"
-    (cd "$place/server" && bash -euo pipefail ../commands) >"$place/printed" 2>"$place/errors" ||
-        { cat "$place/printed" "$place/errors" >&2; fail "what docs/embedding.md says for $section does not work"; }
+    local section=$1 language=$2 file=$3 place=$target_dir/embedding expected printed
+    # At the same place each time, so that cargo knows again what it has compiled.
+    rm -rf "${place:?}/$language"
+    mkdir -p "$place/$language"
+    ln -sfn "$root" "$place/cdrlog"
+    blocks "$section" "$language" >"$place/$language/$file"
+    blocks "$section" sh >"$scratch/commands"
+    [[ -s $place/$language/$file && -s $scratch/commands ]] || fail "docs/embedding.md has no program for $section"
+    (cd "$place/$language" && bash -euo pipefail "$scratch/commands") >"$scratch/printed" 2>"$scratch/errors" ||
+        { cat "$scratch/printed" "$scratch/errors" >&2; fail "what docs/embedding.md says for $section does not work"; }
     expected='{"sessionCreated":{"timestamp":1,"sessionId":"s"}}'
-    printed=$(tail -n 1 "$place/printed")
+    printed=$(tail -n 1 "$scratch/printed")
     [[ $printed == "$expected" ]] || fail "docs/embedding.md for $section prints $printed"
     echo "ok the program of docs/embedding.md for $section"
 }
@@ -73,7 +75,7 @@ has() {
 
 test_cpp() {
     has c++ "C++ (apt-get install g++)" || return 0
-    local strict=(-Wall -Wextra -Wpedantic -Werror -pthread -Ibindings/cpp) compiler standard
+    local strict=(-Wall -Wextra -Wpedantic -Werror -pthread -Ibindings/cpp) standard
     for standard in c++17 c++20; do
         c++ -std=$standard "${strict[@]}" -o "$scratch/cpp-test" bindings/cpp/tests/cdrlog_test.cpp -lcdrlog
         mkdir "$scratch/$standard"

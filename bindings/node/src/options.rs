@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cdrlog::{Appender, Builder, Compression, Notice, SyncPolicy};
 use napi::bindgen_prelude::{Either, Null};
-use napi::{Error, Result};
+use napi::Result;
 use napi_derive::napi;
 
 use crate::failure;
@@ -118,7 +118,7 @@ fn sync_policy(policy: Either<String, f64>) -> Result<SyncPolicy> {
     }
 }
 
-fn compression(compression: &str) -> Result<Compression, Error> {
+fn compression(compression: &str) -> Result<Compression> {
     match compression {
         "none" => Ok(Compression::None),
         "zstd" => Ok(Compression::Zstd),
