@@ -8,7 +8,7 @@ const here = fileURLToPath(new URL('.', import.meta.url))
 const profile = process.env.CDRLOG_PROFILE ?? 'release'
 const build = spawnSync(
   'cargo',
-  ['build', '--locked', '--profile', profile, '--message-format=json-render-diagnostics'],
+  ['build', '--profile', profile, '--message-format=json-render-diagnostics'],
   { cwd: here, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: Infinity },
 )
 if (build.error) throw build.error
