@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What an event costs in each language, beside the language's usual logger, given the same bytes: `bindings/bench.sh`
-# all, `bindings/bench.sh go java` those two. Builds what it needs optimised, which takes minutes.
+# all, `bindings/bench.sh go java` those two. Builds what it needs optimised, which takes minutes; BENCH_PROFILE=dev
+# does not, to test this script. BENCH_EVENTS is how many are sent.
 #
 # Sends in bursts of 10 000 and waits for each to be written. Prints nanoseconds an event: of the call, of processors
 # (all threads), and of time until the event is written. Nothing is synced.
@@ -9,6 +10,9 @@ cd "$(dirname "$0")/.."
 root=$PWD
 languages=(go python java node)
 events=${BENCH_EVENTS:-1000000}
+profile=${BENCH_PROFILE:-release}
+# The folder of the profile dev has another name.
+folder=${profile/#dev/debug}
 export BENCH_EVENT='{"event":"participantLeft","timestamp":1538481330577,"sessionId":"ses_Jd8tUyvhXO","participantId":"con_TdW7ReNDPE","platform":"Chrome 129.0.0.0 on Linux 64-bit","clientData":"user 1234","serverData":"","startTime":1538481318577,"duration":12,"reason":"disconnect","location":"Madrid"}'
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 scratch=$(mktemp -d)
@@ -23,8 +27,8 @@ run() {
 }
 
 build_library() {
-    cargo build --quiet --release -p cdrlog-capi
-    export CPATH=$root/capi/include LIBRARY_PATH=$CARGO_TARGET_DIR/release LD_LIBRARY_PATH=$CARGO_TARGET_DIR/release
+    cargo build --quiet --profile "$profile" -p cdrlog-capi
+    export CPATH=$root/capi/include LIBRARY_PATH=$CARGO_TARGET_DIR/$folder LD_LIBRARY_PATH=$CARGO_TARGET_DIR/$folder
 }
 
 make_environment() {
@@ -62,7 +66,7 @@ bench_go() {
 
 bench_python() {
     make_environment
-    pip install --quiet bindings/python
+    MATURIN_PEP517_ARGS="--profile=$profile" pip install --quiet ./bindings/python
     run cdrlog python bindings/bench/bench.py
     run QueueHandler python bindings/bench/bench.py
 }
@@ -80,7 +84,7 @@ bench_java() {
 }
 
 bench_node() {
-    node bindings/node/build.js
+    CDRLOG_PROFILE=$profile node bindings/node/build.js
     mkdir -p "$scratch/modules"
     npm install --silent --no-save --prefix "$scratch/modules" pino@9
     export BENCH_MODULES=$scratch/modules/node_modules

@@ -229,7 +229,8 @@ static void a_reader_follows_and_goes_on_at_a_position(const std::string &direct
 static void the_recovery_says_what_a_killed_process_had_sent(const std::string &directory) {
     const pid_t child = fork();
     if (child == 0) {
-        Appender appender(options_of(directory));
+        // The library is slower than the death.
+        Appender appender(options_of(directory).flush_interval(1min));
         appender.producer().send(EVENT);
         kill(getpid(), SIGKILL);
     }

