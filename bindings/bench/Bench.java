@@ -21,13 +21,13 @@ public final class Bench {
         void run() throws CdrlogException;
     }
 
-    private record Log(Call send, Call flush) {}
+    private record Log(Call send, Call flush, Call end) {}
 
     private static Log ofCdrlog(String directory) throws CdrlogException {
         Appender appender = new Options(Path.of(directory)).syncNever().open();
         Producer producer = appender.producer();
         byte[] event = EVENT.getBytes(StandardCharsets.UTF_8);
-        return new Log(() -> producer.send(event), appender::flush);
+        return new Log(() -> producer.send(event), appender::flush, appender::close);
     }
 
     private static Log ofLogback(String directory) {
@@ -54,7 +54,7 @@ public final class Bench {
             while (async.getNumberOfElementsInQueue() > 0) {
                 Thread.onSpinWait();
             }
-        });
+        }, context::stop);
     }
 
     private static long cpu() {
@@ -85,6 +85,6 @@ public final class Bench {
         long events = (long) rounds * BURST;
         System.out.printf("java\t%s\t%d\t%d\t%d%n", arguments[0], sending / events, (cpu() - cpuBegin) / events,
                 (System.nanoTime() - begin) / events);
-        Runtime.getRuntime().halt(0);
+        log.end.run();
     }
 }

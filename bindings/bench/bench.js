@@ -12,7 +12,7 @@ async function ofCdrlog(directory) {
   const { Appender } = await import('../node/index.js')
   const appender = new Appender(directory, { syncPolicy: 'never' })
   const event = Buffer.from(EVENT)
-  return { send: () => appender.send(event), flush: () => appender.flush() }
+  return { send: () => appender.send(event), flush: () => appender.flush(), end: () => appender.close() }
 }
 
 async function ofPino(directory) {
@@ -23,11 +23,11 @@ async function ofPino(directory) {
   await new Promise(resolve => destination.once('ready', resolve))
   const line = EVENT + '\n'
   const flush = () => new Promise((resolve, reject) => destination.flush(error => (error ? reject(error) : resolve())))
-  return { send: () => destination.write(line), flush }
+  return { send: () => destination.write(line), flush, end: () => destination.end() }
 }
 
 const [name, directory, events] = process.argv.slice(2)
-const { send, flush } = await { cdrlog: ofCdrlog, pino: ofPino }[name](directory)
+const { send, flush, end } = await { cdrlog: ofCdrlog, pino: ofPino }[name](directory)
 const rounds = Math.floor(events / BURST)
 let sending, cpu, begin
 // The first rounds, in which it is compiled, are not counted.
@@ -46,4 +46,4 @@ const n = rounds * BURST
 const used = process.cpuUsage(cpu)
 const figures = [Number(sending), (used.user + used.system) * 1000, Number(process.hrtime.bigint() - begin)]
 console.log(['node', name, ...figures.map(figure => (figure / n).toFixed(0))].join('\t'))
-process.exit(0)
+await end()

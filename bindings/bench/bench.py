@@ -18,7 +18,7 @@ def of_cdrlog(directory):
     import cdrlog
 
     appender = cdrlog.Appender(directory, sync_policy="never")
-    return lambda: appender.send(EVENT), appender.flush
+    return lambda: appender.send(EVENT), appender.flush, appender.close
 
 
 def of_queue_handler(directory):
@@ -35,12 +35,12 @@ def of_queue_handler(directory):
         file.flush()
         listener.start()
 
-    return lambda: logger.info(EVENT), flush
+    return lambda: logger.info(EVENT), flush, listener.stop
 
 
 def main():
     name, directory, events = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    send, flush = {"cdrlog": of_cdrlog, "QueueHandler": of_queue_handler}[name](directory)
+    send, flush, end = {"cdrlog": of_cdrlog, "QueueHandler": of_queue_handler}[name](directory)
     rounds = events // BURST
     # The first round is not counted.
     for number in range(-1, rounds):
@@ -54,8 +54,8 @@ def main():
         flush()
     n = rounds * BURST
     figures = sending, time.process_time_ns() - cpu_begin, time.monotonic_ns() - begin
-    print("python", name, *(f"{figure / n:.0f}" for figure in figures), sep="\t", flush=True)
-    os._exit(0)
+    print("python", name, *(f"{figure / n:.0f}" for figure in figures), sep="\t")
+    end()
 
 
 if __name__ == "__main__":

@@ -34,16 +34,17 @@ func cpu() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-func ofCdrlog(directory string) (send, flush func()) {
+func ofCdrlog(directory string) (send, flush, end func()) {
 	appender, err := cdrlog.Open(directory, cdrlog.SyncNever())
 	must(err)
 	producer, err := appender.Producer()
 	must(err)
 	body := []byte(event)
-	return func() { must(producer.Send(body)) }, func() { must(appender.Flush()) }
+	send = func() { must(producer.Send(body)) }
+	return send, func() { must(appender.Flush()) }, func() { must(appender.Close()) }
 }
 
-func ofZap(directory string) (send, flush func()) {
+func ofZap(directory string) (send, flush, end func()) {
 	must(os.MkdirAll(directory, 0o755))
 	file, err := os.Create(filepath.Join(directory, "zap.log"))
 	must(err)
@@ -51,15 +52,15 @@ func ofZap(directory string) (send, flush func()) {
 	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "message"})
 	logger := zap.New(zapcore.NewCore(encoder, writer, zap.InfoLevel))
 	// Sync would be an fsync of the file, too.
-	return func() { logger.Info(event) }, func() {}
+	return func() { logger.Info(event) }, func() {}, func() { must(writer.Stop()) }
 }
 
 func main() {
 	name, directory := os.Args[1], os.Args[2]
 	events, err := strconv.Atoi(os.Args[3])
 	must(err)
-	open := map[string]func(string) (func(), func()){"cdrlog": ofCdrlog, "zap": ofZap}[name]
-	send, flush := open(directory)
+	open := map[string]func(string) (func(), func(), func()){"cdrlog": ofCdrlog, "zap": ofZap}[name]
+	send, flush, end := open(directory)
 	var sending time.Duration
 	var cpuBegin time.Duration
 	var begin time.Time
@@ -77,4 +78,5 @@ func main() {
 	}
 	n := float64(events / burst * burst)
 	fmt.Printf("go\t%s\t%.0f\t%.0f\t%.0f\n", name, float64(sending)/n, float64(cpu()-cpuBegin)/n, float64(time.Since(begin))/n)
+	end()
 }
