@@ -5,12 +5,12 @@
 //! cargo bench --bench capi -- --json            # the same as one JSON object a line
 //! ```
 //!
-//! The send from C is a loop that `cc -O2` compiles, and that calls `cdrlog_send` of `libcdrlog.so` as
-//! any program does, through the linkage table. The send from Rust is the same loop around
+//! The send from C is a loop that `cc -O2` compiles, and that calls `cdrlog_send` of `libcdrlog.so`
+//! as any program does, through the linkage table. The send from Rust is the same loop around
 //! `Producer::send_slice`. Each has an appender, with the same options, and one thread does both, a
 //! burst of one and a burst of the other, so that both see the same machine. After each burst, what
-//! was sent is flushed and not timed: the queue is never full. What is printed is the median over all
-//! bursts of the nanoseconds of a send, and the median of the differences of the pairs.
+//! was sent is flushed and not timed: the queue is never full. What is printed is the median over
+//! all bursts of the nanoseconds of a send, and the median of the differences of the pairs.
 //!
 //! Without a compiler of C it measures nothing, and says so.
 

@@ -91,8 +91,8 @@ impl Level {
 }
 
 impl Open {
-    /// Takes the events that are acknowledged from the front; gives how many there were, and how many
-    /// of them were rejected.
+    /// Takes the events that are acknowledged from the front; gives how many there were, and how
+    /// many of them were rejected.
     fn advance(&mut self) -> (u64, u64) {
         let (mut acked, mut rejected) = (0, 0);
         while let Some(Some(outcome)) = self.outcomes.front() {

@@ -30,9 +30,9 @@ pub const CDRLOG_SYNCED: cdrlog_durability = 2;
 
 /// Counts the events that were sent with cdrlog_send_acked and have reached their level.
 ///
-/// Lifetime: from cdrlog_acks_new to cdrlog_acks_free, which may come at any time: events that are not
-/// acknowledged yet are written all the same. It belongs to no appender; producers of several may
-/// share it.
+/// Lifetime: from cdrlog_acks_new to cdrlog_acks_free, which may come at any time: events that are
+/// not acknowledged yet are written all the same. It belongs to no appender; producers of several
+/// may share it.
 /// Threads: any number may use it at the same time.
 pub struct cdrlog_acks;
 
@@ -40,16 +40,16 @@ handle!(cdrlog_acks, 4, Arc<Counts>);
 
 /// A callback for one event.
 ///
-/// result is CDRLOG_OK if the event has reached the level: its line is in file, line_bytes long with its
-/// line feed, from byte offset on. CDRLOG_REJECTED: the body is not an event, and is kept in the
-/// rejects file. Otherwise it did not reach the level, and the line may be in the file all the same.
-/// Without CDRLOG_OK, file is NULL, offset and line_bytes are 0, and cdrlog_last_error_message says
-/// why. file is valid until the callback returns.
+/// result is CDRLOG_OK if the event has reached the level: its line is in file, line_bytes long
+/// with its line feed, from byte offset on. CDRLOG_REJECTED: the body is not an event, and is kept
+/// in the rejects file. Otherwise it did not reach the level, and the line may be in the file all
+/// the same. Without CDRLOG_OK, file is NULL, offset and line_bytes are 0, and
+/// cdrlog_last_error_message says why. file is valid until the callback returns.
 ///
-/// It is called from a thread of cdrlog, or from the thread that sends before the send returns; no line
-/// is written meanwhile, so it should hand on the answer and return. It must not end by longjmp or by
-/// an exception, and must send with the functions that never wait. cdrlog_flush, cdrlog_sync,
-/// cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return
+/// It is called from a thread of cdrlog, or from the thread that sends before the send returns; no
+/// line is written meanwhile, so it should hand on the answer and return. It must not end by
+/// longjmp or by an exception, and must send with the functions that never wait. cdrlog_flush,
+/// cdrlog_sync, cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return
 /// CDRLOG_WOULD_DEADLOCK in it.
 pub type cdrlog_ack_callback = Option<
     unsafe extern "C" fn(
@@ -122,18 +122,18 @@ pub unsafe extern "C" fn cdrlog_acks_free(acks: *mut cdrlog_acks) -> cdrlog_resu
     unsafe { boundary(|arguments| arguments.end(acks).map(drop)) }
 }
 
-/// How many events of this level are acknowledged, without a gap: all whose number is not greater have
-/// reached it, or are not events and are kept in the rejects file. It only grows, and stops for good
-/// before an event that did not reach the level: cdrlog_acks_failure tells. 0 for a wrong handle and
-/// an unknown level too. Never waits.
+/// How many events of this level are acknowledged, without a gap: all whose number is not greater
+/// have reached it, or are not events and are kept in the rejects file. It only grows, and stops
+/// for good before an event that did not reach the level: cdrlog_acks_failure tells. 0 for a wrong
+/// handle and an unknown level too. Never waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_acked(acks: *const cdrlog_acks, level: cdrlog_durability) -> u64 {
     // SAFETY: the pointers are what the header demands.
     unsafe { boundary_or(0, |arguments| Ok(arguments.acks(acks)?.acked(durability(level)?))) }
 }
 
-/// How many of the acknowledged ones are not events, and are in the rejects file. 0 for a wrong handle
-/// and an unknown level too. Never waits.
+/// How many of the acknowledged ones are not events, and are in the rejects file. 0 for a wrong
+/// handle and an unknown level too. Never waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_acks_rejected(
     acks: *const cdrlog_acks,
@@ -143,9 +143,10 @@ pub unsafe extern "C" fn cdrlog_acks_rejected(
     unsafe { boundary_or(0, |arguments| Ok(arguments.acks(acks)?.rejected(durability(level)?))) }
 }
 
-/// Why an event did not reach this level. CDRLOG_OK: none has failed. CDRLOG_IO, CDRLOG_SYNC_FAILED,
-/// CDRLOG_CLOSED: the one after those that cdrlog_acked counts has failed, and its line may be in the
-/// file all the same; later ones may have reached the level, but are not counted any more.
+/// Why an event did not reach this level. CDRLOG_OK: none has failed. CDRLOG_IO,
+/// CDRLOG_SYNC_FAILED, CDRLOG_CLOSED: the one after those that cdrlog_acked counts has failed, and
+/// its line may be in the file all the same; later ones may have reached the level, but are not
+/// counted any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_acks_failure(
     acks: *const cdrlog_acks,
@@ -181,9 +182,9 @@ pub unsafe extern "C" fn cdrlog_acks_wait(
     }
 }
 
-/// An eventfd that is readable after an event was acknowledged, or has failed, at any level, since it
-/// was last read. Stores it in *fd. Each call gives the same one; it does not block and is closed in
-/// a new program (EFD_NONBLOCK, EFD_CLOEXEC). The counter owns it: do not close it.
+/// An eventfd that is readable after an event was acknowledged, or has failed, at any level, since
+/// it was last read. Stores it in *fd. Each call gives the same one; it does not block and is
+/// closed in a new program (EFD_NONBLOCK, EFD_CLOEXEC). The counter owns it: do not close it.
 ///
 /// CDRLOG_IO: the system gave none.
 #[unsafe(no_mangle)]

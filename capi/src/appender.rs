@@ -25,8 +25,8 @@ use crate::signals;
 /// Lifetime: from cdrlog_open to cdrlog_close or cdrlog_close_with_report. A call with a closed
 /// appender returns CDRLOG_INVALID_HANDLE. Its producers may outlive it, and must still be freed.
 /// Threads: any number may use it at the same time. A close waits for calls that are running.
-/// Fork: a child has no threads of its own for it. Every call in the child but those that only read
-/// numbers and paths returns CDRLOG_CLOSED, and touches nothing of the parent's.
+/// Fork: a child has none of its threads. Every call in the child returns CDRLOG_CLOSED, and
+/// touches nothing of the parent's.
 pub struct cdrlog_appender;
 
 /// An appender, and the process that opened it.
@@ -49,16 +49,10 @@ impl Opened {
         &self.appender
     }
 
-    /// For calls that wait for its threads: a forked child has none, and they must not wait for
-    /// themselves.
+    /// For calls that wait for its threads, and must not run on one of them.
     fn to_wait_for(&self) -> Result<&Appender, Failure> {
-        self.refuse_child()?;
         callback::refuse_wait()?;
         Ok(&self.appender)
-    }
-
-    fn refuse_child(&self) -> Result<(), Failure> {
-        if self.process_id == std::process::id() { Ok(()) } else { Err(Failure::closed()) }
     }
 
     /// The appender, when no other call uses it any more.
@@ -74,13 +68,14 @@ impl Opened {
 }
 
 impl Arguments<'_> {
-    /// The appender of a handle, which stays open as long as the result lives.
+    /// The appender of a handle, which stays open as long as the result lives. A forked child gets
+    /// none: it has no threads for it, and locks may be held for ever in its copy.
     pub(crate) fn opened(self, appender: *const cdrlog_appender) -> Result<Arc<Opened>, Failure> {
-        self.slot(appender)?.with(|opened| opened.clone())
+        let opened = self.slot(appender)?.with(|opened| opened.clone())?;
+        if opened.process_id == std::process::id() { Ok(opened) } else { Err(Failure::closed()) }
     }
 
-    /// Ends the handle of an appender, and gives the appender to be closed. A forked child forgets its
-    /// copy.
+    /// Ends the handle of an appender, and gives the appender to be closed.
     fn end_appender(self, appender: *mut cdrlog_appender) -> Result<Appender, Failure> {
         // Before the handle ends: after a refusal it is still there.
         self.opened(appender.cast_const())?.to_wait_for()?;
@@ -93,8 +88,8 @@ impl Arguments<'_> {
 /// left in the journal and the inbox, and starts three threads, which block all signals that can be
 /// blocked. The options may be freed then.
 ///
-/// Stores the appender in *appender; after an error, NULL. CDRLOG_INVALID_ARGUMENT: an option is out
-/// of its range. CDRLOG_LOCKED, CDRLOG_DAMAGED, CDRLOG_IO: nothing was changed, except that
+/// Stores the appender in *appender; after an error, NULL. CDRLOG_INVALID_ARGUMENT: an option is
+/// out of its range. CDRLOG_LOCKED, CDRLOG_DAMAGED, CDRLOG_IO: nothing was changed, except that
 /// directories may have been created.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_open(
@@ -144,12 +139,12 @@ pub unsafe extern "C" fn cdrlog_rotate(appender: *const cdrlog_appender) -> cdrl
     unsafe { boundary(|arguments| Ok(arguments.opened(appender)?.to_wait_for()?.rotate()?)) }
 }
 
-/// Waits until all due work on sealed files is done: they are listed in the manifest, compressed, and
-/// the oldest removed. It is done without this call too. It may take minutes, and a close waits for
-/// it then.
+/// Waits until all due work on sealed files is done: they are listed in the manifest, compressed,
+/// and the oldest removed. It is done without this call too. It may take minutes, and a close waits
+/// for it then.
 ///
-/// CDRLOG_IO, CDRLOG_SYNC_FAILED, CDRLOG_SEALED_FILE: the first failure; the work on all other files
-/// is done.
+/// CDRLOG_IO, CDRLOG_SYNC_FAILED, CDRLOG_SEALED_FILE: the first failure; the work on all other
+/// files is done.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_wait_for_maintenance(
     appender: *const cdrlog_appender,
@@ -162,8 +157,8 @@ pub unsafe extern "C" fn cdrlog_wait_for_maintenance(
     }
 }
 
-/// Whether writes fail now. CDRLOG_OK: they do not. CDRLOG_IO: a write failed, is being retried, and
-/// the message says which. Never waits.
+/// Whether writes fail now. CDRLOG_OK: they do not. CDRLOG_IO: a write failed, is being retried,
+/// and the message says which. Never waits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_write_failure(appender: *const cdrlog_appender) -> cdrlog_result {
     // SAFETY: the pointers are what the header demands.
@@ -205,8 +200,8 @@ pub unsafe extern "C" fn cdrlog_rejects_path(
     unsafe { store_path(appender, find, path, path_capacity_bytes, path_bytes) }
 }
 
-/// The path of the inbox; empty if there is none, and accepted events do not outlive the process. The
-/// arguments are those of cdrlog_cdr_path.
+/// The path of the inbox; empty if there is none, and accepted events do not outlive the process.
+/// The arguments are those of cdrlog_cdr_path.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_inbox_path(
     appender: *const cdrlog_appender,
@@ -240,8 +235,8 @@ unsafe fn store_path(
     }
 }
 
-/// The number of CDR and rejects files that were in the directory at the open and that cdrlog did not
-/// create there. Stores it in *files.
+/// The number of CDR and rejects files that were in the directory at the open and that cdrlog did
+/// not create there. Stores it in *files.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_foreign_files(
     appender: *const cdrlog_appender,
@@ -281,13 +276,13 @@ pub unsafe extern "C" fn cdrlog_close(appender: *mut cdrlog_appender) -> cdrlog_
     }
 }
 
-/// Closes like cdrlog_close, and reports the counters and the events that were accepted and could not be
-/// journaled. With keep, such events stay in the inbox as cdrlog_close leaves them, and only those
-/// without a place in it are reported; otherwise all are reported and none is kept, so that the
-/// caller can send them elsewhere.
+/// Closes like cdrlog_close, and reports the counters and the events that were accepted and could
+/// not be journaled. With keep, such events stay in the inbox as cdrlog_close leaves them, and only
+/// those without a place in it are reported; otherwise all are reported and none is kept, so that
+/// the caller can send them elsewhere.
 ///
-/// Stores the report in *report whenever the appender was closed, with an error too; otherwise NULL.
-/// Free it with cdrlog_close_report_free.
+/// Stores the report in *report whenever the appender was closed, with an error too; otherwise
+/// NULL. Free it with cdrlog_close_report_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_close_with_report(
     appender: *mut cdrlog_appender,

@@ -18,8 +18,9 @@ use crate::result::cdrlog_result::{self, *};
 /// promises that they are what the header demands:
 ///
 /// - A handle is NULL or was returned by this library.
-/// - Any other pointer is NULL or, until the call returns, valid for its use: memory to read has its
-///   length, a string ends with NUL, a place for a result can be written and is not used otherwise.
+/// - Any other pointer is NULL or, until the call returns, valid for its use: memory to read has
+///   its length, a string ends with NUL, a place for a result can be written and is not used
+///   otherwise.
 /// - No thread writes to memory that the call reads.
 #[derive(Clone, Copy)]
 pub(crate) struct Arguments<'call>(PhantomData<&'call ()>);

@@ -57,8 +57,9 @@ pub unsafe extern "C" fn cdrlog_close_report_stats(
     }
 }
 
-/// Whether the journal is where it was opened. If false, another program removed or moved the directory
-/// or .cdrlog in it, and opening the same path recovers nothing. False for a wrong handle too.
+/// Whether the journal is where it was opened. If false, another program removed or moved the
+/// directory or .cdrlog in it, and opening the same path recovers nothing. False for a wrong handle
+/// too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_close_report_journal_is_in_place(
     report: *const cdrlog_close_report,

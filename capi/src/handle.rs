@@ -1,8 +1,8 @@
 //! What the pointers of C point to.
 //!
-//! A handle is the address of a slot. The memory of a slot is never given back: a slot that was freed
-//! is kept for a later handle of its type. So the library can look at any pointer that it has ever
-//! returned, and a handle that was freed, or has another type, is an error and not undefined
+//! A handle is the address of a slot. The memory of a slot is never given back: a slot that was
+//! freed is kept for a later handle of its type. So the library can look at any pointer that it has
+//! ever returned, and a handle that was freed, or has another type, is an error and not undefined
 //! behaviour. (Once its slot is used again, a freed handle is the new one; the slot that was freed
 //! first is used again first.) A pointer that this library has never returned is undefined
 //! behaviour, as everywhere in C.
@@ -66,8 +66,8 @@ unsafe impl<T: Send> Sync for Slot<T> {}
 /// How often a lock is tried before the thread sleeps.
 const SPINS: u32 = 100;
 
-/// How long a thread sleeps between two tries. Threads should not share a handle that has a lock, and
-/// its holder may wait for room in the queue for long.
+/// How long a thread sleeps between two tries. Threads should not share a handle that has a lock,
+/// and its holder may wait for room in the queue for long.
 const LOCK_POLL: Duration = Duration::from_micros(100);
 
 /// Unlocks a slot when it is dropped.
@@ -93,16 +93,11 @@ impl<T> Slot<T> {
 
     #[cold]
     fn wait_for_lock(&self) -> Option<()> {
-        let mut tries = 0;
-        while self.is_locked.swap(true, Ordering::Acquire) {
-            tries += 1;
-            if tries < SPINS {
-                std::hint::spin_loop();
-            } else if self.process_id.load(Ordering::Relaxed) == std::process::id() {
-                std::thread::sleep(LOCK_POLL);
-            } else {
+        while !self.spin_for_lock() {
+            if self.process_id.load(Ordering::Relaxed) != std::process::id() {
                 return None;
             }
+            std::thread::sleep(LOCK_POLL);
         }
         Some(())
     }
@@ -116,6 +111,30 @@ impl<T> Slot<T> {
             Some(value) => Ok(run(value)),
             None => Err(freed()),
         }
+    }
+
+    /// Like [`with`](Self::with), but does not wait until another thread has ended a call that may
+    /// wait itself. `None` if one has the value.
+    #[inline]
+    pub(crate) fn try_with<R>(&self, run: impl FnOnce(&mut T) -> R) -> Result<Option<R>, Failure> {
+        if self.is_locked.swap(true, Ordering::Acquire) && !self.spin_for_lock() {
+            return Ok(None);
+        }
+        let _locked = Locked(&self.is_locked);
+        // SAFETY: the lock is held until the end of this function.
+        match unsafe { &mut *self.value.get() } {
+            Some(value) => Ok(Some(run(value))),
+            None => Err(freed()),
+        }
+    }
+
+    /// Waits for as long as a call takes that does not wait.
+    #[cold]
+    fn spin_for_lock(&self) -> bool {
+        (0..SPINS).any(|_| {
+            std::hint::spin_loop();
+            !self.is_locked.swap(true, Ordering::Acquire)
+        })
     }
 
     /// Takes the value out; the slot is free then.
@@ -285,11 +304,35 @@ mod tests {
     }
 
     #[test]
+    fn a_try_does_not_wait_for_a_thread_that_waits() {
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        assert_eq!(slot.try_with(|_| ()).unwrap(), None);
+        drop(held);
+        assert_eq!(slot.try_with(|number| *number).unwrap(), Some(0));
+        end_handle::<Number>(slot).unwrap();
+        assert_eq!(slot.try_with(|_| ()).err().unwrap().code, CDRLOG_INVALID_HANDLE);
+    }
+
+    #[test]
     fn a_panic_in_the_middle_unlocks_the_handle() {
         let handle: *mut Number = handle_of(0);
         let slot = slot(handle.cast_const()).unwrap();
         let run = std::panic::AssertUnwindSafe(|| slot.with(|_| panic!("on purpose")));
         assert!(std::panic::catch_unwind(run).is_err());
+        assert!(slot.with(|_| ()).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_was_held_at_a_fork_is_not_waited_for_in_the_child() {
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        // What a child sees: another process locked it, and is not here to unlock it.
+        slot.process_id.store(std::process::id() ^ 1, Ordering::Relaxed);
+        assert_eq!(slot.with(|_| ()).err().unwrap().code, CDRLOG_CLOSED);
+        drop(held);
         assert!(slot.with(|_| ()).is_ok());
     }
 }

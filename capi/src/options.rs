@@ -17,8 +17,8 @@ use crate::result::cdrlog_result::{self, *};
 
 /// Options of an appender.
 ///
-/// Lifetime: from cdrlog_options_new to cdrlog_options_free. cdrlog_open copies them, so they may be
-/// freed right after it.
+/// Lifetime: from cdrlog_options_new to cdrlog_options_free. cdrlog_open copies them, so they may
+/// be freed right after it.
 /// Threads: any thread may use it; calls at the same time wait for each other.
 pub struct cdrlog_options;
 
@@ -47,8 +47,8 @@ pub const CDRLOG_COMPRESSION_ZSTD: cdrlog_compression = 1;
 /// gzip, level 6. Slower and larger than zstd.
 pub const CDRLOG_COMPRESSION_GZIP: cdrlog_compression = 2;
 
-/// Options for an appender to this directory, which cdrlog_open creates if it does not exist. A relative
-/// path is resolved by cdrlog_open.
+/// Options for an appender to this directory, which cdrlog_open creates if it does not exist. A
+/// relative path is resolved by cdrlog_open.
 ///
 /// Returns NULL if directory is NULL or empty. Free the options with cdrlog_options_free.
 #[unsafe(no_mangle)]
@@ -142,8 +142,8 @@ pub unsafe extern "C" fn cdrlog_options_set_segment_bytes(
     unsafe { change(options, |builder| Ok(builder.segment_bytes(bytes))) }
 }
 
-/// The time from sending an event until its line is in the file, at most, while the disk keeps up. In
-/// milliseconds, from 1 to 60 000. Default: 20.
+/// The time from sending an event until its line is in the file, at most, while the disk keeps up.
+/// In milliseconds, from 1 to 60 000. Default: 20.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_options_set_flush_interval_ms(
     options: *mut cdrlog_options,
@@ -155,8 +155,8 @@ pub unsafe extern "C" fn cdrlog_options_set_flush_interval_ms(
     }
 }
 
-/// How long writes may fail before the appender gives up, in milliseconds; with 0 it gives up at the
-/// first failure. Default: CDRLOG_FOREVER.
+/// How long writes may fail before the appender gives up, in milliseconds; with 0 it gives up at
+/// the first failure. Default: CDRLOG_FOREVER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_options_set_write_retry_timeout_ms(
     options: *mut cdrlog_options,
@@ -212,8 +212,8 @@ pub unsafe extern "C" fn cdrlog_options_set_rotate_bytes(
     unsafe { change(options, |builder| Ok(builder.rotate_bytes(bytes))) }
 }
 
-/// How long a file is kept after the last write to it, in seconds, at least 1; CDRLOG_FOREVER keeps it.
-/// Default: 2 592 000, which is 30 days.
+/// How long a file is kept after the last write to it, in seconds, at least 1; CDRLOG_FOREVER keeps
+/// it. Default: 2 592 000, which is 30 days.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_options_set_retention_age_s(
     options: *mut cdrlog_options,
@@ -252,6 +252,17 @@ pub unsafe extern "C" fn cdrlog_options_set_manage_foreign(
 ) -> cdrlog_result {
     // SAFETY: the pointers are what the header demands.
     unsafe { change(options, |builder| Ok(builder.manage_foreign(manage))) }
+}
+
+/// Whether to note on the disk, once a second, up to which time all that was accepted is synced,
+/// for programs that ship the directory elsewhere. Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cdrlog_options_set_time_marks(
+    options: *mut cdrlog_options,
+    time_marks: bool,
+) -> cdrlog_result {
+    // SAFETY: the pointers are what the header demands.
+    unsafe { change(options, |builder| Ok(builder.time_marks(time_marks))) }
 }
 
 /// When written lines are synced: interval_ms, at least 1, is for CDRLOG_SYNC_INTERVAL alone.

@@ -18,8 +18,8 @@ use crate::result::cdrlog_result::{self, *};
 
 /// Options of a reader.
 ///
-/// Lifetime: from cdrlog_reader_options_new to cdrlog_reader_options_free. cdrlog_reader_open copies
-/// them.
+/// Lifetime: from cdrlog_reader_options_new to cdrlog_reader_options_free. cdrlog_reader_open
+/// copies them.
 /// Threads: any thread may use it; calls at the same time wait for each other.
 pub struct cdrlog_reader_options;
 
@@ -29,8 +29,8 @@ handle!(cdrlog_reader_options, 7, ReaderBuilder);
 ///
 /// Lifetime: from cdrlog_reader_open to cdrlog_reader_free. It needs no appender, and may read in
 /// another process.
-/// Threads: any thread may use it; calls at the same time wait for each other. What it points to stays
-/// valid until the next call with the same reader, on whatever thread.
+/// Threads: any thread may use it; calls at the same time wait for each other. What it points to
+/// stays valid until the next call with the same reader, on whatever thread.
 pub struct cdrlog_reader;
 
 handle!(cdrlog_reader, 8, State);
@@ -71,8 +71,8 @@ impl State {
     }
 }
 
-/// Options for a reader of this directory; without others it reads the CDR files from the oldest line
-/// to the newest. Returns NULL if directory is NULL or empty. Free them with
+/// Options for a reader of this directory; without others it reads the CDR files from the oldest
+/// line to the newest. Returns NULL if directory is NULL or empty. Free them with
 /// cdrlog_reader_options_free.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_options_new(
@@ -114,8 +114,8 @@ pub unsafe extern "C" fn cdrlog_reader_options_set_files(
     unsafe { change(options, |_, builder| set(builder)) }
 }
 
-/// Whether the reader waits for lines that are written later: after CDRLOG_END, cdrlog_reader_next may
-/// return lines again, and cdrlog_reader_wait waits for them. Default: false.
+/// Whether the reader waits for lines that are written later: after CDRLOG_END, cdrlog_reader_next
+/// may return lines again, and cdrlog_reader_wait waits for them. Default: false.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_options_set_follow(
     options: *mut cdrlog_reader_options,
@@ -136,8 +136,8 @@ pub unsafe extern "C" fn cdrlog_reader_options_set_line_bytes_max(
     unsafe { change(options, |_, builder| Ok(builder.line_bytes_max(bytes))) }
 }
 
-/// The position to start at, as cdrlog_reader_position stored it. If its file was removed since, the
-/// reader starts with the next one. Default: the oldest line.
+/// The position to start at, as cdrlog_reader_position stored it. Of the file only its name counts.
+/// Default: the oldest line.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_options_set_begin(
     options: *mut cdrlog_reader_options,
@@ -173,7 +173,8 @@ unsafe fn change(
 
 /// Opens a reader, stored in *reader; after an error, NULL. The options may be freed then.
 ///
-/// CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION.
+/// CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION and
+/// CDRLOG_POSITION_GONE: it cannot start at the position.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_open(
     options: *const cdrlog_reader_options,
@@ -199,8 +200,8 @@ pub unsafe extern "C" fn cdrlog_reader_free(reader: *mut cdrlog_reader) -> cdrlo
     unsafe { boundary(|arguments| arguments.end(reader).map(drop)) }
 }
 
-/// The next line. Stores its start in *line, and its length without the line feed in *line_bytes; it does
-/// not end with NUL.
+/// The next line. Stores its start in *line, and its length without the line feed in *line_bytes;
+/// it does not end with NUL.
 ///
 /// CDRLOG_END: there is none; while following, there is none yet. CDRLOG_IO: the next call goes on
 /// where this one failed, after a damaged compressed file with the next file. CDRLOG_LINE_TOO_LONG.
@@ -224,8 +225,8 @@ pub unsafe extern "C" fn cdrlog_reader_next(
     }
 }
 
-/// The next lines, as many as are in memory, with their line feeds: for work that is faster on many at
-/// once. Only the last line of a file may lack its line feed. Arguments and errors are those of
+/// The next lines, as many as are in memory, with their line feeds: for work that is faster on many
+/// at once. Only the last line of a file may lack its line feed. Arguments and errors are those of
 /// cdrlog_reader_next.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_next_lines(
@@ -247,8 +248,8 @@ pub unsafe extern "C" fn cdrlog_reader_next_lines(
     }
 }
 
-/// Where the line starts that was returned last: stores the path of its file, without .zst or .gz, in
-/// *file, and the offset in uncompressed bytes in *offset. CDRLOG_END: none was returned yet.
+/// Where the line starts that was returned last: stores the path of its file, without .zst or .gz,
+/// in *file, and the offset in uncompressed bytes in *offset. CDRLOG_END: none was returned yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_line_position(
     reader: *mut cdrlog_reader,
@@ -270,9 +271,9 @@ pub unsafe extern "C" fn cdrlog_reader_line_position(
     }
 }
 
-/// The position after the last line that was returned. Save it, and start the next reader there with
-/// cdrlog_reader_options_set_begin: it outlives the compression of the file. The arguments are those
-/// of cdrlog_reader_line_position. CDRLOG_END: nothing was read yet.
+/// The position after the last line that was returned. Save it, and start the next reader there
+/// with cdrlog_reader_options_set_begin: it outlives the compression of the file. The arguments are
+/// those of cdrlog_reader_line_position. CDRLOG_END: nothing was read yet.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_position(
     reader: *mut cdrlog_reader,
@@ -295,8 +296,8 @@ pub unsafe extern "C" fn cdrlog_reader_position(
     }
 }
 
-/// Waits until there may be a line to read, or for timeout_ms milliseconds. It may return earlier, and
-/// returns at once if the reader does not follow.
+/// Waits until there may be a line to read, or for timeout_ms milliseconds. It may return earlier,
+/// and returns at once if the reader does not follow.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_wait(
     reader: *mut cdrlog_reader,

@@ -55,8 +55,8 @@ pub const CDRLOG_RECOVERY_FILES: cdrlog_recovery_paths = 0;
 pub const CDRLOG_RECOVERY_TORN_FILES: cdrlog_recovery_paths = 1;
 /// Files that another program had changed, so that their length says nothing.
 pub const CDRLOG_RECOVERY_CHANGED_BY_OTHERS: cdrlog_recovery_paths = 2;
-/// The inbox of the last process, if nothing could be recovered from it: accepted events may be lost.
-/// cdrlog_recovery_message says why. At most one.
+/// The inbox of the last process, if nothing could be recovered from it: accepted events may be
+/// lost. cdrlog_recovery_message says why. At most one.
 pub const CDRLOG_RECOVERY_UNUSABLE_INBOXES: cdrlog_recovery_paths = 3;
 /// Inboxes of this directory that no open will use, for a person to decide. Only
 /// cdrlog_plan_recovery and cdrlog_recover look for them.
@@ -137,8 +137,8 @@ pub unsafe extern "C" fn cdrlog_plan_recovery(
     unsafe { store_recovery(options, Builder::plan_recovery, recovery) }
 }
 
-/// Repairs what cdrlog_open with these options would, and nothing else: it creates no journal and no
-/// CDR file. Stores the report in *recovery; free it with cdrlog_recovery_free. The errors of
+/// Repairs what cdrlog_open with these options would, and nothing else: it creates no journal and
+/// no CDR file. Stores the report in *recovery; free it with cdrlog_recovery_free. The errors of
 /// cdrlog_open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_recover(
@@ -208,8 +208,8 @@ pub unsafe extern "C" fn cdrlog_recovery_path_count(
     }
 }
 
-/// One of these paths; index is from 0 to the count. NULL if there is none. It stays valid until the
-/// report is freed.
+/// One of these paths; index is from 0 to the count. NULL if there is none. It stays valid until
+/// the report is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_recovery_path(
     recovery: *const cdrlog_recovery,

@@ -8,18 +8,19 @@ use cdrlog_core::{Reason, Rewriter};
 
 use crate::boundary::{boundary, buffer_too_small};
 use crate::failure::Failure;
+use crate::panics;
 use crate::result::cdrlog_result::{self, *};
 
 /// Rewrites a body as a CDR line with its line feed, without files, threads and state.
 ///
-/// line has room for line_capacity_bytes, at least event_bytes: a line is never longer than its body.
-/// The two must not overlap. event_bytes_max is the length above which a body is rejected, usually
-/// 1 MiB. Stores the length of the line in *line_bytes, or 0.
+/// line has room for line_capacity_bytes, at least event_bytes: a line is never longer than its
+/// body. The two must not overlap. event_bytes_max is the length above which a body is rejected,
+/// usually 1 MiB. Stores the length of the line in *line_bytes, or 0.
 ///
-/// CDRLOG_REJECTED: the body is not an event. *reason is then the reason as one word, as in the rejects
-/// file, and *reject_offset the byte that could not be accepted, if these pointers are not NULL; the
-/// string is never freed. The content of line is not specified then. CDRLOG_BUFFER_TOO_SMALL: line is
-/// shorter than the body.
+/// CDRLOG_REJECTED: the body is not an event. *reason is then the reason as one word, as in the
+/// rejects file, and *reject_offset the byte that could not be accepted, if these pointers are not
+/// NULL; the string is never freed. The content of line is not specified then.
+/// CDRLOG_BUFFER_TOO_SMALL: line is shorter than the body.
 ///
 /// Threads: any number at the same time.
 #[unsafe(no_mangle)]
@@ -33,6 +34,7 @@ pub unsafe extern "C" fn cdrlog_rewrite(
     reason: *mut *const c_char,
     reject_offset: *mut usize,
 ) -> cdrlog_result {
+    panics::silence();
     // SAFETY: the pointers are what the header demands.
     unsafe {
         boundary(|arguments| {

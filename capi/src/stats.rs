@@ -18,9 +18,9 @@ pub extern "C" fn cdrlog_stats_count() -> usize {
     Stats::default().iter().len()
 }
 
-/// The name of a counter, such as "events_journaled": index is from 0 to cdrlog_stats_count. The name
-/// starts or ends with its unit; names that end in "_queued" are gauges, all others only grow. NULL
-/// if there is no such counter. The string is never freed.
+/// The name of a counter, such as "events_journaled": index is from 0 to cdrlog_stats_count. The
+/// name starts or ends with its unit; names that end in "_queued" are gauges, all others only grow.
+/// NULL if there is no such counter. The string is never freed.
 #[unsafe(no_mangle)]
 pub extern "C" fn cdrlog_stats_name(index: usize) -> *const c_char {
     static NAMES: OnceLock<Vec<CString>> = OnceLock::new();

@@ -10,7 +10,7 @@ use super::block::{SyncedBlock, SyncedPosition};
 use super::current::{Access, Current, Taken};
 use super::directory::{Directory, Listed};
 use super::error::{CursorError, GoneReason};
-use super::progress::{Phase, Progress};
+use super::progress::{Opening, Phase, Progress};
 use super::source::{Extent, Source};
 use crate::file::FileName;
 use crate::journal::Stream;
@@ -51,6 +51,9 @@ pub struct SyncedCursor {
     current: Option<Current>,
     /// Files that were listed and not opened yet, oldest first.
     pending: VecDeque<Listed>,
+    /// There was no file after `next`, and there is none with a line while the stream stays as it was
+    /// then: a directory of many files is not listed again at each call.
+    listed_in: Option<Opening>,
     /// The end of the last block.
     position: Option<SyncedPosition>,
     through_ms: Option<u64>,
@@ -135,6 +138,7 @@ impl SyncedCursor {
             next,
             current: None,
             pending: VecDeque::new(),
+            listed_in: None,
             position: None,
             through_ms: None,
             failure: None,
@@ -272,6 +276,7 @@ impl SyncedCursor {
         }
         match current.identify(extent, self.position.as_ref())? {
             Ok(true) => {}
+            Ok(false) if self.may_be_begun(progress) => return Ok(Step::CaughtUp),
             Ok(false) => return self.end_of_lines(extent),
             Err(reason) => return Err(self.gone(reason)),
         }
@@ -284,6 +289,12 @@ impl SyncedCursor {
             Taken::Held => Ok(Step::Held),
             Taken::Gone(reason) => Err(self.gone(reason)),
         }
+    }
+
+    /// Whether a writer may have created the current file, which is empty, just now: it creates a file
+    /// before it anchors its stream to it.
+    fn may_be_begun(&self, progress: &Progress) -> bool {
+        !matches!(progress.phase, Phase::Begun(_)) && self.pending.is_empty()
     }
 
     fn note_block(&mut self, mut block: SyncedBlock) -> SyncedBlock {
@@ -329,15 +340,21 @@ impl SyncedCursor {
 
     /// Opens the next file, if anything of it is synced.
     fn open_next(&mut self, progress: &Progress) -> Result<Step, CursorError> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() && self.listed_in != Some(progress.opening) {
             self.pending = self.directory.files(|key| self.is_next(key))?.into();
         }
-        let Some(next) = self.pending.front() else { return Ok(Step::CaughtUp) };
+        let Some(next) = self.pending.front() else {
+            self.listed_in = Some(progress.opening);
+            return Ok(Step::CaughtUp);
+        };
         if progress.extent_of(next.key).is_none() {
             return Ok(Step::CaughtUp);
         }
         match Source::open(&self.directory, next.key, &next.name)? {
-            Some(source) => self.current = Some(Current::new(source, 0)),
+            Some(source) => {
+                self.current = Some(Current::new(source, 0));
+                self.listed_in = None;
+            }
             // An empty file is removed by its writer. And at the start, nothing is pinned yet.
             None if next.is_empty || self.position.is_none() => {}
             None => return Err(self.gone(GoneReason::NextRemoved)),

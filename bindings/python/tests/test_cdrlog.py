@@ -163,6 +163,7 @@ class Opening(Test):
             retention_age=None,
             retention_bytes=None,
             manage_foreign=True,
+            time_marks=True,
             inbox_directory=None,
             on_notice=None,
         )

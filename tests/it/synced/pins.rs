@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use cdrlog::synced::{Pin, PinError, Stream, SyncedBlock, pins};
 use cdrlog::{Appender, Builder, Notice};
@@ -60,15 +61,17 @@ fn retention_removes_no_file_that_a_pin_needs() {
 fn a_pin_that_is_not_required_holds_against_age_and_gives_way_to_size() {
     let directory = tempfile::tempdir().unwrap();
     let blocks = ten_files(directory.path());
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400 * 300);
+    // Not so long ago that the clock would seem to have jumped.
+    let before = SystemTime::now() - Duration::from_secs(1800);
     for path in files(directory.path(), "CDR.") {
-        fs::File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
+        fs::File::options().append(true).open(path).unwrap().set_modified(before).unwrap();
     }
-    Pin::create(&directory, "archive", Stream::Lines, false).unwrap();
-    // The clock has not jumped: somebody wrote an hour ago.
-    let age = Some(std::time::Duration::from_secs(1));
+    let age = Some(Duration::from_secs(600));
     let old = || builder(directory.path()).retention_age(age).retention_bytes(None);
+    let mut pin = Pin::create(&directory, "archive", Stream::Lines, false).unwrap();
     assert_eq!(left_after(old()), names(&blocks));
+    pin.advance(&blocks[2].end_position()).unwrap();
+    assert_eq!(left_after(old()), names(&blocks[2..]));
     assert_eq!(left_after(builder(directory.path()).retention_bytes(Some(1))), [""; 0]);
 }
 
