@@ -65,6 +65,8 @@ enum Command {
     Serve(Box<serve::Serve>),
     Tail(tail::Tail),
     Stats(stats::Stats),
+    #[cfg(feature = "serve")]
+    Ui(serve::Ui),
     Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
@@ -92,6 +94,8 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
+        #[cfg(feature = "serve")]
+        Command::Ui(ui) => ui.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),

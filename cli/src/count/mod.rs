@@ -33,5 +33,7 @@ pub(crate) use event::Source;
 pub(crate) use missing::{Missing, MissingEvent, Sign};
 pub(crate) use presence::GIVEN_UP_MS;
 #[cfg(feature = "serve")]
+pub(crate) use seen::{Novelty, Seen};
+#[cfg(feature = "serve")]
 pub(crate) use sessions::KnownSession;
 pub(crate) use tracker::{Level, Listener, SessionTracker};
