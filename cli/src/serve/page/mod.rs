@@ -51,6 +51,9 @@ use super::refusals::Refusals;
 /// How much the threads of the page give way to all others, as `nice` counts.
 const NICENESS: i32 = 10;
 
+/// How often viewers are told what is new.
+const TICK_INTERVAL: Duration = Duration::from_millis(500);
+
 /// How often it tries to listen at an address that another process has: the one that hands over.
 const LISTEN_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -191,7 +194,17 @@ async fn serve(
     };
     tokio::select! {
         () = serving => {}
+        () = tell(&page.hub) => {}
         () = ending.serving.notified() => {}
+    }
+}
+
+/// Tells all viewers what is new.
+async fn tell(hub: &Hub) {
+    let mut ticks = tokio::time::interval(TICK_INTERVAL);
+    loop {
+        ticks.tick().await;
+        hub.tick(now_ms());
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use cdrlog::reader::{FileKind, Line, ReadError};
+use cdrlog::reader::{FileKind, Line, Lines, ReadError};
 use cdrlog::{LineCheck, Reader};
 use jiff::Timestamp;
 
@@ -23,8 +23,8 @@ pub(super) const LIVE_MS: i64 = 26 * 3_600_000;
 /// Clocks of servers are not exact.
 const AHEAD_MS: i64 = 5 * MINUTE_MS;
 
-/// How often viewers are told of what is new.
-const TICK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the live span moves on, and the space of the disk is looked at.
+const ADVANCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long it waits for new lines. It ends within this time.
 const WAIT: Duration = Duration::from_millis(100);
@@ -34,9 +34,6 @@ const AFTER_FAULT: Duration = Duration::from_secs(2);
 
 /// How long it leaves the state to others who wait for it.
 const MAKE_WAY: Duration = Duration::from_micros(200);
-
-/// How many lines it takes before others may look at the state.
-const LINES_MAX: usize = 500;
 
 pub(super) fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
@@ -55,7 +52,6 @@ pub(super) fn follow(directory: &Path, hub: &Hub, stop: &AtomicBool) {
         tracing::warn!(%error, "the page cannot read the record; it tries again");
         let begin = Instant::now();
         while begin.elapsed() < AFTER_FAULT && !stop.load(Ordering::Relaxed) {
-            hub.tick(now_ms());
             std::thread::sleep(WAIT);
         }
         // What was read before is read again.
@@ -68,31 +64,36 @@ fn follow_to_fault(directory: &Path, hub: &Hub, stop: &AtomicBool) -> Result<(),
     let mut cdr = open(directory, FileKind::Cdr, since, None, true)?;
     let mut rejects = open(directory, FileKind::Rejects, since, None, true)?;
     let mut check = LineCheck::new();
-    let mut told = Instant::now();
+    let mut advanced = None;
     hub.live().fault = None;
     while !stop.load(Ordering::Relaxed) {
-        let mut live = hub.live();
-        let count = take_lines(&mut cdr, LINES_MAX, |line| {
-            // Counted as no event.
-            let _ = live.view.take(line.bytes_with_end());
-        })?;
-        let rejected = take_lines(&mut rejects, LINES_MAX, |line| {
-            if let Some(record) = record_of(line, &mut check) {
-                live.view.take_rejected(record.at, &record.reason);
+        // The state is locked only once a block of lines is in memory: a disk that stands still does
+        // not keep viewers from being told so.
+        let has_read = take_block(&mut cdr, |lines| {
+            let mut live = hub.live();
+            for line in lines.iter() {
+                // An error is counted there, as no event.
+                let _ = live.view.take(line.bytes_with_end());
             }
         })?;
-        live.is_caught_up |= count + rejected == 0;
-        drop(live);
-        if told.elapsed() >= TICK_INTERVAL {
-            told = Instant::now();
-            let now = now_ms();
+        let has_rejects = take_block(&mut rejects, |lines| {
             let mut live = hub.live();
-            live.view.advance(live_span(now).end);
-            live.disk = Disk::of(directory);
-            drop(live);
-            hub.tick(now);
+            for line in lines.iter() {
+                if let Some(record) = record_of(line, &mut check) {
+                    live.view.take_rejected(record.at, &record.reason);
+                }
+            }
+        })?;
+        let is_idle = !has_read && !has_rejects;
+        if advanced.is_none_or(|at: Instant| at.elapsed() >= ADVANCE_INTERVAL) {
+            advanced = Some(Instant::now());
+            let disk = Disk::of(directory);
+            let mut live = hub.live();
+            live.view.advance(live_span(now_ms()).end);
+            live.disk = disk;
         }
-        if count + rejected == 0 {
+        if is_idle {
+            hub.live().is_caught_up = true;
             cdr.wait(WAIT);
         } else if hub.is_asked() {
             std::thread::sleep(MAKE_WAY);
@@ -101,27 +102,17 @@ fn follow_to_fault(directory: &Path, hub: &Hub, stop: &AtomicBool) -> Result<(),
     Ok(())
 }
 
-/// Takes up to `count_max` lines. Returns how many there were. A line that is too long and a
-/// damaged compressed file are skipped.
-fn take_lines(
-    reader: &mut Reader,
-    count_max: usize,
-    mut take: impl FnMut(Line<'_>),
-) -> Result<usize, ReadError> {
-    let mut count = 0;
-    while count < count_max {
-        match reader.next_line() {
-            Ok(Some(line)) => {
-                take(line);
-                count += 1;
-            }
-            Ok(None) => break,
-            Err(ReadError::LineTooLong { .. }) => count += 1,
-            Err(ReadError::Io { action: "open" | "read", .. }) => reader.skip_file(),
-            Err(error) => return Err(error),
-        }
+/// Takes the lines of a block, if there are any. Returns whether there may be more. A line that is
+/// too long and a damaged compressed file are skipped.
+fn take_block(reader: &mut Reader, take: impl FnOnce(Lines<'_>)) -> Result<bool, ReadError> {
+    match reader.next_lines() {
+        Ok(Some(lines)) => take(lines),
+        Ok(None) => return Ok(false),
+        Err(ReadError::LineTooLong { .. }) => {}
+        Err(ReadError::Io { action: "open" | "read", .. }) => reader.skip_file(),
+        Err(error) => return Err(error),
     }
-    Ok(count)
+    Ok(true)
 }
 
 /// A reader of the files that may hold something of this time.
@@ -155,13 +146,13 @@ pub(super) fn read_span(
     let time = |ms| Timestamp::from_millisecond(ms).map(Some);
     let mut reader = open(directory, kind, time(span.start)?, time(span.end)?, false)?;
     let mut goes_on = true;
-    while goes_on && !stop.load(Ordering::Relaxed) {
-        let count = take_lines(&mut reader, LINES_MAX, |line| goes_on = goes_on && take(line))?;
-        if count == 0 {
-            return Ok(goes_on);
-        }
+    let mut has_more = true;
+    while has_more && goes_on && !stop.load(Ordering::Relaxed) {
+        has_more = take_block(&mut reader, |lines| {
+            goes_on = lines.iter().all(&mut take);
+        })?;
     }
-    Ok(false)
+    Ok(!has_more && goes_on)
 }
 
 /// What the page shows of a past span. `None` if `stop` said so.
@@ -172,8 +163,10 @@ pub(super) fn view_of(
 ) -> Result<Option<View>, Box<dyn Error>> {
     let mut view = View::new(span.clone());
     let is_whole = read_span(directory, FileKind::Cdr, span, stop, |line| {
-        // Counted as no event.
-        let _ = view.take(line.bytes_with_end());
+        if line.is_whole() {
+            // An error is counted there, as no event.
+            let _ = view.take(line.bytes_with_end());
+        }
         true
     })?;
     let mut check = LineCheck::new();

@@ -23,6 +23,10 @@ const PARTICIPANTS_MAX: usize = 500;
 /// Recordings, egress and so on of one room that are remembered.
 const ACTIVITIES_MAX: usize = 100;
 
+/// Participants and recordings of all rooms together that are remembered: some 50 MB. Rooms that
+/// ended make room for new ones.
+const REMEMBERED_MAX: usize = 200_000;
+
 /// One participant, present or not.
 #[derive(Debug, Serialize)]
 pub(super) struct Participant {
@@ -92,14 +96,30 @@ pub(super) struct Open {
     pub(super) egress: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rooms {
     by_key: HashMap<Box<str>, Room>,
     /// The key of the room that began last under a name.
     names: HashMap<Box<str>, Box<str>>,
     /// The keys of ended rooms, the first one ended first.
     ended: VecDeque<Box<str>>,
+    /// Participants and activities of all rooms.
+    remembered: usize,
+    remembered_max: usize,
     open: Open,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            by_key: HashMap::new(),
+            names: HashMap::new(),
+            ended: VecDeque::new(),
+            remembered: 0,
+            remembered_max: REMEMBERED_MAX,
+            open: Open::default(),
+        }
+    }
 }
 
 impl Rooms {
@@ -171,20 +191,24 @@ impl Rooms {
         id: &Id<'_>,
         person: Person,
     ) {
+        let has_place = self.make_place();
         let Some(room) = self.room(at, session) else { return };
         let id = shown(id.clone());
-        if room.participants.get(&id).is_some_and(|one| one.left_ms.is_none()) {
+        let known = room.participants.get(&id);
+        if known.is_some_and(|one| one.left_ms.is_none()) {
             return;
         }
+        let is_known = known.is_some();
         room.joins += 1;
         if room.ended_ms.is_some() {
             return;
         }
         room.present += 1;
-        if room.participants.len() < PARTICIPANTS_MAX || room.participants.contains_key(&id) {
+        if is_known || has_place && room.participants.len() < PARTICIPANTS_MAX {
             let Person { label, platform } = person;
             let one = Participant { label, platform, joined_ms: at, left_ms: None, reason: None };
             room.participants.insert(id, one);
+            self.remembered += usize::from(!is_known);
         }
         self.open.participants += 1;
     }
@@ -196,34 +220,39 @@ impl Rooms {
         stay: &Stay<'_>,
         person: Person,
     ) {
+        let has_place = self.make_place();
         let (Some(id), Some(room)) = (&stay.participant, self.room(at, session)) else { return };
         let id = shown(id.clone());
         let reason = stay.reason.clone().map(shown);
-        let is_full = room.participants.len() >= PARTICIPANTS_MAX;
-        match room.participants.get_mut(&id) {
-            Some(one) if one.left_ms.is_some() => {}
-            Some(one) => {
+        if let Some(one) = room.participants.get_mut(&id) {
+            if one.left_ms.is_none() {
                 (one.left_ms, one.reason) = (Some(at), reason);
-                if room.ended_ms.is_none() {
-                    room.present -= 1;
-                    self.open.participants -= 1;
-                }
+                room.present -= 1;
+                self.open.participants -= 1;
             }
-            // One of those for which there was no room.
-            None if is_full => {
-                let known = room.participants.values().filter(|one| one.left_ms.is_none()).count();
-                if room.present > known as u64 {
-                    room.present -= 1;
-                    self.open.participants -= 1;
-                }
-            }
-            None => {
-                let joined_ms = stay.joined.or_else(|| Some(at - stay.duration?)).unwrap_or(at);
-                let Person { label, platform } = person;
-                let one = Participant { label, platform, joined_ms, left_ms: Some(at), reason };
-                room.participants.insert(id, one);
-            }
+            return;
         }
+        let remembered = room.participants.values().filter(|one| one.left_ms.is_none()).count();
+        if room.present > remembered as u64 {
+            // One of those for which there was no place.
+            room.present -= 1;
+            self.open.participants -= 1;
+        } else if has_place && room.participants.len() < PARTICIPANTS_MAX {
+            let joined_ms = stay.joined.or_else(|| Some(at - stay.duration?)).unwrap_or(at);
+            let Person { label, platform } = person;
+            let one = Participant { label, platform, joined_ms, left_ms: Some(at), reason };
+            room.participants.insert(id, one);
+            self.remembered += 1;
+        }
+    }
+
+    /// Whether one more may be remembered. Forgets the rooms that ended first if there is no place.
+    fn make_place(&mut self) -> bool {
+        while self.remembered >= self.remembered_max {
+            let Some(oldest) = self.ended.pop_front() else { return false };
+            self.remove(&oldest);
+        }
+        true
     }
 
     pub(super) fn activity(&mut self, at: i64, activity: &ActivityRef<'_>, change: Change) {
@@ -232,16 +261,18 @@ impl Rooms {
         if matches!(change, Change::Ended { .. }) && self.find(&activity.session).is_none() {
             return;
         }
+        let has_place = self.make_place();
         let Some(room) = self.room(at, &activity.session) else { return };
         let key = (kind, shown(activity.id.clone()));
         if !room.activities.contains_key(&key) {
-            if room.activities.len() >= ACTIVITIES_MAX {
+            if !has_place || room.activities.len() >= ACTIVITIES_MAX {
                 return;
             }
             let (began_ms, id) = (change.began().unwrap_or(at), key.1.clone());
             let is_over = room.ended_ms.is_some();
             let one = Activity { kind, id, began_ms, ended_ms: is_over.then_some(at), bytes: None };
             room.activities.insert(key.clone(), one);
+            self.remembered += 1;
             if !is_over {
                 self.open.begin(kind);
             }
@@ -366,6 +397,7 @@ impl Rooms {
 
     fn remove(&mut self, key: &str) {
         let Some(room) = self.by_key.remove(key) else { return };
+        self.remembered -= room.participants.len() + room.activities.len();
         if self.names.get(&room.name).is_some_and(|newest| **newest == *key) {
             self.names.remove(&room.name);
         }
@@ -533,6 +565,26 @@ mod tests {
         assert_eq!(open(&rooms), (1, many as u64));
         (0..many).for_each(|number| leave(&mut rooms, 2, &one, &number.to_string()));
         assert_eq!(open(&rooms), (1, 0));
+    }
+
+    #[test]
+    fn rooms_that_ended_make_place_for_participants_and_nobody_is_left_uncounted() {
+        let mut rooms = Rooms { remembered_max: 10, ..Rooms::default() };
+        for number in 0..20 {
+            let name = number.to_string();
+            rooms.began(1, &session(&name, None));
+            (0..4).for_each(|who| join(&mut rooms, 2, &session(&name, None), &who.to_string()));
+            assert!(rooms.remembered <= 10, "{}", rooms.remembered);
+            if number < 15 {
+                rooms.ended(3, &session(&name, None), None);
+            }
+        }
+        assert_eq!(open(&rooms), (5, 20));
+        for number in 15..20 {
+            let name = number.to_string();
+            (0..4).for_each(|who| leave(&mut rooms, 4, &session(&name, None), &who.to_string()));
+        }
+        assert_eq!(open(&rooms), (5, 0));
     }
 
     #[test]
