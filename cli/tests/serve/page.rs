@@ -179,7 +179,7 @@ fn a_past_day_a_search_and_the_events_of_a_room_are_read_from_the_record() {
     let mut sums = Sums::default();
     sums.apply(&day);
     assert_eq!((sums.sum(1), sums.sum(2), sums.sum(3)), (4, 1, 1));
-    assert_eq!(day["series"]["quarters"][0][1]["left"]["networkDisconnect"], 1);
+    assert_eq!(day["series"]["quarters"][1][1]["left"]["networkDisconnect"], 1);
     let found = ask(&format!("/api/rooms?{span}&q=ADA"));
     assert_eq!((&found["count"], &found["rooms"][0]["name"]), (&1.into(), &"old".into()));
     assert_eq!(ask(&format!("/api/rooms?{span}&q=nobody"))["count"], 0);

@@ -73,7 +73,7 @@ fn every_answer_of_the_page_forbids_what_others_could_put_into_it() {
         assert!(!policy.contains("unsafe"), "{policy}");
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            ("referrer-policy", "same-origin"),
             ("x-frame-options", "DENY"),
             ("cross-origin-resource-policy", "same-origin"),
             ("cache-control", "no-store"),

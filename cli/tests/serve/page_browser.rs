@@ -70,7 +70,8 @@ fn day(now: i64) -> Vec<(i64, String)> {
         let ago = (23 * 60 - number * 23 * 60 / 220 + numbers.next(9) as i64) * MINUTE_MS;
         let began = now - ago;
         let length = (6 + numbers.next(55) as i64) * MINUTE_MS;
-        let name = ROOMS[numbers.next(8) as usize];
+        // A room is over before its name begins again.
+        let name = format!("{}-{}", ROOMS[(number % 8) as usize], 1 + number / 8 % 6);
         let session = json!({ "sessionId": name, "uniqueSessionId": format!("{name}_{began}") });
         let with = |more: Value| {
             let mut body = session.clone();
@@ -126,7 +127,7 @@ fn now() -> i64 {
 
 /// Writes lines into a file that began two days ago.
 fn write(directory: &Path, lines: &[(i64, String)]) {
-    let began = jiff::Zoned::now().checked_sub(jiff::Span::new().days(2)).unwrap();
+    let began = jiff::Timestamp::from_millisecond(now() - 2 * 24 * 60 * MINUTE_MS).unwrap();
     let name = began.strftime("CDR.%Y-%m-%d_00-00-00.log").to_string();
     let text: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
     fs::write(directory.join(name), text).unwrap();
@@ -372,7 +373,7 @@ fn the_pictures_of_the_documents() {
     browser.wait_until("document.querySelectorAll('#open-rooms tbody tr').length > 3");
     post_some(&mut client);
     browser.wait_until("document.querySelectorAll('#feed tbody tr').length > 5");
-    let mut take = |browser: &mut Browser, name: &str| {
+    let take = |browser: &mut Browser, name: &str| {
         fs::write(place.join(format!("{name}.png")), browser.picture()).unwrap();
     };
     take(&mut browser, "now");

@@ -103,6 +103,16 @@ pub(super) enum Full {
     Ending,
 }
 
+impl Live {
+    /// What was there at the start has been read. None of it is new.
+    pub(super) fn note_caught_up(&mut self) {
+        if !self.is_caught_up {
+            self.is_caught_up = true;
+            self.view.take_sample();
+        }
+    }
+}
+
 impl Hub {
     pub(super) fn new(view: View, board: Arc<Board>, settings: &PageSettings) -> Self {
         let live = Live {
@@ -171,7 +181,10 @@ impl Hub {
         let status = self.board.get();
         let has_status = status != live.status;
         live.status = status;
-        let (events, events_count) = live.view.take_sample();
+        let (events, events_count) = match live.is_caught_up {
+            true => live.view.take_sample(),
+            false => (Vec::new(), 0),
+        };
         live.viewers.retain(|viewer| !viewer.is_closed());
         live.has_unsent_rooms &= !has_rooms;
         let viewers = live.viewers.len();
@@ -253,7 +266,9 @@ mod tests {
 
     fn hub() -> Hub {
         let view = View::new(0..3_600_000);
-        Hub::new(view, Arc::default(), &PageSettings::of_test())
+        let hub = Hub::new(view, Arc::default(), &PageSettings::of_test());
+        hub.live().note_caught_up();
+        hub
     }
 
     fn take(hub: &Hub, at: i64) {
@@ -306,6 +321,29 @@ mod tests {
         let count = std::iter::from_fn(|| viewer.try_recv().ok()).count();
         // The state, the rooms of the start, and a sign each.
         assert!((5..=6).contains(&count), "{count}");
+    }
+
+    #[test]
+    fn events_from_before_the_start_count_and_are_not_shown_as_new() {
+        let hub = hub();
+        hub.live().is_caught_up = false;
+        let mut viewer = hub.join(1).unwrap();
+        viewer.try_recv().unwrap();
+        take(&hub, 5);
+        hub.tick(1);
+        let old = viewer.try_recv().unwrap();
+        hub.live().note_caught_up();
+        take(&hub, 6);
+        hub.tick(2);
+        let new = viewer.try_recv().unwrap();
+        let events = |message: &Bytes| {
+            let text = String::from_utf8(message.to_vec()).unwrap();
+            let (_, json) = text.split_once("data: ").unwrap();
+            let json: serde_json::Value = serde_json::from_str(json).unwrap();
+            assert_eq!(json["series"]["minutes"].as_array().unwrap().len(), 1, "it counts");
+            json["events_count"].clone()
+        };
+        assert_eq!([events(&old), events(&new)], [0, 1]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn follow_to_fault(directory: &Path, hub: &Hub, stop: &AtomicBool) -> Result<(),
             live.disk = disk;
         }
         if is_idle {
-            hub.live().is_caught_up = true;
+            hub.live().note_caught_up();
             cdr.wait(WAIT);
         } else if hub.is_asked() {
             std::thread::sleep(MAKE_WAY);
