@@ -145,10 +145,19 @@ impl Browser {
     }
 
     pub fn press(&mut self, key: &str) {
-        let text = if key.len() == 1 { key } else { "" };
-        let down = json!({ "type": "keyDown", "key": key, "text": text });
+        let (text, code) = match key {
+            "Enter" => ("\r", 13),
+            "Escape" => ("", 27),
+            text => (text, 0),
+        };
+        let of_type =
+            |kind: &str| json!({ "type": kind, "key": key, "windowsVirtualKeyCode": code });
+        let mut down = of_type("keyDown");
+        if !text.is_empty() {
+            down["text"] = json!(text);
+        }
         self.call("Input.dispatchKeyEvent", down);
-        self.call("Input.dispatchKeyEvent", json!({ "type": "keyUp", "key": key }));
+        self.call("Input.dispatchKeyEvent", of_type("keyUp"));
     }
 
     pub fn type_text(&mut self, text: &str) {
