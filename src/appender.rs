@@ -127,6 +127,9 @@ impl Appender {
     ///
     /// The first [`MaintenanceError`]; maintenance of all other files is done.
     pub fn wait_for_maintenance(&self) -> Result<(), MaintenanceError> {
+        if self.is_in_child() {
+            return Err(MaintenanceError::Closed);
+        }
         let (waiting, answer) = crossbeam_channel::bounded(1);
         self.parts.pipeline.maintenance.ask(waiting);
         answer.recv().unwrap_or(Err(MaintenanceError::Closed))
@@ -138,7 +141,7 @@ impl Appender {
         let failures_before = pipeline.write_failures();
         let write_failure =
             || pipeline.write_failure().filter(|_| pipeline.write_failures() > failures_before);
-        if self.process_id != std::process::id() {
+        if self.is_in_child() {
             return Err(FlushError::Closed);
         }
         let mut message = Message::other(Other::Barrier(Barrier { target, reply }));
@@ -234,7 +237,8 @@ impl Appender {
     ///
     /// [`CloseError`], with the events that could be neither written nor journaled, if writes
     /// failed for [`Builder::close_timeout`](crate::Builder::close_timeout), a sync has failed, or
-    /// a thread has ended.
+    /// a thread has ended. In a forked child it touches nothing, and its cause is
+    /// [`FlushError::Closed`].
     pub fn close(mut self) -> Result<Stats, CloseError> {
         self.end(Fate::GivenBack)
     }
@@ -253,6 +257,11 @@ impl Appender {
 
     fn end(&mut self, fate: Fate) -> Result<Stats, CloseError> {
         let Some(threads) = self.parts.threads.take() else { return Ok(self.stats()) };
+        if self.is_in_child() {
+            // The threads are the parent's; joining them here would wait for ever.
+            std::mem::forget(threads);
+            return Err(self.closed_in_child());
+        }
         self.parts.pipeline.maintenance.stop();
         self.parts.queue.close();
         self.parts.pipeline.begin_closing();
@@ -282,6 +291,22 @@ impl Appender {
                 }))
             }
         }
+    }
+
+    /// Whether this is the copy of an appender in a forked child, which has none of its threads.
+    fn is_in_child(&self) -> bool {
+        self.process_id != std::process::id()
+    }
+
+    /// What a forked child is told: all that was accepted is still its parent's.
+    fn closed_in_child(&self) -> CloseError {
+        CloseError::from(Undone {
+            cause: FlushError::Closed,
+            sync_failure: None,
+            journal_is_in_place: true,
+            stats: self.stats(),
+            events: Vec::new(),
+        })
     }
 
     /// Everything that was accepted is in the files.
@@ -318,13 +343,8 @@ enum Fate {
 
 impl Drop for Appender {
     fn drop(&mut self) {
-        if self.process_id == std::process::id() {
-            // Call `close` to see the error.
-            let _ = self.end(Fate::Kept);
-        } else {
-            // The threads are the parent's; joining them here would wait for ever.
-            std::mem::forget(self.parts.threads.take());
-        }
+        // Call `close` to see the error.
+        let _ = self.end(Fate::Kept);
     }
 }
 

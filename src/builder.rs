@@ -201,6 +201,14 @@ impl Builder {
         self
     }
 
+    /// Whether to note in the control file, once a second, up to which time everything that was
+    /// accepted is synced, also while no event arrives. Programs that ship the directory tell their
+    /// readers so (feature `synced`). Default: no; then they know it only after a close.
+    pub fn time_marks(mut self, time_marks: bool) -> Self {
+        self.options.time_marks = time_marks;
+        self
+    }
+
     /// Replaces the file system, for tests or to keep the files elsewhere: see
     /// [`storage`](crate::storage). Default: [`FileSystem`](crate::storage::FileSystem).
     ///

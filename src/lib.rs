@@ -111,6 +111,8 @@
 //! - `manifest`: lists sealed files in a chain of hashes, see the module `manifest`.
 //! - `reader`: `Reader`, which reads and follows the lines of a directory, compressed or not.
 //! - `serde`: [`Stats`] implements `Serialize`, as an object with a number for each counter.
+//! - `synced`: the module `synced`: a cursor over synced lines, with retention pinned to it, for
+//!   programs that ship a directory elsewhere.
 //!
 //! The program `cdrlog` is the package `cdrlog-cli`.
 
@@ -141,6 +143,7 @@ mod notice;
 mod open_files;
 mod opening;
 mod options;
+mod pins;
 mod pipeline;
 mod producer;
 mod queue;
@@ -153,6 +156,8 @@ mod shared_producer;
 mod stats;
 pub mod storage;
 mod sync;
+#[cfg(feature = "synced")]
+pub mod synced;
 mod vector;
 mod waker;
 

@@ -69,6 +69,14 @@ pub enum Notice {
         /// How many there are.
         files: usize,
     },
+    /// What a program that ships the directory still needs cannot be read. Until it is repaired or
+    /// forgotten, retention removes nothing. Reported once for each fault.
+    PinUnreadable {
+        /// The file in `.cdrlog/pins`, or that directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
     /// Retention removed a file. This is not a problem, but nobody should wonder where the file is.
     FileRemoved {
         /// The file.
@@ -124,6 +132,11 @@ impl fmt::Display for Notice {
                  neither compressed nor removed",
                 directory.display(),
                 if *files == 1 { "file" } else { "files" }
+            ),
+            Self::PinUnreadable { path, fault } => write!(
+                f,
+                "cannot read the pin {}: {fault}; no old files are removed until it is repaired or forgotten",
+                path.display()
             ),
             Self::FileRemoved { path, bytes } => {
                 write!(f, "retention removed {} ({bytes} bytes)", path.display())

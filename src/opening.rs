@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::appender::{Appender, Parts, Threads};
-use crate::engine::{FlusherThread, MaintenanceThread, Pace, RewriterThread};
+use crate::engine::{FlusherThread, MaintenanceThread, Pace, RewriterThread, TimeMarks};
 use crate::error::{FlushError, OpenError};
 use crate::file::{CreatedFiles, FileNamer, Identity, Inventory, Lock, STATE_DIR_NAME};
 use crate::flush::{Rotation, Schedule, Sink, Sinks};
@@ -18,7 +18,7 @@ use crate::notice::Notice;
 use crate::options::Options;
 use crate::pipeline::Pipeline;
 use crate::queue::{Queue, queue};
-use crate::recovery::lock_error;
+use crate::recovery::{follow_names, lock_error};
 use crate::sealed::Maintenance;
 use crate::storage::{Disk, DiskError};
 
@@ -72,7 +72,9 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
         None => None,
     };
     let sinks = Sinks::new(lines, rejects, journal.control);
-    let flusher = FlusherThread::new(sinks, schedule, shared, lock.clone(), inbox_identity);
+    let time_marks = options.time_marks.then(|| TimeMarks::new(queue.clone()));
+    let flusher =
+        FlusherThread::new(sinks, schedule, shared, lock.clone(), inbox_identity, time_marks);
     let (rules, foreign_files) = (options.maintenance_rules(), inventory.foreign_files);
     let context = pipeline.maintenance_context();
     let maintenance = Maintenance::new(directory, calendar, rules, inventory.ours, context);
@@ -108,6 +110,7 @@ fn recover(
     created_files: &CreatedFiles,
 ) -> Result<(Recovery, Inventory), OpenError> {
     let mut inventory = created_files.look(calendar)?;
+    follow_names(state_dir, directory, calendar)?;
     let recovery = journal::recover(directory, state_dir, calendar.next_stamp())?;
     if !recovery.is_nothing() {
         // Recovery may have used its stamp for a file that was gone.

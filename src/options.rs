@@ -44,6 +44,7 @@ pub(crate) struct Options {
     pub(crate) retention_age: Option<Duration>,
     pub(crate) retention_bytes: Option<u64>,
     pub(crate) manage_foreign: bool,
+    pub(crate) time_marks: bool,
 }
 
 /// OpenVidu's own defaults: 30 days, 20 GB.
@@ -78,6 +79,7 @@ impl Options {
             retention_age: Some(RETENTION_AGE_DEFAULT),
             retention_bytes: Some(RETENTION_BYTES_DEFAULT),
             manage_foreign: false,
+            time_marks: false,
         }
     }
 

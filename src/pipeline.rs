@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 
 use crate::ack::PendingAck;
 use crate::error::FlushError;
+use crate::journal::TimeMark;
 use crate::notice::Listener;
 use crate::open_files::OpenFiles;
 use crate::sealed::{MaintenanceContext, MaintenanceRequests};
@@ -55,6 +56,8 @@ pub(crate) struct Pipeline {
     pub(crate) open_files: Arc<OpenFiles>,
     requests: Mutex<Vec<FlushRequest>>,
     acks: Mutex<Vec<PendingAck>>,
+    /// The time mark that came out of the queue last.
+    time_mark: Mutex<Option<TimeMark>>,
     /// The rewriter thread has ended: the journal gets nothing more.
     rewriter_ended: AtomicBool,
     /// It ended by a panic.
@@ -129,6 +132,16 @@ impl Pipeline {
 
     pub(crate) fn take_acks(&self) -> Vec<PendingAck> {
         std::mem::take(&mut *lock(&self.acks))
+    }
+
+    /// Hands a time mark to the flusher.
+    pub(crate) fn set_time_mark(&self, mark: TimeMark) {
+        *lock(&self.time_mark) = Some(mark);
+        self.flusher_waker.wake();
+    }
+
+    pub(crate) fn take_time_mark(&self) -> Option<TimeMark> {
+        lock(&self.time_mark).take()
     }
 
     /// `in_order`: everything that was journaled is published.

@@ -389,7 +389,9 @@ fn event_of(message: Message) -> Bytes {
     match message.into_content() {
         Content::Other(other) => match *other {
             Other::Event(event) | Other::Acked(_, Body::Bytes(event)) => event,
-            Other::Acked(_, Body::Record(_)) | Other::Barrier(_) => Bytes::new(),
+            Other::Acked(_, Body::Record(_)) | Other::Barrier(_) | Other::TimeMark(_) => {
+                Bytes::new()
+            }
         },
         Content::Record(_) => Bytes::new(),
     }

@@ -7,6 +7,7 @@ use crate::file::{CreatedFiles, FileNamer, Lock, LockError};
 use crate::inbox;
 use crate::journal::{self, JournalError, Recovery, StateDir};
 use crate::options::Options;
+use crate::pins::Pins;
 use crate::storage::Disk;
 
 /// What an open would repair; nothing is changed.
@@ -37,6 +38,7 @@ fn run(
     lock.take_state_dir().map_err(locked)?;
     let calendar = FileNamer::new(disk, directory, options.time_zone(), options.clock.clone());
     CreatedFiles::new(disk, directory).look(&calendar)?;
+    follow_names(&state_dir, directory, &calendar)?;
     let mut recovery = journal::recover(directory, &state_dir, calendar.next_stamp())?;
     recovery.unclaimed_inboxes = unclaimed_inboxes(options, disk, &state_dir)?;
     Ok(recovery)
@@ -58,6 +60,19 @@ fn unclaimed_inboxes(
     }
     found.retain(|path| Some(path) != claimed.as_ref());
     Ok(found)
+}
+
+/// Makes new files sort after those that the control file and the pins name, even if the list of our
+/// files is gone: a position in one of them must not come to lie after a new file.
+pub(crate) fn follow_names(
+    state_dir: &StateDir,
+    directory: &Path,
+    calendar: &FileNamer,
+) -> Result<(), OpenError> {
+    state_dir.anchored_names()?.iter().for_each(|name| calendar.follow(name));
+    let pins = Pins::read(state_dir.disk(), directory)?;
+    pins.file_names().for_each(|name| calendar.follow(name));
+    Ok(())
 }
 
 pub(crate) fn lock_error(error: LockError, directory: &Path) -> OpenError {

@@ -79,6 +79,28 @@ fn a_child_that_drops_the_appender_touches_nothing_and_the_parent_goes_on() {
 }
 
 #[test]
+fn a_child_that_closes_the_appender_is_told_that_it_is_closed_and_waits_for_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = Appender::builder(&directory).open().unwrap();
+    let producer = appender.producer();
+    let mut appender = Some(appender);
+    for closes in [Appender::close, Appender::close_keeping] {
+        producer.send_slice(body(0).as_bytes()).unwrap();
+        // Only the child takes the appender out of its copy of the memory.
+        let code = in_a_forked_child(|| {
+            let appender = appender.take().unwrap();
+            let is_refused = appender.wait_for_maintenance().is_err();
+            if !is_refused || closes(appender).is_ok() {
+                // SAFETY: ends the process; nothing of the test harness runs in it.
+                unsafe { libc::_exit(3) };
+            }
+        });
+        assert_eq!(code, Some(0), "the child was told nothing, died or hangs");
+    }
+    assert_eq!(appender.unwrap().close().unwrap().events_journaled, 2);
+}
+
+#[test]
 fn a_child_sends_nothing_and_stores_nothing_among_the_events_of_its_parent() {
     let directory = tempfile::tempdir().unwrap();
     let appender = Appender::builder(&directory).open().unwrap();

@@ -298,6 +298,7 @@ fn tell(notice: &Notice) {
         }
         Notice::MaintenanceFails(_)
         | Notice::FileRemoved { .. }
+        | Notice::PinUnreadable { .. }
         | Notice::ClockJumped { .. }
         | Notice::NoInbox { .. }
         | Notice::InboxRemoved(_) => {

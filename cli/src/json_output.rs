@@ -17,6 +17,9 @@ pub(crate) enum ObjectType {
     Summary,
     Finding,
     Note,
+    /// A row of `sessions`.
+    Participant,
+    Session,
 }
 
 impl ObjectType {
@@ -25,6 +28,8 @@ impl ObjectType {
             Self::Summary => "summary",
             Self::Finding => "finding",
             Self::Note => "note",
+            Self::Participant => "participant",
+            Self::Session => "session",
         }
     }
 }

@@ -12,6 +12,8 @@ mod cdr_path;
 mod command_line;
 mod completions;
 mod count;
+#[cfg(feature = "serve")]
+mod demo;
 mod file_options;
 mod inbox_place;
 mod json_output;
@@ -24,6 +26,7 @@ mod progress;
 mod recover;
 #[cfg(feature = "serve")]
 mod serve;
+mod sessions;
 mod sighup;
 mod stats;
 mod summary;
@@ -65,11 +68,14 @@ enum Command {
     Serve(Box<serve::Serve>),
     Tail(tail::Tail),
     Stats(stats::Stats),
+    Sessions(sessions::Sessions),
     #[cfg(feature = "serve")]
     Ui(serve::Ui),
     Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
+    #[cfg(feature = "serve")]
+    Demo(Box<demo::Demo>),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -94,11 +100,14 @@ pub fn run() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
+        Command::Sessions(sessions) => sessions.run(),
         #[cfg(feature = "serve")]
         Command::Ui(ui) => ui.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),
+        #[cfg(feature = "serve")]
+        Command::Demo(demo) => demo.run(),
         Command::Completions(completions) => completions.run(Arguments::command()),
         Command::Man(man) => man.run(Arguments::command()),
     })

@@ -57,6 +57,13 @@ pub(crate) fn zone() -> TimeZone {
     TimeZone::system()
 }
 
+/// The time zone with this name, for `--tz`.
+pub(crate) fn zone_of_name(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| {
+        format!("{name:?} is not a time zone that this machine knows; write one like Europe/Madrid")
+    })
+}
+
 /// What is wrong with `TZ`. Nothing if it is not set: a container without a time zone means UTC.
 fn fault() -> Option<String> {
     let variable = std::env::var_os("TZ")?;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::time_marks::TimeMarks;
 use crate::error::FlushError;
 use crate::file::{Identity, Lock};
 use crate::flush::{FailingWrites, GroupCommit, Schedule, Sinks};
@@ -40,6 +41,8 @@ pub(crate) struct FlusherThread {
     failing: Option<FailingWrites>,
     /// The failed sync was reported to the listener.
     sync_failure_told: bool,
+    /// `None` if there are to be no time marks.
+    time_marks: Option<TimeMarks>,
 }
 
 impl FlusherThread {
@@ -49,6 +52,7 @@ impl FlusherThread {
         pipeline: Arc<Pipeline>,
         lock: Arc<Lock>,
         inbox: Option<Identity>,
+        time_marks: Option<TimeMarks>,
     ) -> Self {
         let last_sync = Instant::now();
         Self {
@@ -64,6 +68,7 @@ impl FlusherThread {
             group_commit: GroupCommit::default(),
             failing: None,
             sync_failure_told: false,
+            time_marks,
         }
     }
 
@@ -93,6 +98,7 @@ impl FlusherThread {
             let write_is_due = self.write_is_due(now, at_once);
             let written = !write_is_due || self.write();
             self.sync_if_due(last_round, group_is_due);
+            self.mark_time(now);
             self.answer_requests();
             if !written && self.retry_timeout_is_over() {
                 return self.give_up();
@@ -205,8 +211,17 @@ impl FlusherThread {
         if let Some(failure) = self.sinks.sync_failure() {
             self.pipeline.latch_sync_failure(failure.clone());
             if !std::mem::replace(&mut self.sync_failure_told, true) {
+                self.sinks.set_sync_failed();
                 self.pipeline.listener.tell(&Notice::SyncFailed(failure.clone()));
             }
+        }
+    }
+
+    /// Notes the time up to which everything is synced, and asks for the next one.
+    fn mark_time(&mut self, now: Instant) {
+        if let Some(time_marks) = &mut self.time_marks {
+            time_marks.note_if_synced(&self.pipeline, &mut self.sinks);
+            time_marks.ask_if_due(now);
         }
     }
 
@@ -273,6 +288,12 @@ impl FlusherThread {
         if let Some(due) = self.schedule.sync_policy.next_sync(self.last_sync)
             && self.sinks.is_unsynced()
             && self.pipeline.sync_failure().is_none()
+        {
+            until = until.min(due);
+        }
+        // Nothing comes out of the queue any more once the rewriter has ended.
+        if let Some(due) = self.time_marks.as_ref().and_then(TimeMarks::next_at)
+            && !self.pipeline.rewriter_has_ended()
         {
             until = until.min(due);
         }

@@ -15,8 +15,8 @@ use crate::ack::{AckError, Acked, Durability};
 use crate::contain::contain;
 use crate::error::FlushError;
 use crate::inbox::{ChunkPool, RecordGuard, RecordRef, Released};
-use crate::journal::{RingWriter, Stream};
-use crate::pipeline::{FlushRequest, Pipeline};
+use crate::journal::{RingWriter, Stream, TimeMark};
+use crate::pipeline::{FlushRequest, Pipeline, Positions};
 use crate::queue::{Barrier, Body, Content, Other, QueueEnd};
 use crate::sync::EndGuard;
 use crate::waker::Sleep;
@@ -227,6 +227,10 @@ impl RewriterThread {
                 self.pass_on(barrier);
                 None
             }
+            Other::TimeMark(time_ms) => {
+                self.pass_time_mark_on(time_ms);
+                None
+            }
         }
     }
 
@@ -306,6 +310,16 @@ impl RewriterThread {
             target: barrier.target,
             reply: barrier.reply,
         });
+    }
+
+    /// Tells the flusher where in the journal everything is that was accepted before a time. After
+    /// an event that could not be journaled, there is no such place.
+    fn pass_time_mark_on(&mut self, time_ms: u64) {
+        self.writer.publish();
+        if !self.writer.has_given_up() {
+            let Positions { lines, rejects } = self.writer.positions();
+            self.pipeline.set_time_mark(TimeMark { time_ms, positions: [lines, rejects] });
+        }
     }
 
     /// Sleeps until there is enough in the queue, or the flusher is to write.

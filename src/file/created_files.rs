@@ -116,6 +116,18 @@ impl CreatedFiles {
         Ok(inventory)
     }
 
+    /// The names in the list, whether their files exist or not.
+    #[cfg(feature = "synced")]
+    pub(crate) fn names(&self) -> DiskResult<HashSet<String>> {
+        let mut names = HashSet::new();
+        if let Some(list) = self.disk.open_reading(&self.path())? {
+            for_each_name(&list, list.bytes()?, |name| {
+                names.insert(name.to_owned());
+            })?;
+        }
+        Ok(names)
+    }
+
     /// Drops the names of files that are gone from a list that has become long, except for the last
     /// one.
     pub(crate) fn shorten(&self, inventory: &Inventory) -> DiskResult<()> {

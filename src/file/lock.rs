@@ -6,11 +6,13 @@
 //! Whoever opens the same directory meets at least one of these locks, by whatever path and
 //! whatever was removed.
 //!
-//! A kill releases all of them. No lock is ever waited for.
+//! A kill releases all of them. No writer is ever waited for, only a reader that looks whether there
+//! is one.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::name::STATE_DIR_NAME;
 use super::name_lock::{NameHeld, NameLock};
@@ -19,6 +21,11 @@ use crate::sync::lock;
 
 /// The lock file in the state directory.
 const FILE_NAME: &str = "lock";
+
+/// How often a writer tries again to lock what a reader has locked to look for writers, which takes
+/// microseconds, and after which pause.
+const LOOKS_MAX: u32 = 50;
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Held from the open to the end of the appender, or of its process.
 #[derive(Debug)]
@@ -215,7 +222,7 @@ impl Lock {
 
     fn try_lock(&self, kind: Kind, file: &DiskFile) -> DiskResult<bool> {
         let taken = match self.access {
-            Access::Exclusive => file.try_lock(LockKind::Exclusive),
+            Access::Exclusive => try_lock_as_writer(file),
             Access::Shared => file.try_lock(LockKind::Shared),
         };
         match taken {
@@ -230,6 +237,41 @@ impl Lock {
         let file = self.disk.open_reading(&self.path(Kind::File)).ok()??;
         file.read_text(16).ok()?.trim().parse().ok()
     }
+}
+
+/// Whether a writer has `directory`. It is not kept out meanwhile: a moment later, one may.
+///
+/// For those who ask again and again. They leave the name of the directory alone, where each request
+/// takes a place that the kernel remembers.
+#[cfg(feature = "synced")]
+pub(crate) fn has_writer(disk: &Disk, directory: &Path) -> DiskResult<bool> {
+    let state_dir = directory.join(STATE_DIR_NAME);
+    let file = disk.open_reading(&state_dir.join(FILE_NAME))?;
+    for file in file.into_iter().chain([disk.open_directory(&state_dir, false)?]) {
+        match file.try_lock(LockKind::Shared) {
+            Ok(false) => return Ok(true),
+            // A lock that ends later than this would look like a writer to one that opens.
+            Ok(true) => file.unlock()?,
+            Err(error) if is_without_locks(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Locks `file` for a writer, unless another one has it. Somebody who only looks is waited for.
+fn try_lock_as_writer(file: &DiskFile) -> DiskResult<bool> {
+    for _ in 0..LOOKS_MAX {
+        if file.try_lock(LockKind::Exclusive)? {
+            return Ok(true);
+        }
+        if !file.try_lock(LockKind::Shared)? {
+            return Ok(false);
+        }
+        file.unlock()?;
+        std::thread::sleep(LOOK_PAUSE);
+    }
+    file.try_lock(LockKind::Exclusive)
 }
 
 impl Drop for Lock {
@@ -329,6 +371,52 @@ mod tests {
         assert!(matches!(take(directory.path()), Err(LockError::Held(_))));
         drop((one, other));
         take(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_writer_waits_for_one_who_only_looks_and_for_no_other_writer() {
+        let directory = directory();
+        let look = Lock::look(&Disk::default(), directory.path()).unwrap();
+        let looking = std::thread::spawn(move || {
+            std::thread::sleep(LOOK_PAUSE * 3);
+            drop(look);
+        });
+        take(directory.path()).unwrap();
+        looking.join().unwrap();
+    }
+
+    #[test]
+    #[cfg(feature = "synced")]
+    fn a_writer_is_seen_by_each_of_its_locks_and_nothing_is_left_locked() {
+        let directory = directory();
+        let is_seen = || has_writer(&Disk::default(), directory.path()).unwrap();
+        assert!(!is_seen());
+        let lock = take(directory.path()).unwrap();
+        assert!(is_seen());
+        std::fs::remove_file(directory.path().join(STATE_DIR_NAME).join(FILE_NAME)).unwrap();
+        assert!(is_seen());
+        drop(lock);
+        assert!(!is_seen());
+        take(directory.path()).unwrap();
+    }
+
+    /// The look of a cursor must not keep a server from starting.
+    #[test]
+    #[cfg(feature = "synced")]
+    fn a_writer_is_never_refused_because_somebody_looks_for_writers() {
+        let directory = directory();
+        drop(take(directory.path()).unwrap());
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    has_writer(&Disk::default(), directory.path()).unwrap();
+                }
+            });
+            let refused = (0..500).filter(|_| take(directory.path()).is_err()).count();
+            stop.store(true, std::sync::atomic::Ordering::SeqCst);
+            assert_eq!(refused, 0);
+        });
     }
 
     #[test]

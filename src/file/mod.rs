@@ -6,7 +6,7 @@ mod created_files;
 #[cfg(any(feature = "compress", feature = "manifest"))]
 mod decoder;
 mod identity;
-#[cfg(feature = "reader")]
+#[cfg(any(feature = "reader", feature = "synced"))]
 pub(crate) mod lines;
 mod lock;
 mod log_file;
@@ -19,9 +19,9 @@ pub(crate) use created_files::{CreatedFiles, Inventory};
 #[cfg(any(feature = "compress", feature = "manifest"))]
 pub(crate) use decoder::Decoder;
 pub(crate) use identity::Identity;
+#[cfg(feature = "synced")]
+pub(crate) use lock::has_writer;
 pub(crate) use lock::{Lock, LockError};
 pub(crate) use log_file::{ExternalChange, LogFile};
-pub use name::Encoding;
-#[cfg(feature = "reader")]
-pub use name::FileKind;
+pub use name::{Encoding, FileKind};
 pub(crate) use name::{FileName, FileStamp, STATE_DIR_NAME};

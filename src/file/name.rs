@@ -138,7 +138,7 @@ pub enum Encoding {
 impl Encoding {
     /// All of them, in the order of the search for a file: if two forms exist, one was just made
     /// from the other.
-    #[cfg(feature = "reader")]
+    #[cfg(any(feature = "reader", feature = "synced"))]
     pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Zstd, Self::Gzip];
 
     /// The suffix that it adds to the name of the plain file.
@@ -171,6 +171,12 @@ pub(crate) struct FileName {
 }
 
 impl FileName {
+    /// The name of the file when it is not compressed.
+    #[cfg(any(feature = "reader", feature = "synced"))]
+    pub(crate) fn plain(self) -> Self {
+        Self { encoding: Encoding::Plain, ..self }
+    }
+
     /// `None` if it is not exactly such a name: the file is not ours.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (plain, encoding) = Encoding::of_name(name);

@@ -3,7 +3,7 @@
 use super::sink::Sink;
 use crate::ack::Acks;
 use crate::error::FlushError;
-use crate::journal::Control;
+use crate::journal::{Control, TimeMark};
 use crate::pipeline::{FlushRequest, FlushTarget, Pipeline, Positions};
 use crate::stats::FlusherCounters;
 use crate::storage::DiskResult;
@@ -80,6 +80,16 @@ impl Sinks {
         let _ = self.rejects.cut_to_line(&self.control);
     }
 
+    /// Everything that was accepted before the time of `mark` is synced.
+    pub(crate) fn set_time_mark(&mut self, mark: TimeMark) {
+        self.control.set_time_mark(mark);
+    }
+
+    /// A sync failed: nothing is synced any more.
+    pub(crate) fn set_sync_failed(&self) {
+        self.control.set_sync_failed();
+    }
+
     /// Everything is written: no event is only in the inbox.
     pub(crate) fn set_inbox_unused(&self) {
         self.control.set_inbox_in_use(false);
@@ -105,7 +115,8 @@ impl Sinks {
         self.lines.written() >= positions.lines && self.rejects.written() >= positions.rejects
     }
 
-    fn has_synced(&self, positions: Positions) -> bool {
+    /// Whether both streams are synced up to there.
+    pub(crate) fn has_synced(&self, positions: Positions) -> bool {
         self.lines.synced() >= positions.lines && self.rejects.synced() >= positions.rejects
     }
 

@@ -23,7 +23,9 @@ mod ring;
 mod segment;
 mod state_dir;
 
-pub(crate) use control::{Anchor, Control};
+#[cfg(feature = "synced")]
+pub(crate) use control::ControlState;
+pub(crate) use control::{Anchor, Control, TimeMark};
 pub use recovery::Recovery;
 pub(crate) use recovery::recover;
 pub(crate) use ring::{RingReader, RingWriter};
@@ -31,12 +33,12 @@ pub(crate) use state_dir::{Journal, JournalError, JournalOptions, SEGMENT_COUNT_
 #[cfg(loom)]
 pub(crate) use {ring::ring, segment::Segment};
 
-/// The two byte streams of the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
-    /// CDR lines.
+/// The two streams of a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// The lines of the CDR, in `CDR.<date>_<time>.log`.
     Lines = 0,
-    /// Records of rejected bodies.
+    /// The records of rejected bodies, in `rejected.<date>_<time>.jsonl`.
     Rejects = 1,
 }
 

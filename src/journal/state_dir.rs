@@ -112,7 +112,7 @@ impl StateDir {
         Ok(FolderIdentity::of(&metadata))
     }
 
-    pub(super) fn control_path(&self) -> PathBuf {
+    pub(crate) fn control_path(&self) -> PathBuf {
         self.path.join("control")
     }
 
@@ -134,6 +134,23 @@ impl StateDir {
             Ok(state) => Ok(Some((file, state))),
             Err(fault) => Err(JournalError::Damaged { path, fault: control_fault_text(fault) }),
         }
+    }
+
+    /// What the control file says now, while an appender may be at work, or what is wrong with it;
+    /// `None` if there is none.
+    #[cfg(feature = "synced")]
+    pub(crate) fn settled_control(&self) -> DiskResult<Option<Result<ControlState, String>>> {
+        let Some(file) = self.disk.open_reading(&self.control_path())? else { return Ok(None) };
+        Ok(Some(ControlState::read_settled(&file)?.map_err(control_fault_text)))
+    }
+
+    /// The names of the files that the last open wrote to last.
+    pub(crate) fn anchored_names(&self) -> Result<Vec<String>, JournalError> {
+        let Some((_, state)) = self.control()? else { return Ok(Vec::new()) };
+        let anchors = Stream::ALL.into_iter().filter_map(|stream| {
+            state.stream(stream).anchor.as_ref().map(|anchor| anchor.file_name.clone())
+        });
+        Ok(anchors.collect())
     }
 
     /// The segments of a stream that hold anything, of any open, in the order of their positions.
@@ -270,6 +287,8 @@ fn control_fault_text(fault: ControlFault) -> String {
         ControlFault::Epoch => "its epoch cannot be true".to_owned(),
         ControlFault::Anchor => "its anchors are damaged".to_owned(),
         ControlFault::Inbox => "the name of the inbox in it is damaged".to_owned(),
+        #[cfg(feature = "synced")]
+        ControlFault::Unsettled => "it changes faster than it can be read".to_owned(),
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) enum Other {
     Acked(Acked, Body),
     /// A request to report everything sent before to the flusher.
     Barrier(Barrier),
+    /// A time, in milliseconds since 1970: everything accepted before it was sent before this.
+    TimeMark(u64),
 }
 
 /// The body of an event.
@@ -49,7 +51,7 @@ impl Other {
         match self {
             Self::Event(event) | Self::Acked(_, Body::Bytes(event)) => event.len(),
             Self::Acked(_, Body::Record(record)) => record.body_bytes(),
-            Self::Barrier(_) => 0,
+            Self::Barrier(_) | Self::TimeMark(_) => 0,
         }
     }
 }

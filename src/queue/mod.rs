@@ -137,6 +137,13 @@ impl Queue {
         Ok(())
     }
 
+    /// Puts a time mark into the queue. False if there is no room, or the queue is closed.
+    pub(crate) fn push_time_mark(&self, time_ms: u64) -> bool {
+        let pushed = self.push_or_refuse(Message::other(Other::TimeMark(time_ms)), &|_| ());
+        self.pipeline.rewriter_waker.wake();
+        pushed.is_ok()
+    }
+
     /// Puts a message into the queue, waiting while it is full. Gives it back only if the queue is
     /// closed.
     #[inline]
@@ -387,7 +394,7 @@ impl QueueEnd {
                 // Its owner may be a type of the embedder.
                 Other::Event(event) => contain(|| drop(event)),
                 Other::Acked(_, Body::Bytes(event)) => contain(|| drop(event)),
-                Other::Barrier(_) => {}
+                Other::Barrier(_) | Other::TimeMark(_) => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The options of a reader.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::queue::Queue;
@@ -53,8 +53,9 @@ impl ReaderBuilder {
         self
     }
 
-    /// The position to start at, as returned by [`Reader::position`]. If its file was removed
-    /// since, the reader starts with the next one. Default: the oldest line.
+    /// The position to start at, as returned by [`Reader::position`]. If its file was removed or
+    /// renamed since, [`open`](Self::open) returns [`ReadError::PositionGone`], which names the next
+    /// file. Default: the oldest line.
     pub fn begin_at(mut self, position: ReaderPosition) -> Self {
         self.begin = Some(position);
         self
@@ -80,7 +81,7 @@ impl ReaderBuilder {
     /// # Errors
     ///
     /// [`ReadError`] if the directory or the first file cannot be read, or the position does not
-    /// exist.
+    /// exist ([`ReadError::NoSuchPosition`]) or no longer ([`ReadError::PositionGone`]).
     pub fn open(mut self) -> Result<Reader, ReadError> {
         self.make_paths_absolute()?;
         let begin = self.begin.as_ref();
@@ -129,16 +130,20 @@ impl ReaderBuilder {
 }
 
 impl Reader {
-    /// Opens the file of `begin` at its offset, if the file still exists.
+    /// Opens the file of `begin` at its offset.
     fn begin_at(&mut self, begin: &ReaderPosition) -> Result<(), ReadError> {
+        let gone = |next: Option<&Path>| ReadError::PositionGone {
+            path: begin.file.clone(),
+            offset: begin.offset,
+            next: next.map(Path::to_owned),
+        };
         if !self.queue.is_next(begin) {
-            return Ok(());
+            return Err(gone(self.queue.next_path()));
         }
-        let Some(mut file) = self.queue.open_next()? else { return Ok(()) };
+        let Some(mut file) = self.queue.open_next()? else { return Err(gone(None)) };
         if file.path().file_name() != begin.file.file_name() {
-            // It was removed just now: the next one is read from its start.
-            self.file = Some(file);
-            return Ok(());
+            // It was removed just now.
+            return Err(gone(Some(file.path())));
         }
         file.begin_at(begin.offset)?;
         self.file = Some(file);

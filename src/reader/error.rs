@@ -48,6 +48,17 @@ pub enum ReadError {
         /// What is wrong with it.
         fault: String,
     },
+    /// The file of the position to start at was removed or renamed: lines after the position may be
+    /// missing.
+    PositionGone {
+        /// The file.
+        path: PathBuf,
+        /// The offset in the uncompressed file.
+        offset: u64,
+        /// The next file that exists, if there is one. A reader that starts at byte 0 of it returns
+        /// all lines that are left.
+        next: Option<PathBuf>,
+    },
     /// A line is not an event.
     NotAnEvent {
         /// The file.
@@ -102,6 +113,7 @@ impl ReadError {
             | Self::Io { path, .. }
             | Self::LineTooLong { path, .. }
             | Self::NoSuchPosition { path, .. }
+            | Self::PositionGone { path, .. }
             | Self::NotAnEvent { path, .. } => path,
         }
     }
@@ -133,6 +145,19 @@ impl fmt::Display for ReadError {
                 f,
                 "cannot continue at byte {offset} of {path}: {fault}; start at byte 0 of it, or at the next file"
             ),
+            Self::PositionGone { offset, next, .. } => {
+                write!(
+                    f,
+                    "cannot continue at byte {offset} of {path}: the file was removed or renamed, and \
+                     lines after that may be missing"
+                )?;
+                match next {
+                    Some(next) => {
+                        write!(f, "; start at byte 0 of the next file, {}", next.display())
+                    }
+                    None => f.write_str("; there is no later file"),
+                }
+            }
             Self::NotAnEvent { offset, source, .. } => {
                 write!(f, "the line at byte {offset} of {path} is not an event: {source}")
             }

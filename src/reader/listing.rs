@@ -109,7 +109,7 @@ fn examine(
 
 /// The sort key of a file of this name, however it is compressed.
 pub(super) fn key_of_name(name: &str) -> Option<FileName> {
-    FileName::parse(name).map(|key| FileName { encoding: Encoding::Plain, ..key })
+    FileName::parse(name).map(FileName::plain)
 }
 
 /// `path` without `.zst` or `.gz`, and the encoding by its name.

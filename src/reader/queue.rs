@@ -78,6 +78,11 @@ impl Queue {
         self.pending.front().is_some_and(|next| next.path.file_name() == name)
     }
 
+    /// The path of the next file, without the encoding.
+    pub(super) fn next_path(&self) -> Option<&Path> {
+        self.pending.front().map(|next| next.path.as_path())
+    }
+
     /// Opens the next file. Files of a directory that were removed since they were listed are
     /// skipped.
     pub(super) fn open_next(&mut self) -> Result<Option<OpenFile>, ReadError> {

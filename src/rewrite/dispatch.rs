@@ -9,11 +9,12 @@ use std::sync::OnceLock;
 use super::fast;
 use super::portable;
 use super::reason::Rejection;
+use super::walk;
 #[cfg(target_arch = "aarch64")]
 use crate::vector::Neon;
 use crate::vector::Vector;
 #[cfg(target_arch = "x86_64")]
-use crate::vector::{Avx2, Avx512, Sse2};
+use crate::vector::{Avx2, Avx512, Ssse3};
 
 /// The variable that names the instructions to use.
 const VARIABLE: &str = "CDRLOG_VECTOR";
@@ -51,7 +52,7 @@ impl Instructions {
         named.map(Some).ok_or(UnknownInstructions { name })
     }
 
-    /// Their name, in lower case: `avx512`, `avx2`, `sse2`, `neon` or `portable`.
+    /// Their name, in lower case: `avx512`, `avx2`, `ssse3`, `neon` or `portable`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0.name()
@@ -96,7 +97,7 @@ pub(super) enum Implementation {
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
-    Sse2(Sse2),
+    Ssse3(Ssse3),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
     /// No vectors: the portable scan does everything.
@@ -112,7 +113,7 @@ impl Implementation {
             #[cfg(target_arch = "x86_64")]
             Avx2::detect().map(Self::Avx2),
             #[cfg(target_arch = "x86_64")]
-            Sse2::detect().map(Self::Sse2),
+            Ssse3::detect().map(Self::Ssse3),
             #[cfg(target_arch = "aarch64")]
             Neon::detect().map(Self::Neon),
             Some(Self::Portable),
@@ -143,7 +144,7 @@ impl Implementation {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Self::Sse2(_) => "sse2",
+            Self::Ssse3(_) => "ssse3",
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => "neon",
             Self::Portable => "portable",
@@ -160,20 +161,19 @@ impl Implementation {
         }
     }
 
-    /// The same with vectors only. `None` leaves it to the portable scan.
+    /// The same without the scan that knows the reason. `None` leaves the body to that.
     #[inline]
     pub(super) fn rewrite_fast(self, body: &[u8], line: &mut [u8]) -> Option<usize> {
-        let task = fast::Rewrite { body, line };
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(vector) => vector.run(task),
+            Self::Avx512(vector) => vector.run(fast::Rewrite { body, line }),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(vector) => vector.run(task),
+            Self::Avx2(vector) => vector.run(fast::Rewrite { body, line }),
             #[cfg(target_arch = "x86_64")]
-            Self::Sse2(vector) => vector.run(task),
+            Self::Ssse3(vector) => vector.run(fast::Rewrite { body, line }),
             #[cfg(target_arch = "aarch64")]
-            Self::Neon(vector) => vector.run(task),
-            Self::Portable => None,
+            Self::Neon(vector) => vector.run(fast::Rewrite { body, line }),
+            Self::Portable => walk::rewrite(body, line),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! to `F`. Each low one must be six bytes after a high one, and each high one six bytes before a
 //! low one: two masks that must be equal once one is shifted.
 
-use crate::vector::{EscapeClasses, Mask512, Vector};
+use crate::vector::{EscapeClasses, Lookup, Mask, Vector};
 
 /// The distance from the digits of one `\uXXXX` to those of the next.
 const ESCAPE_SPAN: u32 = 6;
@@ -24,6 +24,13 @@ pub(super) struct Escapes {
 }
 
 impl Escapes {
+    /// After a block whose escapes are of quotes only; bit 0 of `escaped` is the first byte of the
+    /// next.
+    #[inline(always)]
+    pub(super) fn after(escaped: u64) -> Self {
+        Self { escaped, ..Self::default() }
+    }
+
     /// Not 0 if an escape continues in the next group: its digits, or the low surrogate that must
     /// follow.
     #[inline(always)]
@@ -32,13 +39,39 @@ impl Escapes {
         self.escaped | fourth | self.low
     }
 
+    /// The escaped bytes of the block of `text` that starts at `start`, and those where an escape is
+    /// invalid.
+    #[inline(always)]
+    pub(super) fn block<V: Vector + Lookup>(
+        &mut self,
+        vector: V,
+        (backslashes, quotes): (u64, u64),
+        text: &[u8],
+        start: usize,
+    ) -> (u64, u64) {
+        let [_, _, _, fourth] = self.digits;
+        if fourth | self.low == 0 {
+            // Mostly it is JSON in a string, whose only escapes are of quotes and backslashes.
+            let mut after = *self;
+            let escaped = after.escaped_bytes(Mask::of_word(vector, backslashes)).word();
+            if escaped & !(quotes | backslashes) == 0 {
+                *self = after;
+                return (escaped, 0);
+            }
+        }
+        let (_, rest) = text.split_at(start);
+        let classes = vector.escape_classes::<true>(rest);
+        let (escaped, faults) = self.group(Mask::of_word(vector, backslashes), &classes);
+        (escaped.word(), faults.word())
+    }
+
     /// The escaped bytes of a group, and those where an escape is invalid.
     #[inline(always)]
     pub(super) fn group<V: Vector>(
         &mut self,
-        backslashes: Mask512<V>,
+        backslashes: Mask<V>,
         classes: &EscapeClasses<V>,
-    ) -> (Mask512<V>, Mask512<V>) {
+    ) -> (Mask<V>, Mask<V>) {
         let escaped = self.escaped_bytes(backslashes);
         let unicode = classes.unicode & escaped;
         let [first, second, third, fourth] = &mut self.digits;
@@ -62,7 +95,7 @@ impl Escapes {
     /// length. Subtracting the start of the run from a mask in which all odd bits are set gives
     /// that alternation: see simdjson's `json_escape_scanner`.
     #[inline(always)]
-    fn escaped_bytes<V: Vector>(&mut self, backslashes: Mask512<V>) -> Mask512<V> {
+    fn escaped_bytes<V: Vector>(&mut self, backslashes: Mask<V>) -> Mask<V> {
         const ODD: u64 = 0xAAAA_AAAA_AAAA_AAAA;
         let odd = backslashes.splat(ODD);
         let first_escaped = backslashes.low(self.escaped);

@@ -6,11 +6,13 @@
 //! grammar a search: it only has to find a key of the root at the same place, and no other one that
 //! may be `event`. A wrong guess only costs that search.
 
+use super::compact;
 use super::grammar::{self, Found, KEY};
+use super::leftover::Refusal;
 use super::line;
 use super::scan::Event;
 use super::token;
-use crate::vector::{BLOCK_BYTES, Task, Vector, Window};
+use crate::vector::{BLOCK_BYTES, Lookup, Task, Vector, Window, WorkOfWidth};
 
 /// The key and what follows it up to the name, in a compact body.
 const KEY_AND_QUOTE: &[u8; 9] = b"\"event\":\"";
@@ -45,7 +47,8 @@ fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> 
 
     let text_start = root_start + 1;
     let guessed_key = guess.map(|event| event.key_start - text_start);
-    let Found { key_start, has_newlines } = grammar::find_event(vector, text, guessed_key)?;
+    let Found { key_start, has_newlines } =
+        vector.choose(FindEvent { text, guess: guessed_key })?;
     let key_start = text_start + key_start;
     if let Some(event) = guess
         && event.key_start == key_start
@@ -57,6 +60,33 @@ fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> 
     let name_end = string_end(vector, body, name_start)?;
     let event = Event { root_start, root_end, key_start, name_start, name_end, has_newlines };
     Some(line::write(vector, body, &event, line))
+}
+
+/// Finds the only key `event` in `text`, which is what is between the braces of the root. `None`
+/// leaves it to the portable scan.
+struct FindEvent<'body> {
+    text: &'body [u8],
+    /// A place where [`KEY`] is, but perhaps no key.
+    guess: Option<usize>,
+}
+
+impl WorkOfWidth for FindEvent<'_> {
+    type Output = Option<Found>;
+
+    #[inline(always)]
+    fn narrow<V: Vector + Lookup>(self, vector: V) -> Option<Found> {
+        let Self { text, guess } = self;
+        match compact::find_event(vector, text, guess) {
+            Ok(found) => Some(found),
+            Err(Refusal::Fault) => None,
+            Err(Refusal::Whitespace) => vector.run(grammar::ManyGroups { text, guess }),
+        }
+    }
+
+    #[inline(always)]
+    fn wide<V: Vector>(self, vector: V) -> Option<Found> {
+        grammar::find_event(vector, self.text, self.guess)
+    }
 }
 
 /// The event of a compact body, if it is first or last, and if the body is valid at all.

@@ -1,11 +1,13 @@
-//! The fast scan: the grammar of JSON checked on 512 bytes at once.
+//! The fast scan of any JSON: the grammar checked on a group of bytes at once, 512 with AVX-512, and
+//! 64 with narrower vectors, which leave only bodies with whitespace between tokens to it
+//! ([`compact`](super::compact)).
 //!
 //! # From bytes to bits
 //!
-//! A [`Vector`] turns a group of 512 bytes into [`Classes`]: a [`Mask512`] for each class of
-//! bytes, a bit for each byte, bit 0 the first. Everything else is arithmetic on such masks, in safe
-//! code, the same for every processor. Most events are one group: they are done without a
-//! loop, and the few branches there are go the same way for most events.
+//! A [`Vector`] turns a group of bytes into [`Classes`]: a [`Mask`] for each class of bytes, a bit for
+//! each byte, bit 0 the first. Everything else is arithmetic on such masks, in safe code, the same
+//! for every processor. With AVX-512 most events are one group: they are done without a loop, and
+//! the few branches there are go the same way for most events.
 //!
 //! A prefix XOR over the quotes that are not escaped tells what is inside a string. What is outside
 //! is a row of tokens: brackets, colons, commas, whole strings, and *scalars*, which are runs of
@@ -52,23 +54,23 @@
 use super::escapes::Escapes;
 use super::levels::{Levels, Nesting64};
 use super::token;
-use crate::vector::{Classes, GROUP_BYTES, Mask512, Task, Vector};
+use crate::vector::{Classes, Mask, Task, Vector};
 
 /// The key that is looked for, quotes included.
 pub(super) const KEY: &[u8; 7] = b"\"event\"";
 
 /// How far the closing quote of [`KEY`] is from its opening quote.
-const KEY_SPAN: u32 = KEY.len() as u32 - 1;
+pub(super) const KEY_SPAN: u32 = KEY.len() as u32 - 1;
 
 /// The strings of a group.
 #[derive(Clone, Copy)]
 struct Strings<V: Vector> {
     /// The quotes that are not escaped.
-    quotes: Mask512<V>,
+    quotes: Mask<V>,
     /// From each opening quote to before its closing quote.
-    inside: Mask512<V>,
+    inside: Mask<V>,
     /// What is no part of a string.
-    outside: Mask512<V>,
+    outside: Mask<V>,
 }
 
 /// What a group says about the next.
@@ -123,7 +125,7 @@ pub(super) struct Found {
 /// `guess` is a place where [`KEY`] is, but perhaps no key.
 #[inline(always)]
 pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>) -> Option<Found> {
-    if text.len() > GROUP_BYTES {
+    if text.len() > V::GROUP_BYTES {
         return vector.run(ManyGroups { text, guess });
     }
     // Most events. Nothing is carried, and the compiler knows it.
@@ -136,9 +138,9 @@ pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>
 }
 
 /// [`find_event`] for a text of any length, in a function of its own.
-struct ManyGroups<'body> {
-    text: &'body [u8],
-    guess: Option<usize>,
+pub(super) struct ManyGroups<'body> {
+    pub(super) text: &'body [u8],
+    pub(super) guess: Option<usize>,
 }
 
 impl Task for ManyGroups<'_> {
@@ -157,7 +159,7 @@ impl Task for ManyGroups<'_> {
             if !grammar.group::<true>(start, &classes) {
                 return None;
             }
-            start += GROUP_BYTES;
+            start += V::GROUP_BYTES;
         }
         grammar.found(is_ascii)
     }
@@ -219,7 +221,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
         start: usize,
         classes: &Classes<V>,
         strings: Strings<V>,
-        whitespace: Mask512<V>,
+        whitespace: Mask<V>,
     ) -> bool {
         let Strings { quotes, inside, outside } = strings;
         let (opens, closes) = (classes.opens & outside, classes.closes & outside);
@@ -256,7 +258,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
             & quotes
             & !inside;
 
-        if self.text.len() > start + GROUP_BYTES {
+        if self.text.len() > start + V::GROUP_BYTES {
             self.carries = next;
         }
         // What is due just after the text is missing. In the last group that may be the first bit
@@ -287,11 +289,11 @@ impl<'body, V: Vector> Grammar<'body, V> {
     /// too many.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a key outside the text is a bug of ours")]
-    fn find_event_key(&mut self, start: usize, key_ends: Mask512<V>) -> bool {
+    fn find_event_key(&mut self, start: usize, key_ends: Mask<V>) -> bool {
         // Mostly the guess is the only candidate: then it is the key.
         if let Some(guess) = self.guess
             && let Some(guessed_end) = (guess + KEY_SPAN as usize).checked_sub(start)
-            && guessed_end < GROUP_BYTES
+            && guessed_end < V::GROUP_BYTES
             && (key_ends ^ key_ends.one_bit(guessed_end)).is_zero()
         {
             return self.event_key.replace(guess).is_none();
@@ -314,7 +316,7 @@ impl<'body, V: Vector> Grammar<'body, V> {
 
     /// Checks the scalars that have a byte at `odd` one by one.
     #[inline(always)]
-    fn odd_scalars(&mut self, start: usize, odd: Mask512<V>, scalar_starts: Mask512<V>) -> bool {
+    fn odd_scalars(&mut self, start: usize, odd: Mask<V>, scalar_starts: Mask<V>) -> bool {
         if odd.is_zero() {
             return true;
         }
@@ -360,11 +362,11 @@ impl<'body, V: Vector> Grammar<'body, V> {
 /// run leaves the one bit just after the run.
 #[inline(always)]
 fn follow<const SPACED: bool, V: Vector>(
-    tokens: Mask512<V>,
-    whitespace: Mask512<V>,
+    tokens: Mask<V>,
+    whitespace: Mask<V>,
     carry: u64,
     next: &mut u64,
-) -> Mask512<V> {
+) -> Mask<V> {
     let after = tokens.shifted::<1>(carry, next);
     if !SPACED {
         return after;

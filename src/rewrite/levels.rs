@@ -1,20 +1,20 @@
 //! Which bytes of a group are directly inside an object, and directly inside the root.
 
-use crate::vector::{Mask512, Vector};
+use crate::vector::{Mask, Vector};
 
 /// Which bytes of a group are directly inside an object, and directly inside the root. An opening
 /// bracket belongs to the level that it is opened in, a closing bracket to the level that it
 /// closes.
 pub(super) struct Levels<V: Vector> {
-    pub(super) in_object: Mask512<V>,
-    pub(super) in_root: Mask512<V>,
+    pub(super) in_object: Mask<V>,
+    pub(super) in_root: Mask<V>,
 }
 
 /// The same for the bytes of one block.
 #[derive(Clone, Copy)]
-struct BlockLevels {
-    in_object: u64,
-    in_root: u64,
+pub(super) struct BlockLevels {
+    pub(super) in_object: u64,
+    pub(super) in_root: u64,
 }
 
 /// Which arrays and objects are open: the root and at most 63 levels below it.
@@ -47,9 +47,9 @@ impl Nesting64 {
     pub(super) fn group<V: Vector>(
         &mut self,
         start: usize,
-        opens: Mask512<V>,
-        closes: Mask512<V>,
-        braces: Mask512<V>,
+        opens: Mask<V>,
+        closes: Mask<V>,
+        braces: Mask<V>,
         text: &[u8],
     ) -> Levels<V> {
         let brackets = opens | closes;
@@ -70,14 +70,14 @@ impl Nesting64 {
 
     /// What holds now, for all bytes of a group; `any` is any mask.
     #[inline(always)]
-    fn levels_everywhere<V: Vector>(self, any: Mask512<V>) -> Levels<V> {
+    fn levels_everywhere<V: Vector>(self, any: Mask<V>) -> Levels<V> {
         let BlockLevels { in_object, in_root } = self.levels;
         Levels { in_object: any.splat(in_object), in_root: any.splat(in_root) }
     }
 
     /// [`group`](Self::group), by walking over the brackets.
     #[inline(always)]
-    fn walk<V: Vector>(&mut self, start: usize, brackets: Mask512<V>, text: &[u8]) -> Levels<V> {
+    fn walk<V: Vector>(&mut self, start: usize, brackets: Mask<V>, text: &[u8]) -> Levels<V> {
         let mut nesting = *self;
         let Levels { mut in_object, mut in_root } = nesting.levels_everywhere(brackets);
         for (lane, brackets) in brackets.blocks() {
@@ -93,7 +93,7 @@ impl Nesting64 {
     /// Processes the brackets of the block of `text` that starts at `start`.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a bracket outside the text is a bug of ours")]
-    fn block(&mut self, start: usize, mut brackets: u64, text: &[u8]) -> BlockLevels {
+    pub(super) fn block(&mut self, start: usize, mut brackets: u64, text: &[u8]) -> BlockLevels {
         let mut levels = self.levels;
         while brackets != 0 {
             let at = brackets.trailing_zeros();

@@ -4,7 +4,10 @@
 //! rewriter      the public interface: limits
 //!   dispatch    the best implementation for this processor, chosen once
 //!     fast      guesses where the event is, and confirms it
-//!       grammar   validates 512 bytes at once (levels, escapes), on masks of crate::vector
+//!       compact   validates JSON without whitespace between tokens, on masks of crate::vector that
+//!                 are as wide as a block (neighbours, leftover, levels, escapes)
+//!       grammar   validates any JSON, on masks of any width (levels, escapes)
+//!     walk      validates token by token, without vectors
 //!     portable  validates byte by byte and finds the reason (scan, nesting)
 //!       line    writes the line
 //! ```
@@ -12,13 +15,16 @@
 #[cfg(any(test, fuzzing))]
 pub mod each;
 
+mod compact;
 mod dispatch;
 mod escapes;
 mod fast;
 mod grammar;
+mod leftover;
 mod levels;
 mod line;
 mod line_check;
+mod neighbours;
 mod nesting;
 mod portable;
 mod reason;
@@ -28,6 +34,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod token;
+mod walk;
 mod whole_line;
 
 pub use dispatch::{Instructions, UnknownInstructions};

@@ -22,7 +22,7 @@ macro_rules! for_each_implementation {
         #[cfg(target_arch = "x86_64")]
         for_each_implementation! { avx2: $($test),+ }
         #[cfg(target_arch = "x86_64")]
-        for_each_implementation! { sse2: $($test),+ }
+        for_each_implementation! { ssse3: $($test),+ }
         #[cfg(target_arch = "aarch64")]
         for_each_implementation! { neon: $($test),+ }
         for_each_implementation! { portable: $($test),+ }

@@ -57,14 +57,20 @@ pub(super) fn string_end(body: &[u8], open: usize) -> Result<usize, Rejection> {
 /// The first quote, backslash or control character at or after `at`; the end of the body if there
 /// is none.
 ///
-/// Eight bytes at a time, in one register.
-fn plain_end(body: &[u8], mut at: usize) -> usize {
-    while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let special = special_bytes(u64::from_le_bytes(*bytes));
-        if special != 0 {
-            return at + (special.trailing_zeros() / 8) as usize;
+/// Sixteen bytes at a time, in two registers: most strings end within them, so that the branch goes
+/// the same way for most.
+#[inline]
+pub(super) fn plain_end(body: &[u8], mut at: usize) -> usize {
+    while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<16>) {
+        let (words, _) = bytes.as_chunks::<8>();
+        let [low, high] = words else { unreachable!("sixteen bytes are two words") };
+        let low = special_bytes(u64::from_le_bytes(*low));
+        let high = special_bytes(u64::from_le_bytes(*high));
+        if low | high != 0 {
+            let (special, skipped) = if low != 0 { (low, 0) } else { (high, 8) };
+            return at + skipped + (special.trailing_zeros() / 8) as usize;
         }
-        at += 8;
+        at += 16;
     }
     while body.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ') {
         at += 1;
@@ -178,6 +184,11 @@ pub(super) fn number_end(body: &[u8], start: usize) -> Result<usize, Rejection> 
 /// Where the digits that start at `start` end; there must be at least one.
 fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
     let mut at = start;
+    while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<8>)
+        && are_digits(u64::from_le_bytes(*bytes))
+    {
+        at += 8;
+    }
     while body.get(at).is_some_and(u8::is_ascii_digit) {
         at += 1;
     }
@@ -186,6 +197,14 @@ fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
         Some(_) => Err(Rejection::new(Reason::InvalidNumber, at)),
         None => Err(unexpected_end(body)),
     }
+}
+
+/// Whether each byte of `word` is a digit: its upper half is 3, and still is with 6 added.
+const fn are_digits(word: u64) -> bool {
+    const THREES: u64 = u64::from_le_bytes([0x30; 8]);
+    const SIXES: u64 = u64::from_le_bytes([0x06; 8]);
+    const UPPER: u64 = u64::from_le_bytes([0xF0; 8]);
+    word & UPPER == THREES && word.wrapping_add(SIXES) & UPPER == THREES
 }
 
 /// Where the word that starts at `start` ends: `true`, `false` or `null`.

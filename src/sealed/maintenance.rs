@@ -25,6 +25,7 @@ use super::step::{Halt, Step};
 use super::{listing::Listing, manifest_writer::ManifestWriter};
 use crate::file::FileNamer;
 use crate::notice::Notice;
+use crate::pins::{self, Limit, Pins, UnreadablePin};
 
 /// How long nobody may have written to a file of unknown origin: a day, and an hour for the day on
 /// which summer time ends.
@@ -57,6 +58,8 @@ pub(crate) struct Maintenance {
     /// Plain names of files that are sealed because we know who wrote them.
     known: HashSet<String>,
     failures: Failures,
+    /// The pins that could not be read, which was reported.
+    unreadable_pins: Vec<UnreadablePin>,
 }
 
 impl Maintenance {
@@ -87,6 +90,7 @@ impl Maintenance {
             known,
             failures: Failures::new(context.counters.clone(), context.listener.clone()),
             context,
+            unreadable_pins: Vec::new(),
         }
     }
 
@@ -178,11 +182,18 @@ impl Maintenance {
     /// manifest.
     fn remove_surplus(&mut self, files: &[Found], settled: &[Found]) -> Step<()> {
         let settled: HashSet<_> = settled.iter().map(|file| file.plain_name.as_str()).collect();
-        let is_open = |file: &Found| !settled.contains(file.plain_name.as_str());
+        let Some(pins) = self.read_pins()? else { return Ok(()) };
+        let is_kept = |file: &Found, limit: Limit| {
+            !settled.contains(file.plain_name.as_str()) || pins.hold(file.name, limit)
+        };
         let now = self.age_time(files);
-        for file in self.retention.surplus(files, now, is_open) {
+        for (file, limit) in self.retention.surplus(files, now, is_kept) {
             if self.context.requests.is_stopping() {
                 return Err(Halt::Stopped);
+            }
+            // Once more, just before: a pin may have been made since.
+            if self.read_pins()?.is_none_or(|pins| pins.hold(file.name, limit)) {
+                continue;
             }
             #[cfg(feature = "manifest")]
             self.listing.list_removal(file, self.now(), &mut self.failures)?;
@@ -190,6 +201,20 @@ impl Maintenance {
             self.failures.note(&file.path, removed)?;
         }
         Ok(())
+    }
+
+    /// What programs that ship the directory still need; `None` if that cannot be listed. A pin that
+    /// cannot be read is reported once.
+    fn read_pins(&mut self) -> Step<Option<Pins>> {
+        let path = pins::path(&self.directory);
+        let pins = Pins::read(&self.calendar.disk, &self.directory).map_err(Halt::from);
+        let Some(pins) = self.failures.note(&path, pins)? else { return Ok(None) };
+        for pin in pins.unreadable.iter().filter(|pin| !self.unreadable_pins.contains(pin)) {
+            let UnreadablePin { path, fault } = pin.clone();
+            self.context.listener.tell(&Notice::PinUnreadable { path, fault });
+        }
+        self.unreadable_pins.clone_from(&pins.unreadable);
+        Ok(Some(pins))
     }
 
     fn remove(&mut self, file: &Found) -> Step<()> {

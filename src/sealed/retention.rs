@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::directory::Found;
+use crate::pins::Limit;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -13,21 +14,25 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// Which files of `all`, oldest first, are to be removed now. An open file counts for the size,
-    /// and stays.
+    /// Which files of `all`, oldest first, are to be removed now, and because of which limit. A file
+    /// that is kept counts for the size.
     pub(super) fn surplus(
         self,
         all: &[Found],
         now: SystemTime,
-        is_open: impl Fn(&Found) -> bool,
-    ) -> Vec<&Found> {
+        is_kept: impl Fn(&Found, Limit) -> bool,
+    ) -> Vec<(&Found, Limit)> {
         let mut bytes: u64 = all.iter().map(|file| file.bytes).sum();
         let mut surplus = Vec::new();
         for file in all {
             let is_too_much = self.bytes_max.is_some_and(|bytes_max| bytes > bytes_max);
-            if (is_too_much || self.is_too_old(file, now)) && !is_open(file) {
+            let limit = match is_too_much {
+                true => Some(Limit::Bytes),
+                false => self.is_too_old(file, now).then_some(Limit::Age),
+            };
+            if let Some(limit) = limit.filter(|&limit| !is_kept(file, limit)) {
                 bytes -= file.bytes;
-                surplus.push(file);
+                surplus.push((file, limit));
             }
         }
         surplus
@@ -74,9 +79,9 @@ mod tests {
     fn surplus(age_max: Option<Duration>, bytes_max: Option<u64>) -> Vec<String> {
         let all = files(5);
         // Day 2 and the last one are open.
-        let is_open = |file: &Found| file.path == all[1].path || file.path == all[4].path;
+        let is_open = |file: &Found, _: Limit| file.path == all[1].path || file.path == all[4].path;
         let surplus = Retention { age_max, bytes_max }.surplus(&all, now(), is_open);
-        surplus.into_iter().map(|file| file.plain_name[12..14].to_owned()).collect()
+        surplus.into_iter().map(|(file, _)| file.plain_name[12..14].to_owned()).collect()
     }
 
     #[test]
@@ -97,9 +102,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_kept_against_one_limit_goes_because_of_the_other() {
+        let all = files(5);
+        let names = |kept: Limit, bytes_max| {
+            let retention = Retention { age_max: Some(DAY), bytes_max: Some(bytes_max) };
+            let surplus = retention.surplus(&all, now(), |_, limit| limit == kept);
+            surplus.into_iter().map(|(file, _)| file.plain_name[12..14].to_owned()).collect()
+        };
+        let (too_much, too_old): (Vec<String>, Vec<String>) =
+            (names(Limit::Age, 30), names(Limit::Bytes, 50));
+        assert_eq!(
+            (too_much, too_old),
+            (vec!["01".into(), "02".into()], vec!["01".into(), "02".into(), "03".into()])
+        );
+    }
+
+    #[test]
     fn a_clock_that_was_set_back_makes_no_file_old() {
         let (all, age_max) = (files(5), Some(Duration::from_secs(1)));
         let retention = Retention { age_max, bytes_max: None };
-        assert!(retention.surplus(&all, SystemTime::UNIX_EPOCH, |_| false).is_empty());
+        assert!(retention.surplus(&all, SystemTime::UNIX_EPOCH, |_, _| false).is_empty());
     }
 }

@@ -17,7 +17,7 @@ use crate::storage::{Disk, FaultHook};
 use crate::{Appender, Builder, CloseError, FlushError, OpenError, Stats, SyncPolicy};
 
 /// Counts the syncs that one thread makes, and lets one of them fail.
-struct FailingSync {
+pub(super) struct FailingSync {
     thread: &'static str,
     failing: u64,
     syncs: AtomicU64,
@@ -26,7 +26,7 @@ struct FailingSync {
 
 impl FailingSync {
     /// Sync number `failing` of the threads whose names begin with `thread`.
-    fn of(thread: &'static str, failing: u64) -> Arc<Self> {
+    pub(super) fn of(thread: &'static str, failing: u64) -> Arc<Self> {
         Arc::new(Self { thread, failing, syncs: AtomicU64::new(0), failed: Mutex::new(None) })
     }
 

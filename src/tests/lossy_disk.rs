@@ -250,7 +250,9 @@ fn survivor(states: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 pub(super) fn put(files: Files, directory: &Path) {
     fs::create_dir_all(directory.join(STATE_DIR_NAME)).unwrap();
     for (path, content) in files {
-        fs::write(directory.join(path), content).unwrap();
+        let path = directory.join(path);
+        fs::create_dir_all(parent(&path)).unwrap();
+        fs::write(path, content).unwrap();
     }
     if directory.join(".cdrlog/control").exists() {
         super::boot::change_boot_id(directory);

@@ -37,6 +37,8 @@ mod senders;
 #[path = "../../tests/support/skip.rs"]
 mod skip;
 pub(crate) mod step;
+#[cfg(feature = "synced")]
+mod synced;
 mod unusable_inbox;
 
 use skip::skip;

@@ -1,21 +1,21 @@
 //! Masks as plain arrays, for processors whose vectors are narrower than a mask: the compiler makes
 //! vectors of the loops.
 
-/// Implements [`MaskOps`](super::mask512::MaskOps) for a processor.
+/// Implements [`MaskOps`](super::mask::MaskOps) for a processor.
 macro_rules! array_masks {
     ($processor:ty) => {
         #[expect(clippy::indexing_slicing, reason = "by lane, of which there are as many")]
-        impl $crate::vector::mask512::MaskOps for $processor {
+        impl $crate::vector::mask::MaskOps for $processor {
             type Mask = [u64; 8];
 
             #[inline(always)]
-            fn load_lanes(self, lanes: &$crate::vector::mask512::Lanes) -> [u64; 8] {
+            fn load_lanes(self, lanes: &$crate::vector::mask::Lanes) -> [u64; 8] {
                 lanes.0
             }
 
             #[inline(always)]
-            fn store_lanes(self, mask: [u64; 8]) -> $crate::vector::mask512::Lanes {
-                $crate::vector::mask512::Lanes(mask)
+            fn store_lanes(self, mask: [u64; 8]) -> $crate::vector::mask::Lanes {
+                $crate::vector::mask::Lanes(mask)
             }
 
             #[inline(always)]

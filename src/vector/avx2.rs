@@ -1,55 +1,31 @@
 //! 64 bytes in two registers: AVX2.
 
 use std::arch::x86_64::{
-    __m256i, _mm_cvtsi32_si128, _mm256_and_si256, _mm256_blend_epi32, _mm256_castsi256_pd,
-    _mm256_cmpeq_epi8, _mm256_cmpeq_epi64, _mm256_extract_epi64, _mm256_loadu_si256,
-    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_movemask_pd, _mm256_or_si256,
-    _mm256_permute4x64_epi64, _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi64x,
-    _mm256_setzero_si256, _mm256_sll_epi64, _mm256_srl_epi64, _mm256_sub_epi8, _mm256_xor_si256,
+    __m256i, _mm_loadu_si128, _mm256_alignr_epi8, _mm256_and_si256, _mm256_broadcastsi128_si256,
+    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epi8, _mm256_min_epu8,
+    _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
+    _mm256_srli_epi16, _mm256_sub_epi8,
 };
 
-use super::bytes::{BLOCK_BYTES, ByteOps};
+use super::bytes::BLOCK_BYTES;
 use super::classes::Classify;
-use super::clmul::prefix_xor_lane;
+use super::clmul::prefix_xor_word;
 use super::copy::Copier;
-use super::mask512::{Lanes, MaskOps};
+use super::lookup::HalfTables;
 use super::proof::{forward, proof};
+use super::registers::registers;
+use super::words::WordMasks;
 
 proof! {
     /// The proof that this processor has AVX2, BMI 1 and 2, and PCLMULQDQ.
     Avx2, is_x86_feature_detected, "avx2", "bmi1", "bmi2", "pclmulqdq"
 }
 
-/// The registers of a block.
-type Block = [__m256i; 2];
+registers!(Avx2, [__m256i; 2], "avx2");
 
-impl ByteOps for Avx2 {
-    type Block = Block;
-
+impl WordMasks for Avx2 {
     forward! {
-        fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block;
-        fn equal(self, block: Block, byte: u8) -> u64;
-        fn between(self, block: Block, first: u8, last: u8) -> u64;
-        fn non_ascii(self, block: Block) -> u64;
-        fn lower(self, block: Block) -> Block;
-    }
-}
-
-impl MaskOps for Avx2 {
-    type Mask = Block;
-
-    forward! {
-        fn load_lanes(self, lanes: &Lanes) -> Block;
-        fn store_lanes(self, mask: Block) -> Lanes;
-        fn splat(self, lane: u64) -> Block;
-        fn and(self, a: Block, b: Block) -> Block;
-        fn or(self, a: Block, b: Block) -> Block;
-        fn xor(self, a: Block, b: Block) -> Block;
-        fn not(self, mask: Block) -> Block;
-        fn nonzero_lanes(self, mask: Block) -> u32;
-        fn shifted<const BITS: u32>(self, mask: Block, carry: u64) -> Block;
-        fn highest_lane(self, mask: Block) -> u64;
-        fn prefix_xor_lane(self, lane: u64) -> u64;
+        fn prefix_xor_word(self, word: u64) -> u64;
     }
 }
 
@@ -68,139 +44,143 @@ fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
     [part(a), part(b)]
 }
 
-/// The highest bit of each byte.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn high_bits(block: Block) -> u64 {
-    let [low, high] = block.map(|part| u64::from(_mm256_movemask_epi8(part).cast_unsigned()));
-    low | high << 32
+fn previous([a, b]: Block, [_, before]: Block) -> Block {
+    [shifted_in(before, a), shifted_in(a, b)]
 }
 
-#[inline]
-#[target_feature(enable = "avx2")]
-fn equal([a, b]: Block, byte: u8) -> u64 {
-    let byte = _mm256_set1_epi8(byte.cast_signed());
-    high_bits([_mm256_cmpeq_epi8(a, byte), _mm256_cmpeq_epi8(b, byte)])
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn between(block: Block, first: u8, last: u8) -> u64 {
-    high_bits(block.map(|part| {
-        let above = _mm256_sub_epi8(part, _mm256_set1_epi8(first.cast_signed()));
-        _mm256_cmpeq_epi8(
-            _mm256_min_epu8(above, _mm256_set1_epi8((last - first).cast_signed())),
-            above,
-        )
-    }))
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn non_ascii(block: Block) -> u64 {
-    high_bits(block)
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-fn lower(block: Block) -> Block {
-    block.map(|part| _mm256_or_si256(part, _mm256_set1_epi8(0x20)))
-}
-
-// ===== masks =====
-
+/// A table for each half of a register: a lookup stays within its half.
 #[inline]
 #[target_feature(enable = "avx2")]
 #[expect(unsafe_code, reason = "reads through a pointer")]
-fn load_lanes(lanes: &Lanes) -> Block {
-    let [low, high] = halves(lanes);
-    // SAFETY: the load needs no alignment and reads the 32 bytes of `low`.
-    let low = unsafe { _mm256_loadu_si256(low.as_ptr().cast()) };
-    // SAFETY: the load needs no alignment and reads the 32 bytes of `high`.
-    let high = unsafe { _mm256_loadu_si256(high.as_ptr().cast()) };
-    [low, high]
-}
-
-#[inline]
-const fn halves(lanes: &Lanes) -> [[u64; 4]; 2] {
-    let [a, b, c, d, e, f, g, h] = lanes.0;
-    [[a, b, c, d], [e, f, g, h]]
+fn table(entries: &[u8; 16]) -> __m256i {
+    // SAFETY: the load needs no alignment and reads the 16 bytes of `entries`.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(entries.as_ptr().cast()) })
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_lanes([low, high]: Block) -> Lanes {
-    let half = |half| {
-        [
-            _mm256_extract_epi64::<0>(half).cast_unsigned(),
-            _mm256_extract_epi64::<1>(half).cast_unsigned(),
-            _mm256_extract_epi64::<2>(half).cast_unsigned(),
-            _mm256_extract_epi64::<3>(half).cast_unsigned(),
-        ]
-    };
-    let ([a, b, c, d], [e, f, g, h]) = (half(low), half(high));
-    Lanes([a, b, c, d, e, f, g, h])
+fn splat(byte: u8) -> __m256i {
+    _mm256_set1_epi8(byte.cast_signed())
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn and([a_low, a_high]: Block, [b_low, b_high]: Block) -> Block {
-    [_mm256_and_si256(a_low, b_low), _mm256_and_si256(a_high, b_high)]
+fn equals(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_cmpeq_epi8(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn or([a_low, a_high]: Block, [b_low, b_high]: Block) -> Block {
-    [_mm256_or_si256(a_low, b_low), _mm256_or_si256(a_high, b_high)]
+fn at_most(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_cmpeq_epi8(_mm256_min_epu8(a, b), a)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn xor([a_low, a_high]: Block, [b_low, b_high]: Block) -> Block {
-    [_mm256_xor_si256(a_low, b_low), _mm256_xor_si256(a_high, b_high)]
+fn minus(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_sub_epi8(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn not(mask: Block) -> Block {
-    xor(mask, [_mm256_set1_epi64x(-1); 2])
+fn and(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_and_si256(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn nonzero_lanes(mask: Block) -> u32 {
-    let zero = mask.map(|half| {
-        let equal = _mm256_cmpeq_epi64(half, _mm256_setzero_si256());
-        _mm256_movemask_pd(_mm256_castsi256_pd(equal)).cast_unsigned()
-    });
-    let [low, high] = zero;
-    !(low | high << 4) & 0xFF
+fn or(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_or_si256(a, b)
+}
+
+/// The entries of `table` at `indices`, which are below 16.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up(table: __m256i, indices: __m256i) -> __m256i {
+    _mm256_shuffle_epi8(table, indices)
+}
+
+/// The entries of `table` for the low halves of `bytes`; 0 for those of 0x80 and above.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up_low(table: __m256i, bytes: __m256i) -> __m256i {
+    _mm256_shuffle_epi8(table, bytes)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn shifted<const BITS: u32>([low, high]: Block, carry: u64) -> Block {
-    // Each lane gets what is shifted out of the lane below; the lowest gets the carry.
-    let low_rotated = _mm256_permute4x64_epi64::<0b10_01_00_11>(low);
-    let high_rotated = _mm256_permute4x64_epi64::<0b10_01_00_11>(high);
-    let below_low = _mm256_blend_epi32::<0b0000_0011>(low_rotated, _mm256_setzero_si256());
-    let below_high = _mm256_blend_epi32::<0b0000_0011>(high_rotated, low_rotated);
-    let (left, right) =
-        (_mm_cvtsi32_si128(BITS.cast_signed()), _mm_cvtsi32_si128(64 - BITS.cast_signed()));
-    let shift =
-        |half, below| _mm256_or_si256(_mm256_sll_epi64(half, left), _mm256_srl_epi64(below, right));
-    let carry = _mm256_set_epi64x(0, 0, 0, carry.cast_signed());
-    [_mm256_or_si256(shift(low, below_low), carry), shift(high, below_high)]
+fn high_halves(bytes: __m256i) -> __m256i {
+    _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), splat(0x0F))
+}
+
+/// `register`, moved up by a byte, with the last byte of `before` in front.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn shifted_in(before: __m256i, register: __m256i) -> __m256i {
+    let below = _mm256_permute2x128_si256::<0x21>(before, register);
+    _mm256_alignr_epi8::<15>(register, below)
+}
+
+/// The highest bit of each byte.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn high_bits([low, high]: Block) -> u64 {
+    register_bits(low) | register_bits(high) << 32
+}
+
+/// The highest bit of each byte.
+///
+/// The compiler knows too well what `_mm256_movemask_epi8` does: it keeps masks as vectors of bits,
+/// and takes these apart byte by byte where a branch is between a mask and its use. So it is only
+/// told which instruction this is.
+#[cfg(not(miri))]
+#[inline]
+#[target_feature(enable = "avx2")]
+#[expect(unsafe_code, reason = "names an instruction")]
+fn register_bits(register: __m256i) -> u64 {
+    let bits;
+    // SAFETY: AVX2 has the instruction. It reads `register` and writes `bits`, nothing else; what is
+    // written to the low half of a general register makes its high half 0.
+    unsafe {
+        std::arch::asm!(
+            "vpmovmskb {bits:e}, {register}",
+            bits = lateout(reg) bits,
+            register = in(ymm_reg) register,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    bits
+}
+
+/// The same for Miri, which does not run assembler.
+#[cfg(miri)]
+#[target_feature(enable = "avx2")]
+fn register_bits(register: __m256i) -> u64 {
+    u64::from(std::arch::x86_64::_mm256_movemask_epi8(register).cast_unsigned())
+}
+
+// ===== what was seen =====
+
+/// The least of all bytes with a sign, by place: control characters and bytes of 0x80 and above are
+/// less than a space.
+type Seen = __m256i;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nothing_seen() -> Seen {
+    splat(b' ')
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn highest_lane([_, high]: Block) -> u64 {
-    _mm256_extract_epi64::<3>(high).cast_unsigned()
+fn see(least: Seen, [a, b]: Block) -> Seen {
+    _mm256_min_epi8(_mm256_min_epi8(least, a), b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn splat(lane: u64) -> Block {
-    [_mm256_set1_epi64x(lane.cast_signed()); 2]
+fn has_seen(least: Seen) -> bool {
+    register_bits(_mm256_cmpgt_epi8(splat(b' '), least)) != 0
 }

@@ -1,55 +1,55 @@
 //! The classes of bytes that the grammar of JSON knows.
 
 use super::bytes::{BLOCK_BYTES, ByteOps};
-use super::mask512::{GROUP_BLOCKS, Lanes, Mask512, MaskOps};
+use super::mask::{Lanes, Mask, MaskOps};
 use super::window::Window;
 
 /// Classes of the bytes of a group: bit `n` is byte `n`. Where there are no bytes all are 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Classes<V: MaskOps> {
     /// There is a byte.
-    pub(crate) valid: Mask512<V>,
+    pub(crate) valid: Mask<V>,
     /// `"`
-    pub(crate) quotes: Mask512<V>,
+    pub(crate) quotes: Mask<V>,
     /// `\`
-    pub(crate) backslashes: Mask512<V>,
+    pub(crate) backslashes: Mask<V>,
     /// Below 0x20.
-    pub(crate) controls: Mask512<V>,
+    pub(crate) controls: Mask<V>,
     /// Tab, line feed and carriage return.
-    pub(crate) control_whitespace: Mask512<V>,
+    pub(crate) control_whitespace: Mask<V>,
     /// Space, 0x20.
-    pub(crate) spaces: Mask512<V>,
+    pub(crate) spaces: Mask<V>,
     /// `{` and `[`
-    pub(crate) opens: Mask512<V>,
+    pub(crate) opens: Mask<V>,
     /// `}` and `]`
-    pub(crate) closes: Mask512<V>,
+    pub(crate) closes: Mask<V>,
     /// `{` and `}`
-    pub(crate) braces: Mask512<V>,
+    pub(crate) braces: Mask<V>,
     /// `:`
-    pub(crate) colons: Mask512<V>,
+    pub(crate) colons: Mask<V>,
     /// `,`
-    pub(crate) commas: Mask512<V>,
+    pub(crate) commas: Mask<V>,
     /// `0` to `9`
-    pub(crate) digits: Mask512<V>,
+    pub(crate) digits: Mask<V>,
     /// `0`
-    pub(crate) zeros: Mask512<V>,
+    pub(crate) zeros: Mask<V>,
 }
 
 /// Classes of bytes that matter in an escape.
 #[derive(Clone, Copy)]
 pub(crate) struct EscapeClasses<V: MaskOps> {
     /// `"`, `\`, `/`, `b`, `f`, `n`, `r` and `t`.
-    pub(crate) simple: Mask512<V>,
+    pub(crate) simple: Mask<V>,
     /// `u`
-    pub(crate) unicode: Mask512<V>,
+    pub(crate) unicode: Mask<V>,
     /// `0` to `9`, `a` to `f`, `A` to `F`.
-    pub(crate) hex: Mask512<V>,
+    pub(crate) hex: Mask<V>,
     /// `d` and `D`.
-    pub(crate) d: Mask512<V>,
+    pub(crate) d: Mask<V>,
     /// `8`, `9`, `a`, `b`, `A` and `B`.
-    pub(crate) eight_to_b: Mask512<V>,
+    pub(crate) eight_to_b: Mask<V>,
     /// `c` to `f`, `C` to `F`.
-    pub(crate) c_to_f: Mask512<V>,
+    pub(crate) c_to_f: Mask<V>,
 }
 
 /// Makes the masks of all classes of a group. By default each class is compared for; a processor
@@ -155,13 +155,13 @@ impl BlockMasks<6> for Escape {
 /// The masks of each block of the first group of `rest`, put together.
 #[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "by lane and class; iterators are not inlined here")]
-fn masks<V, M, const N: usize>(vector: V, rest: &[u8]) -> [Mask512<V>; N]
+fn masks<V, M, const N: usize>(vector: V, rest: &[u8]) -> [Mask<V>; N]
 where
     V: ByteOps + MaskOps,
     M: BlockMasks<N>,
 {
     let mut lanes = [Lanes::default(); N];
-    let blocks = rest.len().div_ceil(BLOCK_BYTES).min(GROUP_BLOCKS);
+    let blocks = rest.len().div_ceil(BLOCK_BYTES).min(V::GROUP_BLOCKS);
     for lane in 0..blocks {
         let window = Window::at(vector, rest, lane * BLOCK_BYTES);
         let masks = M::of(vector, window.block);
@@ -169,9 +169,9 @@ where
             lanes[class].0[lane] = masks[class] >> window.skipped & window.valid;
         }
     }
-    let mut classes = [Mask512::new(vector, vector.splat(0)); N];
+    let mut classes = [Mask::new(vector, vector.splat(0)); N];
     for class in 0..N {
-        classes[class] = Mask512::new(vector, vector.load_lanes(&lanes[class]));
+        classes[class] = Mask::new(vector, vector.load_lanes(&lanes[class]));
     }
     classes
 }

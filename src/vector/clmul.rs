@@ -2,13 +2,13 @@
 
 use std::arch::x86_64::{_mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8};
 
-/// Each bit is the XOR of all bits of `lane` up to it.
+/// Each bit is the XOR of all bits of `word` up to it.
 ///
 /// A product without carries by a number of ones is the XOR of all the places that a bit can be
 /// shifted to.
 #[inline]
 #[target_feature(enable = "sse2,pclmulqdq")]
-pub(super) fn prefix_xor_lane(lane: u64) -> u64 {
-    let lane = _mm_set_epi64x(0, lane.cast_signed());
-    _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(lane, _mm_set1_epi8(-1))).cast_unsigned()
+pub(super) fn prefix_xor_word(word: u64) -> u64 {
+    let word = _mm_set_epi64x(0, word.cast_signed());
+    _mm_cvtsi128_si64(_mm_clmulepi64_si128::<0>(word, _mm_set1_epi8(-1))).cast_unsigned()
 }

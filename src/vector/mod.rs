@@ -6,15 +6,15 @@
 //! implements
 //!
 //! - [`ByteOps`](bytes::ByteOps): loads a block of 64 bytes and compares it into a mask of 64 bits;
-//! - [`MaskOps`](mask512::MaskOps): computes with the masks of a group of eight blocks as numbers of 512 bits, which
-//!   [`Mask512`] gives operators;
+//! - [`MaskOps`](mask::MaskOps): computes with the mask of a group of blocks as one number, which [`Mask`] gives
+//!   operators. A group is eight blocks where a register holds as many bits, and one elsewhere
+//!   ([`WordMasks`](words::WordMasks));
+//! - [`Lookup`], where a group is one block: looks bytes up by their halves;
 //! - [`Classify`](classes::Classify): makes the masks of all classes of bytes of a group ([`Classes`],
 //!   [`EscapeClasses`]);
 //! - [`Copier`]: copies bytes;
 //! - [`Vector`]: all of these, and a way to run a [`Task`] that is compiled for the instructions.
 
-#[cfg(target_arch = "aarch64")]
-mod array_masks;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -24,16 +24,19 @@ mod classes;
 #[cfg(target_arch = "x86_64")]
 mod clmul;
 mod copy;
-mod mask512;
+mod lookup;
+mod mask;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod proof;
+mod registers;
 #[cfg(target_arch = "x86_64")]
-mod sse2;
+mod ssse3;
 mod task;
 #[cfg(test)]
 mod tests;
 mod window;
+mod words;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -42,10 +45,11 @@ pub(crate) use avx512::Avx512;
 pub(crate) use bytes::BLOCK_BYTES;
 pub(crate) use classes::{Classes, EscapeClasses};
 pub(crate) use copy::{Copier, Memcpy};
-pub(crate) use mask512::{GROUP_BYTES, Mask512};
+pub(crate) use lookup::{HalfTables, Lookup};
+pub(crate) use mask::Mask;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use sse2::Sse2;
-pub(crate) use task::{Task, Vector};
+pub(crate) use ssse3::Ssse3;
+pub(crate) use task::{Task, Vector, WorkOfWidth};
 pub(crate) use window::Window;

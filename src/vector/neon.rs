@@ -1,38 +1,32 @@
 //! 64 bytes in four registers: NEON, which every 64-bit ARM processor in use has.
+//!
+//! The bytes are dealt out to the registers one by one: the first has bytes 0, 4, 8 and so on. So
+//! the bits of a mask come together by shifts within the bytes of a register, and the byte before
+//! another is mostly in the same place of another register.
 
 use std::arch::aarch64::{
-    uint8x16_t, vandq_u8, vceqq_u8, vcgeq_u8, vcleq_u8, vdupq_n_u8, vgetq_lane_u64, vld1q_u8,
-    vorrq_u8, vpaddq_u8, vreinterpretq_u64_u8, vsubq_u8,
+    uint8x16_t, uint8x16x4_t, vandq_u8, vceqq_u8, vcleq_u8, vdupq_n_u8, vextq_u8, vget_lane_u64,
+    vld1q_u8, vld4q_u8, vmaxq_u8, vmaxvq_u8, vorrq_u8, vqtbl1q_u8, vreinterpret_u64_u8,
+    vreinterpretq_u16_u8, vshrn_n_u16, vshrq_n_u8, vsriq_n_u8, vsubq_u8,
 };
 use std::arch::is_aarch64_feature_detected;
 
-use super::array_masks::array_masks;
-use super::bytes::{BLOCK_BYTES, ByteOps};
+use super::bytes::BLOCK_BYTES;
 use super::classes::Classify;
 use super::copy::Copier;
-use super::proof::{forward, proof};
+use super::lookup::HalfTables;
+use super::proof::proof;
+use super::registers::registers;
+use super::words::WordMasks;
 
 proof! {
     /// The proof that this processor has NEON.
     Neon, is_aarch64_feature_detected, "neon"
 }
 
-/// The registers of a block.
-type Block = [uint8x16_t; 4];
+registers!(Neon, [uint8x16_t; 4], "neon");
 
-impl ByteOps for Neon {
-    type Block = Block;
-
-    forward! {
-        fn load(self, bytes: &[u8; BLOCK_BYTES]) -> Block;
-        fn equal(self, block: Block, byte: u8) -> u64;
-        fn between(self, block: Block, first: u8, last: u8) -> u64;
-        fn non_ascii(self, block: Block) -> u64;
-        fn lower(self, block: Block) -> Block;
-    }
-}
-
-array_masks!(Neon);
+impl WordMasks for Neon {}
 
 impl Classify for Neon {}
 
@@ -42,50 +36,117 @@ impl Copier for Neon {}
 #[target_feature(enable = "neon")]
 #[expect(unsafe_code, reason = "reads through a pointer")]
 fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
-    // SAFETY: the load needs no alignment and reads the 16 bytes of its part of `bytes`.
-    let part = |part: &[u8; 16]| unsafe { vld1q_u8(part.as_ptr()) };
-    let (parts, _) = bytes.as_chunks::<16>();
-    let [a, b, c, d] = parts else { unreachable!() };
-    [part(a), part(b), part(c), part(d)]
+    // SAFETY: the load needs no alignment and reads the 64 bytes of `bytes`.
+    let uint8x16x4_t(a, b, c, d) = unsafe { vld4q_u8(bytes.as_ptr()) };
+    [a, b, c, d]
 }
 
-/// One bit for each byte of a comparison, whose bytes are all ones or all zeros.
-///
-/// Each byte keeps the bit of its place in a group of eight; adding neighbours three times brings
-/// the groups together.
+#[inline]
+#[target_feature(enable = "neon")]
+fn previous([a, b, c, d]: Block, [.., before]: Block) -> Block {
+    [vextq_u8::<15>(before, d), a, b, c]
+}
+
 #[inline]
 #[target_feature(enable = "neon")]
 #[expect(unsafe_code, reason = "reads through a pointer")]
-fn bits(compared: Block) -> u64 {
-    const PLACES: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
-    // SAFETY: the load reads the 16 bytes of `PLACES`.
-    let places = unsafe { vld1q_u8(PLACES.as_ptr()) };
-    let [a, b, c, d] = compared.map(|part| vandq_u8(part, places));
-    let pairs = vpaddq_u8(vpaddq_u8(a, b), vpaddq_u8(c, d));
-    vgetq_lane_u64::<0>(vreinterpretq_u64_u8(vpaddq_u8(pairs, pairs)))
+fn table(entries: &[u8; 16]) -> uint8x16_t {
+    // SAFETY: the load needs no alignment and reads the 16 bytes of `entries`.
+    unsafe { vld1q_u8(entries.as_ptr()) }
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn equal([a, b, c, d]: Block, byte: u8) -> u64 {
-    let byte = vdupq_n_u8(byte);
-    bits([vceqq_u8(a, byte), vceqq_u8(b, byte), vceqq_u8(c, byte), vceqq_u8(d, byte)])
+fn splat(byte: u8) -> uint8x16_t {
+    vdupq_n_u8(byte)
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn between(block: Block, first: u8, last: u8) -> u64 {
-    bits(block.map(|part| vcleq_u8(vsubq_u8(part, vdupq_n_u8(first)), vdupq_n_u8(last - first))))
+fn equals(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    vceqq_u8(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn non_ascii(block: Block) -> u64 {
-    bits(block.map(|part| vcgeq_u8(part, vdupq_n_u8(0x80))))
+fn at_most(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    vcleq_u8(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn lower(block: Block) -> Block {
-    block.map(|part| vorrq_u8(part, vdupq_n_u8(0x20)))
+fn minus(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    vsubq_u8(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn and(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    vandq_u8(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn or(a: uint8x16_t, b: uint8x16_t) -> uint8x16_t {
+    vorrq_u8(a, b)
+}
+
+/// The entries of `table` at `indices`; 0 for those of 16 and above.
+#[inline]
+#[target_feature(enable = "neon")]
+fn look_up(table: uint8x16_t, indices: uint8x16_t) -> uint8x16_t {
+    vqtbl1q_u8(table, indices)
+}
+
+/// The entries of `table` for the low halves of `bytes`; 0 for those of 0x80 and above.
+#[inline]
+#[target_feature(enable = "neon")]
+fn look_up_low(table: uint8x16_t, bytes: uint8x16_t) -> uint8x16_t {
+    vqtbl1q_u8(table, vandq_u8(bytes, vdupq_n_u8(0x8F)))
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn high_halves(bytes: uint8x16_t) -> uint8x16_t {
+    vshrq_n_u8::<4>(bytes)
+}
+
+/// The highest bit of each byte.
+///
+/// Shifting right and inserting brings the highest bits of the four bytes that are neighbours to the
+/// upper half of a byte, and once more to its lower half. Then every second half is taken.
+#[inline]
+#[target_feature(enable = "neon")]
+fn high_bits([a, b, c, d]: Block) -> u64 {
+    let (low, high) = (vsriq_n_u8::<1>(b, a), vsriq_n_u8::<1>(d, c));
+    let fours = vsriq_n_u8::<2>(high, low);
+    let twice = vsriq_n_u8::<4>(fours, fours);
+    let halves = vshrn_n_u16::<4>(vreinterpretq_u16_u8(twice));
+    vget_lane_u64::<0>(vreinterpret_u64_u8(halves))
+}
+
+// ===== what was seen =====
+
+/// How far a byte was above a space at most; those below a space are far above.
+type Seen = uint8x16_t;
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn nothing_seen() -> Seen {
+    splat(0)
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn see(mut highest: Seen, block: Block) -> Seen {
+    for register in block {
+        highest = vmaxq_u8(highest, minus(register, splat(b' ')));
+    }
+    highest
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn has_seen(highest: Seen) -> bool {
+    vmaxvq_u8(highest) >= 0x80 - b' '
 }

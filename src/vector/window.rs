@@ -36,6 +36,18 @@ impl<V: ByteOps> Window<V> {
         Self { vector, block, skipped, valid: u64::MAX >> (BLOCK_BYTES - tail.len()) }
     }
 
+    /// Quotes, backslashes, control characters, and what is not ASCII.
+    #[inline(always)]
+    pub(crate) fn unusual(&self) -> [u64; 4] {
+        let Self { vector, block, skipped, valid } = *self;
+        [
+            vector.equal(block, b'"') >> skipped,
+            vector.equal(block, b'\\') >> skipped,
+            vector.between(block, 0, 0x1F) >> skipped & valid,
+            vector.non_ascii(block) >> skipped,
+        ]
+    }
+
     #[inline(always)]
     pub(crate) fn quotes(&self) -> u64 {
         self.vector.equal(self.block, b'"') >> self.skipped

@@ -35,4 +35,6 @@ mod retention;
 mod rotation;
 mod shared_producer;
 mod storage;
+#[cfg(feature = "synced")]
+mod synced;
 mod write_back;

@@ -36,7 +36,7 @@ use super::cdr_path::PathArgs;
 use super::count::files::{InputFile, InputFiles};
 use super::count::merge::Cut;
 use super::count::reading;
-use super::local_time::UtcOption;
+use super::local_time::{UtcOption, zone_of_name};
 use super::outcome::{Outcome, say};
 use super::time_arg::{TimeArg, times_help};
 use super::units::Seconds;
@@ -127,12 +127,6 @@ It is compared with the time at which the event should have come.
 
 Exit codes: 0 no findings; 1 findings, or something could not be read; 2 usage error"
 );
-
-fn zone_of_name(name: &str) -> Result<TimeZone, String> {
-    TimeZone::get(name).map_err(|_| {
-        format!("{name:?} is not a time zone that this machine knows; write one like Europe/Madrid")
-    })
-}
 
 impl Audit {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {

@@ -178,7 +178,7 @@ impl Record {
                 MissingEvent::ActivityEnd(*kind)
             }
             Says::Nothing
-            | Says::Recorded { .. }
+            | Says::Recorded(_)
             | Says::JoinFailed { .. }
             | Says::ActivityGoesOn(_) => return,
         };
@@ -240,7 +240,7 @@ fn session_of(says: &Says<'_>) -> Option<String> {
         | Says::ActivityBegan(ActivityRef { session, .. })
         | Says::ActivityGoesOn(ActivityRef { session, .. })
         | Says::ActivityEnded { activity: ActivityRef { session, .. }, .. } => session,
-        Says::Nothing | Says::Recorded { .. } => return None,
+        Says::Nothing | Says::Recorded(_) => return None,
     };
     let name = String::from_utf8_lossy(&session.name);
     (!name.is_empty()).then(|| name.into_owned())

@@ -198,7 +198,8 @@ mod tests {
     fn egress(id: &str) -> ActivityRef<'_> {
         let session = SessionRef { name: b"daily".into(), unique: None };
         let id = id.as_bytes().into();
-        ActivityRef { kind: ActivityKind::Egress, session, participant: None, id }
+        let (kind, participant) = (ActivityKind::Egress, None);
+        ActivityRef { kind, session, participant, made_of: None, is_received: false, id }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is counted, and how many there are at one time.
 
 use super::missing::Missing;
+use super::records::{SessionRecord, StayRecord};
 
 /// Something to be counted, with the time that it belongs to, in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Count<'a> {
     /// A session started.
     Session { at: i64 },
@@ -19,6 +20,10 @@ pub(crate) enum Count<'a> {
     Recording { at: i64, bytes: u64 },
     /// An event never came.
     Missing(Missing<'a>),
+    /// A stay is over: what was counted for it, and all that is known of it.
+    StayRecord(&'a StayRecord<'a>),
+    /// The same of a session.
+    SessionRecord(&'a SessionRecord<'a>),
 }
 
 /// What the end of a session says.

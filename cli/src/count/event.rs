@@ -57,9 +57,33 @@ pub(crate) struct ActivityRef<'a> {
     pub(crate) session: SessionRef<'a>,
     /// The participant, for a track.
     pub(crate) participant: Option<Id<'a>>,
+    /// What it is made of, for an egress.
+    pub(crate) made_of: Option<MadeOf<'a>>,
+    /// A track that the participant receives and does not publish.
+    pub(crate) is_received: bool,
     /// For a track, an id that no other one of the participant has; for the others, one that no
     /// other of its kind has.
     pub(crate) id: Id<'a>,
+}
+
+/// What an egress is made of, unless it is the whole session.
+#[derive(Debug)]
+pub(crate) enum MadeOf<'a> {
+    /// Everything that the participant with this identity publishes.
+    Participant(Id<'a>),
+    Track(Id<'a>),
+}
+
+/// A recording that is complete.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded<'a> {
+    /// `None` if the event does not say.
+    pub(crate) id: Option<Id<'a>>,
+    pub(crate) session: SessionRef<'a>,
+    pub(crate) made_of: Option<MadeOf<'a>>,
+    pub(crate) bytes: u64,
+    /// How long it is, in milliseconds.
+    pub(crate) duration: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -78,14 +102,9 @@ pub(crate) enum Says<'a> {
         participant: Id<'a>,
     },
     Left(SessionRef<'a>, Stay<'a>),
-    /// A recording is complete.
-    Recorded {
-        /// `None` if the event does not say.
-        id: Option<Id<'a>>,
-        bytes: u64,
-    },
-    /// A participant who was never in the session gave up. This one and those below are read for
-    /// audits only.
+    Recorded(Recorded<'a>),
+    /// A participant who was never in the session gave up. This is read for audits only, and the
+    /// rest for audits and records.
     JoinFailed {
         session: SessionRef<'a>,
         participant: Id<'a>,
@@ -97,19 +116,44 @@ pub(crate) enum Says<'a> {
         activity: ActivityRef<'a>,
         /// When it started, if the event tells.
         began: Option<i64>,
+        /// How long it was, in milliseconds, if the event tells.
+        duration: Option<i64>,
     },
 }
 
 impl ActivityRef<'_> {
     fn into_owned(self) -> ActivityRef<'static> {
-        let Self { kind, session, participant, id } = self;
-        let session = session.into_owned();
-        ActivityRef { kind, session, participant: participant.map(owned), id: owned(id) }
+        let Self { kind, session, participant, made_of, is_received, id } = self;
+        ActivityRef {
+            kind,
+            session: session.into_owned(),
+            participant: participant.map(owned),
+            made_of: made_of.map(MadeOf::into_owned),
+            is_received,
+            id: owned(id),
+        }
+    }
+}
+
+impl MadeOf<'_> {
+    fn into_owned(self) -> MadeOf<'static> {
+        match self {
+            MadeOf::Participant(identity) => MadeOf::Participant(owned(identity)),
+            MadeOf::Track(id) => MadeOf::Track(owned(id)),
+        }
+    }
+}
+
+impl Recorded<'_> {
+    fn into_owned(self) -> Recorded<'static> {
+        let Self { id, session, made_of, bytes, duration } = self;
+        let (id, session) = (id.map(owned), session.into_owned());
+        Recorded { id, session, made_of: made_of.map(MadeOf::into_owned), bytes, duration }
     }
 }
 
 impl SessionRef<'_> {
-    fn into_owned(self) -> SessionRef<'static> {
+    pub(super) fn into_owned(self) -> SessionRef<'static> {
         SessionRef { name: owned(self.name), unique: self.unique.map(owned) }
     }
 }
@@ -134,19 +178,19 @@ impl Says<'_> {
                 let stay = Stay { participant, joined, duration, reason };
                 Says::Left(session.into_owned(), stay)
             }
-            Says::Recorded { id, bytes } => Says::Recorded { id: id.map(owned), bytes },
+            Says::Recorded(recorded) => Says::Recorded(recorded.into_owned()),
             Says::JoinFailed { session, participant } => {
                 Says::JoinFailed { session: session.into_owned(), participant: owned(participant) }
             }
             Says::ActivityBegan(activity) => Says::ActivityBegan(activity.into_owned()),
             Says::ActivityGoesOn(activity) => Says::ActivityGoesOn(activity.into_owned()),
-            Says::ActivityEnded { activity, began } => {
-                Says::ActivityEnded { activity: activity.into_owned(), began }
+            Says::ActivityEnded { activity, began, duration } => {
+                Says::ActivityEnded { activity: activity.into_owned(), began, duration }
             }
         }
     }
 }
 
-fn owned(id: Id<'_>) -> Id<'static> {
+pub(super) fn owned(id: Id<'_>) -> Id<'static> {
     Cow::Owned(id.into_owned())
 }

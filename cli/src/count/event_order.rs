@@ -7,43 +7,43 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::event::{Says, Source};
+use super::event::Source;
 
 /// The maximum number of waiting events, so that memory is bounded if very many have the same time.
 const WAITING_MAX: usize = 500_000;
 
 /// A waiting event.
 #[derive(Debug)]
-pub(crate) struct TimedEvent {
+pub(crate) struct TimedEvent<T> {
     /// Milliseconds since 1970.
     pub(crate) at: i64,
     /// The number of the event in the input: events with the same time stay in their order.
     sequence: u64,
     pub(crate) source: Source,
-    pub(crate) says: Box<Says<'static>>,
+    pub(crate) says: Box<T>,
 }
 
-impl TimedEvent {
+impl<T> TimedEvent<T> {
     fn key(&self) -> (i64, u64) {
         (self.at, self.sequence)
     }
 }
 
-impl PartialEq for TimedEvent {
+impl<T> PartialEq for TimedEvent<T> {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for TimedEvent {}
+impl<T> Eq for TimedEvent<T> {}
 
-impl PartialOrd for TimedEvent {
+impl<T> PartialOrd for TimedEvent<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for TimedEvent {
+impl<T> Ord for TimedEvent<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
     }
@@ -51,13 +51,13 @@ impl Ord for TimedEvent {
 
 /// The waiting events, oldest first.
 #[derive(Debug)]
-pub(crate) struct EventOrder {
-    waiting: BinaryHeap<Reverse<TimedEvent>>,
+pub(crate) struct EventOrder<T> {
+    waiting: BinaryHeap<Reverse<TimedEvent<T>>>,
     waiting_max: usize,
     sequence: u64,
 }
 
-impl EventOrder {
+impl<T> EventOrder<T> {
     pub(crate) fn new() -> Self {
         Self::with_limit(WAITING_MAX)
     }
@@ -66,15 +66,15 @@ impl EventOrder {
         Self { waiting: BinaryHeap::new(), waiting_max, sequence: 0 }
     }
 
-    pub(crate) fn push(&mut self, at: i64, source: Source, says: Says<'_>) {
+    pub(crate) fn push(&mut self, at: i64, source: Source, says: T) {
         self.sequence += 1;
-        let says = Box::new(says.into_owned());
+        let says = Box::new(says);
         self.waiting.push(Reverse(TimedEvent { at, sequence: self.sequence, source, says }));
     }
 
     /// Moves all events with the oldest time to `events` if that is before `end`, or if too many
     /// wait.
-    pub(crate) fn pop_before(&mut self, end: i64, events: &mut Vec<TimedEvent>) -> Option<i64> {
+    pub(crate) fn pop_before(&mut self, end: i64, events: &mut Vec<TimedEvent<T>>) -> Option<i64> {
         let at = self.waiting.peek().map(|Reverse(event)| event.at)?;
         if at >= end && self.waiting.len() <= self.waiting_max {
             return None;
@@ -94,7 +94,7 @@ mod tests {
     fn events_leave_in_the_order_of_their_times_once_the_watermark_has_passed_them() {
         let mut order = EventOrder::new();
         for at in [5, 3, 9, 3] {
-            order.push(at, 0, Says::Nothing);
+            order.push(at, 0, ());
         }
         let mut pop = |end| {
             let mut events = Vec::new();
@@ -114,7 +114,7 @@ mod tests {
         let mut order = EventOrder::with_limit(100);
         let mut events = Vec::new();
         for at in 0..110 {
-            order.push(at, 0, Says::Nothing);
+            order.push(at, 0, ());
             order.pop_before(0, &mut events);
         }
         assert_eq!((order.waiting.len(), events.len()), (100, 10));

@@ -3,6 +3,7 @@
 use super::counts::Counted;
 use super::missing::Sign;
 use super::presence::Presence;
+use super::records::End;
 use super::sessions::{Gone, Session};
 
 /// How long an end is remembered, in milliseconds of event time.
@@ -24,6 +25,9 @@ impl Presence {
             self.give_up(now, counted);
         }
         self.activities.forget(now);
+        if !self.unsettled.is_empty() {
+            self.settle(now, counted);
+        }
     }
 
     /// The input is over, at `now`.
@@ -39,6 +43,7 @@ impl Presence {
         let silent = now.saturating_sub(self.silence_max_ms);
         self.activities.give_up(now, silent, counted);
         self.activities.end(now, counted);
+        self.tell_open_records(counted);
     }
 
     /// A session is over without an end: another one with its name started, or there were no more
@@ -52,6 +57,7 @@ impl Presence {
         self.session_gauge.now -= 1;
         self.participant_gauge.now -= inside as i64;
         self.sessions_given_up += 1;
+        self.tell_records(lost, End::Inferred, counted);
     }
 
     fn give_up(&mut self, now: i64, counted: &mut Counted<'_>) {
@@ -77,12 +83,15 @@ impl Presence {
                     && let Some(one) = session.participants.remove(participant)
                 {
                     session.tell_missing_of(participant, &one, counted);
+                    session.tell_stay(participant, &one, End::Inferred, counted);
                 }
             }
             None if session.ended == Some(gone.at) => {
                 session.count_stays(counted);
                 session.tell_missing(counted);
-                self.sessions.remove(&gone.session);
+                if let Some(over) = self.sessions.remove(&gone.session) {
+                    self.tell_records(over, End::Inferred, counted);
+                }
             }
             None => {}
         }

@@ -2,15 +2,21 @@
 //!
 //! ```text
 //! files ──> merge ──> line, event_reader ──> tracker: seen ──> event_order ──> presence ──> Listener
-//!                                                                              └ activities
+//!                                                                              ├ activities
+//!                                                                              └ records, usage
 //! ```
 //!
 //! Files are merged in the order of their events' times, repeated events are dropped, the others
 //! are sorted, and presence is followed from one to the next. Memory grows with the open sessions
 //! and the events of the last minutes, not with the files.
+//!
+//! `records` hands over a record of each session and each participant, if a command wants them. A
+//! record has what was counted for it, and `usage` has what else its events tell, which changes no
+//! count.
 
 mod activities;
 mod counts;
+pub(crate) mod detail;
 pub(crate) mod event;
 mod event_order;
 pub(crate) mod event_reader;
@@ -22,18 +28,22 @@ pub(crate) mod merge;
 mod missing;
 mod presence;
 pub(crate) mod reading;
+mod records;
 mod seen;
 mod sessions;
 pub(crate) mod tracker;
 mod tracks;
+mod usage;
 
 pub(crate) use activities::AFTER_SESSION_MS;
 pub(crate) use counts::Count;
 pub(crate) use event::Source;
 pub(crate) use missing::{Missing, MissingEvent, Sign};
 pub(crate) use presence::GIVEN_UP_MS;
+pub(crate) use records::{End, SessionRecord, StayRecord};
 #[cfg(feature = "serve")]
 pub(crate) use seen::{Novelty, Seen};
 #[cfg(feature = "serve")]
 pub(crate) use sessions::KnownSession;
 pub(crate) use tracker::{Level, Listener, SessionTracker};
+pub(crate) use usage::{Sum, Usage};

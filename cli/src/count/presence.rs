@@ -16,6 +16,7 @@ use super::activities::Activities;
 use super::counts::{Count, Counted, Gauge, SessionEnd};
 use super::event::{Id, SessionRef, Source, Stay};
 use super::missing::Sign;
+use super::records::{End, Unsettled};
 #[cfg(feature = "serve")]
 use super::sessions::KnownSession;
 use super::sessions::{Gone, Key, Participant, Session, Sessions};
@@ -30,6 +31,10 @@ pub(crate) struct Presence {
     pub(super) sessions: Sessions,
     pub(super) activities: Activities,
     pub(super) gone: VecDeque<Gone>,
+    /// Those whose records wait for an egress or a recording.
+    pub(super) unsettled: Vec<Unsettled>,
+    /// After the end of the input: the earliest time to which something that is open may belong.
+    pub(crate) open_since: i64,
     pub(crate) session_gauge: Gauge,
     pub(crate) participant_gauge: Gauge,
     /// Sessions without an end that count as over.
@@ -48,6 +53,8 @@ impl Presence {
             sessions: Sessions::default(),
             activities: Activities::default(),
             gone: VecDeque::new(),
+            unsettled: Vec::new(),
+            open_since: i64::MAX,
             session_gauge: Gauge::default(),
             participant_gauge: Gauge::default(),
             sessions_given_up: 0,
@@ -55,6 +62,11 @@ impl Presence {
             next_sweep: 0,
             silence_max_ms: silence_max_ms.max(GIVEN_UP_MS),
         }
+    }
+
+    /// Also hands over a record of each session and each stay.
+    pub(crate) fn keep_records(&mut self) {
+        self.sessions.keeps_usage = true;
     }
 
     /// Any event, at the time `at`.
@@ -190,6 +202,9 @@ impl Presence {
         known.hear(at, session);
         known.ended = Some(at);
         known.began_told = told.began;
+        if let Some(usage) = &mut known.usage {
+            usage.reason = told.reason.map(Into::into);
+        }
         self.activities.session_ended(at, std::mem::take(&mut known.activities));
         self.session_gauge.now -= 1;
         for participant in known.participants.values_mut().filter(|one| one.left.is_none()) {
@@ -244,6 +259,7 @@ impl Presence {
                 one.has_join = true;
                 if std::mem::take(&mut one.is_from_before) {
                     // The two events came in the wrong order.
+                    one.joined = at;
                     self.participant_gauge.before -= 1;
                     self.participant_gauge.now += 1;
                     counted(Count::Participant { at });
@@ -258,11 +274,13 @@ impl Presence {
             has_join: true,
             began_told: None,
             left: None,
+            stay_ms: 0,
             tracks: BTreeMap::new(),
             is_uncounted: has_ended,
         };
         if let Some(before) = known.participants.insert(participant.as_ref().into(), one) {
             known.tell_missing_of(participant, &before, counted);
+            known.tell_stay(participant, &before, End::Inferred, counted);
         }
         counted(Count::Participant { at });
         self.participant_gauge.now += i64::from(!has_ended);
@@ -287,6 +305,7 @@ impl Presence {
                 counted(Count::Stay { at, ms });
             }
             counted(Count::Left { at, reason: stay.reason.as_deref() });
+            self.tell_lone_stay(at, session, stay, told.unwrap_or_default(), counted);
             return;
         };
         let mut stayed = told;
@@ -296,6 +315,7 @@ impl Presence {
                 one.left = Some(at);
                 one.began_told = stay.joined;
                 stayed = told.or(Some((at - one.joined).max(0)));
+                one.stay_ms = stayed.unwrap_or_default();
                 self.participant_gauge.now -= i64::from(!one.is_uncounted);
             }
             None => {
@@ -305,6 +325,7 @@ impl Presence {
                     has_join: false,
                     began_told: stay.joined,
                     left: Some(at),
+                    stay_ms: told.unwrap_or_default(),
                     tracks: BTreeMap::new(),
                     is_uncounted: false,
                 };
@@ -322,6 +343,7 @@ impl Presence {
             counted(Count::Stay { at, ms });
         }
         counted(Count::Left { at, reason: stay.reason.as_deref() });
+        self.note_reason(&key, participant, stay);
         let participant = Some(participant.as_ref().into());
         self.gone.push_back(Gone { at, session: key, participant });
     }
@@ -364,6 +386,7 @@ impl Presence {
         if let Some(old) = old {
             old.count_stays(counted);
             old.tell_missing(counted);
+            self.tell_records(old, End::Inferred, counted);
         }
         Some(key)
     }

@@ -154,7 +154,7 @@ fn identity<'a>(says: &'a Says<'_>) -> Option<(&'a SessionRef<'a>, Option<&'a Id
             stay.participant.as_ref().map(|participant| (session, Some(participant)))
         }
         Says::Nothing
-        | Says::Recorded { .. }
+        | Says::Recorded(_)
         | Says::JoinFailed { .. }
         | Says::ActivityBegan(_)
         | Says::ActivityGoesOn(_)

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::counts::{Count, Counted};
 use super::event::{ActivityKey, SessionRef, Source};
+use super::usage::SessionUsage;
 
 /// The key of a session: its unique id, or its name if no event has an id.
 pub(super) type Key = Box<[u8]>;
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) participants: HashMap<Box<[u8]>, Participant>,
     /// What started in it, except for tracks.
     pub(super) activities: BTreeSet<ActivityKey>,
+    /// What was used, until its record was handed over; `None` if no records are kept.
+    pub(super) usage: Option<Box<SessionUsage>>,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub(super) struct Participant {
     /// When it joined, according to its leaving.
     pub(super) began_told: Option<i64>,
     pub(super) left: Option<i64>,
+    /// What was counted when it left, in milliseconds.
+    pub(super) stay_ms: i64,
     /// Its tracks that have not ended, and when each began.
     pub(super) tracks: BTreeMap<Box<[u8]>, i64>,
     /// It is no longer in [`Gauge::now`], because the session has ended.
@@ -100,7 +105,7 @@ impl Session {
     pub(super) fn count_stays(&self, counted: &mut Counted<'_>) {
         let Some(at) = self.ended else { return };
         let inside = self.participants.values().filter(|one| one.left.is_none());
-        inside.for_each(|one| counted(Count::Stay { at, ms: (at - one.joined).max(0) }));
+        inside.for_each(|one| counted(Count::Stay { at, ms: self.stay_ms(one) }));
     }
 }
 
@@ -118,6 +123,8 @@ pub(super) struct Sessions {
     by_key: HashMap<Key, Session>,
     /// The key of the session that started last under a name.
     names: HashMap<Box<[u8]>, Key>,
+    /// Records of them are wanted.
+    pub(super) keeps_usage: bool,
 }
 
 impl Sessions {
@@ -131,6 +138,13 @@ impl Sessions {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Session)> {
         self.by_key.iter()
+    }
+
+    /// The keys in the order of the times at which the sessions began.
+    pub(super) fn sorted_keys(&self) -> Vec<Key> {
+        let mut keys: Vec<_> = self.iter().map(|(key, one)| (one.first, key.clone())).collect();
+        keys.sort();
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 
     #[cfg(test)]
@@ -192,6 +206,7 @@ impl Sessions {
             ended: None,
             participants: HashMap::new(),
             activities: BTreeSet::new(),
+            usage: self.keeps_usage.then(Box::default),
         };
         let old = self.by_key.insert(key.clone(), new);
         Some((key, old))

@@ -8,7 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use super::counts::{Count, Gauge, SessionEnd};
-use super::event::{Event, Id, Says, Source};
+use super::detail::Detail;
+use super::event::{ActivityKind, Event, Id, Says, Source};
 use super::event_order::{EventOrder, TimedEvent};
 use super::line::Line;
 use super::presence::Presence;
@@ -41,9 +42,12 @@ pub(crate) trait Listener {
 #[derive(Debug)]
 pub(crate) struct SessionTracker {
     seen: Seen,
-    order: EventOrder,
+    order: EventOrder<Says<'static>>,
+    /// What changes no count waits by itself, so that counts are the same without it.
+    details: EventOrder<Detail<'static>>,
     presence: Presence,
-    recordings: Recordings,
+    recordings: RecentIds,
+    egresses: RecentIds,
     /// Levels were reported up to here.
     told: i64,
     /// The latest time of an event.
@@ -51,7 +55,8 @@ pub(crate) struct SessionTracker {
     watermark: i64,
     events_repeated: u64,
     events_unknown: u64,
-    batch: Vec<TimedEvent>,
+    batch: Vec<TimedEvent<Says<'static>>>,
+    detail_batch: Vec<TimedEvent<Detail<'static>>>,
 }
 
 impl SessionTracker {
@@ -64,15 +69,25 @@ impl SessionTracker {
         Self {
             seen: Seen::new(),
             order: EventOrder::new(),
+            details: EventOrder::new(),
             presence: Presence::new(silence_max_ms),
-            recordings: Recordings::default(),
+            recordings: RecentIds::default(),
+            egresses: RecentIds::default(),
             told: i64::MIN,
             latest: i64::MIN,
             watermark: i64::MIN,
             events_repeated: 0,
             events_unknown: 0,
             batch: Vec::new(),
+            detail_batch: Vec::new(),
         }
+    }
+
+    /// Also hands over a record of each session and each stay.
+    pub(crate) fn with_records() -> Self {
+        let mut tracker = Self::new();
+        tracker.presence.keep_records();
+        tracker
     }
 
     /// Takes an event; one without a time is assigned `at`. False if it occurred before, and is not
@@ -96,9 +111,14 @@ impl SessionTracker {
             }
         }
         if !matches!(event.says, Says::Nothing) {
-            self.order.push(at, source, event.says);
+            self.order.push(at, source, event.says.into_owned());
         }
         true
+    }
+
+    /// Takes what the event that was taken last says beyond that, for its record.
+    pub(crate) fn take_detail(&mut self, at: i64, source: Source, detail: Detail<'_>) {
+        self.details.push(at, source, detail.into_owned());
     }
 
     /// No more events are expected that are [`LATENESS_MS`] older than `watermark`.
@@ -132,6 +152,12 @@ impl SessionTracker {
     /// The time up to which everything was read; the time of the latest event if that is not known.
     pub(crate) fn now(&self) -> i64 {
         if self.watermark == i64::MIN { self.latest } else { self.watermark }
+    }
+
+    /// After the end: nothing that ended before this time, in milliseconds since 1970, is without
+    /// its final record, as far as the events that were read can tell.
+    pub(crate) fn open_since(&self) -> i64 {
+        self.presence.open_since
     }
 
     /// Sessions that have not ended, and participants that have not left.
@@ -169,6 +195,7 @@ impl SessionTracker {
     fn release_before(&mut self, end: i64, listener: &mut impl Listener) {
         let mut batch = std::mem::take(&mut self.batch);
         while let Some(at) = self.order.pop_before(end, &mut batch) {
+            self.note_details(at);
             self.tell_level(at, listener);
             // A single event with a wrong time must not end everything: time advances with the
             // watermark.
@@ -179,6 +206,32 @@ impl SessionTracker {
             batch.drain(..).for_each(|event| self.follow(&event, listener));
         }
         self.batch = batch;
+        self.note_details(end);
+    }
+
+    /// Notes what was told before `end` with the sessions as they are now.
+    fn note_details(&mut self, end: i64) {
+        let mut batch = std::mem::take(&mut self.detail_batch);
+        while let Some(at) = self.details.pop_before(end, &mut batch) {
+            for event in batch.drain(..) {
+                if self.is_new_detail(at, &event.says) {
+                    self.presence.note_detail(at, &event.says);
+                }
+            }
+        }
+        self.detail_batch = batch;
+    }
+
+    /// The end of an egress may come twice with two times; its id is unique.
+    fn is_new_detail(&mut self, at: i64, detail: &Detail<'_>) -> bool {
+        match detail {
+            Detail::Activity(Says::ActivityEnded { activity, .. })
+                if activity.kind == ActivityKind::Egress =>
+            {
+                self.egresses.is_new(&activity.id, at)
+            }
+            _ => true,
+        }
     }
 
     fn pass_time(&mut self, now: i64, listener: &mut impl Listener) {
@@ -194,7 +247,7 @@ impl SessionTracker {
     }
 
     /// Who came and left, and what was recorded.
-    fn follow(&mut self, event: &TimedEvent, listener: &mut impl Listener) {
+    fn follow(&mut self, event: &TimedEvent<Says<'static>>, listener: &mut impl Listener) {
         let (at, source) = (event.at, event.source);
         let mut count = |count: Count<'_>| listener.count(count);
         match &*event.says {
@@ -212,9 +265,10 @@ impl SessionTracker {
             Says::Left(session, stay) => {
                 self.presence.left(at, source, session, stay, &mut count);
             }
-            Says::Recorded { id, bytes } => {
-                if id.as_ref().is_none_or(|id| self.recordings.is_new(id, at)) {
-                    count(Count::Recording { at, bytes: *bytes });
+            Says::Recorded(recorded) => {
+                if recorded.id.as_ref().is_none_or(|id| self.recordings.is_new(id, at)) {
+                    count(Count::Recording { at, bytes: recorded.bytes });
+                    self.presence.recorded(at, recorded, &mut count);
                 }
             }
             Says::JoinFailed { session, participant } => {
@@ -224,7 +278,7 @@ impl SessionTracker {
                 self.presence.activity_began(at, source, activity, &mut count);
             }
             Says::ActivityGoesOn(activity) => self.presence.activity_goes_on(at, activity),
-            Says::ActivityEnded { activity, began } => {
+            Says::ActivityEnded { activity, began, .. } => {
                 self.presence.activity_ended(at, source, activity, *began, &mut count);
             }
         }
@@ -233,7 +287,7 @@ impl SessionTracker {
 
 /// The order in which events with the same time are followed, whatever order they came in: first
 /// the ends of what existed before, then starts, then what starts and ends at that time.
-fn rank(presence: &Presence, event: &TimedEvent) -> u8 {
+fn rank(presence: &Presence, event: &TimedEvent<Says<'static>>) -> u8 {
     let at = event.at;
     match &*event.says {
         Says::Left(session, stay) => {
@@ -252,18 +306,19 @@ fn rank(presence: &Presence, event: &TimedEvent) -> u8 {
         Says::SessionBegan(_) => 2,
         Says::Joined { .. } | Says::ActivityBegan(_) | Says::ActivityGoesOn(_) => 3,
         Says::SessionEnded { .. } => 5,
-        Says::Nothing | Says::Recorded { .. } | Says::JoinFailed { .. } => 6,
+        Says::Nothing | Says::Recorded(_) | Says::JoinFailed { .. } => 6,
     }
 }
 
-/// The recordings of the last minutes: an event may come with two times, and from two servers.
+/// The recordings or egresses of the last minutes: an event may come with two times, and from two
+/// servers.
 #[derive(Debug, Default)]
-struct Recordings {
+struct RecentIds {
     known: HashMap<Box<[u8]>, i64>,
     order: VecDeque<(i64, Box<[u8]>)>,
 }
 
-impl Recordings {
+impl RecentIds {
     fn is_new(&mut self, id: &Id<'_>, at: i64) -> bool {
         while self.order.front().is_some_and(|(known, _)| known + RECORDING_MS < at) {
             if let Some((_, id)) = self.order.pop_front() {

@@ -53,6 +53,7 @@ impl Presence {
             has_join: false,
             began_told: None,
             left: None,
+            stay_ms: 0,
             tracks: BTreeMap::new(),
             // Its join counts it, if that comes.
             is_uncounted: true,

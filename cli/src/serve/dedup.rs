@@ -10,6 +10,7 @@
 //! result of the first. And an event stays in flight until it is acknowledged, even if its request
 //! is gone: see [`Guard::settle`].
 
+mod filled;
 mod generations;
 mod key;
 mod tail;
@@ -27,10 +28,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+pub(super) use self::filled::FilledDedup;
 use self::generations::Generations;
 pub(super) use self::key::Key;
 use self::key::KeyHash;
-pub(super) use self::tail::ReadSoFar;
+use self::tail::ReadSoFar;
 
 /// How many acknowledged events are remembered in any case; at most twice as many are, and the
 /// oldest are forgotten first. They take 9 MiB at most, and are the events of a window of a minute

@@ -3,6 +3,7 @@
 //! A timer checks it. The file system's notices (inotify) say nothing about a link further up that
 //! now leads elsewhere, which is how Kubernetes and certbot replace files.
 
+use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -43,13 +44,19 @@ pub(super) struct FileWatch {
     read: Vec<Option<Stamp>>,
     /// Their state at the last check.
     looked: Vec<Option<Stamp>>,
+    /// Why they could not be read the last time.
+    failure: Option<String>,
 }
 
 impl FileWatch {
     /// Create it before the files are read: what changes meanwhile is then read once more.
     pub(super) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        let mut watch =
-            Self { paths: paths.into_iter().collect(), read: Vec::new(), looked: Vec::new() };
+        let mut watch = Self {
+            paths: paths.into_iter().collect(),
+            read: Vec::new(),
+            looked: Vec::new(),
+            failure: None,
+        };
         watch.note_reading();
         watch
     }
@@ -60,17 +67,28 @@ impl FileWatch {
         self.looked.clone_from(&self.read);
     }
 
-    /// Whether the files should be read again: they have changed since they were read, and nobody
-    /// has written to them since the last check. True once for each change.
-    pub(super) fn has_changed(&mut self) -> bool {
+    /// Whether the files should be read again: they have changed since they were read, or could not
+    /// be read, and nobody has written to them since the last check. Followed by
+    /// [`Self::note_result`].
+    pub(super) fn should_be_read(&mut self) -> bool {
         let now = self.stamps();
         let is_settled = now == self.looked;
         self.looked = now;
-        if !is_settled || self.looked == self.read {
+        if !is_settled || (self.looked == self.read && self.failure.is_none()) {
             return false;
         }
         self.read.clone_from(&self.looked);
         true
+    }
+
+    /// How reading the files went. Whether that is new: files that cannot be read are tried again
+    /// at each check, because the reason may not lie in them (no descriptor was left, the network
+    /// was gone), and the same failure is not told each time.
+    pub(super) fn note_result<E: fmt::Display>(&mut self, result: &Result<(), E>) -> bool {
+        let failure = result.as_ref().err().map(E::to_string);
+        let is_new = failure.is_none() || failure != self.failure;
+        self.failure = failure;
+        is_new
     }
 
     fn stamps(&self) -> Vec<Option<Stamp>> {
@@ -88,11 +106,34 @@ mod tests {
         (FileWatch::new(paths.clone()), paths)
     }
 
+    /// Whether a check finds something to read, which succeeds.
+    fn is_told(watch: &mut FileWatch) -> bool {
+        watch.should_be_read() && watch.note_result::<&str>(&Ok(()))
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_tried_again_and_each_failure_is_told_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut watch, [cert, _]) = watched(&directory);
+        fs::write(cert, "another").unwrap();
+        assert!(!watch.should_be_read(), "it may still be written to");
+        for (result, is_new) in [
+            (Err("no descriptor"), true),
+            (Err("no descriptor"), false),
+            (Err("no memory"), true),
+            (Ok(()), true),
+        ] {
+            assert!(watch.should_be_read(), "{result:?}");
+            assert_eq!(watch.note_result(&result), is_new, "{result:?}");
+        }
+        assert!(!watch.should_be_read());
+    }
+
     #[test]
     fn a_file_that_was_written_or_replaced_or_removed_is_told_once_it_has_settled() {
         let directory = tempfile::tempdir().unwrap();
         let (mut watch, [cert, key]) = watched(&directory);
-        assert_eq!([(); 3].map(|()| watch.has_changed()), [false; 3]);
+        assert_eq!([(); 3].map(|()| is_told(&mut watch)), [false; 3]);
         let changes: [&dyn Fn(); 4] = [
             &|| fs::write(&cert, "another").unwrap(),
             &|| {
@@ -104,7 +145,7 @@ mod tests {
         ];
         for (number, change) in changes.into_iter().enumerate() {
             change();
-            let told = [(); 4].map(|()| watch.has_changed());
+            let told = [(); 4].map(|()| is_told(&mut watch));
             assert_eq!(told, [false, true, false, false], "change {number}");
         }
     }
@@ -115,9 +156,9 @@ mod tests {
         let (mut watch, [cert, key]) = watched(&directory);
         for bytes in 2..10 {
             fs::write(if bytes % 2 == 0 { &cert } else { &key }, "x".repeat(bytes)).unwrap();
-            assert!(!watch.has_changed(), "it is read in the middle");
+            assert!(!is_told(&mut watch), "it is read in the middle");
         }
-        assert_eq!([(); 2].map(|()| watch.has_changed()), [true, false]);
+        assert_eq!([(); 2].map(|()| is_told(&mut watch)), [true, false]);
     }
 
     #[test]
@@ -126,7 +167,7 @@ mod tests {
         let (mut watch, [cert, _]) = watched(&directory);
         fs::write(&cert, "another").unwrap();
         watch.note_reading();
-        assert_eq!([(); 3].map(|()| watch.has_changed()), [false; 3]);
+        assert_eq!([(); 3].map(|()| is_told(&mut watch)), [false; 3]);
     }
 
     #[test]
@@ -141,6 +182,6 @@ mod tests {
         let mut watch = FileWatch::new([live.join("cert")]);
         fs::remove_file(&live).unwrap();
         std::os::unix::fs::symlink("2", &live).unwrap();
-        assert_eq!([(); 3].map(|()| watch.has_changed()), [false, true, false]);
+        assert_eq!([(); 3].map(|()| is_told(&mut watch)), [false, true, false]);
     }
 }

@@ -77,13 +77,19 @@ impl Gate {
     /// Reads the credentials again. If that fails, the previous ones stay.
     pub(super) fn reload(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.files().note_reading();
-        self.read()
+        let read = self.read();
+        self.files().note_result(&read);
+        read
     }
 
-    /// The same, if the files have changed since. Blocks on files.
+    /// The same, if the files have changed since, or could not be read. The result, if it is not
+    /// the failure of the last time. Blocks on files.
     pub(super) fn reload_changed(&self) -> Option<Result<(), Box<dyn Error + Send + Sync>>> {
-        let has_changed = self.files().has_changed();
-        has_changed.then(|| self.read())
+        if !self.files().should_be_read() {
+            return None;
+        }
+        let read = self.read();
+        self.files().note_result(&read).then_some(read)
     }
 
     fn read(&self) -> Result<(), Box<dyn Error + Send + Sync>> {

@@ -105,7 +105,7 @@ impl Lifetime {
                 return Ok(Next::End);
             }
         };
-        let (settings, tls) = (&closed.settings, closed.tls.as_ref());
+        let (settings, tls) = (&closed.settings, closed.tls.as_deref());
         let opened = handle.block_on(waiting::open_or_wait(settings, &mut self.process, tls))?;
         let Some(appender) = opened else { return Ok(Next::End) };
         Ok(Next::Serve(Arc::new(closed.reopen(appender)), reason))

@@ -10,7 +10,7 @@ use super::page::PageServer;
 use super::server_context::ServerContext;
 use super::shutdown_phase::ShutdownPhase;
 use super::signals::{Request, Signals};
-use super::{notify, server};
+use super::{notify, reload, server};
 
 /// What a server has from its start to its end, whichever directory is open.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(super) async fn run(
     let mut control = Control::open(&settings.directory, &process.listeners, settings.end_timeout);
     let mut acceptor = Acceptor::start(process.listeners.clone(), shared.clone());
     let sweeper = tokio::spawn(server::sweep(shared.clone()));
-    let watcher = tokio::spawn(server::reload_changed(shared.clone()));
+    let watcher = tokio::spawn(reload::reload_changed(&shared));
     let board = process.page.as_ref().map(PageServer::board);
     let teller = board.map(|board| tokio::spawn(server::tell_page(shared.clone(), board)));
     tell_serving(&process, &shared);
@@ -118,7 +118,7 @@ async fn serve_until_end(
         tokio::select! {
             request = signals.next() => match request {
                 Request::End => return None,
-                Request::Reload => drop(tokio::spawn(server::reload(shared.clone()))),
+                Request::Reload => drop(tokio::spawn(reload::reload(shared))),
                 Request::HandOver => launch(launcher).await,
             },
             failure = launcher.failure() => tell_not_handed_over(failure),

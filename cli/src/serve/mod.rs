@@ -18,7 +18,7 @@
 //! - the page of `--ui`: `page`;
 //! - a socket that connections come from: `listen`; its hand-over to another process: `handover`,
 //!   and before it `drain.rs`;
-//! - what signals ask for: `main_loop.rs`;
+//! - what signals ask for: `main_loop.rs`; what is read again: `reload.rs`;
 //! - the end of a connection or of the server: `shutdown_phase.rs`, `lifetime.rs`;
 //! - what all requests share: `server_context.rs`, those of one connection: `conn_context.rs`.
 
@@ -58,6 +58,7 @@ mod peer_table;
 mod permissions;
 mod plain;
 mod refusals;
+mod reload;
 mod response;
 mod routes;
 mod server;
@@ -124,7 +125,7 @@ names ($LISTEN_FDNAMES) say what they speak: http, https; by any other name the 
 
 ", units_help!(), "
 
-Exit codes: 0 success; 1 failed, or the value of an option cannot be used; 2 wrong usage"))]
+Exit codes: 0 success; 1 failed, or the value of an option cannot be used; 2 usage error"))]
 pub(super) struct Serve {
     /// A TOML file of options
     #[arg(long, value_name = "FILE", env = "CDRLOG_CONFIG")]

@@ -1,10 +1,12 @@
 //! The networks whose peers may connect: `--allow`.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use serde::Deserialize;
+
+use super::listen::UNIX_PEER;
 
 /// The addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -23,9 +25,12 @@ impl Network {
     }
 }
 
-/// Whether a peer at this address may connect. Without any network, all may.
-pub(super) fn allow(networks: &[Network], address: IpAddr) -> bool {
-    networks.is_empty() || networks.iter().any(|network| network.contains(address))
+/// Whether a peer may connect. Without any network, all may. The mode of a unix socket says who may
+/// connect to it, not the networks.
+pub(super) fn allow(networks: &[Network], peer: SocketAddr) -> bool {
+    networks.is_empty()
+        || peer == UNIX_PEER
+        || networks.iter().any(|network| network.contains(peer.ip()))
 }
 
 /// The bits of an address, the first one on the left.
@@ -109,12 +114,17 @@ mod tests {
 
     fn allows(networks: &[&str], address: &str) -> bool {
         let networks: Vec<_> = networks.iter().map(|text| text.parse().unwrap()).collect();
-        allow(&networks, address.parse().unwrap())
+        allow(&networks, SocketAddr::new(address.parse().unwrap(), 4711))
     }
 
     #[test]
     fn without_a_network_all_addresses_are_allowed() {
         assert!(allows(&[], "192.0.2.1") && allows(&[], "2001:db8::1"));
+    }
+
+    #[test]
+    fn a_unix_socket_is_in_no_network_and_allowed() {
+        assert!(allow(&["192.0.2.7".parse().unwrap()], UNIX_PEER));
     }
 
     #[test]

@@ -26,9 +26,8 @@ use super::refusals::{Reason, Refusal};
 use super::routes::respond;
 use super::server_context::ServerContext;
 use super::shutdown_phase::ShutdownPhase;
-use super::tls::Tls;
 use super::tracked_stream::TrackedStream;
-use super::{allocator, file_watch, networks, notify, plain};
+use super::{allocator, networks, notify, plain};
 
 /// The pause after an accept that failed, for example because no descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -80,16 +79,14 @@ pub(super) async fn accept(
             }
         };
         let address = accepted.peer;
-        // The mode of a unix socket says who may connect, and a proxy has all its connections
-        // there.
-        let is_local = address == UNIX_PEER;
-        if !is_local && !networks::allow(&shared.settings.allowed, address.ip()) {
+        if !networks::allow(&shared.settings.allowed, address) {
             let refusal =
                 Refusal::new(Reason::NotAllowed, "the address is in no network of --allow");
             shared.note_refusal(refusal, None, address, None);
             continue;
         }
-        if !is_local && !connections.admits(address.ip()) {
+        // A proxy has all its connections at the unix socket.
+        if address != UNIX_PEER && !connections.admits(address.ip()) {
             let refusal = Refusal::new(Reason::Connections, "more than --peer-connections-max");
             shared.note_refusal(refusal, None, address, None);
             continue;
@@ -156,7 +153,7 @@ async fn serve(
         return;
     }
     let tls = shared.tls.as_ref().filter(|_| accepted.is_tls);
-    let Some(acceptor) = tls.map(Tls::acceptor) else {
+    let Some(acceptor) = tls.map(|tls| tls.acceptor()) else {
         return serve_stream(stream, &guard, shared, address, &http).await;
     };
     // Boxed: the state of a handshake is large, and connections without TLS do not pay for it.
@@ -293,65 +290,6 @@ fn look_at_crowd(shared: &ServerContext) {
     }
     if shared.connections.take_ended() >= CROWD_CONNECTIONS {
         tokio::task::spawn_blocking(allocator::trim);
-    }
-}
-
-/// Begins new files, and reads certificates and credentials again. What fails is logged, and the
-/// rest is done.
-pub(super) async fn reload(shared: Arc<ServerContext>) {
-    notify::reloading().await;
-    let reloaded = tokio::task::spawn_blocking(move || reload_blocking(&shared)).await;
-    if let Err(error) = reloaded {
-        tracing::error!(%error, "could not reload");
-    }
-    notify::ready();
-}
-
-fn reload_blocking(shared: &ServerContext) {
-    if let Err(error) = shared.gate.reload() {
-        tracing::error!(%error, "the credentials stay as they were");
-    }
-    shared.peer_limits.forget_failures();
-    if let Some(tls) = &shared.tls
-        && let Err(error) = tls.reload()
-    {
-        tracing::error!(%error, "the certificate stays as it was");
-    }
-    match shared.appender.rotate() {
-        Ok(()) => {
-            let path = shared.appender.cdr_path();
-            tracing::info!(cdr = %path.display(), auth = shared.gate.methods(), "reloaded");
-        }
-        Err(error) => tracing::warn!(%error, "no new files could be begun"),
-    }
-}
-
-/// Reads certificates and credentials again as soon as their files have changed.
-pub(super) async fn reload_changed(shared: Arc<ServerContext>) {
-    let mut looks = tokio::time::interval(file_watch::LOOK_INTERVAL);
-    loop {
-        looks.tick().await;
-        let shared = shared.clone();
-        let looked = tokio::task::spawn_blocking(move || reload_changed_blocking(&shared)).await;
-        if let Err(error) = looked {
-            tracing::error!(%error, "could not look at certificates and credentials");
-        }
-    }
-}
-
-fn reload_changed_blocking(shared: &ServerContext) {
-    match shared.gate.reload_changed() {
-        Some(Ok(())) => {
-            shared.peer_limits.forget_failures();
-            tracing::info!(auth = shared.gate.methods(), "the credentials have changed");
-        }
-        Some(Err(error)) => tracing::error!(%error, "the credentials stay as they were"),
-        None => {}
-    }
-    match shared.tls.as_ref().and_then(Tls::reload_changed) {
-        Some(Ok(())) => tracing::info!("the certificate has changed"),
-        Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
-        None => {}
     }
 }
 

@@ -8,12 +8,11 @@ use hyper::StatusCode;
 
 use super::body_budget::Budget;
 use super::connections::Connections;
-use super::dedup::{Dedup, Key, ReadSoFar};
+use super::dedup::{Dedup, FilledDedup, Key};
 use super::gaps::Gaps;
 use super::gate::Gate;
 use super::health::Health;
 use super::metrics::Metrics;
-use super::options::AckLevel;
 use super::peer_limits::PeerLimits;
 use super::refusals::{Refusal, Refusals};
 use super::settings::Settings;
@@ -28,8 +27,8 @@ pub(super) struct ServerContext {
     /// memory. Nobody waits while holding the lock.
     producer: Mutex<Producer>,
     pub(super) settings: Settings,
-    pub(super) gate: Gate,
-    pub(super) tls: Option<Tls>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) tls: Option<Arc<Tls>>,
     /// The events that are not written again, and what tells which one a body is.
     dedup: Option<(Dedup, Rewriter)>,
     pub(super) metrics: Metrics,
@@ -47,8 +46,8 @@ pub(super) struct ServerContext {
 #[derive(Debug)]
 pub(super) struct ClosedContext {
     pub(super) settings: Settings,
-    pub(super) tls: Option<Tls>,
-    gate: Gate,
+    pub(super) tls: Option<Arc<Tls>>,
+    gate: Arc<Gate>,
     dedup: Option<Dedup>,
     metrics: Metrics,
     refusals: Refusals,
@@ -60,14 +59,8 @@ impl ClosedContext {
     /// The server, with its directory open again.
     pub(super) fn reopen(self, appender: Appender) -> ServerContext {
         let Self { settings, tls, gate, dedup, metrics, refusals, peer_limits, gaps } = self;
-        if let Some(dedup) = &dedup {
-            // The process that was to take over may have taken events before it died.
-            let is_synced = settings.ack == AckLevel::Synced;
-            let mut so_far = ReadSoFar::default();
-            if let Err(error) = dedup.remember_cdr(&settings.directory, is_synced, &mut so_far) {
-                tracing::warn!(%error, "an event from before may be written again");
-            }
-        }
+        // The process that was to take over may have taken events before it died.
+        let dedup = FilledDedup::new(dedup).finish(&settings);
         let new = ServerContext::new(appender, settings, gate, tls, dedup);
         ServerContext { metrics, refusals, peer_limits, gaps, ..new }
     }
@@ -88,8 +81,8 @@ impl ServerContext {
     pub(super) fn new(
         appender: Appender,
         settings: Settings,
-        gate: Gate,
-        tls: Option<Tls>,
+        gate: Arc<Gate>,
+        tls: Option<Arc<Tls>>,
         dedup: Option<Dedup>,
     ) -> Self {
         let rewriter = Rewriter::with_event_bytes_max(settings.event_bytes_max);

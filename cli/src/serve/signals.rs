@@ -23,6 +23,8 @@ pub(super) struct Signals {
     hang_up: Signal,
     user_defined: Signal,
     is_ending: Arc<AtomicBool>,
+    /// A [`Request::Reload`] came while nobody could do it.
+    is_reload_due: bool,
 }
 
 impl Signals {
@@ -39,12 +41,21 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
             user_defined: signal(SignalKind::user_defined2())?,
             is_ending,
+            is_reload_due: false,
         })
     }
 
     /// The next request. May be cancelled before it is ready. After a [`Request::End`], the next
     /// such signal ends the process with 1.
     pub(super) async fn next(&mut self) -> Request {
+        if std::mem::take(&mut self.is_reload_due) {
+            return Request::Reload;
+        }
+        self.receive().await
+    }
+
+    /// The next request, without what was postponed. May be cancelled before it is ready.
+    pub(super) async fn receive(&mut self) -> Request {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -55,9 +66,20 @@ impl Signals {
         Request::End
     }
 
-    /// Waits for a [`Request::End`]. Other requests are ignored meanwhile: the process that takes
-    /// over reads everything anew.
+    /// [`Self::next`] will be a [`Request::Reload`].
+    pub(super) fn postpone_reload(&mut self) {
+        self.is_reload_due = true;
+    }
+
+    /// Waits for a [`Request::End`], while another process takes over. A [`Request::Reload`] is
+    /// postponed: if the hand-over fails, it is still to be done.
     pub(super) async fn end(&mut self) {
-        while self.next().await != Request::End {}
+        loop {
+            match self.receive().await {
+                Request::End => return,
+                Request::Reload => self.postpone_reload(),
+                Request::HandOver => {}
+            }
+        }
     }
 }

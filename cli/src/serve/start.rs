@@ -7,14 +7,14 @@ use std::sync::{Arc, PoisonError};
 use cdrlog::Appender;
 use tokio::runtime::{self, Runtime};
 
-use super::dedup::{Dedup, ReadSoFar};
+use super::dedup::{Dedup, FilledDedup};
 use super::directory;
 use super::gate::Gate;
 use super::handover::{Launcher, Predecessor};
 use super::lifetime::Bell;
 use super::listen::{Listeners, Passed, Plan};
 use super::main_loop::{Arrival, Process};
-use super::options::{AckLevel, Options};
+use super::options::Options;
 use super::page::{PageServer, PageSettings};
 use super::server_context::ServerContext;
 use super::settings::Settings;
@@ -59,7 +59,7 @@ impl Prepared {
         let mut process = Process { listeners, signals, launcher, page: None };
         let is_handed_over = predecessor.is_some();
         let (settings, tls) = (self.settings, self.tls);
-        let mut memory = Memory::new(&settings);
+        let mut dedup = FilledDedup::new(Dedup::new(settings.dedup_window));
         let (appender, arrival) = match predecessor {
             None => {
                 let opened = open_or_wait(&settings, &mut process, tls.as_ref()).await?;
@@ -67,13 +67,14 @@ impl Prepared {
                 (appender, Arrival::Started)
             }
             Some(predecessor) => {
-                memory.read_before(&settings);
+                dedup.read_before(&settings);
                 let (appender, predecessor) = take_over(&settings, predecessor).await?;
                 (appender, Arrival::TookOver(predecessor))
             }
         };
-        let dedup = memory.finish(&settings);
-        let context = ServerContext::new(appender, settings, gate, tls, dedup);
+        let dedup = dedup.finish(&settings);
+        let context =
+            ServerContext::new(appender, settings, Arc::new(gate), tls.map(Arc::new), dedup);
         // Once there is a directory to show.
         if let Some(page) = self.page {
             process.page = Some(PageServer::start(page, is_handed_over)?);
@@ -118,38 +119,6 @@ async fn take_over(
         Err(error) => {
             predecessor.give_back(error.to_string()).await;
             Err(error.into())
-        }
-    }
-}
-
-/// What was acknowledged before the start, and is not written again.
-struct Memory {
-    dedup: Option<Dedup>,
-    so_far: ReadSoFar,
-}
-
-impl Memory {
-    fn new(settings: &Settings) -> Self {
-        Self { dedup: Dedup::new(settings.dedup_window), so_far: ReadSoFar::default() }
-    }
-
-    /// Reads the CDR while another process still writes to it, so that little remains to be read
-    /// while nobody serves.
-    fn read_before(&mut self, settings: &Settings) {
-        self.read(settings, false);
-    }
-
-    /// Reads the rest, once the directory is open.
-    fn finish(mut self, settings: &Settings) -> Option<Dedup> {
-        self.read(settings, settings.ack == AckLevel::Synced);
-        self.dedup
-    }
-
-    fn read(&mut self, settings: &Settings, is_synced: bool) {
-        let Some(dedup) = &self.dedup else { return };
-        let read = dedup.remember_cdr(&settings.directory, is_synced, &mut self.so_far);
-        if let Err(error) = read {
-            tracing::warn!(%error, "an event from before the start may be written again");
         }
     }
 }

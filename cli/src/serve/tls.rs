@@ -86,13 +86,19 @@ impl Tls {
     /// certificate is used.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         self.files().note_reading();
-        self.read()
+        let read = self.read();
+        self.files().note_result(&read);
+        read
     }
 
-    /// The same, if a file has changed since. Blocks on files.
+    /// The same, if a file has changed since, or could not be read. The result, if it is not the
+    /// failure of the last time. Blocks on files.
     pub(super) fn reload_changed(&self) -> Option<Result<(), TlsError>> {
-        let has_changed = self.files().has_changed();
-        has_changed.then(|| self.read())
+        if !self.files().should_be_read() {
+            return None;
+        }
+        let read = self.read();
+        self.files().note_result(&read).then_some(read)
     }
 
     fn read(&self) -> Result<(), TlsError> {

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use super::directory;
-use super::listen::{Accepted, Listeners, Stream, UNIX_PEER};
+use super::listen::{Accepted, Listeners, Stream};
 use super::main_loop::Process;
 use super::networks;
 use super::notify;
@@ -72,17 +72,16 @@ async fn open(
     let mut signs_of_life = notify::watchdog_interval().map(tokio::time::interval);
     loop {
         tokio::select! {
-            signal = signals.next() => match signal {
+            signal = signals.receive() => match signal {
                 Signal::End => return Ok(None),
-                // The start reads everything that a reload would.
-                Signal::Reload => {}
+                // It may be the server of before that waits, after a hand-over that failed.
+                Signal::Reload => signals.postpone_reload(),
                 Signal::HandOver => {
                     tracing::error!("not handed over: there is no room on the disk");
                 }
             },
             Ok(accepted) = listeners.accept() => {
-                let peer = accepted.peer;
-                if peer != UNIX_PEER && !networks::allow(&settings.allowed, peer.ip()) {
+                if !networks::allow(&settings.allowed, accepted.peer) {
                     continue;
                 }
                 let Ok(permit) = places.clone().try_acquire_owned() else { continue };

@@ -121,8 +121,8 @@ impl Listener for Rows {
                 figures.recordings += 1;
                 figures.recording_bytes = figures.recording_bytes.saturating_add(bytes);
             }
-            // What never came is for `audit`.
-            Count::Missing(_) => {}
+            // What never came is for `audit`, records are for `sessions`.
+            Count::Missing(_) | Count::StayRecord(_) | Count::SessionRecord(_) => {}
         }
     }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::common::{CDR, WEBHOOKS};
-use crate::run::{append, cdrlog, run, run_with};
+use crate::run::{Run, append, cdrlog, run, run_with};
 
 fn command(name: &str, directory: &Path) -> Command {
     let mut command = cdrlog();
@@ -16,8 +16,9 @@ fn command(name: &str, directory: &Path) -> Command {
     command
 }
 
-/// Every object that every command prints, of a directory with something of everything in it.
-fn objects() -> Vec<(&'static str, Value)> {
+/// Every run of every command, of a directory with something of everything in it, and the objects
+/// that it prints.
+fn runs() -> Vec<(&'static str, Vec<Value>)> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let bodies = format!("{WEBHOOKS}nonsense\n");
@@ -27,34 +28,37 @@ fn objects() -> Vec<(&'static str, Value)> {
     let printed = [
         ("append", appended),
         ("stats", run(command("stats", path).args(["--by", "day"]))),
+        ("sessions", run(&mut command("sessions", path))),
+        ("sessions", run(command("sessions", path).args(["--by", "session"]))),
         ("audit", run(&mut command("audit", path))),
         ("verify", run(&mut command("verify", path))),
         ("recover", run(&mut command("recover", path))),
     ];
-    let mut objects = Vec::new();
-    for (name, run) in printed {
+    let objects = |(name, run): (_, Run)| {
         assert!(!run.stdout.is_empty(), "{name}: {run:?}");
-        for line in run.stdout.lines() {
-            objects.push((name, serde_json::from_str(line).unwrap()));
-        }
-    }
-    objects
+        (name, run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    };
+    printed.into_iter().map(objects).collect()
+}
+
+/// The same without what belongs to one run.
+fn objects() -> impl Iterator<Item = (&'static str, Value)> {
+    runs().into_iter().flat_map(|(name, objects)| objects.into_iter().map(move |one| (name, one)))
 }
 
 #[test]
 fn every_object_of_every_command_tells_its_format_command_and_type() {
-    let objects = objects();
-    for (command, object) in &objects {
+    for (command, object) in objects() {
         assert_eq!(object["format"], 1, "{object}");
-        assert_eq!(object["command"], *command, "{object}");
+        assert_eq!(object["command"], command, "{object}");
         let of_type = object["type"].as_str().unwrap();
-        assert!(["summary", "finding", "note"].contains(&of_type), "{object}");
+        let types = ["summary", "finding", "note", "participant", "session"];
+        assert!(types.contains(&of_type), "{object}");
     }
-    for name in ["append", "stats", "audit", "verify", "recover"] {
-        let mut of_command = objects.iter().filter(|(command, _)| *command == name);
-        let last = of_command.next_back().unwrap();
-        assert_eq!(last.1["type"], "summary", "{name}");
-        assert!(of_command.all(|(_, object)| object["type"] != "summary"), "{name}");
+    for (name, objects) in runs() {
+        let (last, others) = objects.split_last().unwrap();
+        assert_eq!(last["type"], "summary", "{name}");
+        assert!(others.iter().all(|object| object["type"] != "summary"), "{name}");
     }
 }
 

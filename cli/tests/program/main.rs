@@ -19,6 +19,7 @@ mod options;
 mod outputs;
 mod recover;
 mod run;
+mod sessions;
 mod skipped;
 mod stats;
 mod tail;

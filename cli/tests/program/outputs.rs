@@ -42,6 +42,7 @@ fn every_command_says_that_standard_output_cannot_be_written() {
     for mut command in [
         of_directory("tail"),
         of_directory("stats"),
+        of_directory("sessions"),
         of_directory("verify"),
         of_directory("recover"),
         plain(&["--help"]),
@@ -101,7 +102,7 @@ fn rejected_bodies_are_no_lines_a_second() {
 fn every_command_names_what_it_cannot_find_or_read() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("missing");
-    for command in ["tail", "stats", "audit", "verify", "recover"] {
+    for command in ["tail", "stats", "sessions", "audit", "verify", "recover"] {
         let ended = run(cdrlog().arg(command).arg(&missing)).expect(1, &[]);
         assert!(ended.only_message().contains(missing.to_str().unwrap()), "{ended:?}");
         // Nothing is mapped at the address 0, so that reading there is an I/O error.

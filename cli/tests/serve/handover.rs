@@ -295,6 +295,49 @@ fn the_old_process_goes_on_where_the_new_one_dies_before_or_after_it_has_the_dir
     assert_eq!(cdr(directory.path()), lines(3));
 }
 
+/// The signal is for the server that serves in the end.
+#[test]
+fn a_reload_that_is_asked_for_during_a_hand_over_that_fails_is_done_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let daemon = start(directory.path(), &[]);
+    let (peer, sockets) = Peer::greet(directory.path());
+    peer.go();
+    assert_eq!(peer.hear().0, r#""closed""#);
+    daemon.signal("HUP");
+    drop((peer, sockets));
+    daemon.wait_until_it_says("not handed over");
+    daemon.wait_until_it_says("reloaded");
+    daemon.terminate();
+}
+
+/// As a file of a network file system that has gone away.
+#[test]
+fn secrets_that_cannot_be_read_to_their_end_hold_up_no_hand_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let secrets = directory.path().join("secrets");
+    fs::write(&secrets, "X-Token: secret").unwrap();
+    let cdr = directory.path().join("cdr");
+    let daemon = start(&cdr, &["--header-file", secrets.to_str().unwrap()]);
+    fs::remove_file(&secrets).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &secrets, rustix::fs::Mode::RUSR).unwrap();
+    // Reading it does not end until somebody has written to it.
+    daemon.signal("HUP");
+    wait_for("a thread that opens the secrets", || has_thread_in(daemon.id(), "wait_for_partner"));
+    let (peer, sockets) = Peer::greet(&cdr);
+    peer.go();
+    assert_eq!(peer.hear().0, r#""closed""#);
+    peer.say(r#""serving""#, &[]);
+    drop((peer, sockets));
+    daemon.hand_over();
+}
+
+/// Whether a thread of a process waits in this function of the kernel.
+fn has_thread_in(process: u32, function: &str) -> Option<()> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let mut waits = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("wchan")));
+    waits.any(|wait| wait.is_ok_and(|wait| wait == function)).then_some(())
+}
+
 /// The kernel kills it while it makes the files of the journal.
 #[test]
 fn the_old_process_goes_on_where_the_new_one_is_killed_while_it_opens_the_directory() {

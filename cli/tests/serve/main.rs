@@ -17,6 +17,7 @@ mod browsers;
 mod configured;
 mod credentials;
 mod dashboards;
+mod demo;
 mod downloads;
 mod ending;
 mod failed_sync;

@@ -25,6 +25,10 @@ pub(super) const INBOX_ABANDONED: u64 = 2;
 pub(super) const OFFSET_SEGMENTS: usize = 44;
 pub(super) const OFFSET_SEGMENTS_CHECKSUM: usize = 52;
 pub(super) const OFFSET_COUNTERS: usize = 512;
+pub(super) const OFFSET_SYNC_FAILED: usize = 544;
+pub(super) const OFFSET_TIME_MARKS: usize = 576;
+pub(super) const TIME_MARK_BYTES: usize = 64;
+pub(super) const TIME_MARK_CHECKED_BYTES: usize = 32;
 pub(super) const OFFSET_ANCHORS: usize = 1024;
 const _: () = assert!(OFFSET_INBOX_PATH + inbox::DIRECTORY_BYTES_MAX == OFFSET_COUNTERS);
 /// A slot is a disk sector, so that a power cut tears none but the one being written.
@@ -45,6 +49,19 @@ pub(crate) struct Anchor {
     pub(crate) file_bytes: u64,
     /// The position in the stream at that moment.
     pub(crate) position: u64,
+}
+
+/// Everything that was accepted before a time is in the streams before these positions, and synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimeMark {
+    /// In milliseconds since 1970 (UTC).
+    pub(crate) time_ms: u64,
+    /// By stream.
+    pub(crate) positions: [u64; 2],
+}
+
+pub(super) fn time_mark_offset(slot: usize) -> usize {
+    OFFSET_TIME_MARKS + slot * TIME_MARK_BYTES
 }
 
 pub(super) fn slot_offset(stream: Stream, slot: usize) -> usize {
@@ -112,6 +129,18 @@ fn encode_inbox(page: &mut [u8; CONTROL_BYTES], name: &InboxName) {
 
 pub(super) fn inbox_checksum(page: &[u8; CONTROL_BYTES], path: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&page[OFFSET_INBOX..OFFSET_INBOX + 20]), path)
+}
+
+pub(super) fn encode_time_mark(generation: u64, mark: TimeMark) -> [u8; 40] {
+    let mut slot = [0; TIME_MARK_CHECKED_BYTES + 8];
+    let [lines, rejects] = mark.positions;
+    for (index, word) in [generation, mark.time_ms, lines, rejects].into_iter().enumerate() {
+        slot[index * 8..index * 8 + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    let checksum = crc32c::crc32c(&slot[..TIME_MARK_CHECKED_BYTES]);
+    slot[TIME_MARK_CHECKED_BYTES..TIME_MARK_CHECKED_BYTES + 4]
+        .copy_from_slice(&checksum.to_le_bytes());
+    slot
 }
 
 pub(super) fn encode_slot(generation: u64, anchor: &Anchor) -> io::Result<[u8; SLOT_BYTES]> {

@@ -17,6 +17,9 @@
 //!     96    416         the path
 //!    512     16  lines:   position written, position synced
 //!    528     16  rejects: position written, position synced
+//!    544      8  1 once a sync of this opening failed
+//!    576     64  time mark, slot 0
+//!    640     64             slot 1
 //!   1024    512  lines:   anchor, slot 0
 //!   1536    512           anchor, slot 1
 //!   2048    512  rejects: anchor, slot 0
@@ -29,6 +32,9 @@
 //! is not in use, its checksum with it, so that a process killed between any two stores leaves the
 //! old one or the new one.
 //!
+//! A *time mark* says that everything accepted before a time is in the streams before certain
+//! positions, and synced. It changes like an anchor. Who ships the directory reads it.
+//!
 //! All segments that the file counts were made and synced before it: one that is missing or of
 //! another epoch was taken away since. Version 1 does not count them; it is read, and never
 //! written.
@@ -38,12 +44,12 @@
 mod layout;
 mod state;
 
-pub(crate) use layout::{Anchor, fresh_page, next_epoch};
+pub(crate) use layout::{Anchor, TimeMark, fresh_page, next_epoch};
 pub(crate) use state::{ControlFault, ControlState, StreamState};
 
 use self::layout::{
-    CONTROL_BYTES, INBOX_ABANDONED, INBOX_IN_USE, OFFSET_INBOX_IN_USE, VERSION, counters_offset,
-    encode_slot, slot_offset,
+    CONTROL_BYTES, INBOX_ABANDONED, INBOX_IN_USE, OFFSET_INBOX_IN_USE, OFFSET_SYNC_FAILED, VERSION,
+    counters_offset, encode_slot, encode_time_mark, slot_offset, time_mark_offset,
 };
 use super::Stream;
 use super::mapping::Mapping;
@@ -56,6 +62,7 @@ pub(crate) struct Control {
     file: DiskFile,
     version: u32,
     generations: [u64; 2],
+    time_mark_generation: u64,
 }
 
 impl Control {
@@ -71,7 +78,9 @@ impl Control {
     }
 
     fn map_with(file: DiskFile, version: u32, generations: [u64; 2]) -> DiskResult<Self> {
-        Ok(Self { mapping: Mapping::of_file(&file, CONTROL_BYTES)?, file, version, generations })
+        let mapping = Mapping::of_file(&file, CONTROL_BYTES)?;
+        // A recovery, which maps an old page, sets no time marks.
+        Ok(Self { mapping, file, version, generations, time_mark_generation: 0 })
     }
 
     /// Moves the anchor of a stream.
@@ -103,6 +112,22 @@ impl Control {
     /// Everything of the stream before `position` is on the disk.
     pub(crate) fn set_synced(&self, stream: Stream, position: u64) {
         self.mapping.store_u64(counters_offset(stream) + 8, position);
+    }
+
+    /// Everything that was accepted before the time of `mark` is synced.
+    pub(crate) fn set_time_mark(&mut self, mark: TimeMark) {
+        // One a second: it takes longer than the universe is old until there is no next one.
+        let generation = self.time_mark_generation + 1;
+        let offset = time_mark_offset((generation % 2) as usize);
+        for (index, word) in encode_time_mark(generation, mark).chunks_exact(8).enumerate() {
+            self.mapping.store_u64(offset + index * 8, u64_at(word, 0));
+        }
+        self.time_mark_generation = generation;
+    }
+
+    /// A sync failed: nothing is synced any more.
+    pub(crate) fn set_sync_failed(&self) {
+        self.mapping.store_u64(OFFSET_SYNC_FAILED, 1);
     }
 
     /// Whether accepted events may be in the inbox.
@@ -164,6 +189,25 @@ mod tests {
         );
         control.set_clean();
         assert!(state(&file).clean);
+    }
+
+    #[test]
+    fn a_time_mark_that_was_torn_anywhere_leaves_the_one_before() {
+        let (file, mut control) = control_file();
+        assert_eq!((state(&file).time_mark, state(&file).sync_failed), (None, false));
+        let mark = |time_ms| TimeMark { time_ms, positions: [time_ms * 7, time_ms * 9] };
+        for time_ms in 1..4 {
+            control.set_time_mark(mark(time_ms));
+            assert_eq!(state(&file).time_mark, Some(mark(time_ms)));
+        }
+        let slot = encode_time_mark(4, mark(4));
+        for (index, word) in slot.chunks(8).enumerate() {
+            assert_eq!(state(&file).time_mark, Some(mark(3)), "{index}");
+            file.write_all_at(word, (time_mark_offset(0) + index * 8) as u64).unwrap();
+        }
+        assert_eq!(state(&file).time_mark, Some(mark(4)));
+        control.set_sync_failed();
+        assert!(state(&file).sync_failed);
     }
 
     #[test]

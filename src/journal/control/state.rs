@@ -13,6 +13,8 @@ use super::layout::{
     SLOT_CHECKED_BYTES, VERSION, VERSION_FIRST, counters_offset, fixed_checksum, inbox_checksum,
     segments_checksum, slot_offset,
 };
+#[cfg(any(feature = "synced", test))]
+use super::layout::{OFFSET_SYNC_FAILED, TIME_MARK_CHECKED_BYTES, TimeMark, time_mark_offset};
 use crate::inbox::InboxName;
 use crate::journal::Stream;
 use crate::journal::page::{u32_at, u64_at};
@@ -30,6 +32,12 @@ pub(crate) struct ControlState {
     pub(super) version: u32,
     /// How many segments each stream has; `None` where version 1 does not say.
     segment_counts: Option<[u32; 2]>,
+    /// A sync of that opening failed.
+    #[cfg(any(feature = "synced", test))]
+    pub(crate) sync_failed: bool,
+    /// The newest one, if that opening set any.
+    #[cfg(any(feature = "synced", test))]
+    pub(crate) time_mark: Option<TimeMark>,
     streams: [StreamState; 2],
 }
 
@@ -50,7 +58,8 @@ pub(crate) struct StreamState {
     pub(crate) synced: u64,
     /// `None` where no file was ever created, as for rejects of which there were none.
     pub(crate) anchor: Option<Anchor>,
-    pub(super) generation: u64,
+    /// Grows with each move of the anchor; 0 where there is none.
+    pub(crate) generation: u64,
 }
 
 /// Why a control file is not to be trusted.
@@ -66,6 +75,22 @@ pub(crate) enum ControlFault {
     Anchor,
     /// The name of the inbox is damaged.
     Inbox,
+    /// It changes faster than it can be read.
+    #[cfg(feature = "synced")]
+    Unsettled,
+}
+
+/// An appender that syncs at every line stores a thousand times slower than this reads.
+#[cfg(feature = "synced")]
+const SETTLE_READS_MAX: usize = 10_000;
+
+fn read_page(file: &DiskFile) -> DiskResult<Result<[u8; CONTROL_BYTES], ControlFault>> {
+    let mut page = [0_u8; CONTROL_BYTES];
+    if file.bytes()? != CONTROL_BYTES as u64 {
+        return Ok(Err(ControlFault::Length));
+    }
+    file.read_exact_at(&mut page, 0)?;
+    Ok(Ok(page))
 }
 
 impl ControlState {
@@ -80,12 +105,33 @@ impl ControlState {
 
     /// Reads a control file by `pread`.
     pub(crate) fn read(file: &DiskFile) -> DiskResult<Result<Self, ControlFault>> {
-        let mut page = [0_u8; CONTROL_BYTES];
-        if file.bytes()? != CONTROL_BYTES as u64 {
-            return Ok(Err(ControlFault::Length));
+        Ok(read_page(file)?.and_then(|page| Self::decode(&page)))
+    }
+
+    /// Reads the control file of an appender that may be at work: until it reads the same twice, so
+    /// that all of it is of one moment. What was written is not part of it: that changes with every
+    /// write.
+    #[cfg(feature = "synced")]
+    pub(crate) fn read_settled(file: &DiskFile) -> DiskResult<Result<Self, ControlFault>> {
+        let read = || -> DiskResult<Result<_, ControlFault>> {
+            Ok(read_page(file)?.map(|mut page| {
+                for stream in Stream::ALL {
+                    let offset = counters_offset(stream);
+                    page[offset..offset + 8].fill(0);
+                }
+                page
+            }))
+        };
+        let mut before = read()?;
+        for _ in 0..SETTLE_READS_MAX {
+            let page = read()?;
+            if page == before {
+                return Ok(page.and_then(|page| Self::decode(&page)));
+            }
+            before = page;
+            std::thread::yield_now();
         }
-        file.read_exact_at(&mut page, 0)?;
-        Ok(Self::decode(&page))
+        Ok(Err(ControlFault::Unsettled))
     }
 
     fn decode(page: &[u8; CONTROL_BYTES]) -> Result<Self, ControlFault> {
@@ -114,6 +160,10 @@ impl ControlState {
             version,
             segment_counts,
             inbox: decode_inbox(page)?,
+            #[cfg(any(feature = "synced", test))]
+            sync_failed: u64_at(page, OFFSET_SYNC_FAILED) != 0,
+            #[cfg(any(feature = "synced", test))]
+            time_mark: decode_time_mark(page),
             streams: [decode_stream(page, Stream::Lines)?, decode_stream(page, Stream::Rejects)?],
         })
     }
@@ -135,6 +185,24 @@ fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, Contro
     let word = u64_at(page, OFFSET_INBOX_IN_USE);
     let is_abandoned = word == INBOX_ABANDONED;
     Ok(Some(InboxState { name, in_use: is_abandoned || word == INBOX_IN_USE, is_abandoned }))
+}
+
+/// The newest time mark; `None` where there is none, or only one that a kill tore.
+#[cfg(any(feature = "synced", test))]
+fn decode_time_mark(page: &[u8; CONTROL_BYTES]) -> Option<TimeMark> {
+    let decode = |slot: usize| {
+        let offset = time_mark_offset(slot);
+        let checked = offset + TIME_MARK_CHECKED_BYTES;
+        let generation = u64_at(page, offset);
+        let is_whole = crc32c::crc32c(&page[offset..checked]) == u32_at(page, checked);
+        let mark = TimeMark {
+            time_ms: u64_at(page, offset + 8),
+            positions: [u64_at(page, offset + 16), u64_at(page, offset + 24)],
+        };
+        (generation > 0 && is_whole).then_some((generation, mark))
+    };
+    let newest = (0..2).filter_map(decode).max_by_key(|(generation, _)| *generation);
+    newest.map(|(_, mark)| mark)
 }
 
 fn decode_segment_counts(page: &[u8; CONTROL_BYTES]) -> Result<[u32; 2], ControlFault> {

@@ -28,6 +28,7 @@ use super::remainder::Remainder;
 use super::state_dir::{JournalError, StateDir};
 use super::{Stream, accepted};
 use crate::file::{FileStamp, boot_id};
+use crate::pins::Pins;
 
 /// Finishes what the last process left in the journal of `directory`. A file that is missing is
 /// made again with the names of `stamp`.
@@ -48,7 +49,9 @@ pub(crate) fn recover(
     recovery.power_loss = state.boot_id != boot_id();
     state_dir.check_segments(&state)?;
     let control = Control::map_again(file, &state)?;
-    let mut session = Session { directory, state_dir, stamp, state: &state, control, recovery };
+    let pins = Pins::read(state_dir.disk(), directory)?;
+    let mut session =
+        Session { directory, state_dir, stamp, state: &state, control, pins, recovery };
     // All is looked at before anything is changed.
     let [lines, rejects] = Stream::ALL.map(|stream| session.segments(stream));
     let (lines, rejects) = (lines?, rejects?);

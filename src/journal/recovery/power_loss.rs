@@ -48,8 +48,12 @@ impl Session<'_> {
         let file_bytes = file.bytes();
         let synced = self.state.stream(stream).synced;
         let synced_bytes = anchor.file_bytes.saturating_add(synced.saturating_sub(anchor.position));
-        let from = file.line_start(0, synced_bytes.min(file_bytes))?;
+        // The control file may be older than the last sync of the file, and what left the machine
+        // must stay here, whatever it is.
+        let floor = self.pins.floor(file.disk_file(), &anchor.file_name)?.min(file_bytes);
+        let from = file.line_start(0, synced_bytes.min(file_bytes))?.max(floor);
         let whole = whole_lines_end(file.disk_file(), from, file_bytes, is_whole)?;
+        assert!(whole >= floor, "recovery cuts before byte {floor} of {}", anchor.file_name);
         if whole < file_bytes {
             let mut torn = create_torn(self.state_dir.disk(), file.path())?;
             let copy = |bytes: &[u8]| torn.append_all(bytes);

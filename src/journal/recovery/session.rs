@@ -10,6 +10,7 @@ use crate::journal::Stream;
 use crate::journal::control::{Control, ControlState};
 use crate::journal::segment::{SegmentHeader, Segments};
 use crate::journal::state_dir::{JournalError, StateDir};
+use crate::pins::Pins;
 use crate::storage::{Disk, DiskFile, DiskResult};
 
 /// What a recovery works with.
@@ -19,6 +20,7 @@ pub(super) struct Session<'a> {
     pub(super) stamp: FileStamp,
     pub(super) state: &'a ControlState,
     pub(super) control: Control,
+    pub(super) pins: Pins,
     pub(super) recovery: Recovery,
 }
 

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 
 use super::super::bytes::{BLOCK_BYTES, ByteOps};
 use super::super::classes::{Classes, Classify, EscapeClasses};
-use super::super::mask512::{GROUP_BLOCKS, GROUP_BYTES, Mask512};
+use super::super::mask::{LANES, Mask, MaskOps};
 use super::{Avx512, low_bits};
 
 /// The last ASCII byte, a control character that JSON lets stand in strings.
@@ -89,7 +89,7 @@ impl Classify for Avx512 {
             masks(self, planes);
         let high = code_2;
         let low = !code_2;
-        let valid = Mask512::new(self, valid(self, rest));
+        let valid = Mask::new(self, valid(self, rest));
         let classes = Classes {
             valid,
             quotes,
@@ -117,16 +117,16 @@ impl Classify for Avx512 {
 }
 
 #[inline(always)]
-const fn masks(vector: Avx512, [a, b, c, d, e, f, g, h]: [__m512i; 8]) -> [Mask512<Avx512>; 8] {
+const fn masks(vector: Avx512, [a, b, c, d, e, f, g, h]: [__m512i; 8]) -> [Mask<Avx512>; 8] {
     [
-        Mask512::new(vector, a),
-        Mask512::new(vector, b),
-        Mask512::new(vector, c),
-        Mask512::new(vector, d),
-        Mask512::new(vector, e),
-        Mask512::new(vector, f),
-        Mask512::new(vector, g),
-        Mask512::new(vector, h),
+        Mask::new(vector, a),
+        Mask::new(vector, b),
+        Mask::new(vector, c),
+        Mask::new(vector, d),
+        Mask::new(vector, e),
+        Mask::new(vector, f),
+        Mask::new(vector, g),
+        Mask::new(vector, h),
     ]
 }
 
@@ -138,7 +138,7 @@ fn valid(_: Avx512, rest: &[u8]) -> __m512i {
     // SAFETY: there is an `Avx512`, so the processor has the instructions.
     unsafe {
         let ends = _mm512_set_epi64(512, 448, 384, 320, 256, 192, 128, 64);
-        let bytes = _mm512_set1_epi64(rest.len().min(GROUP_BYTES) as i64);
+        let bytes = _mm512_set1_epi64(rest.len().min(Avx512::GROUP_BYTES) as i64);
         let missing = _mm512_max_epi64(_mm512_sub_epi64(ends, bytes), _mm512_setzero_si512());
         _mm512_srlv_epi64(_mm512_set1_epi64(-1), missing)
     }
@@ -177,7 +177,7 @@ fn planes(vector: Avx512, rest: &[u8], table: &Table) -> ([__m512i; 8], bool) {
         let last_start = rest.len().saturating_sub(1) / BLOCK_BYTES * BLOCK_BYTES;
         // Loops, as closures would be functions without the instructions.
         let mut all_bytes = _mm512_setzero_si512();
-        let mut blocks = [all_bytes; GROUP_BLOCKS];
+        let mut blocks = [all_bytes; LANES];
         for (lane, classes) in blocks.iter_mut().enumerate() {
             let start = lane * BLOCK_BYTES;
             let bits = low_bits(rest.len().saturating_sub(start).min(BLOCK_BYTES));

@@ -10,12 +10,14 @@ use std::arch::x86_64::{
 };
 
 use super::super::bytes::BLOCK_BYTES;
-use super::super::mask512::{GROUP_BLOCKS, Lanes, MaskOps};
+use super::super::mask::{LANES, Lanes, MaskOps};
 use super::super::proof::forward;
 use super::Avx512;
 
 impl MaskOps for Avx512 {
     type Mask = __m512i;
+
+    const GROUP_BLOCKS: usize = LANES;
 
     const HAS_WIDE_PREFIX_XOR: bool = true;
 
@@ -133,7 +135,7 @@ fn add(a: __m512i, b: __m512i, carry: bool) -> (__m512i, bool) {
     let carries = (overflows << 1 | u32::from(carry)) + ones;
     let carried = (carries ^ ones) as u8;
     let sums = _mm512_mask_sub_epi64(sums, carried, sums, _mm512_set1_epi64(-1));
-    (sums, carries >> GROUP_BLOCKS & 1 == 1)
+    (sums, carries >> LANES & 1 == 1)
 }
 
 /// A product without carries by a number of ones is the XOR of all the places that a bit can be
@@ -153,5 +155,5 @@ fn prefix_xor(mask: __m512i, carry: bool) -> (__m512i, bool) {
     parities ^= parities << 4;
     parities ^= parities << 8;
     let mask = _mm512_mask_xor_epi64(mask, parities as u8, mask, ones);
-    (mask, parities >> GROUP_BLOCKS & 1 == 1)
+    (mask, parities >> LANES & 1 == 1)
 }

@@ -12,12 +12,20 @@ use std::arch::x86_64::{
 
 use super::bytes::{BLOCK_BYTES, ByteOps};
 use super::proof::{forward, proof};
+use super::task::{Width, WorkOfWidth};
 
 proof! {
     /// The proof that this processor has AVX-512 F, BW and VBMI, GFNI, VPCLMULQDQ, and BMI 1 and 2:
     /// Ice Lake, Zen 4 and later.
     Avx512, is_x86_feature_detected,
     "avx512f", "avx512bw", "avx512vbmi", "gfni", "vpclmulqdq", "bmi1", "bmi2"
+}
+
+impl Width for Avx512 {
+    #[inline(always)]
+    fn choose<W: WorkOfWidth>(self, work: W) -> W::Output {
+        work.wide(self)
+    }
 }
 
 impl ByteOps for Avx512 {

@@ -86,7 +86,7 @@ fn a_reader_goes_on_at_every_position_that_one_gave() {
 }
 
 #[test]
-fn a_position_outlives_compression_and_the_removal_of_its_file() {
+fn a_position_outlives_compression() {
     let directory = tempfile::tempdir().unwrap();
     for second in 0..2 {
         fs::write(directory.path().join(name(second)), lines(5)).unwrap();
@@ -100,8 +100,38 @@ fn a_position_outlives_compression_and_the_removal_of_its_file() {
     assert!(go_on() == rest);
     zstd(&directory.path().join(name(0)));
     assert!(go_on() == rest);
-    fs::remove_file(directory.path().join(name(0) + ".zst")).unwrap();
-    assert!(go_on() == lines(5));
+}
+
+/// Without the error, a program that reads on from where it stopped misses lines and does not know.
+#[test]
+fn a_position_whose_file_is_gone_is_an_error_that_names_the_next_file() {
+    let directory = tempfile::tempdir().unwrap();
+    for second in 0..2 {
+        fs::write(directory.path().join(name(second)), lines(5)).unwrap();
+    }
+    let position = ReaderPosition { file: name(0).into(), offset: line(0).len() as u64 };
+    for follow in [false, true] {
+        for second in 0..2 {
+            let path = directory.path().join(name(second));
+            fs::rename(&path, directory.path().join(name(second) + ".1")).unwrap();
+            let reader = Reader::builder(directory.path()).begin_at(position.clone());
+            let error = reader.follow(follow).open().unwrap_err();
+            let next_path = (second == 0).then(|| directory.path().join(name(1)));
+            let ReadError::PositionGone { path, next, .. } = &error else { panic!("{error}") };
+            assert_eq!((path.file_name(), next), (Some(name(0).as_ref()), &next_path));
+            if let Some(file) = next {
+                assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+                let position = ReaderPosition { file: file.clone(), offset: 0 };
+                let mut reader =
+                    Reader::builder(directory.path()).begin_at(position).open().unwrap();
+                assert!(read(&mut reader) == lines(5));
+            }
+        }
+        for second in 0..2 {
+            let path = directory.path().join(name(second));
+            fs::rename(directory.path().join(name(second) + ".1"), path).unwrap();
+        }
+    }
 }
 
 #[test]

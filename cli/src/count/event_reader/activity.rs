@@ -1,6 +1,7 @@
-//! Tracks, egress, ingress, recordings and broadcasts, in all families: only audits follow them.
+//! Tracks, egress, ingress, recordings and broadcasts, in all families: only audits and records
+//! follow them.
 
-use super::super::event::{ActivityKind, ActivityRef, Event, Id, Says, SessionRef};
+use super::super::event::{ActivityKind, ActivityRef, Event, Id, MadeOf, Says, SessionRef};
 use super::super::line::{Members, text};
 use super::value::{milliseconds, nanoseconds, seconds};
 use super::{livekit, meet};
@@ -45,39 +46,53 @@ fn has_data(body: &[u8]) -> bool {
     Members::of_object(body).any(|(key, _)| key.as_ref() == b"data")
 }
 
-/// If the event does not tell the `id`, it says nothing.
-fn says<'a>(
-    step: Step,
-    kind: ActivityKind,
+/// What an event tells of an activity.
+#[derive(Default)]
+struct Told<'a> {
+    at: Option<i64>,
     session: SessionRef<'a>,
     participant: Option<Id<'a>>,
+    made_of: Option<MadeOf<'a>>,
+    is_received: bool,
     id: Option<Id<'a>>,
     began: Option<i64>,
-) -> Says<'a> {
-    let Some(id) = id else { return Says::Nothing };
-    let activity = ActivityRef { kind, session, participant, id };
-    match step {
-        Step::Begins => Says::ActivityBegan(activity),
-        Step::GoesOn => Says::ActivityGoesOn(activity),
-        Step::Ends => Says::ActivityEnded { activity, began },
+    ended: Option<i64>,
+    duration: Option<i64>,
+}
+
+impl<'a> Told<'a> {
+    /// If the event does not tell the id, it says nothing.
+    fn into_event(self, kind: ActivityKind, step: Step) -> Event<'a> {
+        let Self { at, session, participant, made_of, is_received, id, began, ended, .. } = self;
+        let between = || Some((ended? - began?).max(0));
+        let duration = self.duration.or_else(between);
+        let Some(id) = id else { return Event { at, says: Says::Nothing } };
+        let activity = ActivityRef { kind, session, participant, made_of, is_received, id };
+        let says = match step {
+            Step::Begins => Says::ActivityBegan(activity),
+            Step::GoesOn => Says::ActivityGoesOn(activity),
+            Step::Ends => Says::ActivityEnded { activity, began, duration },
+        };
+        Event { at, says }
     }
 }
 
 /// `step` is `None` if the status tells it.
 fn read_openvidu(kind: ActivityKind, step: Option<Step>, body: &[u8]) -> Event<'_> {
-    let (mut at, mut began) = (None, None);
-    let mut session = SessionRef::default();
+    let mut told = Told::default();
     let (mut stream, mut recording, mut connection, mut participant) = (None, None, None, None);
     let mut step_told = Step::GoesOn;
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"timestamp" => at = milliseconds(value),
-            b"startTime" => began = milliseconds(value),
-            b"sessionId" => session.name = text(value).unwrap_or_default(),
-            b"uniqueSessionId" => session.unique = text(value),
+            b"timestamp" => told.at = milliseconds(value),
+            b"startTime" => told.began = milliseconds(value),
+            b"duration" => told.duration = seconds(value),
+            b"sessionId" => told.session.name = text(value).unwrap_or_default(),
+            b"uniqueSessionId" => told.session.unique = text(value),
             b"streamId" => stream = text(value),
             b"connectionId" => connection = text(value),
             b"participantId" => participant = text(value),
+            b"connection" => told.is_received = value == b"\"INBOUND\"",
             b"id" => recording = text(value),
             b"status" => match value {
                 b"\"started\"" => step_told = Step::Begins,
@@ -87,40 +102,49 @@ fn read_openvidu(kind: ActivityKind, step: Option<Step>, body: &[u8]) -> Event<'
             _ => {}
         }
     }
-    let (participant, id) = match kind {
+    (told.participant, told.id) = match kind {
         ActivityKind::Track => (connection.or(participant), stream),
         // A session has one at a time.
-        ActivityKind::Broadcast => (None, session.unique.clone().or(Some(session.name.clone()))),
+        ActivityKind::Broadcast => {
+            let session = &told.session;
+            (None, session.unique.clone().or(Some(session.name.clone())))
+        }
         _ => (None, recording),
     };
-    Event { at, says: says(step.unwrap_or(step_told), kind, session, participant, id, began) }
+    told.into_event(kind, step.unwrap_or(step_told))
 }
 
 fn read_livekit(kind: ActivityKind, step: Step, body: &[u8]) -> Event<'_> {
-    let (mut at, mut began, mut id, mut participant) = (None, None, None, None);
-    let mut session = SessionRef::default();
+    let mut told = Told::default();
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"createdAt" => at = seconds(value),
-            b"room" => session = livekit::read_room(value).0,
-            b"participant" => participant = livekit::read_participant(value).participant,
-            b"track" | b"egressInfo" | b"ingressInfo" => {
-                for (key, value) in Members::of_object(value) {
-                    match key.as_ref() {
-                        b"sid" | b"egressId" | b"ingressId" => id = text(value),
-                        // Of a room, unless it records a web page.
-                        b"roomId" => session.unique = text(value).filter(|id| !id.is_empty()),
-                        b"roomName" => session.name = text(value).unwrap_or_default(),
-                        b"startedAt" => began = nanoseconds(value),
-                        b"state" => began = ingress_began(value),
-                        _ => {}
-                    }
-                }
+            b"createdAt" => told.at = seconds(value),
+            b"room" => told.session = livekit::read_room(value).0,
+            b"participant" => told.participant = livekit::read_participant(value).participant,
+            b"track" | b"egressInfo" | b"ingressInfo" => read_info(value, &mut told),
+            _ => {}
+        }
+    }
+    told.into_event(kind, step)
+}
+
+/// The members of a `track`, `egressInfo` or `ingressInfo`.
+fn read_info<'a>(info: &'a [u8], told: &mut Told<'a>) {
+    for (key, value) in Members::of_object(info) {
+        match key.as_ref() {
+            b"sid" | b"egressId" | b"ingressId" => told.id = text(value),
+            // Of a room, unless it records a web page.
+            b"roomId" => told.session.unique = text(value).filter(|id| !id.is_empty()),
+            b"roomName" => told.session.name = text(value).unwrap_or_default(),
+            b"startedAt" => told.began = nanoseconds(value),
+            b"endedAt" => told.ended = nanoseconds(value),
+            b"state" => told.began = ingress_began(value),
+            b"participant" | b"track" | b"trackComposite" => {
+                told.made_of = livekit::read_made_of(value);
             }
             _ => {}
         }
     }
-    Event { at, says: says(step, kind, session, participant, id, began) }
 }
 
 fn ingress_began(state: &[u8]) -> Option<i64> {
@@ -145,17 +169,17 @@ fn read_failed(body: &[u8]) -> Event<'_> {
 }
 
 fn read_meet(step: Step, body: &[u8]) -> Event<'_> {
-    let (mut at, mut began, mut id) = (None, None, None);
-    let mut session = SessionRef::default();
+    let mut told = Told::default();
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"creationDate" => at = milliseconds(value),
+            b"creationDate" => told.at = milliseconds(value),
             b"data" => {
                 for (key, value) in Members::of_object(value) {
                     match key.as_ref() {
-                        b"roomId" => session.name = text(value).unwrap_or_default(),
-                        b"recordingId" => id = text(value).map(meet::egress_of_recording),
-                        b"startDate" => began = milliseconds(value),
+                        b"roomId" => told.session.name = text(value).unwrap_or_default(),
+                        b"recordingId" => told.id = text(value).map(meet::egress_of_recording),
+                        b"startDate" => told.began = milliseconds(value),
+                        b"duration" => told.duration = seconds(value),
                         _ => {}
                     }
                 }
@@ -163,5 +187,5 @@ fn read_meet(step: Step, body: &[u8]) -> Event<'_> {
             _ => {}
         }
     }
-    Event { at, says: says(step, ActivityKind::Recording, session, None, id, began) }
+    told.into_event(ActivityKind::Recording, step)
 }

@@ -1,8 +1,8 @@
 //! The events of LiveKit and OpenVidu 3.
 
-use super::super::event::{Event, Says, SessionRef, Stay};
+use super::super::event::{Event, Id, MadeOf, Recorded, Says, SessionRef, Stay};
 use super::super::line::{Items, Members, text};
-use super::value::{milliseconds, seconds, whole};
+use super::value::{milliseconds, nanoseconds, seconds, whole};
 
 /// Reads an event of this name.
 pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
@@ -65,35 +65,70 @@ pub(super) fn read_participant(participant: &[u8]) -> Stay<'_> {
     Stay { participant, joined, duration: None, reason }
 }
 
+/// What an egress is made of, from its `participant`, `track` or `trackComposite`.
+pub(super) fn read_made_of(request: &[u8]) -> Option<MadeOf<'_>> {
+    Members::of_object(request).find_map(|(key, value)| match key.as_ref() {
+        b"identity" => told(value).map(MadeOf::Participant),
+        b"trackId" | b"audioTrackId" | b"videoTrackId" => told(value).map(MadeOf::Track),
+        _ => None,
+    })
+}
+
+fn told(value: &[u8]) -> Option<Id<'_>> {
+    text(value).filter(|text| !text.is_empty())
+}
+
 /// An egress that produced files is a recording; one that only streamed, or failed, is not.
 fn read_egress(egress: &[u8]) -> Says<'_> {
-    let mut id = None;
-    let (mut results, mut bytes) = (0, 0);
-    let (mut old_results, mut old_bytes) = (0, 0);
+    let mut recorded = Recorded::default();
+    let (mut results, mut old_results) = (Results::default(), Results::default());
+    let (mut began, mut ended) = (None, None);
     for (key, value) in Members::of_object(egress) {
         match key.as_ref() {
-            b"egressId" => id = text(value),
+            b"egressId" => recorded.id = text(value),
+            b"roomId" => recorded.session.unique = told(value),
+            b"roomName" => recorded.session.name = text(value).unwrap_or_default(),
+            b"startedAt" => began = nanoseconds(value),
+            b"endedAt" => ended = nanoseconds(value),
+            b"participant" | b"track" | b"trackComposite" => {
+                recorded.made_of = read_made_of(value);
+            }
             b"fileResults" | b"segmentResults" => {
-                for item in Items::of_array(value) {
-                    results += 1;
-                    bytes += size_of(item);
-                }
+                Items::of_array(value).for_each(|item| results.add(item));
             }
             // What servers sent before there were lists, and what some still send.
-            b"file" | b"segments" => {
-                old_results += 1;
-                old_bytes += size_of(value);
-            }
+            b"file" | b"segments" => old_results.add(value),
             _ => {}
         }
     }
-    if results == 0 {
-        (results, bytes) = (old_results, old_bytes);
+    let results = if results.count == 0 { old_results } else { results };
+    if results.count == 0 {
+        return Says::Nothing;
     }
-    if results > 0 { Says::Recorded { id, bytes } } else { Says::Nothing }
+    recorded.bytes = results.bytes;
+    let between = || Some((ended? - began?).max(0));
+    recorded.duration = results.duration.or_else(between);
+    Says::Recorded(recorded)
 }
 
-fn size_of(result: &[u8]) -> u64 {
-    let size = Members::of_object(result).find(|(key, _)| key.as_ref() == b"size");
-    size.map_or(0, |(_, value)| whole(value))
+/// The files that an egress wrote.
+#[derive(Default)]
+struct Results {
+    count: u64,
+    bytes: u64,
+    /// Of the longest one, in milliseconds.
+    duration: Option<i64>,
+}
+
+impl Results {
+    fn add(&mut self, result: &[u8]) {
+        self.count += 1;
+        for (key, value) in Members::of_object(result) {
+            match key.as_ref() {
+                b"size" => self.bytes += whole(value),
+                b"duration" => self.duration = self.duration.max(nanoseconds(value)),
+                _ => {}
+            }
+        }
+    }
 }

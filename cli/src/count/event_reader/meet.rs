@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::super::event::{Event, Id, Says, SessionRef};
+use super::super::event::{Event, Id, Recorded, Says, SessionRef};
 use super::super::line::{Members, text};
-use super::value::{milliseconds, whole};
+use super::value::{milliseconds, seconds, whole};
 
 /// Reads an event of this name.
 pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     let mut at = None;
     let mut session = SessionRef::default();
-    let (mut id, mut bytes, mut is_complete) = (None, 0, false);
+    let (mut recorded, mut is_complete) = (Recorded::default(), false);
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
             b"creationDate" => at = milliseconds(value),
@@ -18,8 +18,9 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
                 for (key, value) in Members::of_object(value) {
                     match key.as_ref() {
                         b"roomId" => session.name = text(value).unwrap_or_default(),
-                        b"recordingId" => id = text(value).map(egress_of_recording),
-                        b"size" => bytes = whole(value),
+                        b"recordingId" => recorded.id = text(value).map(egress_of_recording),
+                        b"size" => recorded.bytes = whole(value),
+                        b"duration" => recorded.duration = seconds(value),
                         b"status" => is_complete = value == b"\"complete\"",
                         _ => {}
                     }
@@ -31,7 +32,7 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
     let says = match name {
         b"meetingStarted" => Says::SessionBegan(session),
         b"meetingEnded" => Says::SessionEnded { session, began: None, reason: None },
-        b"recordingEnded" if is_complete => Says::Recorded { id, bytes },
+        b"recordingEnded" if is_complete => Says::Recorded(Recorded { session, ..recorded }),
         _ => Says::Nothing,
     };
     Event { at, says }

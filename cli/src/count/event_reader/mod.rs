@@ -4,6 +4,7 @@
 //! LiveKit and OpenVidu 3 (`room_started`, nested members, seconds in strings), and OpenVidu Meet
 //! (`meetingStarted`, members under `data`).
 
+mod about;
 mod activity;
 mod livekit;
 mod meet;
@@ -11,6 +12,7 @@ mod openvidu;
 mod value;
 
 use self::value::{milliseconds, seconds};
+use super::detail::Detail;
 use super::event::{Event, Says};
 use super::line::{Line, Members};
 
@@ -40,6 +42,17 @@ pub(crate) fn read_all<'a>(line: &Line<'a>) -> Event<'a> {
     activity::read(&line.name, line.body).unwrap_or_else(|| read(line))
 }
 
+/// What `line` says beyond [`read`], for the records of sessions: who a participant is, and which
+/// activities began and ended.
+pub(crate) fn read_detail<'a>(line: &Line<'a>) -> Option<Detail<'a>> {
+    if let Some(about) = about::read(&line.name, line.body) {
+        return Some(about);
+    }
+    let says = activity::read(&line.name, line.body)?.says;
+    matches!(says, Says::ActivityBegan(_) | Says::ActivityEnded { .. })
+        .then_some(Detail::Activity(says))
+}
+
 /// The time of an event of any family.
 fn time_of(body: &[u8]) -> Option<i64> {
     Members::of_object(body).find_map(|(key, value)| match key.as_ref() {
@@ -51,7 +64,7 @@ fn time_of(body: &[u8]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::{ActivityRef, Id, SessionRef, Stay};
+    use super::super::event::{ActivityRef, Id, Recorded, SessionRef, Stay};
     use super::super::line::Parser;
     use super::*;
 
@@ -90,7 +103,7 @@ mod tests {
                 let participant = participant.as_ref().map_or("-".into(), id);
                 format!("left {} {participant} {joined:?} {duration:?}", session(left))
             }
-            Says::Recorded { id: recording, bytes } => {
+            Says::Recorded(Recorded { id: recording, bytes, .. }) => {
                 format!("recorded {} {bytes}", recording.as_ref().map_or("-".into(), id))
             }
             Says::JoinFailed { session: left, participant } => {
@@ -98,14 +111,14 @@ mod tests {
             }
             Says::ActivityBegan(one) => format!("begins {}", activity(one)),
             Says::ActivityGoesOn(one) => format!("goes on {}", activity(one)),
-            Says::ActivityEnded { activity: one, began } => {
+            Says::ActivityEnded { activity: one, began, .. } => {
                 format!("ends {} {began:?}", activity(one))
             }
         }
     }
 
     fn activity(activity: &ActivityRef<'_>) -> String {
-        let ActivityRef { kind, session, participant, id } = activity;
+        let ActivityRef { kind, session, participant, id, .. } = activity;
         let name = String::from_utf8_lossy(&session.name);
         let participant = participant.as_deref().map_or("-".into(), String::from_utf8_lossy);
         format!("{kind:?} {} of {participant} in {name}", String::from_utf8_lossy(id))

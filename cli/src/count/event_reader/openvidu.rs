@@ -1,6 +1,6 @@
 //! The events of OpenVidu 2.
 
-use super::super::event::{Event, Says, SessionRef, Stay};
+use super::super::event::{Event, Recorded, Says, SessionRef, Stay};
 use super::super::line::{Members, text};
 use super::value::{milliseconds, seconds, whole};
 
@@ -28,6 +28,7 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
         }
     }
     let participant = connection.or(participant);
+    let recorded = |session| Recorded { id, session, made_of: None, bytes, duration };
     event.says = match (name, participant) {
         (b"sessionCreated", _) => Says::SessionBegan(session),
         (b"sessionDestroyed", _) => Says::SessionEnded { session, began: start, reason },
@@ -35,8 +36,8 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
         (b"participantLeft", participant) => {
             Says::Left(session, Stay { participant, joined: start, duration, reason })
         }
-        (b"recordingStatusChanged", _) if is_ready => Says::Recorded { id, bytes },
-        (b"recordingStopped", _) => Says::Recorded { id, bytes },
+        (b"recordingStatusChanged", _) if is_ready => Says::Recorded(recorded(session)),
+        (b"recordingStopped", _) => Says::Recorded(recorded(session)),
         _ => Says::Nothing,
     };
     event

@@ -211,17 +211,27 @@ impl Access {
 
 impl PasswordFile {
     fn reload_changed(&self, limits: &PeerLimits) {
-        if !self.watch.lock().unwrap_or_else(PoisonError::into_inner).has_changed() {
+        if !self.watch().should_be_read() {
             return;
         }
-        match Passwords::load("the passwords of the page:", &self.path) {
-            Ok(passwords) => {
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = passwords;
+        let read = Passwords::load("the passwords of the page:", &self.path).map(|passwords| {
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = passwords;
+        });
+        let is_new = self.watch().note_result(&read);
+        match read {
+            Ok(()) => {
                 limits.forget_failures();
                 tracing::info!("the passwords of the page have changed");
             }
-            Err(error) => tracing::error!(%error, "the passwords of the page stay as they were"),
+            Err(error) if is_new => {
+                tracing::error!(%error, "the passwords of the page stay as they were");
+            }
+            Err(_) => {}
         }
+    }
+
+    fn watch(&self) -> MutexGuard<'_, FileWatch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -86,7 +86,7 @@ async fn accept(
                 continue;
             }
         };
-        if !networks::allow(&settings.allowed, address.ip()) {
+        if !networks::allow(&settings.allowed, address) {
             continue;
         }
         let progress = Progress::new();

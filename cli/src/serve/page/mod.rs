@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -59,6 +59,9 @@ const LISTEN_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Threads that read files for viewers, and look at passwords and certificates.
 const BLOCKING_THREADS_MAX: usize = 8;
+
+/// How often it looks whether the reading has ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long files that are being read at the end may take.
 const TASKS_END: Duration = Duration::from_secs(1);
@@ -169,7 +172,12 @@ fn run(parts: Parts) -> io::Result<()> {
     runtime.block_on(serve(listener, &page, &settings, &ending));
     page.refusals.tell_rest();
     page.hub.close();
-    if reading.join().is_err() {
+    // It may be in a read of a disk that stands still, and holds nothing of the server.
+    let begin = Instant::now();
+    while !reading.is_finished() && begin.elapsed() < TASKS_END {
+        thread::sleep(LOOK_INTERVAL);
+    }
+    if reading.is_finished() && reading.join().is_err() {
         tracing::error!("the thread that reads the record for the page has panicked");
     }
     runtime.shutdown_timeout(TASKS_END);

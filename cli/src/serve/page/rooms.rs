@@ -608,6 +608,8 @@ mod tests {
             kind: ActivityKind::Egress,
             session: session("Daily", Some("RM_1")),
             participant: None,
+            made_of: None,
+            is_received: false,
             id: Id::Borrowed(b"EG_1"),
         };
         rooms.activity(3, &egress, Change::Began);

@@ -136,7 +136,7 @@ impl View {
         self.series.add(at, Figure::Events);
         self.series.add_word(at, Kind::Event, &String::from_utf8_lossy(&line.name));
         self.show(line, &event);
-        let is_about_rooms = !matches!(event.says, Says::Nothing | Says::Recorded { .. });
+        let is_about_rooms = !matches!(event.says, Says::Nothing | Says::Recorded(_));
         self.follow(at, line, event.says);
         if is_about_rooms {
             let Open { rooms, participants, .. } = self.rooms.open();
@@ -180,7 +180,7 @@ impl View {
             Says::ActivityBegan(activity) | Says::ActivityGoesOn(activity) => {
                 self.rooms.activity(at, &activity, Change::Began);
             }
-            Says::ActivityEnded { activity, began } => {
+            Says::ActivityEnded { activity, began, .. } => {
                 let bytes = recorded_bytes(line);
                 if bytes.is_some() {
                     self.series.add(at, Figure::Recorded);
@@ -220,7 +220,7 @@ impl View {
 /// The bytes of a recording that this event says is complete.
 fn recorded_bytes(line: &Line<'_>) -> Option<u64> {
     match event_reader::read(line).says {
-        Says::Recorded { bytes, .. } => Some(bytes),
+        Says::Recorded(recorded) => Some(recorded.bytes),
         _ => None,
     }
 }

@@ -5,6 +5,8 @@ import { bytes, Chart, count, dateTime, duration, hourMinute, table, tiles, time
 import { findRooms, openRooms } from "./rooms.js";
 
 const $ = (id) => document.getElementById(id);
+// The rooms that the server sends.
+const ROOMS_MAX = 100;
 const VIEWS = ["now", "day", "rooms", "health"];
 let view = "now", day = textOfDay(Date.now()), isToday = true, connected = false, drawn = false;
 // A past day that was asked for.
@@ -64,7 +66,7 @@ function drawNow() {
   const people = series.levels(times, 0);
   people[59] = Math.max(people[59], open.participants);
   [[events], [people], [of(JOINED), left], [rejected]].forEach((numbers, index) => nowCharts[index].update(labels, numbers));
-  $("open-count").textContent = open.rooms > live.rooms.length ? `(${count(live.rooms.length)} of ${count(open.rooms)}, the largest)` : "";
+  $("open-count").textContent = live.rooms.length >= ROOMS_MAX && open.rooms > live.rooms.length ? `(${count(live.rooms.length)} of ${count(open.rooms)}, the largest)` : "";
   if (!isInUse($("open-rooms"))) openRooms($("open-rooms"));
   $("feed-count").textContent = live.perSecond > 40 ? "(some of them; all are counted)" : "";
   if (!isInUse($("feed"))) $("feed").replaceChildren(table([["Time", "t"], ["Event"], ["Room"], ["Participant"], ["Why", "wide"]],

@@ -1,19 +1,16 @@
-//! The masks of a group of blocks as numbers of 512 bits.
+//! The masks of a group of blocks as numbers: of 64 bits, or of 512.
 
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
 use super::bytes::BLOCK_BYTES;
 
-/// How many blocks are a group: as many masks as fit the widest vectors.
-pub(crate) const GROUP_BLOCKS: usize = 8;
+/// How many blocks the widest masks have a bit for each byte of.
+pub(super) const LANES: usize = 8;
 
-/// How many bytes are in a group.
-pub(crate) const GROUP_BYTES: usize = GROUP_BLOCKS * BLOCK_BYTES;
-
-/// The masks of one class for each block of a group, in memory.
+/// A mask in memory, with a lane of 64 bits for each block. Narrower masks fill the first lanes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(align(64))]
-pub(crate) struct Lanes(pub(super) [u64; GROUP_BLOCKS]);
+pub(crate) struct Lanes(pub(super) [u64; LANES]);
 
 impl Lanes {
     /// The mask of the block `lane`.
@@ -24,11 +21,17 @@ impl Lanes {
     }
 }
 
-/// What a processor does with the masks of one class for a group. They are one number of 512 bits:
-/// bit `n` is byte `n` of the group, and a lane of 64 bits is a block.
+/// What a processor does with the mask of one class for a group of blocks. A mask is one number: bit
+/// `n` is byte `n` of the group, and a lane of 64 bits is a block.
 pub(crate) trait MaskOps: Copy {
     /// Such a number in registers.
     type Mask: Copy;
+
+    /// How many blocks are a group: one, or [`LANES`].
+    const GROUP_BLOCKS: usize;
+
+    /// How many bytes are in a group.
+    const GROUP_BYTES: usize = Self::GROUP_BLOCKS * BLOCK_BYTES;
 
     /// Whether [`prefix_xor`](Self::prefix_xor) costs no more than that of one lane.
     const HAS_WIDE_PREFIX_XOR: bool = false;
@@ -40,7 +43,7 @@ pub(crate) trait MaskOps: Copy {
     /// The same `lane` for every block.
     fn splat(self, lane: u64) -> Self::Mask;
 
-    /// Only the bit `bit`, which is below [`GROUP_BYTES`].
+    /// Only the bit `bit`, which is below [`GROUP_BYTES`](Self::GROUP_BYTES).
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a bit that is none is a bug of ours")]
     fn one_bit(self, bit: usize) -> Self::Mask {
@@ -49,8 +52,8 @@ pub(crate) trait MaskOps: Copy {
         self.load_lanes(&lanes)
     }
 
-    /// The mask with `at` in the lane `lane`, which is below [`GROUP_BLOCKS`], and `above` in all
-    /// lanes above.
+    /// The mask with `at` in the lane `lane`, which is below [`GROUP_BLOCKS`](Self::GROUP_BLOCKS),
+    /// and `above` in all lanes above.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "a lane that is none is a bug of ours")]
     fn with_lanes_from(self, mask: Self::Mask, lane: usize, at: u64, above: u64) -> Self::Mask {
@@ -117,12 +120,12 @@ pub(crate) trait MaskOps: Copy {
 
 /// A mask of a group in registers, with the processor that computes with it.
 #[derive(Clone, Copy)]
-pub(crate) struct Mask512<V: MaskOps> {
+pub(crate) struct Mask<V: MaskOps> {
     vector: V,
     mask: V::Mask,
 }
 
-impl<V: MaskOps> Mask512<V> {
+impl<V: MaskOps> Mask<V> {
     #[inline(always)]
     pub(super) const fn new(vector: V, mask: V::Mask) -> Self {
         Self { vector, mask }
@@ -143,10 +146,10 @@ impl<V: MaskOps> Mask512<V> {
         Self { mask: self.vector.load_lanes(&lanes), ..self }
     }
 
-    /// A mask of which only the bit `bit` is set, which is below [`GROUP_BYTES`].
+    /// A mask of which only the bit `bit` is set, which is below the length of a group.
     #[inline(always)]
     pub(crate) fn one_bit(self, bit: usize) -> Self {
-        assert!(bit < GROUP_BYTES, "a group has no bit {bit}");
+        assert!(bit < V::GROUP_BYTES, "a group has no bit {bit}");
         Self { mask: self.vector.one_bit(bit), ..self }
     }
 
@@ -186,7 +189,7 @@ impl<V: MaskOps> Mask512<V> {
     /// The mask with `at` for the block `lane`, and `above` for all blocks after it.
     #[inline(always)]
     pub(crate) fn with_lanes_from(self, lane: usize, at: u64, above: u64) -> Self {
-        assert!(lane < GROUP_BLOCKS, "a group has no block {lane}");
+        assert!(lane < V::GROUP_BLOCKS, "a group has no block {lane}");
         Self { mask: self.vector.with_lanes_from(self.mask, lane, at, above), ..self }
     }
 
@@ -217,7 +220,20 @@ impl Iterator for Blocks {
     }
 }
 
-impl<V: MaskOps> BitAnd for Mask512<V> {
+impl<V: MaskOps<Mask = u64>> Mask<V> {
+    /// The mask of one block.
+    #[inline(always)]
+    pub(crate) const fn of_word(vector: V, word: u64) -> Self {
+        Self { vector, mask: word }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn word(self) -> u64 {
+        self.mask
+    }
+}
+
+impl<V: MaskOps> BitAnd for Mask<V> {
     type Output = Self;
 
     #[inline(always)]
@@ -226,7 +242,7 @@ impl<V: MaskOps> BitAnd for Mask512<V> {
     }
 }
 
-impl<V: MaskOps> BitOr for Mask512<V> {
+impl<V: MaskOps> BitOr for Mask<V> {
     type Output = Self;
 
     #[inline(always)]
@@ -235,7 +251,7 @@ impl<V: MaskOps> BitOr for Mask512<V> {
     }
 }
 
-impl<V: MaskOps> BitXor for Mask512<V> {
+impl<V: MaskOps> BitXor for Mask<V> {
     type Output = Self;
 
     #[inline(always)]
@@ -244,7 +260,7 @@ impl<V: MaskOps> BitXor for Mask512<V> {
     }
 }
 
-impl<V: MaskOps> Not for Mask512<V> {
+impl<V: MaskOps> Not for Mask<V> {
     type Output = Self;
 
     #[inline(always)]

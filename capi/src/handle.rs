@@ -1,0 +1,307 @@
+//! What the pointers of C point to.
+//!
+//! A handle is the address of a slot. The memory of a slot is never given back: a slot that was
+//! freed is kept for a later handle of its type. So the library can look at any pointer that it has
+//! ever returned, and a handle that was freed, or has another type, is an error and not undefined
+//! behaviour. (Once its slot is used again, a freed handle is the new one; the slot that was freed
+//! first is used again first.) A pointer that this library has never returned is undefined
+//! behaviour, as everywhere in C.
+//!
+//! The lock of a slot costs one atomic swap: a send has no more to spare.
+
+#![expect(unsafe_code, reason = "pointers that come from C")]
+
+use std::cell::UnsafeCell;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::failure::Failure;
+use crate::result::cdrlog_result::*;
+
+/// A type of the header that stands for a slot.
+pub(crate) trait Handle: Sized + 'static {
+    /// What the slot holds.
+    type Value: Send + 'static;
+
+    /// Tells its slots from those of other types, and from memory of other origin.
+    const KIND: u64;
+
+    fn free_slots() -> &'static FreeSlots<Self::Value>;
+}
+
+/// Implements [`Handle`] for a type of the header. Each has a number of its own.
+macro_rules! handle {
+    ($name:ident, $number:literal, $value:ty) => {
+        impl $crate::handle::Handle for $name {
+            type Value = $value;
+            const KIND: u64 = u64::from_be_bytes(*b"cdrlog\0\0") | $number;
+
+            fn free_slots() -> &'static $crate::handle::FreeSlots<$value> {
+                static FREE: $crate::handle::FreeSlots<$value> = $crate::handle::FreeSlots::new();
+                &FREE
+            }
+        }
+    };
+}
+pub(crate) use handle;
+
+/// The place of a value that C has a handle of.
+#[repr(C)]
+pub(crate) struct Slot<T> {
+    /// First in every slot, whatever it holds; never changed.
+    kind: u64,
+    /// The process that uses it. A lock that another thread held at a fork is never released in the
+    /// child.
+    process_id: AtomicU32,
+    is_locked: AtomicBool,
+    /// `None` if the slot is free.
+    value: UnsafeCell<Option<T>>,
+}
+
+// SAFETY: the value is reached only by the holder of the lock, one thread at a time.
+unsafe impl<T: Send> Sync for Slot<T> {}
+
+/// How often a lock is tried before the thread sleeps.
+const SPINS: u32 = 100;
+
+/// How long a thread sleeps between two tries. Threads should not share a handle that has a lock,
+/// and its holder may wait for room in the queue for long.
+const LOCK_POLL: Duration = Duration::from_micros(100);
+
+/// Unlocks a slot when it is dropped.
+struct Locked<'slot>(&'slot AtomicBool);
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl<T> Slot<T> {
+    /// Waits until no other thread has the value. `None` in a forked child, if that would be for
+    /// ever.
+    #[inline]
+    fn lock(&self) -> Option<Locked<'_>> {
+        if self.is_locked.swap(true, Ordering::Acquire) {
+            self.wait_for_lock()?;
+        }
+        Some(Locked(&self.is_locked))
+    }
+
+    #[cold]
+    fn wait_for_lock(&self) -> Option<()> {
+        let mut tries = 0;
+        while self.is_locked.swap(true, Ordering::Acquire) {
+            tries += 1;
+            if tries < SPINS {
+                std::hint::spin_loop();
+            } else if self.process_id.load(Ordering::Relaxed) == std::process::id() {
+                std::thread::sleep(LOCK_POLL);
+            } else {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Uses the value while no other thread does.
+    #[inline]
+    pub(crate) fn with<R>(&self, run: impl FnOnce(&mut T) -> R) -> Result<R, Failure> {
+        let _locked = self.lock().ok_or_else(Failure::closed)?;
+        // SAFETY: the lock is held until the end of this function.
+        match unsafe { &mut *self.value.get() } {
+            Some(value) => Ok(run(value)),
+            None => Err(freed()),
+        }
+    }
+
+    /// Takes the value out; the slot is free then.
+    pub(crate) fn take(&'static self) -> Result<T, Failure>
+    where
+        T: Send,
+    {
+        let _locked = self.lock().ok_or_else(Failure::closed)?;
+        // SAFETY: the lock is held until the end of this function.
+        unsafe { &mut *self.value.get() }.take().ok_or_else(freed)
+    }
+
+    /// Puts a value into a free slot. Gives it back in a forked child in which the lock is lost.
+    fn put(&self, value: T) -> Result<(), T> {
+        let Some(_locked) = self.lock() else { return Err(value) };
+        self.process_id.store(std::process::id(), Ordering::Relaxed);
+        // SAFETY: the lock is held until the end of this function.
+        let place = unsafe { &mut *self.value.get() };
+        assert!(place.is_none(), "a slot that was free is in use");
+        *place = Some(value);
+        Ok(())
+    }
+}
+
+#[cold]
+fn freed() -> Failure {
+    Failure::fixed(CDRLOG_INVALID_HANDLE, c"the handle was freed")
+}
+
+/// Slots to be used again, the one that was freed first at the front.
+pub(crate) struct FreeSlots<T: 'static>(Mutex<VecDeque<&'static Slot<T>>>);
+
+impl<T> FreeSlots<T> {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(VecDeque::new()))
+    }
+
+    /// In a forked child the lock may be held for ever, so it is not waited for.
+    fn pop(&self) -> Option<&'static Slot<T>> {
+        self.0.try_lock().ok()?.pop_front()
+    }
+
+    fn push(&self, slot: &'static Slot<T>) {
+        if let Ok(mut slots) = self.0.try_lock() {
+            slots.push_back(slot);
+        }
+    }
+}
+
+/// A handle of the value for C.
+pub(crate) fn handle_of<H: Handle>(value: H::Value) -> *mut H {
+    let mut value = value;
+    while let Some(slot) = H::free_slots().pop() {
+        match slot.put(value) {
+            Ok(()) => return std::ptr::from_ref(slot).cast_mut().cast(),
+            Err(given_back) => value = given_back,
+        }
+    }
+    let slot = Box::leak(Box::new(Slot {
+        kind: H::KIND,
+        process_id: AtomicU32::new(std::process::id()),
+        is_locked: AtomicBool::new(false),
+        value: UnsafeCell::new(Some(value)),
+    }));
+    std::ptr::from_mut(slot).cast()
+}
+
+/// Ends a handle, and gives what it stood for.
+pub(crate) fn end_handle<H: Handle>(slot: &'static Slot<H::Value>) -> Result<H::Value, Failure> {
+    let value = slot.take()?;
+    H::free_slots().push(slot);
+    Ok(value)
+}
+
+/// The slot of a handle.
+///
+/// # Safety
+///
+/// `handle` is NULL or was returned by [`handle_of`], for this type or another one.
+#[inline]
+pub(crate) unsafe fn slot_of<H: Handle>(
+    handle: *const H,
+) -> Result<&'static Slot<H::Value>, Failure> {
+    let slot = handle.cast::<Slot<H::Value>>();
+    if slot.is_null() || !slot.is_aligned() {
+        return Err(no_handle(slot.is_null()));
+    }
+    // SAFETY: every slot starts with its kind, and lives for ever.
+    if unsafe { slot.cast::<u64>().read() } != H::KIND {
+        return Err(no_handle(false));
+    }
+    // SAFETY: the kind says that it is a slot for this type; slots live for ever.
+    Ok(unsafe { &*slot })
+}
+
+#[cold]
+fn no_handle(is_null: bool) -> Failure {
+    if is_null {
+        Failure::fixed(CDRLOG_INVALID_ARGUMENT, c"the handle is NULL")
+    } else {
+        Failure::fixed(CDRLOG_INVALID_HANDLE, c"the handle is of another type")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::cdrlog_result;
+    use std::sync::atomic::AtomicUsize;
+
+    struct Number;
+    handle!(Number, 100, usize);
+    struct Text;
+    handle!(Text, 101, String);
+
+    fn slot<H: Handle>(handle: *const H) -> Result<&'static Slot<H::Value>, cdrlog_result> {
+        // SAFETY: NULL, from `handle_of`, or not aligned.
+        unsafe { slot_of(handle) }.map_err(|failure| failure.code)
+    }
+
+    #[test]
+    fn a_handle_of_another_type_or_of_none_is_refused() {
+        let number: *mut Number = handle_of(7);
+        assert_eq!(slot(number.cast_const()).unwrap().with(|number| *number).unwrap(), 7);
+        let as_text: *const Text = number.cast_const().cast();
+        assert_eq!(slot(as_text).err(), Some(CDRLOG_INVALID_HANDLE));
+        assert_eq!(slot(std::ptr::null::<Text>()).err(), Some(CDRLOG_INVALID_ARGUMENT));
+        let between: *const Number = number.cast_const().wrapping_byte_add(1);
+        assert_eq!(slot(between).err(), Some(CDRLOG_INVALID_HANDLE));
+    }
+
+    #[test]
+    fn a_freed_handle_is_refused_until_its_slot_is_used_again_which_is_late() {
+        struct Own;
+        handle!(Own, 102, usize);
+        let handles: Vec<*mut Own> = (0..3).map(handle_of).collect();
+        for &handle in &handles {
+            let slot = slot(handle.cast_const()).unwrap();
+            end_handle::<Own>(slot).unwrap();
+            assert_eq!(end_handle::<Own>(slot).err().unwrap().code, CDRLOG_INVALID_HANDLE);
+            assert_eq!(slot.with(|_| ()).err().unwrap().code, CDRLOG_INVALID_HANDLE);
+        }
+        let again: *mut Own = handle_of(9);
+        assert_eq!(again, handles[0], "not the slot that was freed first");
+    }
+
+    #[test]
+    fn threads_that_share_a_handle_use_it_one_after_the_other() {
+        static INSIDE: AtomicUsize = AtomicUsize::new(0);
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let used = slot.with(|number| {
+                            assert_eq!(INSIDE.fetch_add(1, Ordering::Relaxed), 0);
+                            *number += 1;
+                            INSIDE.fetch_sub(1, Ordering::Relaxed);
+                        });
+                        assert!(used.is_ok());
+                    }
+                });
+            }
+        });
+        assert_eq!(slot.with(|number| *number).unwrap(), 4000);
+    }
+
+    #[test]
+    fn a_panic_in_the_middle_unlocks_the_handle() {
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        let run = std::panic::AssertUnwindSafe(|| slot.with(|_| panic!("on purpose")));
+        assert!(std::panic::catch_unwind(run).is_err());
+        assert!(slot.with(|_| ()).is_ok());
+    }
+
+    #[test]
+    fn a_lock_that_was_held_at_a_fork_is_not_waited_for_in_the_child() {
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        // What a child sees: another process locked it, and is not here to unlock it.
+        slot.process_id.store(std::process::id() ^ 1, Ordering::Relaxed);
+        assert_eq!(slot.with(|_| ()).err().unwrap().code, CDRLOG_CLOSED);
+        drop(held);
+        assert!(slot.with(|_| ()).is_ok());
+    }
+}

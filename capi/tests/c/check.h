@@ -1,0 +1,88 @@
+// What the test programs share. A check that fails says where and ends the process.
+
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <cdrlog.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK(condition)                                                                          \
+    do {                                                                                          \
+        if (!(condition)) {                                                                       \
+            fprintf(stderr, "%s:%d: not true: %s (last error: %s)\n", __FILE__, __LINE__,         \
+                    #condition, cdrlog_last_error_message());                                     \
+            _Exit(1);                                                                             \
+        }                                                                                         \
+    } while (0)
+
+#define CHECK_OK(call) CHECK((call) == CDRLOG_OK)
+
+// A call that fails with this code and a message that has this text.
+#define CHECK_FAILS(call, code, text)                                                             \
+    do {                                                                                          \
+        CHECK((call) == (code));                                                                  \
+        CHECK(strstr(cdrlog_last_error_message(), text) != NULL);                                 \
+    } while (0)
+
+static inline const uint8_t *bytes_of(const char *text) { return (const uint8_t *)text; }
+
+static inline cdrlog_result send_text(cdrlog_producer *producer, const char *text) {
+    return cdrlog_send(producer, bytes_of(text), strlen(text));
+}
+
+// Options of a test: its inboxes are where the test removes them.
+static inline cdrlog_options *test_options(const char *directory) {
+    cdrlog_options *options = cdrlog_options_new(directory);
+    CHECK(options != NULL);
+    const char *inboxes = getenv("CDRLOG_INBOX_DIRECTORY");
+    CHECK(inboxes != NULL);
+    CHECK_OK(cdrlog_options_set_inbox_directory(options, inboxes));
+    return options;
+}
+
+static inline cdrlog_appender *open_with(cdrlog_options *options) {
+    cdrlog_appender *appender = NULL;
+    CHECK_OK(cdrlog_open(options, &appender));
+    CHECK(appender != NULL);
+    CHECK_OK(cdrlog_options_free(options));
+    return appender;
+}
+
+static inline cdrlog_appender *open_directory(const char *directory) {
+    return open_with(test_options(directory));
+}
+
+static inline cdrlog_producer *producer_of(const cdrlog_appender *appender) {
+    cdrlog_producer *producer = NULL;
+    CHECK_OK(cdrlog_producer_new(appender, &producer));
+    CHECK(producer != NULL);
+    return producer;
+}
+
+static inline uint64_t stat_of(const cdrlog_appender *appender, const char *name) {
+    uint64_t value = 0;
+    CHECK_OK(cdrlog_stat(appender, name, &value));
+    return value;
+}
+
+// The whole of a file, with a NUL after it.
+static inline char *content_of(const char *path) {
+    FILE *file = fopen(path, "rb");
+    CHECK(file != NULL);
+    char *content = (char *)calloc(1, 1 << 20);
+    CHECK(content != NULL);
+    size_t length = fread(content, 1, (1 << 20) - 1, file);
+    CHECK(length < (1 << 20) - 1);
+    fclose(file);
+    return content;
+}
+
+static inline char *cdr_of(const cdrlog_appender *appender) {
+    char path[4096];
+    CHECK_OK(cdrlog_cdr_path(appender, path, sizeof path, NULL));
+    return content_of(path);
+}
+
+#endif

@@ -1,0 +1,343 @@
+//! The records of stays and sessions: one of each, handed over once nothing more is expected for
+//! it.
+//!
+//! A record has what was counted for it, so records add up to the counts. They are complete at the
+//! same moments at which losses are reported (`losses.rs`): some minutes after the end, or when a
+//! session is given up.
+
+use super::activities::AFTER_SESSION_MS;
+use super::counts::{Count, Counted};
+use super::detail::{About, Detail};
+use super::event::{ActivityRef, Recorded, Says, SessionRef, Stay};
+use super::presence::Presence;
+use super::sessions::{Participant, Session};
+use super::usage::{ParticipantUsage, SessionUsage, Usage};
+
+/// What ended a stay or a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Its own event: the leave of a participant, the end of a session.
+    Event(i64),
+    /// The end of the session, for a participant of whom no leave came.
+    OfSession(i64),
+    /// No event: there was none for too long, or another session with the name began.
+    Inferred,
+    /// Nothing yet.
+    Open,
+}
+
+impl End {
+    pub(crate) fn at(self) -> Option<i64> {
+        match self {
+            Self::Event(at) | Self::OfSession(at) => Some(at),
+            Self::Inferred | Self::Open => None,
+        }
+    }
+}
+
+/// A participant in a session. Times are milliseconds since 1970.
+#[derive(Debug)]
+pub(crate) struct StayRecord<'a> {
+    /// Empty if no event told it.
+    pub(crate) session: &'a [u8],
+    pub(crate) unique: Option<&'a [u8]>,
+    pub(crate) participant: Option<&'a [u8]>,
+    /// `None` if no event tells.
+    pub(crate) joined: Option<i64>,
+    pub(crate) end: End,
+    /// The last event of the session that is known.
+    pub(crate) last: i64,
+    /// What was counted for it.
+    pub(crate) ms: i64,
+    pub(crate) reason: Option<&'a [u8]>,
+    pub(crate) about: Option<&'a About<'static>>,
+    pub(crate) usage: Usage,
+    /// It counts as a participant: one of whom no join was read was there before the first line.
+    pub(crate) is_counted: bool,
+    /// It belongs to no session that has a record.
+    pub(crate) is_lone: bool,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct SessionRecord<'a> {
+    pub(crate) session: &'a [u8],
+    pub(crate) unique: Option<&'a [u8]>,
+    pub(crate) began: Option<i64>,
+    pub(crate) end: End,
+    pub(crate) last: i64,
+    pub(crate) reason: Option<&'a [u8]>,
+    /// Its stays that count as participants, and what was counted for all stays.
+    pub(crate) stays: u64,
+    pub(crate) stay_ms: i64,
+    /// What belongs to the session as a whole.
+    pub(crate) own: Usage,
+    /// The same and everything of its participants.
+    pub(crate) usage: Usage,
+}
+
+/// A session that ended, of which a recording or an egress is still expected.
+#[derive(Debug)]
+pub(super) struct Unsettled {
+    until: i64,
+    end: End,
+    session: Session,
+}
+
+impl Participant {
+    /// When it joined, as far as events tell.
+    fn told_join(&self) -> Option<i64> {
+        if !self.is_from_before {
+            return Some(self.joined);
+        }
+        let by_duration = || Some(self.left? - self.stay_ms).filter(|_| self.stay_ms > 0);
+        self.began_told.or_else(by_duration)
+    }
+}
+
+impl Session {
+    /// What is counted for a participant, now that nothing more is expected.
+    pub(super) fn stay_ms(&self, one: &Participant) -> i64 {
+        match (one.left, self.ended) {
+            (Some(_), _) => one.stay_ms,
+            (None, Some(ended)) => (ended - one.joined).max(0),
+            (None, None) => 0,
+        }
+    }
+
+    /// Hands over the record of a stay that is over; `unended` is what a missing end means.
+    pub(super) fn tell_stay(
+        &mut self,
+        id: &[u8],
+        one: &Participant,
+        unended: End,
+        counted: &mut Counted<'_>,
+    ) {
+        let ms = self.stay_ms(one);
+        let (ended, last) = (self.ended, self.last);
+        let Some(usage) = &mut self.usage else { return };
+        let end = match (one.left, ended) {
+            (Some(left), _) => End::Event(left),
+            (None, Some(ended)) => End::OfSession(ended),
+            (None, None) => unended,
+        };
+        let mut used = usage.participants.remove(id).unwrap_or_default();
+        let total = used.close(end.at());
+        usage.stays.count += u64::from(!one.is_from_before);
+        usage.stays.ms = usage.stays.ms.saturating_add(ms);
+        usage.of_stays.merge(&total);
+        let ParticipantUsage { about, reason, .. } = &used;
+        counted(Count::StayRecord(&StayRecord {
+            session: &self.name,
+            unique: self.unique.as_deref(),
+            participant: Some(id),
+            joined: one.told_join(),
+            end,
+            last,
+            ms,
+            reason: reason.as_deref(),
+            about: about.as_deref(),
+            usage: total,
+            is_counted: !one.is_from_before,
+            is_lone: false,
+        }));
+    }
+
+    /// The same for everybody of whom no record was handed over yet.
+    fn tell_stays(&mut self, unended: End, counted: &mut Counted<'_>) {
+        let mut stays: Vec<_> = std::mem::take(&mut self.participants).into_iter().collect();
+        // Always in the same order.
+        stays.sort_by(|(id, one), (other_id, other)| {
+            (one.joined, id).cmp(&(other.joined, other_id))
+        });
+        for (id, one) in &stays {
+            self.tell_stay(id, one, unended, counted);
+        }
+        self.participants = stays.into_iter().collect();
+    }
+
+    fn end(&self, unended: End) -> End {
+        self.ended.map_or(unended, End::Event)
+    }
+
+    fn tell(&mut self, end: End, counted: &mut Counted<'_>) {
+        let Some(mut usage) = self.usage.take() else { return };
+        let own = usage.close(end.at());
+        let mut total = own;
+        total.merge(&usage.of_stays);
+        let SessionUsage { reason, stays, .. } = &*usage;
+        counted(Count::SessionRecord(&SessionRecord {
+            session: &self.name,
+            unique: self.unique.as_deref(),
+            began: if self.is_from_before { self.began_told } else { Some(self.first) },
+            end,
+            last: self.last,
+            reason: reason.as_deref(),
+            stays: stays.count,
+            stay_ms: stays.ms,
+            own,
+            usage: total,
+        }));
+    }
+}
+
+impl Presence {
+    /// Hands over the records of a session that is over, unless no records are kept. If an egress
+    /// or a recording of it is under way, its own record waits for that.
+    pub(super) fn tell_records(
+        &mut self,
+        mut session: Session,
+        unended: End,
+        counted: &mut Counted<'_>,
+    ) {
+        let Some(usage) = &session.usage else { return };
+        let is_open = usage.is_open();
+        session.tell_stays(unended, counted);
+        let end = session.end(unended);
+        if is_open {
+            let until = end.at().unwrap_or(session.last).saturating_add(AFTER_SESSION_MS);
+            self.unsettled.push(Unsettled { until, end, session });
+        } else {
+            session.tell(end, counted);
+        }
+    }
+
+    /// The input is over: hands over all records that were not handed over yet.
+    pub(super) fn tell_open_records(&mut self, counted: &mut Counted<'_>) {
+        if !self.sessions.keeps_usage {
+            return;
+        }
+        self.open_since = self.earliest_open();
+        self.settle(i64::MAX, counted);
+        for key in self.sessions.sorted_keys() {
+            let Some(session) = self.sessions.get_mut(&key) else { continue };
+            session.tell_stays(End::Open, counted);
+            session.tell(session.end(End::Open), counted);
+        }
+    }
+
+    /// Hands over sessions of which nothing more is under way, or nothing came for too long.
+    pub(super) fn settle(&mut self, now: i64, counted: &mut Counted<'_>) {
+        let is_settled = |one: &mut Unsettled| {
+            one.until < now || one.session.usage.as_ref().is_none_or(|usage| !usage.is_open())
+        };
+        for mut settled in self.unsettled.extract_if(.., is_settled) {
+            settled.session.tell(settled.end, counted);
+        }
+    }
+
+    /// The earliest time to which the record of something that is open may belong.
+    fn earliest_open(&self) -> i64 {
+        let open = self.sessions.iter().map(|(_, session)| session);
+        // If nothing more comes, the session will count as over since its last event.
+        let open = open.filter(|session| session.ended.is_none()).map(|session| session.last);
+        let unsettled = self.unsettled.iter().map(|one| one.end.at().unwrap_or(one.session.last));
+        open.chain(unsettled).min().unwrap_or(i64::MAX)
+    }
+
+    /// A leave that belongs to no known session, or to no participant.
+    pub(super) fn tell_lone_stay(
+        &self,
+        at: i64,
+        session: &SessionRef<'_>,
+        stay: &Stay<'_>,
+        ms: i64,
+        counted: &mut Counted<'_>,
+    ) {
+        if !self.sessions.keeps_usage {
+            return;
+        }
+        counted(Count::StayRecord(&StayRecord {
+            session: &session.name,
+            unique: session.unique.as_deref(),
+            participant: stay.participant.as_deref(),
+            joined: stay.joined.or_else(|| Some(at - stay.duration?)),
+            end: End::Event(at),
+            last: at,
+            ms,
+            reason: stay.reason.as_deref(),
+            about: None,
+            usage: Usage::default(),
+            is_counted: false,
+            is_lone: true,
+        }));
+    }
+
+    /// A recording that is counted. If its session is not known, it gets a record of its own.
+    pub(super) fn recorded(&mut self, at: i64, recorded: &Recorded<'_>, counted: &mut Counted<'_>) {
+        if !self.sessions.keeps_usage {
+            return;
+        }
+        if let Some(usage) = self.usage_of(&recorded.session, recorded.id.as_deref()) {
+            usage.recorded(recorded);
+            return;
+        }
+        let mut usage = Usage::default();
+        usage.add_recording(recorded);
+        counted(Count::SessionRecord(&SessionRecord {
+            session: &recorded.session.name,
+            unique: recorded.session.unique.as_deref(),
+            began: None,
+            end: End::Event(at),
+            last: at,
+            reason: None,
+            stays: 0,
+            stay_ms: 0,
+            own: usage,
+            usage,
+        }));
+    }
+
+    /// Why a participant left.
+    pub(super) fn note_reason(&mut self, session: &[u8], participant: &[u8], stay: &Stay<'_>) {
+        let Some(reason) = stay.reason.as_deref().filter(|_| self.sessions.keeps_usage) else {
+            return;
+        };
+        let session = self.sessions.get_mut(session);
+        if let Some(usage) = session.and_then(|session| session.usage.as_mut()) {
+            usage.participant(participant).reason = Some(reason.into());
+        }
+    }
+
+    pub(super) fn note_detail(&mut self, at: i64, detail: &Detail<'static>) {
+        match detail {
+            Detail::Participant { session, participant, about } => {
+                if let Some(usage) = self.usage_of(session, None) {
+                    usage.participant(participant).learn(about);
+                }
+            }
+            Detail::Activity(Says::ActivityBegan(activity)) => {
+                if let Some(usage) = self.usage_of_activity(activity) {
+                    usage.began(at, activity);
+                }
+            }
+            Detail::Activity(Says::ActivityEnded { activity, began, duration }) => {
+                if let Some(usage) = self.usage_of_activity(activity) {
+                    usage.ended(at, activity, *began, *duration);
+                }
+            }
+            Detail::Activity(_) => {}
+        }
+    }
+
+    fn usage_of_activity(&mut self, activity: &ActivityRef<'_>) -> Option<&mut SessionUsage> {
+        self.usage_of(&activity.session, Some(&activity.id))
+    }
+
+    /// The usage of a session that is known, or that waits for this activity.
+    fn usage_of(
+        &mut self,
+        session: &SessionRef<'_>,
+        activity: Option<&[u8]>,
+    ) -> Option<&mut SessionUsage> {
+        let waits = |one: &Unsettled| {
+            let usage = one.session.usage.as_ref();
+            activity.is_some_and(|id| usage.is_some_and(|usage| usage.has_open(id)))
+        };
+        if let Some(index) = self.unsettled.iter().position(waits) {
+            return self.unsettled.get_mut(index)?.session.usage.as_deref_mut();
+        }
+        let key = self.sessions.find(session)?;
+        self.sessions.get_mut(&key)?.usage.as_deref_mut()
+    }
+}

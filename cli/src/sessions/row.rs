@@ -1,0 +1,157 @@
+//! A row: a participant of a session, or a session, with everything that is printed of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::count::detail::About;
+use crate::count::{End, SessionRecord, StayRecord, Usage};
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum RowType {
+    #[default]
+    Participant,
+    Session,
+}
+
+/// What ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum EndedBy {
+    /// The participant left.
+    Leave,
+    /// The session ended: of the participant, no leave came.
+    SessionEnd,
+    /// No event: there was none for too long, or another session with the name began.
+    Inferred,
+}
+
+impl EndedBy {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Leave => "leave",
+            Self::SessionEnd => "session_end",
+            Self::Inferred => "inferred",
+        }
+    }
+}
+
+/// A row. Times are milliseconds since 1970; names are empty if no event told them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) of: RowType,
+    pub(super) session: String,
+    pub(super) session_id: String,
+    pub(super) participant: String,
+    pub(super) identity: String,
+    pub(super) kind: String,
+    pub(super) connection: String,
+    pub(super) platform: String,
+    pub(super) location: String,
+    pub(super) client_data: String,
+    /// When the participant joined, or the session began.
+    pub(super) began: Option<i64>,
+    pub(super) ended: Option<i64>,
+    /// The last event of the session that is known.
+    pub(super) last: i64,
+    pub(super) ended_by: Option<EndedBy>,
+    pub(super) reason: String,
+    /// The participants that `stats` counts: those of a session, or 0 or 1.
+    pub(super) participants: u64,
+    /// What `stats` counts for these stays.
+    pub(super) stay_ms: i64,
+    pub(super) usage: Usage,
+}
+
+impl Row {
+    /// The time that it belongs to: its end; if that is not known, the last event of its session.
+    /// `None` while it is open.
+    pub(super) fn at(&self) -> Option<i64> {
+        self.ended.or_else(|| self.ended_by.map(|_| self.last))
+    }
+
+    /// The name of a participant for people: its identity if it has one.
+    pub(super) fn who(&self) -> &str {
+        if self.identity.is_empty() { &self.participant } else { &self.identity }
+    }
+
+    pub(super) fn of_stay(stay: &StayRecord<'_>) -> Self {
+        let ended_by = match stay.end {
+            End::Event(_) => Some(EndedBy::Leave),
+            End::OfSession(_) => Some(EndedBy::SessionEnd),
+            End::Inferred => Some(EndedBy::Inferred),
+            End::Open => None,
+        };
+        let nobody = About::default();
+        let about = stay.about.unwrap_or(&nobody);
+        Self {
+            session_id: told(stay.unique),
+            participant: told(stay.participant),
+            identity: told(about.identity.as_deref()),
+            kind: told(about.kind.as_deref()),
+            connection: told(about.connection.as_deref()),
+            platform: told(about.platform.as_deref()),
+            location: told(about.location.as_deref()),
+            client_data: told(about.client_data.as_deref()),
+            began: stay.joined,
+            ended: stay.end.at(),
+            last: stay.last,
+            ended_by,
+            reason: told(stay.reason),
+            participants: u64::from(stay.is_counted),
+            stay_ms: stay.ms,
+            ..Self::of(RowType::Participant, stay.session, &stay.usage)
+        }
+    }
+
+    /// The row of a whole session.
+    pub(super) fn of_session(session: &SessionRecord<'_>) -> Self {
+        Self {
+            participants: session.stays,
+            stay_ms: session.stay_ms,
+            ..Self::of_session_with(session, &session.usage)
+        }
+    }
+
+    /// What belongs to a session and to none of its participants; `None` if there is nothing.
+    pub(super) fn of_rest(session: &SessionRecord<'_>) -> Option<Self> {
+        let has_own = session.own != Usage::default();
+        has_own.then(|| Self::of_session_with(session, &session.own))
+    }
+
+    /// The session of a leave that belongs to none that is known.
+    pub(super) fn of_lone_stay(stay: &StayRecord<'_>) -> Self {
+        Self {
+            session_id: told(stay.unique),
+            last: stay.last,
+            ended: stay.end.at(),
+            ended_by: Some(EndedBy::Leave),
+            participants: u64::from(stay.is_counted),
+            stay_ms: stay.ms,
+            ..Self::of(RowType::Session, stay.session, &stay.usage)
+        }
+    }
+
+    fn of_session_with(session: &SessionRecord<'_>, usage: &Usage) -> Self {
+        let ended_by = match session.end {
+            End::Event(_) | End::OfSession(_) => Some(EndedBy::SessionEnd),
+            End::Inferred => Some(EndedBy::Inferred),
+            End::Open => None,
+        };
+        Self {
+            session_id: told(session.unique),
+            began: session.began,
+            ended: session.end.at(),
+            last: session.last,
+            ended_by,
+            reason: told(session.reason),
+            ..Self::of(RowType::Session, session.session, usage)
+        }
+    }
+
+    fn of(of: RowType, session: &[u8], usage: &Usage) -> Self {
+        Self { of, session: told(Some(session)), usage: *usage, ..Self::default() }
+    }
+}
+
+fn told(text: Option<&[u8]>) -> String {
+    text.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+}
