@@ -304,7 +304,15 @@ mod tests {
         }
         // One of each: `ready`, `recordingStopped`, `egress_ended`, and Meet's `recordingEnded`.
         assert_eq!(view.series.count(Figure::Recorded), 4);
-        assert!(view.open().recordings > 0, "those of which only the start was read");
+        let mut view = View::new(0..DAY_MS);
+        for (status, at, open) in [("started", 1000, 1), ("ready", 9000, 0)] {
+            let line = format!(
+                r#"{{"recordingStatusChanged":{{"sessionId":"s","timestamp":{at},"id":"s","status":"{status}","size":5}}}}"#
+            );
+            view.take(line.as_bytes()).unwrap();
+            assert_eq!(view.open().recordings, open, "{status}");
+        }
+        assert_eq!(view.series.count(Figure::Recorded), 1);
     }
 
     #[test]
