@@ -10,7 +10,7 @@ use std::process::Command;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if env::var_os("TARGET") != env::var_os("HOST") {
-        // A cross-compiler brings its own linker; `scripts/build-all.sh` links again.
+        // A cross-compiler brings its own linker.
         return;
     }
     let has_gnu_ld = Command::new("ld.bfd")

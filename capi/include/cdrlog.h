@@ -83,6 +83,10 @@ typedef enum {
   CDRLOG_SEALED_FILE = 16,
   // A fault in cdrlog itself; the message says where. Close the handle, and please report it.
   CDRLOG_PANIC = 17,
+  // The file of the position to start at was removed or renamed, and lines after the position
+  // may be missing. The message names the next file; a reader that starts at byte 0 of it gives
+  // all lines that are left.
+  CDRLOG_POSITION_GONE = 18,
 } cdrlog_result;
 
 // Counts the events that were sent with cdrlog_send_acked and have reached their level.
@@ -237,6 +241,10 @@ typedef uint32_t cdrlog_files;
 
 // Retention removed a file. Not a problem.
 #define CDRLOG_NOTICE_FILE_REMOVED 12
+
+// What a program that ships the directory still needs cannot be read. No file is removed
+// meanwhile.
+#define CDRLOG_NOTICE_PIN_UNREADABLE 13
 
 // Never, not even on close. The kernel writes data back after about 30 seconds.
 #define CDRLOG_SYNC_NEVER 0
@@ -393,6 +401,11 @@ cdrlog_result cdrlog_options_set_retention_bytes(cdrlog_options *options,
 cdrlog_result cdrlog_options_set_manage_foreign(cdrlog_options *options,
                                                 bool manage);
 
+// Whether to note on the disk, once a second, up to which time all that was accepted is synced,
+// for programs that ship the directory elsewhere. Default: false.
+cdrlog_result cdrlog_options_set_time_marks(cdrlog_options *options,
+                                            bool time_marks);
+
 // When written lines are synced: interval_ms, at least 1, is for CDRLOG_SYNC_INTERVAL alone.
 // Default: CDRLOG_SYNC_INTERVAL with 1 000.
 cdrlog_result cdrlog_options_set_sync_policy(cdrlog_options *options,
@@ -524,8 +537,8 @@ cdrlog_result cdrlog_send(cdrlog_producer *producer,
                           const uint8_t *event,
                           size_t event_bytes);
 
-// Like cdrlog_send, but never waits for room. CDRLOG_FULL: the queue is full, and the event was
-// not accepted.
+// Like cdrlog_send, but never waits. CDRLOG_FULL: the queue is full, or another thread is waiting
+// in a send with this producer; the event was not accepted.
 cdrlog_result cdrlog_try_send(cdrlog_producer *producer,
                               const uint8_t *event,
                               size_t event_bytes);
@@ -553,10 +566,9 @@ cdrlog_result cdrlog_send_acked(cdrlog_producer *producer,
                                 cdrlog_acks *acks,
                                 uint64_t *number);
 
-// Like cdrlog_send_acked, but never waits for room. CDRLOG_FULL: the queue is full, and the event
-// was not accepted. With wake, it wakes the rewriter thread as cdrlog_send_acked does; without,
-// events gather for up to 20 ms: an event loop sends many, and calls cdrlog_wake once before it
-// blocks.
+// Like cdrlog_send_acked, but never waits, as cdrlog_try_send. With wake, it wakes the rewriter
+// thread as cdrlog_send_acked does; without, events gather for up to 20 ms: an event loop sends
+// many, and calls cdrlog_wake once before it blocks.
 cdrlog_result cdrlog_try_send_acked(cdrlog_producer *producer,
                                     const uint8_t *event,
                                     size_t event_bytes,
@@ -574,8 +586,7 @@ cdrlog_result cdrlog_send_with_callback(cdrlog_producer *producer,
                                         cdrlog_ack_callback callback,
                                         void *context);
 
-// Like cdrlog_send_with_callback, but never waits for room. CDRLOG_FULL: the queue is full, and
-// the event was not accepted.
+// Like cdrlog_send_with_callback, but never waits, as cdrlog_try_send.
 cdrlog_result cdrlog_try_send_with_callback(cdrlog_producer *producer,
                                             const uint8_t *event,
                                             size_t event_bytes,
@@ -736,15 +747,16 @@ cdrlog_result cdrlog_reader_options_set_follow(cdrlog_reader_options *options,
 cdrlog_result cdrlog_reader_options_set_line_bytes_max(cdrlog_reader_options *options,
                                                        size_t bytes);
 
-// The position to start at, as cdrlog_reader_position stored it. If its file was removed since,
-// the reader starts with the next one. Default: the oldest line.
+// The position to start at, as cdrlog_reader_position stored it. Of the file only its name counts.
+// Default: the oldest line.
 cdrlog_result cdrlog_reader_options_set_begin(cdrlog_reader_options *options,
                                               const char *file,
                                               uint64_t offset);
 
 // Opens a reader, stored in *reader; after an error, NULL. The options may be freed then.
 //
-// CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION.
+// CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION and
+// CDRLOG_POSITION_GONE: it cannot start at the position.
 cdrlog_result cdrlog_reader_open(const cdrlog_reader_options *options,
                                  cdrlog_reader **reader);
 

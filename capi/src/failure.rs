@@ -169,6 +169,7 @@ impl From<ReadError> for Failure {
         let code = match &error {
             ReadError::LineTooLong { .. } => CDRLOG_LINE_TOO_LONG,
             ReadError::NoSuchPosition { .. } => CDRLOG_NO_SUCH_POSITION,
+            ReadError::PositionGone { .. } => CDRLOG_POSITION_GONE,
             ReadError::NotAnEvent { .. } => CDRLOG_REJECTED,
             ReadError::NoDirectory { .. } | ReadError::Io { .. } | _ => CDRLOG_IO,
         };

@@ -93,16 +93,11 @@ impl<T> Slot<T> {
 
     #[cold]
     fn wait_for_lock(&self) -> Option<()> {
-        let mut tries = 0;
-        while self.is_locked.swap(true, Ordering::Acquire) {
-            tries += 1;
-            if tries < SPINS {
-                std::hint::spin_loop();
-            } else if self.process_id.load(Ordering::Relaxed) == std::process::id() {
-                std::thread::sleep(LOCK_POLL);
-            } else {
+        while !self.spin_for_lock() {
+            if self.process_id.load(Ordering::Relaxed) != std::process::id() {
                 return None;
             }
+            std::thread::sleep(LOCK_POLL);
         }
         Some(())
     }
@@ -116,6 +111,30 @@ impl<T> Slot<T> {
             Some(value) => Ok(run(value)),
             None => Err(freed()),
         }
+    }
+
+    /// Like [`with`](Self::with), but does not wait until another thread has ended a call that may
+    /// wait itself. `None` if one has the value.
+    #[inline]
+    pub(crate) fn try_with<R>(&self, run: impl FnOnce(&mut T) -> R) -> Result<Option<R>, Failure> {
+        if self.is_locked.swap(true, Ordering::Acquire) && !self.spin_for_lock() {
+            return Ok(None);
+        }
+        let _locked = Locked(&self.is_locked);
+        // SAFETY: the lock is held until the end of this function.
+        match unsafe { &mut *self.value.get() } {
+            Some(value) => Ok(Some(run(value))),
+            None => Err(freed()),
+        }
+    }
+
+    /// Waits for as long as a call takes that does not wait.
+    #[cold]
+    fn spin_for_lock(&self) -> bool {
+        (0..SPINS).any(|_| {
+            std::hint::spin_loop();
+            !self.is_locked.swap(true, Ordering::Acquire)
+        })
     }
 
     /// Takes the value out; the slot is free then.
@@ -282,6 +301,18 @@ mod tests {
             }
         });
         assert_eq!(slot.with(|number| *number).unwrap(), 4000);
+    }
+
+    #[test]
+    fn a_try_does_not_wait_for_a_thread_that_waits() {
+        let handle: *mut Number = handle_of(0);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        assert_eq!(slot.try_with(|_| ()).unwrap(), None);
+        drop(held);
+        assert_eq!(slot.try_with(|number| *number).unwrap(), Some(0));
+        end_handle::<Number>(slot).unwrap();
+        assert_eq!(slot.try_with(|_| ()).err().unwrap().code, CDRLOG_INVALID_HANDLE);
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub const CDRLOG_NOTICE_CLOCK_JUMPED: cdrlog_notice = 10;
 pub const CDRLOG_NOTICE_FOREIGN_FILES: cdrlog_notice = 11;
 /// Retention removed a file. Not a problem.
 pub const CDRLOG_NOTICE_FILE_REMOVED: cdrlog_notice = 12;
+/// What a program that ships the directory still needs cannot be read. No file is removed
+/// meanwhile.
+pub const CDRLOG_NOTICE_PIN_UNREADABLE: cdrlog_notice = 13;
 
 /// A callback for notices. message is a sentence in UTF-8 for the log, valid until the callback
 /// returns.
@@ -80,6 +83,7 @@ const fn kind(notice: &Notice) -> cdrlog_notice {
         Notice::ClockJumped { .. } => CDRLOG_NOTICE_CLOCK_JUMPED,
         Notice::ForeignFiles { .. } => CDRLOG_NOTICE_FOREIGN_FILES,
         Notice::FileRemoved { .. } => CDRLOG_NOTICE_FILE_REMOVED,
+        Notice::PinUnreadable { .. } => CDRLOG_NOTICE_PIN_UNREADABLE,
         _ => CDRLOG_NOTICE_OTHER,
     }
 }

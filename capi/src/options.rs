@@ -254,6 +254,17 @@ pub unsafe extern "C" fn cdrlog_options_set_manage_foreign(
     unsafe { change(options, |builder| Ok(builder.manage_foreign(manage))) }
 }
 
+/// Whether to note on the disk, once a second, up to which time all that was accepted is synced,
+/// for programs that ship the directory elsewhere. Default: false.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cdrlog_options_set_time_marks(
+    options: *mut cdrlog_options,
+    time_marks: bool,
+) -> cdrlog_result {
+    // SAFETY: the pointers are what the header demands.
+    unsafe { change(options, |builder| Ok(builder.time_marks(time_marks))) }
+}
+
 /// When written lines are synced: interval_ms, at least 1, is for CDRLOG_SYNC_INTERVAL alone.
 /// Default: CDRLOG_SYNC_INTERVAL with 1 000.
 #[unsafe(no_mangle)]

@@ -85,8 +85,8 @@ pub unsafe extern "C" fn cdrlog_send(
     }
 }
 
-/// Like cdrlog_send, but never waits for room. CDRLOG_FULL: the queue is full, and the event was
-/// not accepted.
+/// Like cdrlog_send, but never waits. CDRLOG_FULL: the queue is full, or another thread is waiting
+/// in a send with this producer; the event was not accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_try_send(
     producer: *mut cdrlog_producer,
@@ -98,7 +98,8 @@ pub unsafe extern "C" fn cdrlog_try_send(
         boundary(|arguments| {
             let event = arguments.slice(event, event_bytes, c"event")?;
             let slot = arguments.slot(producer.cast_const())?;
-            slot.with(|sender| sender.producer.try_send_slice(event))?.map_err(Failure::from)
+            let sent = slot.try_with(|sender| sender.producer.try_send_slice(event))?;
+            sent.ok_or(IN_USE)?.map_err(Failure::from)
         })
     }
 }
@@ -136,11 +137,12 @@ pub unsafe extern "C" fn cdrlog_try_send_iovec(
         boundary(|arguments| {
             let parts = arguments.slice(parts, part_count, c"parts")?;
             let slot = arguments.slot(producer.cast_const())?;
-            slot.with(|Sender { producer, gathered }| {
+            let sent = slot.try_with(|Sender { producer, gathered }| {
                 let sent = producer.try_send_slice(gather(arguments, parts, gathered)?);
                 gathered.shrink_to(GATHERED_BYTES_KEPT);
                 sent.map_err(Failure::from)
-            })?
+            })?;
+            sent.ok_or(IN_USE)?
         })
     }
 }
@@ -196,10 +198,9 @@ pub unsafe extern "C" fn cdrlog_send_acked(
     }
 }
 
-/// Like cdrlog_send_acked, but never waits for room. CDRLOG_FULL: the queue is full, and the event
-/// was not accepted. With wake, it wakes the rewriter thread as cdrlog_send_acked does; without,
-/// events gather for up to 20 ms: an event loop sends many, and calls cdrlog_wake once before it
-/// blocks.
+/// Like cdrlog_send_acked, but never waits, as cdrlog_try_send. With wake, it wakes the rewriter
+/// thread as cdrlog_send_acked does; without, events gather for up to 20 ms: an event loop sends
+/// many, and calls cdrlog_wake once before it blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_try_send_acked(
     producer: *mut cdrlog_producer,
@@ -216,13 +217,11 @@ pub unsafe extern "C" fn cdrlog_try_send_acked(
             let (event, durability) = arguments.event(event, event_bytes, level)?;
             let acks = arguments.acks(acks.cast_const())?;
             let slot = arguments.slot(producer.cast_const())?;
-            let ack = slot.with(|sender| {
-                let Sender { producer, .. } = sender;
-                match wake {
-                    true => producer.try_send_acked(event, durability),
-                    false => producer.try_send_acked_no_wake(event, durability),
-                }
-            })??;
+            let sent = slot.try_with(|Sender { producer, .. }| match wake {
+                true => producer.try_send_acked(event, durability),
+                false => producer.try_send_acked_no_wake(event, durability),
+            })?;
+            let ack = sent.ok_or(IN_USE)??;
             let counted = acks.count(ack, durability);
             if let Some(mut number) = arguments.place_if_any(number) {
                 number.set(counted);
@@ -257,8 +256,7 @@ pub unsafe extern "C" fn cdrlog_send_with_callback(
     }
 }
 
-/// Like cdrlog_send_with_callback, but never waits for room. CDRLOG_FULL: the queue is full, and
-/// the event was not accepted.
+/// Like cdrlog_send_with_callback, but never waits, as cdrlog_try_send.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_try_send_with_callback(
     producer: *mut cdrlog_producer,
@@ -275,7 +273,8 @@ pub unsafe extern "C" fn cdrlog_try_send_with_callback(
             let (event, durability) = arguments.event(event, event_bytes, level)?;
             let callback = callback.ok_or_else(no_callback)?;
             let slot = arguments.slot(producer.cast_const())?;
-            let ack = slot.with(|sender| sender.producer.try_send_acked(event, durability))??;
+            let sent = slot.try_with(|sender| sender.producer.try_send_acked(event, durability))?;
+            let ack = sent.ok_or(IN_USE)??;
             tell_callback(ack, callback, context);
             Ok(())
         })
@@ -292,6 +291,10 @@ pub unsafe extern "C" fn cdrlog_wake(producer: *mut cdrlog_producer) -> cdrlog_r
         })
     }
 }
+
+/// For a send that must not wait, when the thread that has the producer may.
+const IN_USE: Failure =
+    Failure::fixed(CDRLOG_FULL, c"another thread sends with this producer, and may wait for room");
 
 #[cold]
 const fn no_callback() -> Failure {

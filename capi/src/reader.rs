@@ -136,8 +136,8 @@ pub unsafe extern "C" fn cdrlog_reader_options_set_line_bytes_max(
     unsafe { change(options, |_, builder| Ok(builder.line_bytes_max(bytes))) }
 }
 
-/// The position to start at, as cdrlog_reader_position stored it. If its file was removed since,
-/// the reader starts with the next one. Default: the oldest line.
+/// The position to start at, as cdrlog_reader_position stored it. Of the file only its name counts.
+/// Default: the oldest line.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_options_set_begin(
     options: *mut cdrlog_reader_options,
@@ -173,7 +173,8 @@ unsafe fn change(
 
 /// Opens a reader, stored in *reader; after an error, NULL. The options may be freed then.
 ///
-/// CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION.
+/// CDRLOG_IO: the directory or the first file cannot be read. CDRLOG_NO_SUCH_POSITION and
+/// CDRLOG_POSITION_GONE: it cannot start at the position.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_reader_open(
     options: *const cdrlog_reader_options,

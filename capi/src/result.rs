@@ -47,4 +47,8 @@ pub enum cdrlog_result {
     CDRLOG_SEALED_FILE = 16,
     /// A fault in cdrlog itself; the message says where. Close the handle, and please report it.
     CDRLOG_PANIC = 17,
+    /// The file of the position to start at was removed or renamed, and lines after the position
+    /// may be missing. The message names the next file; a reader that starts at byte 0 of it gives
+    /// all lines that are left.
+    CDRLOG_POSITION_GONE = 18,
 }

@@ -8,6 +8,7 @@ use cdrlog_core::{Reason, Rewriter};
 
 use crate::boundary::{boundary, buffer_too_small};
 use crate::failure::Failure;
+use crate::panics;
 use crate::result::cdrlog_result::{self, *};
 
 /// Rewrites a body as a CDR line with its line feed, without files, threads and state.
@@ -33,6 +34,7 @@ pub unsafe extern "C" fn cdrlog_rewrite(
     reason: *mut *const c_char,
     reject_offset: *mut usize,
 ) -> cdrlog_result {
+    panics::silence();
     // SAFETY: the pointers are what the header demands.
     unsafe {
         boundary(|arguments| {

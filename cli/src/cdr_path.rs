@@ -39,6 +39,11 @@ impl DirArg {
     pub(super) fn into_path(self) -> PathBuf {
         self.path.unwrap_or(self.option.dir)
     }
+
+    #[cfg(feature = "ship")]
+    pub(super) fn path(&self) -> &Path {
+        self.path.as_ref().unwrap_or(&self.option.dir)
+    }
 }
 
 /// One directory or file, as an argument or as `--dir`.

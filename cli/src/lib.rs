@@ -14,6 +14,8 @@ mod completions;
 mod count;
 #[cfg(feature = "serve")]
 mod demo;
+#[cfg(feature = "export")]
+mod export;
 mod file_options;
 mod inbox_place;
 mod json_output;
@@ -27,11 +29,15 @@ mod recover;
 #[cfg(feature = "serve")]
 mod serve;
 mod sessions;
+#[cfg(feature = "ship")]
+mod ship;
 mod sighup;
 mod stats;
 mod summary;
 mod tail;
 mod time_arg;
+#[cfg(any(feature = "postgres", feature = "s3", feature = "serve"))]
+mod trusted_roots;
 mod units;
 mod verify;
 mod version;
@@ -66,11 +72,15 @@ enum Command {
     Append(append::Append),
     #[cfg(feature = "serve")]
     Serve(Box<serve::Serve>),
+    #[cfg(feature = "ship")]
+    Ship(Box<ship::Ship>),
     Tail(tail::Tail),
     Stats(stats::Stats),
     Sessions(sessions::Sessions),
     #[cfg(feature = "serve")]
     Ui(serve::Ui),
+    #[cfg(feature = "export")]
+    Export(export::Export),
     Audit(Box<audit::Audit>),
     Verify(verify::Verify),
     Recover(recover::Recover),
@@ -98,11 +108,15 @@ pub fn run() -> ExitCode {
         Command::Append(append) => append.run(),
         #[cfg(feature = "serve")]
         Command::Serve(serve) => serve.run(),
+        #[cfg(feature = "ship")]
+        Command::Ship(ship) => ship.run(),
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
         Command::Sessions(sessions) => sessions.run(),
         #[cfg(feature = "serve")]
         Command::Ui(ui) => ui.run(),
+        #[cfg(feature = "export")]
+        Command::Export(export) => export.run(),
         Command::Audit(audit) => audit.run(),
         Command::Verify(verify) => verify.run(),
         Command::Recover(recover) => recover.run(),

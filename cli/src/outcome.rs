@@ -14,6 +14,10 @@ Exit codes:
      findings; or `stats --strict` met a line that is not an event. Standard error says what failed
   2  usage error: a wrong option, argument or variable; nothing was read or written
   3  `append` took all bodies, and rejected some of them
+  4  `ship` waits for a recovery of the directory
+  5  `ship` stopped: lines are missing here, or at the destination
+  6  `ship` stopped: another writer has the name of this node
+  7  `ship` stopped: the node was retired
 The --help of each command has the details.";
 
 /// The command line asks for something that does not exist, which only the command itself can
@@ -42,6 +46,18 @@ pub(crate) enum Outcome {
     SomeRejected,
     /// Failed; the message was printed already.
     Failed,
+    /// Everything that may be shipped is; more waits for a recovery of the directory.
+    #[cfg(feature = "ship")]
+    Waiting,
+    /// Lines are missing, here or at a destination.
+    #[cfg(feature = "ship")]
+    LinesMissing,
+    /// Another writer has the name of this node.
+    #[cfg(feature = "ship")]
+    OtherWriter,
+    /// This node was retired.
+    #[cfg(feature = "ship")]
+    Retired,
 }
 
 impl From<Outcome> for ExitCode {
@@ -50,6 +66,14 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => Self::SUCCESS,
             Outcome::SomeRejected => Self::from(3),
             Outcome::Failed => Self::FAILURE,
+            #[cfg(feature = "ship")]
+            Outcome::Waiting => Self::from(4),
+            #[cfg(feature = "ship")]
+            Outcome::LinesMissing => Self::from(5),
+            #[cfg(feature = "ship")]
+            Outcome::OtherWriter => Self::from(6),
+            #[cfg(feature = "ship")]
+            Outcome::Retired => Self::from(7),
         }
     }
 }

@@ -276,6 +276,7 @@ impl SyncedCursor {
         }
         match current.identify(extent, self.position.as_ref())? {
             Ok(true) => {}
+            Ok(false) if self.may_be_begun(progress) => return Ok(Step::CaughtUp),
             Ok(false) => return self.end_of_lines(extent),
             Err(reason) => return Err(self.gone(reason)),
         }
@@ -288,6 +289,12 @@ impl SyncedCursor {
             Taken::Held => Ok(Step::Held),
             Taken::Gone(reason) => Err(self.gone(reason)),
         }
+    }
+
+    /// Whether a writer may have created the current file, which is empty, just now: it creates a file
+    /// before it anchors its stream to it.
+    fn may_be_begun(&self, progress: &Progress) -> bool {
+        !matches!(progress.phase, Phase::Begun(_)) && self.pending.is_empty()
     }
 
     fn note_block(&mut self, mut block: SyncedBlock) -> SyncedBlock {

@@ -6,7 +6,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use super::copy::copy_tree;
 use super::failed_sync::FailingSync;
 use super::lossy_disk::{LossyDisk, Random, outcomes, put};
 use crate::file::Clock;
-use crate::storage::Disk;
+use crate::storage::{Disk, FaultHook};
 use crate::synced::{NextBlock, Pin, Stream, SyncedCursor, Wait};
 use crate::{Appender, SyncPolicy};
 
@@ -90,6 +91,92 @@ fn after_a_failed_sync_what_was_synced_before_is_returned_and_no_more() {
     let mut cursor = cursor(directory.path());
     assert_eq!(take_all(&mut cursor, None), (lines(0..5), Wait::SyncFailed));
     appender.close().unwrap_err();
+}
+
+/// The calls after the creation of a file in which its stream is anchored to it, and some more.
+const CALLS_OF_A_CREATION: u64 = 8;
+
+/// A cursor for each stream that looks once, before one of the calls that follow the creation of a
+/// file.
+struct Looking {
+    directory: std::path::PathBuf,
+    at_call: u64,
+    calls: AtomicU64,
+    /// How many calls still belong to the last creation.
+    calls_left: AtomicU64,
+    cursors: Mutex<[(Stream, Option<SyncedCursor>, String); 2]>,
+}
+
+impl Looking {
+    fn at(directory: &Path, at_call: u64) -> Arc<Self> {
+        let cursors = [Stream::Lines, Stream::Rejects].map(|stream| (stream, None, String::new()));
+        Arc::new(Self {
+            directory: directory.to_owned(),
+            at_call,
+            calls: AtomicU64::new(0),
+            calls_left: AtomicU64::new(0),
+            cursors: Mutex::new(cursors),
+        })
+    }
+
+    fn look(&self) {
+        for (stream, cursor, text) in self.cursors.lock().unwrap().iter_mut() {
+            if cursor.is_none() {
+                // Not before there is a state directory.
+                *cursor = SyncedCursor::open(&self.directory, *stream, None).ok();
+            }
+            if let Some(cursor) = cursor {
+                text.push_str(&take_all(cursor, None).0);
+            }
+        }
+    }
+
+    fn texts(&self) -> [String; 2] {
+        self.cursors.lock().unwrap().each_ref().map(|(_, _, text)| text.clone())
+    }
+}
+
+impl FaultHook for Looking {
+    fn before(&self, _action: &'static str, _path: &Path) -> std::io::Result<()> {
+        let less = |calls: u64| calls.checked_sub(1);
+        let counts = self.calls_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        if counts && self.calls.fetch_add(1, Ordering::SeqCst) == self.at_call {
+            self.look();
+        }
+        Ok(())
+    }
+
+    fn after(&self, action: &'static str, path: &Path) {
+        if action == "create" && path.parent() == Some(&self.directory) {
+            self.calls_left.store(CALLS_OF_A_CREATION, Ordering::SeqCst);
+        }
+    }
+}
+
+/// A file is created before its stream is anchored to it. One who passed over it then, because it
+/// was empty, never came back to it.
+#[test]
+fn a_cursor_that_looks_at_any_step_of_a_creation_misses_and_doubles_nothing() {
+    for at_call in 0.. {
+        let directory = super::memory_directory();
+        let looking = Looking::at(directory.path(), at_call);
+        let options = Appender::builder(directory.path()).sync_policy(SyncPolicy::Always);
+        let appender = options.open_on(&Disk::with_hook(looking.clone())).unwrap();
+        for number in 0..2 {
+            send(&appender, number..number + 1);
+            appender.producer().send_slice(b"no event").unwrap();
+            appender.rotate().unwrap();
+        }
+        appender.close().unwrap();
+        looking.look();
+        let record = ["CDR.", "rejected."].map(|prefix| super::text_of(directory.path(), prefix));
+        assert!(looking.texts() == record, "call {at_call}: what was returned is not the record");
+        assert_eq!((record[0].lines().count(), record[1].lines().count()), (2, 2));
+        if looking.calls.load(Ordering::SeqCst) <= at_call {
+            assert!(at_call > 20, "an appender creates more files");
+            break;
+        }
+    }
 }
 
 /// Sends, syncs and ships as chance will have it; gives the disk, the pins and what was shipped.

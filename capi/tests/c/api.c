@@ -237,6 +237,7 @@ static void each_option_has_a_setter_and_a_range(const char *directory) {
     CHECK_OK(cdrlog_options_set_utc(options, true));
     CHECK_OK(cdrlog_options_set_rotate_daily(options, false));
     CHECK_OK(cdrlog_options_set_manage_foreign(options, true));
+    CHECK_OK(cdrlog_options_set_time_marks(options, true));
     CHECK_OK(cdrlog_options_set_notice_callback(options, NULL, NULL));
     CHECK_OK(cdrlog_options_set_inbox_directory(options, NULL));
 
@@ -253,6 +254,8 @@ static void each_option_has_a_setter_and_a_range(const char *directory) {
     memset(large, ' ', sizeof large);
     CHECK_OK(cdrlog_send(producer, (const uint8_t *)large, sizeof large));
     CHECK_OK(cdrlog_flush(appender));
+    // Counted when the rewriter has ended its round, which may be after the flush.
+    while (stat_of(appender, "events_unprotected") < 5) usleep(1000);
     CHECK(stat_of(appender, "events_unprotected") == 5);
     CHECK(stat_of(appender, "events_rejected") == 1);
     CHECK(stat_of(appender, "rotations") >= 1);
@@ -488,7 +491,7 @@ static void counters_have_names_and_a_snapshot(const char *directory) {
     CHECK(cdrlog_stats_name(count) == NULL);
     memset(values, 0xff, count * sizeof *values);
     CHECK(cdrlog_stats(appender, values, 1, &stored) == CDRLOG_BUFFER_TOO_SMALL);
-    CHECK(stored == count && values[0] == 1 && values[1] == UINT64_MAX);
+    CHECK(stored == count && values[0] != UINT64_MAX && values[1] == UINT64_MAX);
     free(values);
     CHECK_OK(cdrlog_producer_free(producer));
     CHECK_OK(cdrlog_close(appender));
@@ -828,6 +831,8 @@ static void a_reader_follows_and_goes_on_where_it_stopped(const char *directory)
     CHECK_OK(cdrlog_reader_options_set_begin(options, saved, 1 << 20));
     CHECK_FAILS(cdrlog_reader_open(options, &reader), CDRLOG_NO_SUCH_POSITION, "cannot continue");
     CHECK(reader == NULL);
+    CHECK_OK(cdrlog_reader_options_set_begin(options, "CDR.2001-01-01_00-00-00.log", 7));
+    CHECK_FAILS(cdrlog_reader_open(options, &reader), CDRLOG_POSITION_GONE, "the next file, ");
     CHECK_FAILS(cdrlog_reader_options_set_files(options, 7), CDRLOG_INVALID_ARGUMENT, "files is none");
     CHECK_OK(cdrlog_reader_options_free(options));
     CHECK_OK(cdrlog_producer_free(producer));

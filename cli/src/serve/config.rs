@@ -148,7 +148,9 @@ fn names() -> Vec<String> {
         let earlier = earlier.into_iter().map(|name| name.replace('-', "_"));
         earlier.chain([argument.get_id().to_string()])
     });
-    names.collect()
+    // Tables, which a command line cannot have.
+    let tables = cfg!(feature = "ship").then(|| "ship".to_owned());
+    names.chain(tables).collect()
 }
 
 fn arguments() -> clap::Command {

@@ -1,6 +1,7 @@
 //! The counters of `GET /metrics`, in the OpenMetrics text format.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,8 +57,12 @@ pub(super) struct Sample {
 }
 
 impl Metrics {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(directory: &Path) -> Self {
         let mut registry = Registry::with_prefix("cdrlog");
+        #[cfg(feature = "ship")]
+        registry.register_collector(Box::new(Shipping(directory.to_owned())));
+        #[cfg(not(feature = "ship"))]
+        let _ = directory;
         let sampled = Arc::new(Mutex::default());
         registry.register_collector(Box::new(Samples(sampled.clone())));
         let requests = Family::<Label, Counter>::default();
@@ -143,6 +148,41 @@ fn label(status: StatusCode) -> Label {
     [("status", status.as_str().to_owned())]
 }
 
+/// How far destinations are, as shippers of the directory say.
+#[cfg(feature = "ship")]
+#[derive(Debug)]
+struct Shipping(std::path::PathBuf);
+
+#[cfg(feature = "ship")]
+impl Collector for Shipping {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        type Value = fn(&crate::ship::Shipped) -> i64;
+        let gauges: [(&str, &str, Value); 4] = [
+            ("ship_acknowledged_seq", "Number of the last block that the destination has", |it| {
+                i64::try_from(it.seq).unwrap_or(i64::MAX)
+            }),
+            ("ship_lag_bytes", "Synced bytes that the destination does not have yet", |it| {
+                i64::try_from(it.lag_bytes).unwrap_or(i64::MAX)
+            }),
+            (
+                "ship_caught_up_timestamp_seconds",
+                "When the destination last had everything",
+                |it| it.caught_up_at_ms / 1000,
+            ),
+            ("ship_failing", "1 while shipping fails or has stopped", |it| it.is_failing.into()),
+        ];
+        let shipped = crate::ship::shipped(&self.0);
+        for (name, help, value) in gauges.into_iter().filter(|_| !shipped.is_empty()) {
+            let mut descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            for it in &shipped {
+                let labels = [("destination", it.destination.as_str()), ("stream", it.stream)];
+                ConstGauge::new(value(it)).encode(descriptor.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 struct Samples(Arc<Mutex<Sample>>);
 
@@ -222,7 +262,7 @@ mod tests {
 
     #[test]
     fn every_number_of_the_appender_is_shown() {
-        let text = Metrics::new().render(Sample::default()).unwrap();
+        let text = Metrics::new(Path::new("/nonexistent")).render(Sample::default()).unwrap();
         for (name, _) in Stats::default().iter() {
             let suffix = if Stats::is_gauge(name) { "" } else { "_total" };
             assert!(text.contains(&format!("\ncdrlog_{name}{suffix} 0\n")), "{name} is missing");

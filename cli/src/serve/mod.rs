@@ -152,12 +152,17 @@ impl Serve {
         let launcher =
             Launcher::new().map_err(|error| format!("cannot name the program: {error}"))?;
         let prepared = self.prepare(passed, launcher)?;
+        #[cfg(feature = "ship")]
+        let (directory, tables) =
+            (prepared.settings.directory.clone(), prepared.options.ship.clone());
         let bell = Bell::default();
         let runtime = start::runtime(prepared.settings.workers, bell.clone())?;
         let started = runtime.block_on(prepared.start())?;
         let Some(Started { context, process, arrival }) = started else {
             return Ok(Outcome::Done);
         };
+        #[cfg(feature = "ship")]
+        let _shipping = shipping(&directory, tables)?;
         Lifetime { runtime, bell, process }.run(context, arrival)
     }
 
@@ -194,6 +199,20 @@ impl Serve {
         let config = Config::read(&path)?;
         Ok((self.options.or(config.options), config.is_exposed.then_some(path)))
     }
+}
+
+/// Ships to the destinations of the options file until the server ends.
+#[cfg(feature = "ship")]
+fn shipping(
+    directory: &std::path::Path,
+    tables: Vec<crate::ship::Table>,
+) -> Result<Option<crate::ship::Service>, Box<dyn Error>> {
+    if tables.is_empty() {
+        return Ok(None);
+    }
+    let tell = |sentence| tracing::warn!("{sentence}");
+    let service = crate::ship::Service::start(directory, tables, tell);
+    Ok(Some(service.map_err(|error| format!("cannot start a thread: {error}"))?))
 }
 
 fn tls(options: &Options) -> Result<Option<Tls>, Box<dyn Error>> {

@@ -240,6 +240,11 @@ pub(super) struct Options {
     #[command(flatten)]
     #[serde(skip)]
     pub(super) files: FileOptions,
+
+    /// The tables `[[ship]]`, which only the file has.
+    #[cfg(feature = "ship")]
+    #[arg(skip)]
+    pub(super) ship: Vec<crate::ship::Table>,
 }
 
 impl Options {
@@ -284,6 +289,8 @@ impl Options {
             log,
             log_form,
             files,
+            #[cfg(feature = "ship")]
+                ship: _,
         } = self;
         Self {
             listen: if listen.is_empty() { file.listen } else { listen },
@@ -324,6 +331,8 @@ impl Options {
             log: log.or(file.log),
             log_form: log_form.or(file.log_form),
             files: files.or(file.files),
+            #[cfg(feature = "ship")]
+            ship: file.ship,
         }
     }
 }

@@ -90,7 +90,7 @@ impl ServerContext {
         Self {
             producer: Mutex::new(appender.producer()),
             appender,
-            metrics: Metrics::new(),
+            metrics: Metrics::new(&settings.directory),
             refusals: Refusals::default(),
             health: Health::default(),
             budget: Budget::new(settings.limits.bodies_bytes_max),

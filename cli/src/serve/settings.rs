@@ -56,6 +56,8 @@ pub(super) struct Settings {
     pub(super) allowed: Vec<Network>,
     sync: Sync,
     files: FileOptions,
+    /// Shipped lines say up to which time they are complete.
+    time_marks: bool,
 }
 
 /// What a peer may use.
@@ -102,6 +104,10 @@ impl Settings {
             allowed: options.allow.clone(),
             sync: options.sync.unwrap_or(Sync::Interval),
             files: options.files.clone(),
+            #[cfg(feature = "ship")]
+            time_marks: !options.ship.is_empty(),
+            #[cfg(not(feature = "ship"))]
+            time_marks: false,
         })
     }
 
@@ -122,7 +128,8 @@ impl Settings {
         let builder = cdrlog::Appender::builder(&self.directory)
             .event_bytes_max(self.event_bytes_max)
             .segment_bytes(self.event_bytes_max.max(SEGMENT_BYTES_MIN))
-            .sync_policy(self.sync.policy());
+            .sync_policy(self.sync.policy())
+            .time_marks(self.time_marks);
         self.files.apply(builder)
     }
 }

@@ -1,11 +1,12 @@
 //! Takes the lines of a CDR, and keeps the rows that are wanted.
 
+use std::io;
 use std::ops::Range;
 
 use cdrlog::LineFault;
 use cdrlog::reader::Line;
 
-use super::row::Row;
+use super::row::{Row, RowType};
 use super::spool::Spool;
 use crate::count::line::Parser;
 use crate::count::reading::LineTaker;
@@ -14,20 +15,13 @@ use crate::count::{
     Count, Level, Listener, SessionRecord, SessionTracker, Source, StayRecord, event_reader,
 };
 
-/// What a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum By {
-    Participant,
-    Session,
-}
-
 /// Which sessions are wanted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// A name or a unique id.
-    pub(super) session: Option<String>,
+    pub(crate) session: Option<String>,
     /// A name.
-    pub(super) room: Option<String>,
+    pub(crate) room: Option<String>,
 }
 
 impl Filter {
@@ -40,23 +34,28 @@ impl Filter {
     }
 }
 
-/// The rows, as the tracker hands over the records.
+/// The rows of one kind, as the tracker hands over the records.
 #[derive(Debug)]
-pub(super) struct Rows {
-    by: By,
+struct Rows {
+    /// What a row is about. Rows of participants have some of sessions among them.
+    of: RowType,
     filter: Filter,
-    pub(super) spool: Spool,
+    spool: Spool,
 }
+
+/// Rows of several kinds.
+#[derive(Debug)]
+struct RowSets(Vec<Rows>);
 
 impl Rows {
     fn add_stay(&mut self, stay: &StayRecord<'_>) {
         if !self.filter.is_wanted(stay.session, stay.unique) {
             return;
         }
-        match self.by {
-            By::Participant => self.spool.push(&Row::of_stay(stay)),
-            By::Session if stay.is_lone => self.spool.push(&Row::of_lone_stay(stay)),
-            By::Session => {}
+        match self.of {
+            RowType::Participant => self.spool.push(&Row::of_stay(stay)),
+            RowType::Session if stay.is_lone => self.spool.push(&Row::of_lone_stay(stay)),
+            RowType::Session => {}
         }
     }
 
@@ -64,9 +63,9 @@ impl Rows {
         if !self.filter.is_wanted(session.session, session.unique) {
             return;
         }
-        match self.by {
-            By::Session => self.spool.push(&Row::of_session(session)),
-            By::Participant => {
+        match self.of {
+            RowType::Session => self.spool.push(&Row::of_session(session)),
+            RowType::Participant => {
                 if let Some(row) = Row::of_rest(session) {
                     self.spool.push(&row);
                 }
@@ -75,11 +74,13 @@ impl Rows {
     }
 }
 
-impl Listener for Rows {
+impl Listener for RowSets {
     fn count(&mut self, count: Count<'_>) {
         match count {
-            Count::StayRecord(stay) => self.add_stay(stay),
-            Count::SessionRecord(session) => self.add_session(session),
+            Count::StayRecord(stay) => self.0.iter_mut().for_each(|rows| rows.add_stay(stay)),
+            Count::SessionRecord(session) => {
+                self.0.iter_mut().for_each(|rows| rows.add_session(session));
+            }
             _ => {}
         }
     }
@@ -96,23 +97,25 @@ struct Clock {
 }
 
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     parser: Parser,
     tracker: SessionTracker,
-    pub(super) rows: Rows,
+    rows: RowSets,
     clocks: Vec<Option<Clock>>,
-    pub(super) first: Option<i64>,
-    pub(super) last: Option<i64>,
-    pub(super) lines: u64,
-    pub(super) bytes: u64,
+    pub(crate) first: Option<i64>,
+    pub(crate) last: Option<i64>,
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(by: By, filter: Filter) -> Self {
+    /// Keeps rows of these kinds.
+    pub(crate) fn new(kinds: &[RowType], filter: &Filter) -> Self {
+        let rows = |of: &RowType| Rows { of: *of, filter: filter.clone(), spool: Spool::default() };
         Self {
             parser: Parser::default(),
             tracker: SessionTracker::with_records(),
-            rows: Rows { by, filter, spool: Spool::default() },
+            rows: RowSets(kinds.iter().map(rows).collect()),
             clocks: Vec::new(),
             first: None,
             last: None,
@@ -122,14 +125,30 @@ impl Ledger {
     }
 
     /// The input is over. Returns the time before which no row can change and none can come.
-    pub(super) fn end(&mut self) -> Option<i64> {
+    pub(crate) fn end(&mut self) -> Option<i64> {
         self.tracker.end(&mut self.rows);
         // All directories must have come so far: the events of one may still be on their way.
         let now = self.clocks.iter().flatten().map(|clock| clock.now).min()?;
         Some(now.saturating_sub(LATENESS_MS).min(self.tracker.open_since()))
     }
 
-    pub(super) fn tracker(&self) -> &SessionTracker {
+    /// Hands over all rows of a kind that is kept.
+    ///
+    /// # Errors
+    ///
+    /// The rows could not be kept, or `take` failed.
+    pub(crate) fn rows<E: From<io::Error>>(
+        &mut self,
+        of: RowType,
+        take: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.rows.0.iter_mut().find(|rows| rows.of == of) {
+            Some(rows) => rows.spool.rows(take),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn tracker(&self) -> &SessionTracker {
         &self.tracker
     }
 

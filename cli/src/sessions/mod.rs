@@ -25,8 +25,8 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use self::export::{CsvRows, Final};
-use self::ledger::{By, Filter, Ledger};
-use self::row::{Row, RowType};
+pub(crate) use self::ledger::{Filter, Ledger};
+pub(crate) use self::row::{Row, RowType};
 use self::table::Table;
 use super::cdr_path::PathArgs;
 use super::count::files::InputFiles;
@@ -188,15 +188,15 @@ impl Sessions {
             time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
-        let (by, of) = match self.by {
-            RowOption::Participant => (By::Participant, RowType::Participant),
-            RowOption::Session => (By::Session, RowType::Session),
+        let of = match self.by {
+            RowOption::Participant => RowType::Participant,
+            RowOption::Session => RowType::Session,
         };
         let filter = Filter { session: self.session.clone(), room: self.room.clone() };
         let (closed, json, csv) = (self.closed, self.json, self.csv);
         let files = InputFiles::of(&self.paths.into_paths())?;
         reading::say_what_is_odd(&files);
-        let reading = reading::read(&files, || Ledger::new(by, filter.clone()));
+        let reading = reading::read(&files, || Ledger::new(&[of], &filter));
         let (mut ledger, lines_bad, is_incomplete) = reading.end();
         let complete_before = ledger.end();
         let closed_before = complete_before.and_then(|at| begin_of_day(at, &zone));
@@ -204,7 +204,7 @@ impl Sessions {
         let selection = Selection { period, zone, closed, closed_before, now };
         say_what_is_uncertain(&ledger);
         if json {
-            print_json(&mut ledger, &selection, files.files.len(), lines_bad)?;
+            print_json(&mut ledger, &selection, of, files.files.len(), lines_bad)?;
         } else if csv {
             print_csv(&mut ledger, &selection, of)?;
         } else {
@@ -229,10 +229,11 @@ fn say_what_is_uncertain(ledger: &Ledger) {
 fn print_rows(
     ledger: &mut Ledger,
     selection: &Selection,
+    of: RowType,
     mut print: impl FnMut(&Row) -> io::Result<()>,
 ) -> Result<Printed, Box<dyn Error>> {
     let mut printed = Printed::default();
-    let written = ledger.rows.spool.rows(|row| {
+    let written = ledger.rows(of, |row| {
         if selection.is_wanted(&row) {
             printed.add(&row);
             print(&row)?;
@@ -246,11 +247,12 @@ fn print_rows(
 fn print_json(
     ledger: &mut Ledger,
     selection: &Selection,
+    of: RowType,
     files_count: usize,
     lines_bad: u64,
 ) -> Result<(), Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
-    let printed = print_rows(ledger, selection, |row| {
+    let printed = print_rows(ledger, selection, of, |row| {
         writeln!(out, "{}", export::json(&selection.finish(row)))
     })?;
     let tracker = ledger.tracker();
@@ -284,7 +286,7 @@ fn print_csv(
 ) -> Result<(), Box<dyn Error>> {
     let out = BufWriter::new(io::stdout().lock());
     let mut csv = CsvRows::new(out, of, selection.zone.clone())?;
-    print_rows(ledger, selection, |row| {
+    print_rows(ledger, selection, of, |row| {
         csv.write(&selection.finish(row)).map_err(io::Error::from)
     })?;
     or_nobody_reads(csv.end())
@@ -296,13 +298,13 @@ fn print_table(
     of: RowType,
 ) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(of, selection.zone.clone());
-    print_rows(ledger, selection, |row| {
+    print_rows(ledger, selection, of, |row| {
         table.measure(row);
         Ok(())
     })?;
     let mut out = BufWriter::new(io::stdout().lock());
     or_nobody_reads(table.write_header(&mut out))?;
-    let printed = print_rows(ledger, selection, |row| table.write(row, &mut out))?;
+    let printed = print_rows(ledger, selection, of, |row| table.write(row, &mut out))?;
     or_nobody_reads(out.flush())?;
     drop(out);
     let closed = match selection.closed_before.and_then(|at| day(at, &selection.zone)) {
@@ -316,13 +318,13 @@ fn print_table(
 }
 
 /// The local date of a time in milliseconds since 1970; `None` if it has none.
-fn day(at: i64, zone: &TimeZone) -> Option<String> {
+pub(crate) fn day(at: i64, zone: &TimeZone) -> Option<String> {
     let time = Timestamp::from_millisecond(at).ok()?.to_zoned_datetime(zone.clone());
     Some(time.strftime("%Y-%m-%d").to_string())
 }
 
 /// When the local day of a time begins. Both are in milliseconds since 1970.
-fn begin_of_day(at: i64, zone: &TimeZone) -> Option<i64> {
+pub(crate) fn begin_of_day(at: i64, zone: &TimeZone) -> Option<i64> {
     let time = Timestamp::from_millisecond(at).ok()?.to_zoned_datetime(zone.clone());
     Some(time.start_of_day().ok()?.timestamp().as_millisecond())
 }

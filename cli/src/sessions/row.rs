@@ -7,7 +7,7 @@ use crate::count::{End, SessionRecord, StayRecord, Usage};
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum RowType {
+pub(crate) enum RowType {
     #[default]
     Participant,
     Session,
@@ -15,7 +15,7 @@ pub(super) enum RowType {
 
 /// What ended it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum EndedBy {
+pub(crate) enum EndedBy {
     /// The participant left.
     Leave,
     /// The session ended: of the participant, no leave came.
@@ -25,7 +25,7 @@ pub(super) enum EndedBy {
 }
 
 impl EndedBy {
-    pub(super) const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Leave => "leave",
             Self::SessionEnd => "session_end",
@@ -36,44 +36,44 @@ impl EndedBy {
 
 /// A row. Times are milliseconds since 1970; names are empty if no event told them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Row {
-    pub(super) of: RowType,
-    pub(super) session: String,
-    pub(super) session_id: String,
-    pub(super) participant: String,
-    pub(super) identity: String,
-    pub(super) kind: String,
-    pub(super) connection: String,
-    pub(super) platform: String,
-    pub(super) location: String,
-    pub(super) client_data: String,
+pub(crate) struct Row {
+    pub(crate) of: RowType,
+    pub(crate) session: String,
+    pub(crate) session_id: String,
+    pub(crate) participant: String,
+    pub(crate) identity: String,
+    pub(crate) kind: String,
+    pub(crate) connection: String,
+    pub(crate) platform: String,
+    pub(crate) location: String,
+    pub(crate) client_data: String,
     /// When the participant joined, or the session began.
-    pub(super) began: Option<i64>,
-    pub(super) ended: Option<i64>,
+    pub(crate) began: Option<i64>,
+    pub(crate) ended: Option<i64>,
     /// The last event of the session that is known.
-    pub(super) last: i64,
-    pub(super) ended_by: Option<EndedBy>,
-    pub(super) reason: String,
+    pub(crate) last: i64,
+    pub(crate) ended_by: Option<EndedBy>,
+    pub(crate) reason: String,
     /// The participants that `stats` counts: those of a session, or 0 or 1.
-    pub(super) participants: u64,
+    pub(crate) participants: u64,
     /// What `stats` counts for these stays.
-    pub(super) stay_ms: i64,
-    pub(super) usage: Usage,
+    pub(crate) stay_ms: i64,
+    pub(crate) usage: Usage,
 }
 
 impl Row {
     /// The time that it belongs to: its end; if that is not known, the last event of its session.
     /// `None` while it is open.
-    pub(super) fn at(&self) -> Option<i64> {
+    pub(crate) fn at(&self) -> Option<i64> {
         self.ended.or_else(|| self.ended_by.map(|_| self.last))
     }
 
     /// The name of a participant for people: its identity if it has one.
-    pub(super) fn who(&self) -> &str {
+    pub(crate) fn who(&self) -> &str {
         if self.identity.is_empty() { &self.participant } else { &self.identity }
     }
 
-    pub(super) fn of_stay(stay: &StayRecord<'_>) -> Self {
+    pub(crate) fn of_stay(stay: &StayRecord<'_>) -> Self {
         let ended_by = match stay.end {
             End::Event(_) => Some(EndedBy::Leave),
             End::OfSession(_) => Some(EndedBy::SessionEnd),
@@ -103,7 +103,7 @@ impl Row {
     }
 
     /// The row of a whole session.
-    pub(super) fn of_session(session: &SessionRecord<'_>) -> Self {
+    pub(crate) fn of_session(session: &SessionRecord<'_>) -> Self {
         Self {
             participants: session.stays,
             stay_ms: session.stay_ms,
@@ -112,13 +112,13 @@ impl Row {
     }
 
     /// What belongs to a session and to none of its participants; `None` if there is nothing.
-    pub(super) fn of_rest(session: &SessionRecord<'_>) -> Option<Self> {
+    pub(crate) fn of_rest(session: &SessionRecord<'_>) -> Option<Self> {
         let has_own = session.own != Usage::default();
         has_own.then(|| Self::of_session_with(session, &session.own))
     }
 
     /// The session of a leave that belongs to none that is known.
-    pub(super) fn of_lone_stay(stay: &StayRecord<'_>) -> Self {
+    pub(crate) fn of_lone_stay(stay: &StayRecord<'_>) -> Self {
         Self {
             session_id: told(stay.unique),
             last: stay.last,

@@ -14,7 +14,7 @@ use super::row::Row;
 const MEMORY_BYTES_MAX: usize = 8 << 20;
 
 #[derive(Debug, Default)]
-pub(super) struct Spool {
+pub(crate) struct Spool {
     memory: Vec<u8>,
     /// Everything that did not fit, in the order in which it came.
     file: Option<File>,
@@ -24,7 +24,7 @@ pub(super) struct Spool {
 
 impl Spool {
     /// Adds a row. An error is reported by [`Spool::rows`].
-    pub(super) fn push(&mut self, row: &Row) {
+    pub(crate) fn push(&mut self, row: &Row) {
         self.push_with_limit(row, MEMORY_BYTES_MAX);
     }
 
@@ -57,7 +57,7 @@ impl Spool {
     /// # Errors
     ///
     /// The rows could not be kept, or `take` failed.
-    pub(super) fn rows<E: From<io::Error>>(
+    pub(crate) fn rows<E: From<io::Error>>(
         &mut self,
         mut take: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {

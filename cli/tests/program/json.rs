@@ -25,16 +25,20 @@ fn runs() -> Vec<(&'static str, Vec<Value>)> {
     let appended = run_with(append(path).arg("--json"), bodies.as_bytes());
     fs::write(path.join("CDR.2020-01-01_00-00-00.log"), format!("{CDR}no event\n{{\"half\""))
         .unwrap();
+    #[cfg(feature = "export")]
+    let target = path.join("parquet");
     let printed = [
         ("append", appended),
         ("stats", run(command("stats", path).args(["--by", "day"]))),
         ("sessions", run(&mut command("sessions", path))),
         ("sessions", run(command("sessions", path).args(["--by", "session"]))),
         ("audit", run(&mut command("audit", path))),
+        #[cfg(feature = "export")]
+        ("export", run(command("export", path).arg("--parquet").arg(&target))),
         ("verify", run(&mut command("verify", path))),
         ("recover", run(&mut command("recover", path))),
     ];
-    let objects = |(name, run): (_, Run)| {
+    let objects = |(name, run): (&'static str, Run)| {
         assert!(!run.stdout.is_empty(), "{name}: {run:?}");
         (name, run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     };

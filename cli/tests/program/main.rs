@@ -8,6 +8,8 @@ use support::{common, skip, wait};
 mod audit;
 #[cfg(feature = "serve")]
 mod audit_livekit;
+#[cfg(feature = "export")]
+mod export;
 mod faults;
 mod finished;
 mod inbox;
@@ -20,6 +22,8 @@ mod outputs;
 mod recover;
 mod run;
 mod sessions;
+#[cfg(feature = "ship")]
+mod ship;
 mod skipped;
 mod stats;
 mod tail;

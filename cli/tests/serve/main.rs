@@ -41,6 +41,8 @@ mod repeated;
 mod secured;
 #[path = "../senders/mod.rs"]
 mod senders;
+#[cfg(feature = "ship")]
+mod shipped;
 mod sockets;
 mod stalled_disk;
 mod statuses;

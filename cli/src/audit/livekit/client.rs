@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,21 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
+
+use crate::trusted_roots::tls_config;
 
 /// The maximum length of an answer.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
-
-/// Where systems keep the certificates that they trust; `SSL_CERT_FILE` names another file.
-const ROOT_FILES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -139,29 +129,6 @@ impl Place {
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Self { is_tls, host, port, authority: authority.as_str().to_owned(), prefix })
     }
-}
-
-/// Trusts what the system trusts.
-fn tls_config() -> Result<ClientConfig, Failure> {
-    let named = std::env::var_os("SSL_CERT_FILE").filter(|name| !name.is_empty());
-    let path = match &named {
-        Some(name) => Path::new(name),
-        None => ROOT_FILES
-            .iter()
-            .map(Path::new)
-            .find(|path| path.exists())
-            .ok_or("this machine has no file of trusted certificates: set SSL_CERT_FILE")?,
-    };
-    let unusable = |error| format!("cannot use the certificates of {}: {error}", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(unusable)? {
-        // Some systems have malformed roots: nobody trusts those.
-        let _ = roots.add(certificate.map_err(unusable)?);
-    }
-    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod billing;
 mod naive;
-mod random;
+pub mod random;
 
 use std::fs;
 use std::path::Path;

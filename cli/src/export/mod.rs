@@ -1,0 +1,142 @@
+//! `cdrlog export`: the CDR as Parquet files, for SQL.
+//!
+//! ```text
+//! files ──> events (ranges) ──────────┐
+//! files ──> count ──> sessions, rows ─┴─> table_file, parquet_file ──> target
+//! ```
+//!
+//! `columns.rs` has the tables, `target.rs` how files get their names, and `ranges.rs` what was
+//! exported already. `docs/sql.md` documents the columns.
+
+mod columns;
+mod days;
+mod events;
+mod parquet_file;
+mod ranges;
+mod rows;
+mod table_file;
+mod target;
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use indicatif::HumanCount;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use self::columns::FORMAT;
+use self::days::Days;
+use self::events::{EventExport, Exported};
+use self::target::{Description, Target};
+use super::cdr_path::{self, PathArgs};
+use super::count::files::InputFiles;
+use super::count::reading;
+use super::json_output::{self, ObjectType};
+use super::local_time::zone_of_name;
+use super::outcome::{Outcome, say};
+use super::print::print;
+use super::sessions::{Filter, Ledger, RowType, begin_of_day, day};
+
+/// Export events and sessions as Parquet files, to query them with SQL
+///
+/// Writes three tables to a directory, with a directory for each day: `events` has every line of the
+/// CDR, `participants` and `sessions` have the rows of `cdrlog sessions`. Files are only added, and
+/// what was exported before is not exported again, also if a run was killed: run it as often as you
+/// like. Participants and sessions of a day are exported once, when the day is closed. docs/sql.md has
+/// the columns and queries.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Export {
+    /// The directory of the Parquet files; created if it does not exist
+    #[arg(long, value_name = "DIR_OUT")]
+    parquet: PathBuf,
+
+    /// The time zone of the days, such as Europe/Madrid: the same in every run
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone_of_name)]
+    tz: TimeZone,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    paths: PathArgs,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  cdrlog export --parquet /srv/cdr-parquet /var/lib/cdrlog
+  duckdb -c \"SELECT event, count(*) FROM '/srv/cdr-parquet/events/*/*.parquet' GROUP BY ALL\"
+
+Exit codes: 0 success; 1 something could not be read or written; 2 usage error";
+
+impl Export {
+    pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        let Self { parquet, tz: zone, json, paths } = self;
+        let directories = directories(paths.into_paths())?;
+        let files = InputFiles::of(&directories)?;
+        reading::say_what_is_odd(&files);
+        let names = directories.iter().map(|path| path.display().to_string());
+        let zone_name = zone.iana_name().unwrap_or_default().to_owned();
+        let description =
+            Description { format: FORMAT, zone: zone_name, directories: names.collect() };
+        let target = Target::open(&parquet, &description)?;
+        let mut exported = EventExport::new(&target, Days::new(zone.clone())).run(&directories)?;
+        let kinds = [RowType::Participant, RowType::Session];
+        let reading = reading::read(&files, || Ledger::new(&kinds, &Filter::default()));
+        let (mut ledger, _, is_incomplete) = reading.end();
+        exported.is_incomplete |= is_incomplete;
+        let closed_before = ledger.end().and_then(|at| begin_of_day(at, &zone));
+        // Without all lines, a day is not known to be complete.
+        if !exported.is_incomplete {
+            exported.files_created += rows::export(&target, &mut ledger, closed_before, &zone)?;
+        }
+        if json {
+            print(format!("{}\n", object(&exported, closed_before)))?;
+        } else {
+            let day = closed_before.and_then(|at| day(at, &zone));
+            say(sentence(&exported, &parquet, day.as_deref()));
+        }
+        Ok(if exported.is_incomplete { Outcome::Failed } else { Outcome::Done })
+    }
+}
+
+/// The directories by their full paths, in the order of these.
+fn directories(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
+    let mut directories = Vec::new();
+    for path in paths {
+        cdr_path::check_directory(&path)?;
+        let full = fs::canonicalize(&path);
+        directories.push(full.map_err(|error| format!("cannot use {}: {error}", path.display()))?);
+    }
+    directories.sort();
+    directories.dedup();
+    Ok(directories)
+}
+
+fn object(exported: &Exported, closed_before: Option<i64>) -> serde_json::Value {
+    let Exported { files_created, lines, lines_bad, bytes, .. } = *exported;
+    let members = json!({
+        "files_created": files_created,
+        "lines": lines,
+        "lines_bad": lines_bad,
+        "bytes": bytes,
+        "closed_before": closed_before,
+    });
+    json_output::object("export", ObjectType::Summary, members)
+}
+
+fn sentence(exported: &Exported, target: &std::path::Path, day: Option<&str>) -> String {
+    let closed = match day {
+        Some(day) => format!("sessions of every day before {day} are there"),
+        None => "no day of sessions is closed".to_owned(),
+    };
+    format!(
+        "{} new lines, {} new files in {}; {closed}",
+        HumanCount(exported.lines),
+        HumanCount(exported.files_created),
+        target.display()
+    )
+}

@@ -1,0 +1,275 @@
+//! `cdrlog ship`: keeps the record of a directory at other places, each line exactly once.
+//!
+//! ```text
+//! directory ──> shipper ──> objects (file://, s3://) or postgres
+//! synced lines  cuts blocks, notes them, and asks the destination what it has
+//! ```
+//!
+//! Where to look:
+//! - the protocol: `shipper.rs`, and `reconcile.rs` for what the last block at a destination means;
+//!   both know nothing of files or networks, and `simulation` plays them with every fault;
+//! - a block and its header: `header.rs`; where lines come from: `source.rs`, `directory.rs`;
+//! - a destination: `destination.rs`, `objects`, `postgres`; its address: `target.rs`;
+//! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
+//! - threads and pauses: `worker.rs`.
+
+mod destination;
+mod directory;
+mod hash;
+mod header;
+#[cfg(feature = "s3")]
+mod http;
+mod notes;
+mod objects;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod reconcile;
+mod report;
+mod retire;
+#[cfg(feature = "serve")]
+mod service;
+mod shipper;
+#[cfg(test)]
+mod simulation;
+mod source;
+mod state;
+mod status;
+mod target;
+mod worker;
+
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::Duration;
+
+use cdrlog::synced::Pin;
+use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use super::cdr_path::{self, DirArg};
+use super::outcome::{Outcome, WrongUsage, say};
+use super::units::{Seconds, units_help};
+use header::Stream;
+#[cfg(feature = "serve")]
+pub(crate) use service::{Service, Shipped, Table, shipped};
+use shipper::{Rules, Stop};
+use state::{Place, State};
+use target::Target;
+use worker::{Ended, Job};
+
+/// How long acknowledged files are kept by default: a destination may go back to the backup of
+/// last night.
+const KEEP_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+
+/// Keep a copy of the record at another place, each line exactly once
+///
+/// Lines are shipped once a power loss cannot take them away, in blocks. The destination itself says
+/// what it has, and takes a block only after the one before. So a kill at any time, lost answers, and a
+/// second shipper lose and double nothing. A destination that lost blocks gets them again while the
+/// files are still here. Retention removes no file before all destinations have it for a day.
+///
+/// What does not fit stops the stream and is told: a gap, a second machine of the same name. Nothing is
+/// guessed or overwritten.
+#[derive(Debug, Args)]
+#[command(after_help = concat!("\
+Examples:
+  cdrlog ship --dir ./cdr --to file:///mnt/archive
+  cdrlog ship --dir ./cdr --to postgres://cdr@db.example.org/cdr --to s3://bucket/cdr
+  cdrlog ship --dir ./cdr --to s3://bucket/cdr --once
+  cdrlog ship --dir ./cdr --status
+
+Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from
+PGPASSWORD or the file that PGPASSFILE names.
+
+", units_help!(), "
+
+Exit codes: 0 everything that is synced is acknowledged, or the program was told to end; 1 failed;
+2 usage error; 4 waits: the last writer was killed, and lines may be in its journal only; 5 lines are
+missing here or there, and --accept-gap or --accept-rollback would go on; 6 another writer has this
+node's name, or a file was changed; 7 the node was retired"))]
+pub(super) struct Ship {
+    #[command(flatten)]
+    directory: DirArg,
+
+    /// A destination; may be given several times
+    #[arg(long, value_name = "URL", env = "CDRLOG_SHIP_TO", value_delimiter = ',')]
+    to: Vec<String>,
+
+    /// Ship what is synced now, and end
+    #[arg(long)]
+    once: bool,
+
+    /// Show how far each destination is, and end
+    #[arg(long, conflicts_with_all = ["once", "init", "forget", "accept_gap", "accept_rollback"])]
+    status: bool,
+
+    /// With --status: print one JSON object
+    #[arg(long, requires = "status")]
+    json: bool,
+
+    /// Make or update what a database needs, and end
+    #[arg(long, conflicts_with_all = ["once", "forget"])]
+    init: bool,
+
+    /// The name of this node at the destinations [default: a random one, made at the first ship]
+    #[arg(long, value_name = "NAME", env = "CDRLOG_NODE")]
+    node: Option<String>,
+
+    /// Go on after lines that are missing; a block at the destination says which
+    #[arg(long)]
+    accept_gap: bool,
+
+    /// Append blocks again that a directory or a bucket lost
+    #[arg(long)]
+    accept_rollback: bool,
+
+    /// End the shipping to these destinations for good: files are not kept for them any more
+    #[arg(long, conflicts_with = "once")]
+    forget: bool,
+
+    /// End a node that does not come back: its record gets a last block, and nothing can follow
+    #[arg(long, value_name = "NODE", conflicts_with_all = ["once", "init", "forget", "status"])]
+    retire: Option<String>,
+
+    /// How long a line may wait for others of its block; a number without a unit is seconds
+    /// [default: 60s, 500ms for a database]
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true, env = "CDRLOG_BLOCK_AGE")]
+    block_age: Option<Seconds>,
+
+    /// How long files are kept after all destinations acknowledged them; a number without a unit is
+    /// seconds [default: 24h]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        allow_negative_numbers = true,
+        env = "CDRLOG_KEEP_AFTER_SHIP"
+    )]
+    keep_after_ship: Option<Seconds>,
+}
+
+impl Ship {
+    pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
+        let Self { directory, to, once, status, json, init, node, forget, .. } = &self;
+        let directory = directory.path();
+        // Not by the parser of the command line, which repeats what is wrong: it may be a password.
+        let parsed = to.iter().map(|to| to.parse::<Target>()).collect::<Result<Vec<_>, _>>();
+        let to = &parsed.map_err(|fault| WrongUsage(format!("--to: {fault}")))?;
+        if to.is_empty() && !status {
+            return Err(WrongUsage("name a destination with --to".to_owned()).into());
+        }
+        if *init {
+            return init_all(to);
+        }
+        if let Some(node) = &self.retire {
+            return retire_at_all(to, node);
+        }
+        cdr_path::check_directory(directory)?;
+        if *status {
+            return report::print(&State::of(directory)?, to, *json);
+        }
+        let state = State::lock(directory)?.ok_or_else(|| {
+            let directory = directory.display();
+            format!("another process ships {directory}: end it first, or leave it to that one")
+        })?;
+        if *forget {
+            return forget_all(&state, directory, to);
+        }
+        let node = state.node(node.as_deref())?;
+        let writer = state::random_id()?;
+        let ends = Arc::new(AtomicBool::new(false));
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&ends))?;
+        }
+        let places: Vec<Place> = to.iter().map(|target| state.place(&target.to_string())).collect();
+        places.iter().try_for_each(Place::make)?;
+        let job = |(target, place)| Job {
+            directory,
+            target,
+            place,
+            node: &node,
+            writer: &writer,
+            rules: self.rules(target),
+            block_age: self.block_age.map_or(target.block_age(), |age| age.0),
+            once: *once,
+            ends: &ends,
+            tell: &|sentence| say(sentence),
+        };
+        Ok(run_all(to.iter().zip(&places).map(job).collect()))
+    }
+
+    fn rules(&self, target: &Target) -> Rules {
+        let keep = self.keep_after_ship.map_or(KEEP_DEFAULT, |keep| keep.0);
+        Rules {
+            block_bytes: target.block_bytes(),
+            accept_gap: self.accept_gap,
+            accept_rollback: self.accept_rollback,
+            keep: worker::milliseconds(keep),
+        }
+    }
+}
+
+/// Runs each job in a thread of its own, and waits for all.
+fn run_all(jobs: Vec<Job<'_>>) -> Outcome {
+    let ended: Vec<Ended> = thread::scope(|scope| {
+        let threads: Vec<_> = jobs.iter().map(|job| scope.spawn(|| job.run())).collect();
+        let panicked = |_| Ended::Failed("a thread ended by a panic".to_owned());
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+    });
+    let outcomes = ended.into_iter().map(|ended| match ended {
+        Ended::Done => Outcome::Done,
+        Ended::Waiting(_) => Outcome::Waiting,
+        Ended::Stopped(Stop::Gap(_) | Stop::WentBack(_)) => Outcome::LinesMissing,
+        Ended::Stopped(Stop::Foreign(_)) => Outcome::OtherWriter,
+        Ended::Stopped(Stop::Retired) => Outcome::Retired,
+        Ended::Failed(fault) => {
+            say(fault);
+            Outcome::Failed
+        }
+    });
+    outcomes
+        .reduce(|one, other| if one == Outcome::Done { other } else { one })
+        .unwrap_or(Outcome::Done)
+}
+
+/// Databases get their schema; directories and buckets need none.
+fn init_all(targets: &[Target]) -> Result<Outcome, Box<dyn Error>> {
+    for target in targets {
+        say(format_args!("{target}: {}", target.init()?));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Ends a node at the destinations.
+fn retire_at_all(targets: &[Target], node: &str) -> Result<Outcome, Box<dyn Error>> {
+    let node = state::check_node(node)?;
+    for target in targets {
+        let mut destination = target.open()?;
+        let writer = state::random_id()?;
+        let is_done = retire::retire(destination.as_mut(), node, &writer, worker::now_ms())
+            .map_err(|failure| format!("{target}: {failure}"))?;
+        say(match is_done {
+            true => format!("{target}: {node} is retired"),
+            false => format!("{target}: there is no block of {node}, or it was retired before"),
+        });
+    }
+    Ok(Outcome::Done)
+}
+
+/// Ends the pins of the destinations, and forgets what was noted for them.
+fn forget_all(
+    state: &State,
+    directory: &Path,
+    targets: &[Target],
+) -> Result<Outcome, Box<dyn Error>> {
+    for target in targets {
+        let place = state.place(&target.to_string());
+        for stream in Stream::ALL {
+            Pin::forget(directory, &place.pin_name(), directory::library_stream(stream))?;
+        }
+        place.forget()?;
+        say(format_args!("{target}: forgotten; files are not kept for it any more"));
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,236 @@
+//! Blocks as objects: in a directory (`file://`) or in a bucket (`s3://`).
+//!
+//! A block is created under a name that is made of its number, and only if there is no object of
+//! that name. That guards the number, not the block before, and only while the object exists. So
+//! the tail is the last block before the first hole, and a hole is filled with the block that was
+//! noted.
+
+mod encoding;
+mod probe;
+#[cfg(feature = "s3")]
+mod s3;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{
+    Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, PutPayload,
+};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
+use super::header::{Block, Chain, Header};
+use encoding::{HEADER_BYTES_MAX, encode, header_of};
+
+#[cfg(feature = "s3")]
+pub(super) use s3::Bucket;
+
+/// How long one request may take: 16 MiB at 1 Mbit/s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How old what is known of a chain may be before all its names are listed again.
+const KNOWN_AGE_MAX: Duration = Duration::from_secs(3600);
+
+/// A directory or a bucket.
+pub(super) struct Objects {
+    runtime: Runtime,
+    store: Arc<dyn ObjectStore>,
+    prefix: Key,
+    /// Directories keep no metadata.
+    has_metadata: bool,
+    known: HashMap<Chain, Known>,
+}
+
+/// What a listing of a chain showed.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The blocks from 1 to this one exist.
+    seq: u64,
+    /// When all of them were listed.
+    listed: SystemTime,
+}
+
+impl Objects {
+    /// The objects in a directory, which is made if it does not exist.
+    pub(super) fn of_directory(directory: &Path) -> Result<Self, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            Failure(format!("cannot use the directory {}: {error}", directory.display()))
+        };
+        std::fs::create_dir_all(directory).map_err(|error| unusable(&error))?;
+        let store =
+            LocalFileSystem::new_with_prefix(directory).map_err(|error| unusable(&error))?;
+        Self::new(Arc::new(store.with_fsync(true)), Key::default(), false)
+    }
+
+    fn new(store: Arc<dyn ObjectStore>, prefix: Key, has_metadata: bool) -> Result<Self, Failure> {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure(format!("cannot start: {error}")))?;
+        Ok(Self { runtime, store, prefix, has_metadata, known: HashMap::new() })
+    }
+
+    fn folder(&self, chain: &Chain) -> Key {
+        self.prefix.clone().join(chain.stream.as_str()).join(chain.node.as_str())
+    }
+
+    fn key(&self, chain: &Chain, seq: u64) -> Key {
+        self.folder(chain).join(format!("{seq:016}.jsonl.zst"))
+    }
+
+    /// The number of the last block before the first hole, from what is known on.
+    async fn last_seq(&self, chain: &Chain, known: u64) -> Result<u64, Failure> {
+        let folder = self.folder(chain);
+        let names = match known {
+            0 => self.store.list(Some(&folder)),
+            known => self.store.list_with_offset(Some(&folder), &self.key(chain, known)),
+        };
+        let names: Vec<_> = within(REQUEST_TIMEOUT, names.try_collect()).await?;
+        let seqs: BTreeSet<u64> =
+            names.iter().filter_map(|object| seq_of(object.location.filename()?)).collect();
+        let mut last = known;
+        loop {
+            // A listing may be older than the last append.
+            let next = last + 1;
+            let is_there = seqs.contains(&next) || self.exists(&self.key(chain, next)).await?;
+            if !is_there {
+                return Ok(last);
+            }
+            last = next;
+        }
+    }
+
+    async fn exists(&self, key: &Key) -> Result<bool, Failure> {
+        match timeout(REQUEST_TIMEOUT, self.store.head(key)).await {
+            Ok(Ok(_)) => Ok(true),
+            Ok(Err(Error::NotFound { .. })) => Ok(false),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(no_answer()),
+        }
+    }
+
+    async fn read_header(&self, key: &Key) -> Result<Option<Header>, Failure> {
+        let range = GetRange::Bounded(0..HEADER_BYTES_MAX as u64);
+        let options = GetOptions { range: Some(range), ..GetOptions::default() };
+        let reading = async { self.store.get_opts(key, options).await?.bytes().await };
+        match timeout(REQUEST_TIMEOUT, reading).await {
+            Ok(Ok(bytes)) => header_of(&bytes)
+                .map(Some)
+                .map_err(|fault| Failure(format!("cannot read {key}: {fault}"))),
+            Ok(Err(Error::NotFound { .. })) => Ok(None),
+            Ok(Err(error)) => Err(failure(&error)),
+            Err(_) => Err(no_answer()),
+        }
+    }
+
+    async fn find_tail(&self, chain: &Chain, known: u64) -> Result<Option<Header>, Failure> {
+        let last = self.last_seq(chain, known).await?;
+        if last == 0 {
+            return Ok(None);
+        }
+        match self.read_header(&self.key(chain, last)).await? {
+            // What was known was removed.
+            None if known > 0 => Box::pin(self.find_tail(chain, 0)).await,
+            None => Err(Failure(format!("block {last} was removed just now"))),
+            header => Ok(header),
+        }
+    }
+
+    fn options(&self, block: &Block) -> PutOptions {
+        let mut attributes = Attributes::new();
+        if self.has_metadata {
+            let header = Attribute::Metadata("cdrlog-header".into());
+            attributes.insert(header, block.header.text.clone().into());
+            attributes.insert(Attribute::ContentType, "application/zstd".into());
+        }
+        PutOptions { mode: PutMode::Create, attributes, ..PutOptions::default() }
+    }
+}
+
+impl Destination for Objects {
+    fn probe(&mut self, writer: &str) -> Result<(), Unfit> {
+        self.runtime.block_on(probe::create_only(&self.store, &self.prefix, writer))
+    }
+
+    fn tail(&mut self, chain: &Chain) -> Result<Option<Header>, Failure> {
+        let now = SystemTime::now();
+        // A clock that went back makes it unknown too.
+        let is_recent =
+            |known: &&Known| now.duration_since(known.listed).is_ok_and(|age| age <= KNOWN_AGE_MAX);
+        let known = self.known.get(chain).filter(is_recent).copied();
+        let known = known.unwrap_or(Known { seq: 0, listed: now });
+        let tail = self.runtime.block_on(self.find_tail(chain, known.seq))?;
+        let seq = tail.as_ref().map_or(0, |tail| tail.fields.seq);
+        self.known.insert(chain.clone(), Known { seq, ..known });
+        Ok(tail)
+    }
+
+    fn header(&mut self, chain: &Chain, seq: u64) -> Result<Option<Header>, Failure> {
+        self.runtime.block_on(self.read_header(&self.key(chain, seq)))
+    }
+
+    fn append(&mut self, _expected: Option<&Header>, block: &Block) -> Answer {
+        let chain = block.header.chain();
+        let key = self.key(&chain, block.header.fields.seq);
+        let object = match encode(block) {
+            Ok(object) => PutPayload::from(object),
+            Err(error) => return Answer::Unknown(Failure(format!("cannot compress: {error}"))),
+        };
+        let putting = self.store.put_opts(&key, object, self.options(block));
+        match self.runtime.block_on(async { timeout(REQUEST_TIMEOUT, putting).await }) {
+            Ok(Ok(_)) => Answer::Appended,
+            Ok(Err(Error::AlreadyExists { .. } | Error::Precondition { .. })) => Answer::Conflict,
+            Ok(Err(error)) => Answer::Unknown(failure(&error)),
+            Err(_) => Answer::Unknown(no_answer()),
+        }
+    }
+
+    fn after_rollback(&self) -> AfterRollback {
+        AfterRollback::Ask
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    asking: impl Future<Output = object_store::Result<T>>,
+) -> Result<T, Failure> {
+    match timeout(limit, asking).await {
+        Ok(answer) => answer.map_err(|error| failure(&error)),
+        Err(_) => Err(no_answer()),
+    }
+}
+
+/// What went wrong, with the way out if there is one.
+fn failure(error: &Error) -> Failure {
+    match way_out(error) {
+        Some(way_out) => Failure(format!("{error}; {way_out}")),
+        None => Failure(error.to_string()),
+    }
+}
+
+/// What somebody has to do first, if trying again does not help.
+const fn way_out(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::NotFound { .. } => Some("create the bucket"),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Some(
+            "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: they must be allowed to list the \
+             bucket, and to get and put objects",
+        ),
+        _ => None,
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure(format!("no answer within {} seconds", REQUEST_TIMEOUT.as_secs()))
+}
+
+/// The number in the name of an object, if it is the name of a block.
+fn seq_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".jsonl.zst")?;
+    (digits.len() == 16).then(|| digits.parse().ok()).flatten()
+}

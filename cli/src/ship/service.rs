@@ -1,0 +1,161 @@
+//! Shipping in a server, in threads of its own, which never hold up an acknowledgement.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Deserializer};
+
+use super::KEEP_DEFAULT;
+use super::shipper::Rules;
+use super::state::{State, random_id};
+use super::status::Status;
+use super::target::Target;
+use super::worker::{Ended, Job, milliseconds};
+use crate::units::Seconds;
+
+/// How often a server that took over looks whether its predecessor still ships.
+const LOCK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long the end of a server waits for a block that is under way.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A table `[[ship]]` of the options file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Table {
+    #[serde(deserialize_with = "target")]
+    to: Target,
+    node: Option<String>,
+    block_age: Option<Seconds>,
+    keep_after_ship: Option<Seconds>,
+}
+
+fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// The threads that ship a directory.
+pub(crate) struct Service {
+    ends: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Service {
+    /// Starts to ship to all `tables`. `tell` gets what an operator should know.
+    pub(crate) fn start(
+        directory: &Path,
+        tables: Vec<Table>,
+        tell: impl Fn(String) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let ends = Arc::new(AtomicBool::new(false));
+        let (directory, told) = (directory.to_owned(), Arc::clone(&ends));
+        let ship = move || {
+            if let Err(fault) = ship_all(&directory, &tables, &told, &tell) {
+                tell(format!("nothing is shipped: {fault}"));
+            }
+        };
+        let thread = thread::Builder::new().name("ship".to_owned()).spawn(ship)?;
+        Ok(Self { ends, thread })
+    }
+}
+
+impl Drop for Service {
+    /// Ends after what is under way now; the next start goes on.
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+        let begin = Instant::now();
+        // An answer may take minutes, and nothing is lost without it.
+        while !self.thread.is_finished() && begin.elapsed() < END_PATIENCE {
+            thread::sleep(LOOK_INTERVAL);
+        }
+    }
+}
+
+fn ship_all(
+    directory: &Path,
+    tables: &[Table],
+    ends: &AtomicBool,
+    tell: &(dyn Fn(String) + Sync),
+) -> Result<(), Box<dyn std::error::Error>> {
+    let state = loop {
+        match State::lock(directory) {
+            Ok(Some(state)) => break state,
+            // The server that this one took over from ends soon.
+            Ok(None) if ends.load(Ordering::Relaxed) => return Ok(()),
+            Ok(None) => thread::sleep(LOCK_INTERVAL),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let node = tables.iter().find_map(|table| table.node.as_deref());
+    let node = state.node(node)?;
+    let writer = random_id()?;
+    thread::scope(|scope| {
+        for table in tables {
+            let (state, node, writer) = (&state, &node, &writer);
+            scope.spawn(move || {
+                let target = &table.to;
+                let place = state.place(&target.to_string());
+                if let Err(error) = place.make() {
+                    return tell(format!("{target}: {error}"));
+                }
+                let keep = table.keep_after_ship.map_or(KEEP_DEFAULT, |keep| keep.0);
+                let rules = Rules {
+                    block_bytes: target.block_bytes(),
+                    accept_gap: false,
+                    accept_rollback: false,
+                    keep: milliseconds(keep),
+                };
+                let job = Job {
+                    directory,
+                    target,
+                    place: &place,
+                    node,
+                    writer,
+                    rules,
+                    block_age: table.block_age.map_or(target.block_age(), |age| age.0),
+                    once: false,
+                    ends,
+                    tell,
+                };
+                if let Ended::Failed(fault) = job.run() {
+                    tell(fault);
+                }
+            });
+        }
+    });
+    Ok(())
+}
+
+/// What shippers of a directory last said, whichever process they run in.
+pub(crate) struct Shipped {
+    pub(crate) destination: String,
+    pub(crate) stream: &'static str,
+    pub(crate) seq: u64,
+    pub(crate) lag_bytes: u64,
+    pub(crate) caught_up_at_ms: i64,
+    pub(crate) is_failing: bool,
+}
+
+/// How far each destination of a directory is. Empty if nothing is shipped, or nobody can tell.
+pub(crate) fn shipped(directory: &Path) -> Vec<Shipped> {
+    let Ok(state) = State::of(directory) else { return Vec::new() };
+    let paths = state.destinations().unwrap_or_default();
+    let paths: Vec<PathBuf> = paths.iter().map(|place| place.status_path()).collect();
+    let statuses = paths.iter().filter_map(|path| Status::read(path).ok().flatten());
+    let streams = statuses.flat_map(|Status { destination, streams }| {
+        streams.into_iter().map(move |stream| Shipped {
+            destination: destination.clone(),
+            stream: stream.stream.as_str(),
+            seq: stream.seq,
+            lag_bytes: stream.lag_bytes,
+            caught_up_at_ms: stream.caught_up_at.unwrap_or(0),
+            is_failing: stream.error.is_some(),
+        })
+    });
+    streams.collect()
+}

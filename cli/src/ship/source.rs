@@ -1,0 +1,113 @@
+//! Where lines come from.
+
+use std::fmt;
+
+use super::hash::Hash;
+use super::header::{Fields, Header, Missing, Position};
+
+/// Where a chain goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) position: Position,
+    /// Its file gets no more lines, and ends there.
+    pub(crate) file_end: bool,
+}
+
+impl Cursor {
+    pub(crate) fn after(header: &Header) -> Self {
+        Self { position: header.end(), file_end: header.fields.file_end }
+    }
+}
+
+/// Lines of one file that a power loss cannot take away.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    pub(crate) start: Position,
+    /// Whole lines; the last one has no line feed if the file ends without one.
+    pub(crate) bytes: Vec<u8>,
+    /// The file gets no more lines, and ends with these.
+    pub(crate) file_end: bool,
+    /// All that the node took before this time, in milliseconds since 1970, is in the record up to
+    /// the last of these lines. `None` if it is not known.
+    pub(crate) through: Option<i64>,
+}
+
+/// What comes next.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Lines(Lines),
+    /// Nothing that may be shipped now; `waits_for` says why lines that exist may not be shipped.
+    Nothing {
+        waits_for: Option<String>,
+    },
+    /// Lines are missing; the chain can go on at `resume`.
+    Gap {
+        missing: Missing,
+        resume: Cursor,
+    },
+    /// A file has fewer lines than were shipped of it, or other ones.
+    Changed(String),
+}
+
+/// What became of lines that were cut earlier.
+#[derive(Clone, Debug)]
+pub(crate) enum Held {
+    /// Here they are.
+    Bytes(Vec<u8>),
+    /// Their file is gone. It had this many bytes, if that is known.
+    Removed { bytes: Option<u64> },
+    /// The file of this name begins with another line, or is shorter.
+    Other(String),
+}
+
+/// Lines cannot be read now.
+#[derive(Debug)]
+pub(crate) struct SourceError(pub(crate) String);
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// The lines of one stream of a directory.
+pub(crate) trait Source {
+    /// The lines after a cursor; from the oldest one on if there is none. At most `bytes_max`, but at
+    /// least one line.
+    fn next(&mut self, after: Option<&Cursor>, bytes_max: usize) -> Result<Found, SourceError>;
+
+    /// The bytes of a file from `start` on to `end`.
+    fn find(&mut self, start: &Position, end: u64) -> Result<Held, SourceError>;
+
+    /// Why lines after those in the file `name` may not be shipped yet: the directory must be
+    /// recovered first. `None` if it need not.
+    fn waits_after(&mut self, name: &str) -> Result<Option<String>, SourceError>;
+
+    /// Whether files were removed, so that the oldest line that is here is not the first one ever.
+    fn lacks_oldest(&mut self) -> Result<bool, SourceError>;
+
+    /// The lines of the block may leave the machine: from now on they stay, whatever happens.
+    fn hold(&mut self, block: &Header) -> Result<(), SourceError>;
+
+    /// What comes before this position is not needed any more.
+    fn release(&mut self, position: &Position) -> Result<(), SourceError>;
+}
+
+/// Whether a block begins where the one before ends, as far as the headers say.
+pub(crate) fn is_contiguous(before: &Fields, after: &Fields) -> bool {
+    after.lines == 0
+        || (before.file == after.file && before.birth == after.birth && before.end == after.start)
+        || (after.start == 0 && before.file <= after.file)
+}
+
+/// Where the lines of a block begin.
+pub(crate) fn start_of(block: &Fields) -> Position {
+    Position { file: block.file.clone(), birth: block.birth, offset: block.start }
+}
+
+/// Whether the bytes are those of the block.
+pub(crate) fn are_those_of(block: &Fields, bytes: &[u8]) -> bool {
+    Hash::of(bytes) == block.local
+}

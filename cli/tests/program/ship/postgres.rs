@@ -1,0 +1,183 @@
+//! To PostgreSQL: a real server, which is killed too.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::servers::{Server, postgres};
+use super::{append_events, kills, record, ship};
+use crate::common::{CDR, WEBHOOKS};
+use crate::run::{Run, append, end, run, run_with, start};
+use crate::support::skip;
+
+fn server() -> Option<Server> {
+    let server = postgres("UTF8");
+    if server.is_none() {
+        skip("there is no PostgreSQL", "install the package postgresql");
+    }
+    server
+}
+
+fn to(server: &Server, directory: &std::path::Path) -> Command {
+    let mut command = ship(directory, &server.database());
+    command.env_remove("PGPASSWORD").env_remove("PGPASSFILE");
+    command
+}
+
+fn init(server: &Server, directory: &std::path::Path) -> Run {
+    run(to(server, directory).arg("--init")).expect(0, &["the tables are those of version 1"])
+}
+
+/// The record as the database has it.
+fn lines(server: &Server, stream: &str) -> Vec<u8> {
+    let hex = server.query(&format!(
+        "SELECT encode(coalesce(raw, convert_to(line, 'UTF8')), 'hex') FROM cdr_event \
+         WHERE stream = '{stream}' ORDER BY node, seq, line_number"
+    ));
+    let mut lines = Vec::new();
+    for line in hex.lines() {
+        let digit = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).unwrap();
+        lines.extend((0..line.len()).step_by(2).map(digit));
+        lines.push(b'\n');
+    }
+    lines
+}
+
+#[test]
+fn every_line_is_a_row_and_the_views_show_sessions() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    run_with(&mut append(directory), format!("{WEBHOOKS}no event\n").as_bytes()).expect(3, &[]);
+    let without_tables = run(to(&server, directory).arg("--once"));
+    without_tables.expect(1, &["cdrlog ship --init"]);
+    init(&server, directory);
+    init(&server, directory);
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    assert_eq!(lines(&server, "lines"), CDR.as_bytes());
+    assert_eq!(lines(&server, "rejects"), record(directory, "rejected."));
+    let bodies =
+        server.query("SELECT body FROM cdr_event WHERE stream = 'lines' ORDER BY seq, line_number");
+    for (body, line) in bodies.lines().zip(CDR.lines()) {
+        let body: Value = serde_json::from_str(body).unwrap();
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line.as_object().unwrap().values().next().unwrap(), &body);
+    }
+    let sessions = server.query(
+        "SELECT session, seconds, reason FROM cdr_session ORDER BY seq, line_number LIMIT 1",
+    );
+    assert_eq!(sessions, "ses_Qk3vT8nLzA|674|lastParticipantLeft\n");
+    let stays = server.query(
+        "SELECT participant, seconds FROM cdr_participant ORDER BY seq, line_number LIMIT 1",
+    );
+    assert_eq!(stays, "con_A1b2C3d4E5|599\n");
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    assert_eq!(lines(&server, "lines"), CDR.as_bytes());
+    let partitions =
+        server.query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'cdr_event'::regclass");
+    assert_eq!(partitions, "15\n");
+    assert_eq!(server.query("SELECT count(*) FROM cdr_event_default"), "0\n");
+}
+
+#[test]
+fn no_line_fails_a_block_whatever_it_holds() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    let deep = format!("{}{}", "[".repeat(126), "]".repeat(126));
+    let long = "9".repeat(200_000);
+    let bodies = [
+        r#"{"a":"\u0000","event":"nul"}"#.to_owned(),
+        r#"{"sessionId":"\u0000","event":"nulSession"}"#.to_owned(),
+        r#"{"a":1e999999,"event":"exponent"}"#.to_owned(),
+        format!(r#"{{"a":{long},"event":"digits"}}"#),
+        format!(r#"{{"a":{deep},"event":"deep"}}"#),
+        r#"{"timestamp":9223372036854775807,"event":"time"}"#.to_owned(),
+        r#"{"timestamp":-5e18,"event":"past"}"#.to_owned(),
+        r#"{"a":1,"a":2,"event":"twice"}"#.to_owned(),
+        r#"{"a":"\\t\t\\N \\.\n","event":"copy"}"#.to_owned(),
+        r#"{"x":1,"event":"\u0000"}"#.to_owned(),
+        r#"{"x":"\ud83d\ude00 ü","event":"last"}"#.to_owned(),
+    ];
+    let input = bodies.join("\n") + "\nx\u{fffd}\n";
+    run_with(&mut append(directory), input.as_bytes()).expect(3, &[]);
+    run_with(&mut append(directory), b"\xff\xfe\x00 no text\n").expect(3, &[]);
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
+    assert_eq!(lines(&server, "rejects"), record(directory, "rejected."));
+    let without = server.query(
+        "SELECT event FROM cdr_event WHERE stream = 'lines' AND body IS NULL ORDER BY line_number",
+    );
+    assert_eq!(without, "nul\nnulSession\nexponent\ndigits\n");
+    // The views pass over what is odd.
+    server.query("SELECT * FROM cdr_session, cdr_participant");
+}
+
+#[test]
+fn a_restored_database_gets_the_same_blocks_again() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    append_events(directory, 0..100, "5K");
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    let ids = "SELECT string_agg(id, ',' ORDER BY seq) FROM cdr_block";
+    let before = server.query(ids);
+    // As a backup of the time of block 2 has it.
+    server.query(
+        "BEGIN; DELETE FROM cdr_event WHERE seq > 2; DELETE FROM cdr_block WHERE seq > 2; \
+         UPDATE cdr_cursor SET seq = 2, id = (SELECT id FROM cdr_block WHERE seq = 2); COMMIT",
+    );
+    append_events(directory, 100..120, "5K");
+    run(to(&server, directory).arg("--once")).expect(0, &["gets them again"]);
+    assert!(server.query(ids).starts_with(before.trim_end()), "other blocks");
+    assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
+    server.query("TRUNCATE cdr_event, cdr_block, cdr_cursor");
+    run(to(&server, directory).arg("--once")).expect(0, &["gets them again"]);
+    assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
+}
+
+#[test]
+fn a_kill_at_any_time_loses_and_doubles_no_row() {
+    let Some(server) = server() else { return };
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("cdr");
+    init(&server, parent.path());
+    kills::kill_at_every_step(&directory, || to(&server, &directory));
+    let local = record(&directory, "CDR.");
+    assert!(!local.is_empty() && lines(&server, "lines") == local, "lines differ");
+}
+
+#[test]
+fn a_server_that_is_killed_loses_and_doubles_no_row() {
+    let Some(mut server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    append_events(directory, 0..20, "5K");
+    let mut shipper = start(to(&server, directory).args(["--block-age", "0"]));
+    for round in 1..4 {
+        append_events(directory, round * 100..round * 100 + 80, "5K");
+        server.kill_and_restart_postgres();
+    }
+    let ended = shipper.try_wait().unwrap();
+    shipper.kill().unwrap();
+    let told = end(shipper);
+    assert_eq!(ended, None, "{told:?}");
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    assert!(lines(&server, "lines") == record(directory, "CDR."), "lines differ");
+}
+
+#[test]
+fn a_database_that_cannot_hold_the_record_is_refused() {
+    let Some(server) = postgres("LATIN1") else {
+        return skip("there is no PostgreSQL", "install the package postgresql");
+    };
+    let directory = tempfile::tempdir().unwrap();
+    append_events(directory.path(), 0..1, "0");
+    run(to(&server, directory.path()).arg("--init")).expect(1, &["encoding is LATIN1"]);
+    let wrong = server.database().replace("/cdr?", "/other?");
+    run(ship(directory.path(), &wrong).arg("--once"))
+        .expect(1, &["does not exist", "create the database"]);
+}

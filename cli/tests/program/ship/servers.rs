@@ -1,0 +1,265 @@
+//! Real servers, which end with the test that started them.
+
+use std::fs;
+#[cfg(feature = "s3")]
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A server that is killed when this is dropped.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+    /// Of the file system behind S3.
+    filer_port: u16,
+    pub directory: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed by the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until something listens.
+#[cfg(feature = "s3")]
+fn wait_for_port(port: u16, child: &mut Child) {
+    let begin = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(child.try_wait().unwrap().is_none(), "the server ended");
+        assert!(begin.elapsed() < Duration::from_secs(60), "the server never listened");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+// ===== PostgreSQL =====
+
+/// A program of PostgreSQL. Debian keeps some of them out of the path.
+#[cfg(feature = "postgres")]
+pub fn postgres_program(name: &str) -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut found: Vec<PathBuf> =
+        versions.map(|version| version.unwrap().path().join("bin").join(name)).collect();
+    found.push(PathBuf::from("/usr/bin").join(name));
+    found.into_iter().find(|path| path.exists())
+}
+
+/// Who runs a server that refuses to be run by root.
+#[cfg(feature = "postgres")]
+fn user() -> Option<(u32, u32)> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let ids = |name: &str| {
+        let line = users.lines().find(|line| line.starts_with(&format!("{name}:")))?;
+        let mut fields = line.split(':').skip(2);
+        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    ids("postgres").or_else(|| ids("nobody"))
+}
+
+#[cfg(feature = "postgres")]
+fn as_user(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if let Some((uid, gid)) = user() {
+        command.uid(uid).gid(gid);
+    }
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// A new cluster with a user and a database `cdr`; `None` if PostgreSQL is not installed.
+#[cfg(feature = "postgres")]
+pub fn postgres(encoding: &str) -> Option<Server> {
+    let (initdb, createdb) = (postgres_program("initdb")?, postgres_program("createdb")?);
+    let directory = tempfile::Builder::new().prefix("cdrlog-postgres").tempdir_in("/tmp").unwrap();
+    if let Some((uid, gid)) = user() {
+        chown(directory.path(), Some(uid), Some(gid)).unwrap();
+    }
+    let data = directory.path().join("data");
+    let made = as_user(&initdb)
+        .args(["--auth=trust", "--username=cdr", "--no-sync", "--locale=C", "--encoding", encoding])
+        .arg(&data)
+        .status();
+    assert!(made.unwrap().success(), "initdb failed");
+    let port = free_port();
+    let mut child = spawn_postgres(&data, port);
+    assert!(is_ready(&mut child, port), "the server ended");
+    let server = Server { child, port, filer_port: 0, directory };
+    let port = port.to_string();
+    let created =
+        as_user(&createdb).args(["-h", "127.0.0.1", "-U", "cdr", "-p", &port, "cdr"]).status();
+    assert!(created.unwrap().success(), "createdb failed");
+    Some(server)
+}
+
+#[cfg(feature = "postgres")]
+fn spawn_postgres(data: &Path, port: u16) -> Child {
+    let program = postgres_program("postgres").expect("initdb is there, and postgres is not");
+    as_user(&program)
+        .arg("-D")
+        .arg(data)
+        .args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+        .args(["-c", "unix_socket_directories=", "-c", "max_connections=20"])
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until it takes connections. False if it ended.
+#[cfg(feature = "postgres")]
+fn is_ready(child: &mut Child, port: u16) -> bool {
+    let ready = postgres_program("pg_isready").expect("pg_isready is missing");
+    let port = port.to_string();
+    let begin = Instant::now();
+    loop {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        let asked = as_user(&ready).args(["-q", "-h", "127.0.0.1", "-p", &port]).status();
+        if asked.unwrap().success() {
+            return true;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(60), "the server is never ready");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl Server {
+    /// Kills it, and starts it again.
+    pub fn kill_and_restart_postgres(&mut self) {
+        let data = self.directory.path().join("data");
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let begin = Instant::now();
+        loop {
+            // It refuses to start until the processes of the killed one have noticed.
+            let mut child = spawn_postgres(&data, self.port);
+            if is_ready(&mut child, self.port) {
+                self.child = child;
+                return;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(60), "it never starts again");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    pub fn database(&self) -> String {
+        format!("postgres://cdr@127.0.0.1:{}/cdr?sslmode=disable", self.port)
+    }
+
+    /// What a query gives, a line for each row.
+    pub fn query(&self, sql: &str) -> String {
+        let psql = postgres_program("psql").expect("psql is missing");
+        let port = self.port.to_string();
+        let output = Command::new(psql)
+            .args(["-h", "127.0.0.1", "-U", "cdr", "-p", &port, "-d", "cdr", "-AtX"])
+            .args(["-v", "ON_ERROR_STOP=1", "-c", sql])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+// ===== S3 =====
+
+/// The keys that the server knows.
+#[cfg(feature = "s3")]
+pub const S3_KEY: &str = "cdrkey";
+#[cfg(feature = "s3")]
+pub const S3_SECRET: &str = "cdrsecretcdrsecret";
+
+/// A SeaweedFS with a bucket `cdr`; `None` if there is no program `weed`.
+#[cfg(feature = "s3")]
+pub fn s3() -> Option<Server> {
+    let paths = std::env::var_os("PATH")?;
+    let weed =
+        std::env::split_paths(&paths).map(|path| path.join("weed")).find(|it| it.exists())?;
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("s3.json");
+    let text = format!(
+        r#"{{"identities":[{{"name":"cdr","credentials":[{{"accessKey":"{S3_KEY}","secretKey":"{S3_SECRET}"}}],"actions":["Read","List","Tagging","Write"]}}]}}"#
+    );
+    fs::write(&config, text).unwrap();
+    let port = free_port();
+    let mut command = Command::new(weed);
+    command.arg(format!("-logdir={}", directory.path().display()));
+    command.args(["server", "-ip=127.0.0.1", "-s3", "-filer", "-volume.max=20"]);
+    command.args(["-master.volumeSizeLimitMB=64"]);
+    command.arg(format!("-dir={}", directory.path().display()));
+    command.arg(format!("-s3.config={}", config.display()));
+    command.arg(format!("-s3.port={port}"));
+    let ports = [0; 3].map(|_| free_rpc_port());
+    for (name, port) in ["master", "volume", "filer"].iter().zip(ports) {
+        command.arg(format!("-{name}.port={port}"));
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    wait_for_port(ports[2], &mut child);
+    wait_for_port(port, &mut child);
+    Some(Server { child, port, filer_port: ports[2], directory })
+}
+
+/// A server of SeaweedFS has a second port, 10000 above the one that it is given.
+#[cfg(feature = "s3")]
+fn free_rpc_port() -> u16 {
+    loop {
+        let port = free_port() % 10_000 + 12_000;
+        if [port, port + 10_000].iter().all(|&it| TcpListener::bind(("127.0.0.1", it)).is_ok()) {
+            return port;
+        }
+    }
+}
+
+#[cfg(feature = "s3")]
+impl Server {
+    /// The answer of the file system behind S3.
+    fn ask(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.filer_port)).unwrap();
+        let request =
+            format!("{request} HTTP/1.0\r\nHost: filer\r\nAccept: application/json\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|it| it == b"\r\n\r\n").expect("no head") + 4;
+        let head = String::from_utf8_lossy(&answer[..end]).into_owned();
+        assert!(head.starts_with("HTTP/1.0 2"), "{request}: {head}");
+        answer.split_off(end)
+    }
+
+    /// Makes a bucket. The first one takes until the parts of the server know each other.
+    pub fn make_bucket(&self, name: &str) {
+        self.ask(&format!("POST /buckets/{name}/"));
+    }
+
+    /// Copies what is below a place into a directory.
+    pub fn copy_objects(&self, place: &str, to: &Path) {
+        let listing = self.ask(&format!("GET /buckets/{place}/?limit=100000"));
+        let listing: serde_json::Value = serde_json::from_slice(&listing).unwrap();
+        for entry in listing["Entries"].as_array().into_iter().flatten() {
+            let path = entry["FullPath"].as_str().unwrap();
+            let name = path.rsplit('/').next().unwrap();
+            let is_directory = entry["Mode"].as_u64().unwrap() & (1 << 31) != 0;
+            if is_directory {
+                fs::create_dir(to.join(name)).unwrap();
+                self.copy_objects(&format!("{place}/{name}"), &to.join(name));
+            } else {
+                fs::write(to.join(name), self.ask(&format!("GET {path}"))).unwrap();
+            }
+        }
+    }
+}
