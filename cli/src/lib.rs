@@ -77,6 +77,8 @@ enum Command {
     Tail(tail::Tail),
     Stats(stats::Stats),
     Sessions(sessions::Sessions),
+    #[cfg(feature = "serve")]
+    Ui(serve::Ui),
     #[cfg(feature = "export")]
     Export(export::Export),
     Audit(Box<audit::Audit>),
@@ -111,6 +113,8 @@ pub fn run() -> ExitCode {
         Command::Tail(tail) => tail.run(),
         Command::Stats(stats) => stats.run(),
         Command::Sessions(sessions) => sessions.run(),
+        #[cfg(feature = "serve")]
+        Command::Ui(ui) => ui.run(),
         #[cfg(feature = "export")]
         Command::Export(export) => export.run(),
         Command::Audit(audit) => audit.run(),

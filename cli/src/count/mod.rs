@@ -42,6 +42,8 @@ pub(crate) use missing::{Missing, MissingEvent, Sign};
 pub(crate) use presence::GIVEN_UP_MS;
 pub(crate) use records::{End, SessionRecord, StayRecord};
 #[cfg(feature = "serve")]
+pub(crate) use seen::{Novelty, Seen};
+#[cfg(feature = "serve")]
 pub(crate) use sessions::KnownSession;
 pub(crate) use tracker::{Level, Listener, SessionTracker};
 pub(crate) use usage::{Sum, Usage};

@@ -81,7 +81,8 @@ impl Config {
             return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, fault)));
         }
         let options = parse(&text).map_err(|wrong| wrong.in_file(path, &text))?;
-        let is_exposed = !options.header.is_empty() && is_readable_by_others(&metadata);
+        let has_secret = !options.header.is_empty() || options.ui_proxy_header.is_some();
+        let is_exposed = has_secret && is_readable_by_others(&metadata);
         Ok(Self { options, is_exposed })
     }
 }
@@ -128,9 +129,11 @@ fn parse(text: &str) -> Result<Options, Wrong> {
         let entry =
             entries.find(|(key, value)| (key.span().start..=value.span().end).contains(&at));
         let mut wrong = wrong(error, entry.map(|(key, _)| key.get_ref().to_string()));
-        if wrong.key.as_deref() == Some("header") {
-            // The parser's message quotes the value.
-            wrong.fault = "it must be a list of strings".to_owned();
+        // The parser's message quotes the value.
+        match wrong.key.as_deref() {
+            Some("header") => wrong.fault = "it must be a list of strings".to_owned(),
+            Some("ui_proxy_header") => wrong.fault = "it must be a string".to_owned(),
+            _ => {}
         }
         wrong
     })

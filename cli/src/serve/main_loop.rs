@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::drain::Acceptor;
 use super::handover::{Control, Launcher, Predecessor, Successor, Verdict};
 use super::listen::Listeners;
+use super::page::PageServer;
 use super::server_context::ServerContext;
 use super::shutdown_phase::ShutdownPhase;
 use super::signals::{Request, Signals};
@@ -17,6 +18,8 @@ pub(super) struct Process {
     pub(super) listeners: Arc<Listeners>,
     pub(super) signals: Signals,
     pub(super) launcher: Launcher,
+    /// The page of `--ui`.
+    pub(super) page: Option<PageServer>,
 }
 
 /// Why a server begins to serve.
@@ -56,6 +59,8 @@ pub(super) async fn run(
     let mut acceptor = Acceptor::start(process.listeners.clone(), shared.clone());
     let sweeper = tokio::spawn(server::sweep(shared.clone()));
     let watcher = tokio::spawn(reload::reload_changed(&shared));
+    let board = process.page.as_ref().map(PageServer::board);
+    let teller = board.map(|board| tokio::spawn(server::tell_page(shared.clone(), board)));
     tell_serving(&process, &shared);
     arrival.tell(&process.listeners).await;
     let successor = serve_until_end(&mut process, &mut control, &mut acceptor, &shared).await;
@@ -69,7 +74,7 @@ pub(super) async fn run(
         notify::stopping().await;
         finish(&shared, &acceptor).await;
     }
-    for task in [sweeper, watcher] {
+    for task in [sweeper, watcher].into_iter().chain(teller) {
         task.abort();
         // It ends by the abort. What it holds of the server is gone with it.
         let _ = task.await;
@@ -86,6 +91,7 @@ fn tell_serving(process: &Process, shared: &ServerContext) {
         cdr = %shared.appender.cdr_path().display(),
         auth = shared.gate.methods(),
         tls = shared.tls.is_some(),
+        page = process.page.as_ref().map(|page| page.address().to_string()),
         "serving"
     );
 }

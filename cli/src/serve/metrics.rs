@@ -113,6 +113,13 @@ impl Metrics {
         }
     }
 
+    /// How often requests were refused, by the reasons for which some were.
+    pub(super) fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let counts = Reason::ALL.iter().zip(&self.refused);
+        let counts = counts.map(|(reason, counter)| (reason.as_str(), counter.get()));
+        counts.filter(|(_, count)| *count > 0).collect()
+    }
+
     pub(super) fn count_body(&self, bytes: usize) {
         self.body_bytes.inc_by(bytes as u64);
     }

@@ -15,6 +15,7 @@
 //! - a limit for peers: `conn_state.rs` (one connection), `connections.rs` (all of them),
 //!   `memory.rs` (HTTP/2), `body_budget.rs` and `unverified.rs` (bodies), `peer_limits.rs` (one
 //!   address over time), `networks.rs` (who may connect);
+//! - the page of `--ui`: `page`;
 //! - a socket that connections come from: `listen`; its hand-over to another process: `handover`,
 //!   and before it `drain.rs`;
 //! - what signals ask for: `main_loop.rs`; what is read again: `reload.rs`;
@@ -51,6 +52,7 @@ mod metrics;
 mod networks;
 mod notify;
 mod options;
+mod page;
 mod peer_limits;
 mod peer_table;
 mod permissions;
@@ -73,7 +75,8 @@ mod unverified;
 mod waiting;
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -84,6 +87,8 @@ use self::handover::{Launcher, TAKE_OVER};
 use self::lifetime::{Bell, Lifetime};
 use self::listen::Passed;
 use self::options::Options;
+use self::page::PageSettings;
+pub(crate) use self::page::Ui;
 use self::settings::Settings;
 use self::start::{Prepared, Started};
 use self::tls::Tls;
@@ -107,6 +112,10 @@ a web page sends.
 Refused requests are logged, at most once a minute for each reason and address.
 
 The command line overrides the environment, and the environment overrides the file.
+--ui shows what is going on on a page for a browser, at an address of its own, from which nobody can
+post. What it needs is said by --ui-password-file and --ui-proxy-header; without either it listens on
+a loopback address only.
+
 SIGHUP begins new files and reads certificates and secrets again. SIGUSR2 starts the program anew, which
 may be another version by then, and hands over to it: no connection is refused meanwhile. SIGTERM and
 SIGINT finish the requests in flight and end the server; a second one ends it at once.
@@ -178,7 +187,8 @@ impl Serve {
         if let Some(key) = tls.as_ref().and_then(Tls::exposed_key) {
             permissions::warn(key);
         }
-        Ok(Prepared { options, settings, tls, passed, launcher, take_over })
+        let page = page(&options, &settings)?;
+        Ok(Prepared { options, settings, tls, page, passed, launcher, take_over })
     }
 
     /// The options of the command line and the environment, then those of the file. Also returns
@@ -211,4 +221,33 @@ fn tls(options: &Options) -> Result<Option<Tls>, Box<dyn Error>> {
         (None, None) => Ok(None),
         _ => Err("--tls-cert and --tls-key go together".into()),
     }
+}
+
+/// What the page runs with, if there is one.
+fn page(options: &Options, settings: &Settings) -> Result<Option<PageSettings>, Box<dyn Error>> {
+    let Some(address) = options.ui else {
+        if options.ui_password_file.is_some() || options.ui_proxy_header.is_some() {
+            return Err(
+                "--ui-password-file and --ui-proxy-header are for the page: give --ui".into()
+            );
+        }
+        return Ok(None);
+    };
+    let exposed = options.ui_password_file.as_deref();
+    let is_exposed =
+        |path: &&Path| path.metadata().is_ok_and(|file| permissions::is_readable_by_others(&file));
+    exposed.filter(is_exposed).into_iter().for_each(permissions::warn);
+    let page = PageSettings {
+        address: address.0,
+        directory: settings.directory.clone(),
+        password_file: options.ui_password_file.clone(),
+        proxy_header: options.ui_proxy_header.clone(),
+        password_option: "--ui-password-file",
+        header_option: "--ui-proxy-header",
+        tls: tls(options)?.map(Arc::new),
+        allowed: settings.allowed.clone(),
+        limits: settings.limits,
+        has_endpoint: true,
+    };
+    Ok(Some(page.check()?))
 }

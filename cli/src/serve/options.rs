@@ -17,6 +17,7 @@ use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
 
 use super::listen::{ListenAddress, one_or_several};
+use super::page::{ADDRESS_DEFAULT, PageAddress};
 
 /// Options, all of them optional. In the file the names have `_` where the command line has `-`.
 /// `config.rs` refuses unknown ones.
@@ -126,6 +127,27 @@ pub(super) struct Options {
     /// Also speak HTTP/2 without TLS
     #[arg(long, env = "CDRLOG_H2C", num_args = 0..=1, default_missing_value = "true")]
     pub(super) h2c: Option<bool>,
+
+    /// Also show a page of what is going on, at an address of its own [default without an address:
+    /// 127.0.0.1:8788]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "CDRLOG_UI",
+        num_args = 0..=1,
+        default_missing_value = ADDRESS_DEFAULT
+    )]
+    pub(super) ui: Option<PageAddress>,
+
+    /// A file with a password on each line; who looks at the page must type one of them
+    #[arg(long, value_name = "FILE", env = "CDRLOG_UI_PASSWORD_FILE")]
+    pub(super) ui_password_file: Option<PathBuf>,
+
+    /// A secret header that a proxy adds once it has let somebody look at the page, such as
+    /// "X-Page: secret". Prefer the environment or a file: the list of processes shows the command
+    /// line
+    #[arg(long, value_name = "HEADER", env = "CDRLOG_UI_PROXY_HEADER", hide_env_values = true)]
+    pub(super) ui_proxy_header: Option<String>,
 
     /// Connections at the same time; more wait to be accepted [default: 4096]
     #[arg(long, value_name = "COUNT", env = "CDRLOG_CONNECTIONS_MAX")]
@@ -247,6 +269,9 @@ impl Options {
             metrics_auth,
             tls_cert,
             tls_key,
+            ui,
+            ui_password_file,
+            ui_proxy_header,
             h2c,
             connections_max,
             peer_connections_max,
@@ -285,6 +310,9 @@ impl Options {
             metrics_auth: metrics_auth.or(file.metrics_auth),
             tls_cert: tls_cert.or(file.tls_cert),
             tls_key: tls_key.or(file.tls_key),
+            ui: ui.or(file.ui),
+            ui_password_file: ui_password_file.or(file.ui_password_file),
+            ui_proxy_header: ui_proxy_header.or(file.ui_proxy_header),
             h2c: h2c.or(file.h2c),
             connections_max: connections_max.or(file.connections_max),
             peer_connections_max: peer_connections_max.or(file.peer_connections_max),

@@ -49,15 +49,27 @@ pub(super) struct Exceeded {
 impl Exceeded {
     /// The answer to the peer: 429, and when it may try again.
     pub(super) fn refuse(self) -> Response {
-        let message = match self.reason {
+        let response = response::too_many(self.message(), self.wait);
+        self.refusal().mark(response)
+    }
+
+    pub(super) fn refusal(self) -> Refusal {
+        Refusal::new(self.reason, self.message())
+    }
+
+    /// When the peer may try again.
+    pub(super) fn wait_seconds(self) -> u64 {
+        response::whole_seconds(self.wait)
+    }
+
+    fn message(self) -> &'static str {
+        match self.reason {
             Reason::TooManyBytes => "more bytes than --peer-bytes-per-second",
             Reason::TooManyFailures => {
                 "more wrong credentials than --peer-auth-failures-per-minute"
             }
             _ => "more requests than --peer-requests-per-second",
-        };
-        let response = response::too_many(message, self.wait);
-        Refusal::new(self.reason, message).mark(response)
+        }
     }
 }
 

@@ -159,9 +159,13 @@ pub(super) fn unavailable(message: &str) -> Response {
 /// The peer has asked for too much, and may try again after `wait`.
 pub(super) fn too_many(message: &str, wait: Duration) -> Response {
     let mut response = error(StatusCode::TOO_MANY_REQUESTS, message);
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+    response.headers_mut().insert(header::RETRY_AFTER, whole_seconds(wait).into());
     response
+}
+
+/// How long to wait, in seconds: not less, and at least one.
+pub(super) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// A missing or repeated host is how a request is smuggled past a proxy.

@@ -21,6 +21,7 @@ use super::conn_context::ConnContext;
 use super::conn_state::ConnState;
 use super::connections::{ConnGuard, SWEEP_INTERVAL};
 use super::listen::{Accepted, Listeners, Stream, UNIX_PEER};
+use super::page::{Board, Status};
 use super::refusals::{Reason, Refusal};
 use super::routes::respond;
 use super::server_context::ServerContext;
@@ -44,6 +45,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 128 << 10;
 /// How often refused and ended connections are counted, and how many of them are a crowd.
 const CROWD_INTERVAL: Duration = Duration::from_secs(10);
 const CROWD_CONNECTIONS: u64 = 256;
+
+/// How often the page is told how the endpoint is.
+const PAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the writer is checked, at least.
 const HEALTH_INTERVAL: Duration = Duration::from_secs(1);
@@ -286,5 +290,25 @@ fn look_at_crowd(shared: &ServerContext) {
     }
     if shared.connections.take_ended() >= CROWD_CONNECTIONS {
         tokio::task::spawn_blocking(allocator::trim);
+    }
+}
+
+/// Tells the page how the endpoint is, about once a second.
+pub(super) async fn tell_page(shared: Arc<ServerContext>, board: Arc<Board>) {
+    let mut ticks = tokio::time::interval(PAGE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let stats = shared.appender.stats();
+        let counters = stats.iter().filter(|(_, value)| *value > 0);
+        board.put(Status {
+            failure: shared.failure(),
+            connections: shared.connections.count() as u64,
+            repeated: shared.repeated(),
+            sender_dropped: shared.gaps.dropped(),
+            lag_bytes: stats.bytes_journaled.saturating_sub(stats.bytes_written),
+            unsynced_bytes: stats.bytes_written.saturating_sub(stats.bytes_synced),
+            counters: counters.collect(),
+            refused: shared.metrics.refusals(),
+        });
     }
 }

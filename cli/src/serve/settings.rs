@@ -135,7 +135,7 @@ impl Settings {
 }
 
 impl Limits {
-    fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn new(options: &Options) -> Result<Self, Box<dyn Error>> {
         let connections_max = options.connections_max.unwrap_or(4096);
         check("connections-max", connections_max.into(), 1, 1_000_000)?;
         let share = (connections_max / 4).max(PEER_CONNECTIONS_MIN);

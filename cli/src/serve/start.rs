@@ -15,6 +15,7 @@ use super::lifetime::Bell;
 use super::listen::{Listeners, Passed, Plan};
 use super::main_loop::{Arrival, Process};
 use super::options::Options;
+use super::page::{PageServer, PageSettings};
 use super::server_context::ServerContext;
 use super::settings::Settings;
 use super::signals::Signals;
@@ -27,6 +28,7 @@ pub(super) struct Prepared {
     pub(super) options: Options,
     pub(super) settings: Settings,
     pub(super) tls: Option<Tls>,
+    pub(super) page: Option<PageSettings>,
     pub(super) passed: Vec<Passed>,
     pub(super) launcher: Launcher,
     /// From the server that runs in the directory, if there is one.
@@ -54,7 +56,8 @@ impl Prepared {
         // Before anybody hears that the server is there, and may want it to end.
         let signals = Signals::new().map_err(|error| format!("cannot handle signals: {error}"))?;
         let launcher = self.launcher;
-        let mut process = Process { listeners, signals, launcher };
+        let mut process = Process { listeners, signals, launcher, page: None };
+        let is_handed_over = predecessor.is_some();
         let (settings, tls) = (self.settings, self.tls);
         let mut dedup = FilledDedup::new(Dedup::new(settings.dedup_window));
         let (appender, arrival) = match predecessor {
@@ -72,6 +75,10 @@ impl Prepared {
         let dedup = dedup.finish(&settings);
         let context =
             ServerContext::new(appender, settings, Arc::new(gate), tls.map(Arc::new), dedup);
+        // Once there is a directory to show.
+        if let Some(page) = self.page {
+            process.page = Some(PageServer::start(page, is_handed_over)?);
+        }
         Ok(Some(Started { context, process, arrival }))
     }
 }

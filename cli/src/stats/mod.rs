@@ -34,6 +34,8 @@ use self::export::Input;
 use self::figures::Report;
 use self::period::{By, Divider};
 use self::rejects::Rejects;
+#[cfg(feature = "serve")]
+pub(crate) use self::rejects::record_of;
 use self::table::Look;
 use self::tally::Tally;
 use super::cdr_path::PathArgs;

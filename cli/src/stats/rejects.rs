@@ -61,12 +61,26 @@ impl Rejects {
 
 /// Why the body of a record was rejected; `None` if it is not to be counted.
 fn reason_of<'a>(line: Line<'a>, check: &mut LineCheck, period: &Span) -> Option<Reason<'a>> {
+    let record = record_of(line, check)?;
+    let is_within = record.at.is_none_or(|at| period.contains(&at));
+    is_within.then_some(record.reason)
+}
+
+/// A record of a rejects file.
+pub(crate) struct Record<'a> {
+    /// When its body came, in milliseconds since 1970.
+    pub(crate) at: Option<i64>,
+    /// Why it was rejected.
+    pub(crate) reason: Reason<'a>,
+}
+
+/// The record of a line; `None` if the line is still being written.
+pub(crate) fn record_of<'a>(line: Line<'a>, check: &mut LineCheck) -> Option<Record<'a>> {
     if !line.is_whole() {
-        // It is being written.
         return None;
     }
     if check.record(line.bytes_with_end()).is_err() {
-        return Some(NO_RECORD.into());
+        return Some(Record { at: None, reason: NO_RECORD.into() });
     }
     let (mut reason, mut at) = (None, None);
     // The body comes last, and may be long.
@@ -80,8 +94,8 @@ fn reason_of<'a>(line: Line<'a>, check: &mut LineCheck, period: &Span) -> Option
             break;
         }
     }
-    let is_within = at.is_none_or(|at| period.contains(&(at as i64)));
-    is_within.then(|| reason.unwrap_or(NO_RECORD.into()))
+    let at = at.map(|at| at as i64);
+    Some(Record { at, reason: reason.unwrap_or(NO_RECORD.into()) })
 }
 
-type Reason<'a> = std::borrow::Cow<'a, [u8]>;
+pub(crate) type Reason<'a> = std::borrow::Cow<'a, [u8]>;

@@ -6,7 +6,7 @@ use memchr::memmem::Finder;
 
 /// The conditions for a line. Without any, every line is printed, an event or not.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     /// One of these names; any if it is empty.
     events: Vec<String>,
     session: Option<Session>,
@@ -22,7 +22,7 @@ struct Session {
 
 impl Filter {
     /// Events from `since` on and before `until`.
-    pub(super) fn new(
+    pub(crate) fn new(
         events: &[String],
         session: Option<&str>,
         since: Option<Timestamp>,
@@ -38,7 +38,7 @@ impl Filter {
     }
 
     /// `line` is without its line feed.
-    pub(super) fn matches(&self, line: &[u8]) -> bool {
+    pub(crate) fn matches(&self, line: &[u8]) -> bool {
         self.may_match(line)
             && (self.is_sure(line)
                 || Event::from_line(line).is_ok_and(|event| self.matches_event(&event)))

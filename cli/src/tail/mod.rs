@@ -11,7 +11,7 @@ use std::io;
 use std::time::Duration;
 
 use cdrlog::Reader;
-use cdrlog::reader::ReadError;
+use cdrlog::reader::{FileKind, ReadError};
 use clap::Args;
 use jiff::tz::TimeZone;
 
@@ -19,9 +19,9 @@ use super::cdr_path::{self, PathArg};
 use super::outcome::{Outcome, say};
 use super::print::or_nobody_reads;
 use super::time_arg::{TimeArg, times_help};
-use filter::Filter;
+pub(crate) use filter::Filter;
 use output::Output;
-use start::Source;
+pub(crate) use start::Source;
 
 /// The default number of lines.
 const LINES_DEFAULT: u64 = 10;
@@ -86,7 +86,7 @@ impl Tail {
         let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
         let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
         let path = self.path.into_path();
-        let source = Source::new(&path, &cdr_path::metadata(&path)?)?;
+        let source = Source::new(&path, &cdr_path::metadata(&path)?, FileKind::Cdr)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
         let begin = source.start(count, &filter, since, until)?;
         let builder = source.reader(until).follow(self.follow);

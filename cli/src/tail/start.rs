@@ -21,8 +21,9 @@ use crate::cdr_path;
 const ZONES_APART: SignedDuration = SignedDuration::from_hours(26);
 
 /// Where lines come from.
-pub(super) struct Source {
+pub(crate) struct Source {
     path: PathBuf,
+    kind: FileKind,
     is_directory: bool,
     /// Oldest first.
     files: Vec<SourceFile>,
@@ -37,10 +38,15 @@ struct SourceFile {
 }
 
 impl Source {
-    pub(super) fn new(path: &Path, metadata: &Metadata) -> Result<Self, Box<dyn Error>> {
+    /// The files of this kind in a directory, or one file.
+    pub(crate) fn new(
+        path: &Path,
+        metadata: &Metadata,
+        kind: FileKind,
+    ) -> Result<Self, Box<dyn Error>> {
         let is_directory = metadata.is_dir();
         let files = if is_directory {
-            let files = cdr_files(path)?.into_iter().filter(|file| file.kind == FileKind::Cdr);
+            let files = cdr_files(path)?.into_iter().filter(|file| file.kind == kind);
             files
                 .map(|file| SourceFile {
                     plain_path: path.join(&file.name),
@@ -56,23 +62,24 @@ impl Source {
                 format!("{} is neither a directory nor a regular file", path.display()).into()
             );
         };
-        Ok(Self { path: path.to_owned(), is_directory, files })
+        Ok(Self { path: path.to_owned(), kind, is_directory, files })
     }
 
     /// Only files that may hold events before `until` are read.
-    pub(super) fn reader(&self, until: Option<Timestamp>) -> ReaderBuilder {
-        match self.files.get(..self.newest_file_until(until)) {
+    pub(crate) fn reader(&self, until: Option<Timestamp>) -> ReaderBuilder {
+        let reader = match self.files.get(..self.newest_file_until(until)) {
             Some(files) if files.len() < self.files.len() => {
                 Reader::of_files(files.iter().map(|file| &file.path))
             }
             _ if self.is_directory => Reader::builder(&self.path),
             _ => Reader::of_files([&self.path]),
-        }
+        };
+        reader.kind(self.kind)
     }
 
     /// The position of the last `count` matching lines; of all matching lines without `count`.
     /// `None` is the start.
-    pub(super) fn start(
+    pub(crate) fn start(
         &self,
         count: Option<u64>,
         filter: &Filter,

@@ -16,6 +16,8 @@ pub struct Daemon {
     child: Child,
     /// The first address of TCP; port 0 where it has none.
     pub address: SocketAddr,
+    /// The address of the page, if it has one.
+    pub page: Option<SocketAddr>,
     /// What it said before it took connections.
     pub said: Vec<String>,
     log: Receiver<String>,
@@ -63,7 +65,7 @@ impl Daemon {
             .expect("the program starts");
         let log = lines(child.stderr.take().unwrap());
         let mut said = Vec::new();
-        let address = loop {
+        let (address, page) = loop {
             let Ok(line) = log.recv_timeout(Duration::from_secs(60)) else {
                 panic!("the server did not start: {said:?}");
             };
@@ -71,11 +73,12 @@ impl Daemon {
             if let Some(addresses) = fields["listen"].as_str() {
                 let mut addresses = addresses.split(", ");
                 let address = addresses.find_map(|address| address.parse().ok());
-                break address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+                let page = fields["page"].as_str().map(|page| page.parse().unwrap());
+                break (address.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0))), page);
             }
             said.push(line);
         };
-        Self { child, address, said, log }
+        Self { child, address, page, said, log }
     }
 
     pub fn connect(&self) -> Client {

@@ -113,15 +113,28 @@ impl HeaderRules {
                 rules.add_list(&line.from, &line.text).map_err(of_option)?;
             }
         }
-        if !rules.0.is_empty() && rules.0.iter().all(|rule| is_no_secret(&rule.name)) {
-            let names: Vec<_> = rules.0.iter().map(|rule| rule.name.as_str()).collect();
-            let fault = format!(
-                "everybody may send {}; one header must be a secret, such as \"Authorization: Basic …\"",
-                names.join(", ")
-            );
-            return Err(AuthError::new("--header", fault));
-        }
+        rules.check_secret("--header")?;
         Ok(rules)
+    }
+
+    /// One header, the value of this option.
+    pub(super) fn of_option(option: &str, text: &str) -> Result<Self, AuthError> {
+        let mut rules = Self::default();
+        rules.add(option, text)?;
+        rules.check_secret(option)?;
+        Ok(rules)
+    }
+
+    fn check_secret(&self, option: &str) -> Result<(), AuthError> {
+        if self.0.is_empty() || !self.0.iter().all(|rule| is_no_secret(&rule.name)) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.0.iter().map(|rule| rule.name.as_str()).collect();
+        let fault = format!(
+            "everybody may send {}; one header must be a secret, such as \"Authorization: Basic …\"",
+            names.join(", ")
+        );
+        Err(AuthError::new(option, fault))
     }
 
     /// One header, or a list of them as in OpenVidu's configuration: `["Name: value"]`.

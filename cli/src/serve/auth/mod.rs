@@ -9,6 +9,7 @@ mod header;
 mod hs256;
 mod livekit;
 mod meet;
+mod password;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use subtle::ConstantTimeEq;
 use self::header::HeaderRules;
 use self::livekit::LiveKit;
 use self::meet::{Meet, Signed};
+pub(super) use self::password::{Password, Passwords};
 pub(super) use self::secret::AuthError;
 use self::secret::Secret;
 use super::permissions::is_readable_by_others;
@@ -61,6 +63,21 @@ pub(super) struct Auth {
     meet: Option<Arc<Meet>>,
     /// The files of secrets that other users can read.
     exposed_files: Vec<PathBuf>,
+}
+
+/// The header by which a proxy vouches for whoever looks at the page.
+#[derive(Debug)]
+pub(super) struct ProxyHeader(HeaderRules);
+
+impl ProxyHeader {
+    /// `text` is `Name: value`, the value of this option.
+    pub(super) fn new(option: &str, text: &str) -> Result<Self, AuthError> {
+        HeaderRules::of_option(option, text).map(Self)
+    }
+
+    pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        self.0.check(headers)
+    }
 }
 
 /// Why a request is refused.

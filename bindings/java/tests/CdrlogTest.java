@@ -1,0 +1,302 @@
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.management.ManagementFactory;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.cdrlog.Acks;
+import org.cdrlog.Appender;
+import org.cdrlog.CdrlogException;
+import org.cdrlog.CdrlogException.Code;
+import org.cdrlog.Compression;
+import org.cdrlog.Durability;
+import org.cdrlog.Options;
+import org.cdrlog.Producer;
+import org.cdrlog.Reader;
+
+/** The classes keep what they say. Each method is a test and gets a directory of its own. */
+final class CdrlogTest {
+    private static final byte[] EVENT = bytes("{\"event\":\"sessionCreated\",\"timestamp\":1}");
+    private static final String LINE = "{\"sessionCreated\":{\"timestamp\":1}}";
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(StandardCharsets.UTF_8);
+    }
+
+    private static void check(boolean condition, Object... seen) {
+        if (!condition) {
+            throw new AssertionError(Arrays.toString(seen));
+        }
+    }
+
+    private static Options options(Path directory) {
+        String inboxes = System.getenv("CDRLOG_INBOX_DIRECTORY");
+        Options options = new Options(directory);
+        return inboxes == null ? options : options.inboxDirectory(Path.of(inboxes));
+    }
+
+    private interface Call {
+        void run() throws Exception;
+    }
+
+    private static CdrlogException failure(Call call) throws Exception {
+        try {
+            call.run();
+        } catch (CdrlogException failure) {
+            check(!failure.getMessage().isEmpty());
+            return failure;
+        }
+        throw new AssertionError("it does not fail");
+    }
+
+    private static List<String> lines(Path directory) throws IOException {
+        List<String> lines = new ArrayList<>();
+        try (Reader reader = new Reader(directory)) {
+            for (byte[] line; (line = reader.next()) != null;) {
+                lines.add(new String(line, StandardCharsets.UTF_8));
+            }
+        }
+        return lines;
+    }
+
+    static void arraysAndSegmentsBecomeLines(Path directory) throws Exception {
+        try (Appender appender = options(directory).open(); Producer producer = appender.producer()) {
+            producer.send(EVENT);
+            check(producer.trySend(EVENT));
+            byte[] padded = bytes("  " + new String(EVENT, StandardCharsets.UTF_8) + "  ");
+            producer.send(padded, 2, EVENT.length);
+            try (Arena arena = Arena.ofConfined()) {
+                producer.send(arena.allocate(EVENT.length).copyFrom(MemorySegment.ofArray(EVENT)));
+            }
+            producer.send(new byte[0]);
+            appender.flush();
+            check(Files.readString(Path.of(appender.cdrPath())).equals((LINE + "\n").repeat(4)));
+            check(Files.readString(Path.of(appender.rejectsPath())).contains("\"reason\":\"empty\""));
+            check(appender.stats().get("events_journaled") == 4 && appender.stats().get("events_rejected") == 1);
+        }
+    }
+
+    static void everyOptionIsTaken(Path directory) throws Exception {
+        Options options = options(directory).queueEventsMax(10).queueBytesMax(1 << 20).eventBytesMax(1 << 12)
+                .journal(2, 1 << 12).flushInterval(Duration.ofMillis(1)).writeRetryTimeout(Duration.ofSeconds(1))
+                .closeTimeout(Duration.ofSeconds(1)).utc(true).rotateDaily(false).rotateBytes(1).retentionAge(null)
+                .retainAllBytes().manageForeign(true).timeMarks(true).syncAlways().compression(Compression.ZSTD).inboxDirectory(null);
+        try (Appender appender = options.open(); Producer producer = appender.producer()) {
+            check(appender.inboxPath().isEmpty() && appender.recovered().isEmpty());
+            producer.send(EVENT);
+            producer.send(EVENT);
+            appender.sync();
+            appender.rotate();
+            appender.waitForMaintenance();
+            try (var files = Files.list(directory)) {
+                check(files.filter(file -> file.toString().endsWith(".log.zst")).count() == 2);
+            }
+        }
+        check(lines(directory).equals(List.of(LINE, LINE)));
+    }
+
+    static void aFailureHasACodeASentenceAndTheNumberOfTheSystem(Path directory) throws Exception {
+        Appender appender = options(directory).open();
+        check(failure(() -> options(directory).open()).code() == Code.LOCKED);
+        check(failure(() -> new Options(directory.resolve("other")).journal(1, 1 << 20).open()).code() == Code.INVALID_ARGUMENT);
+        CdrlogException missing = failure(() -> new Options(Path.of("/proc/no directory")).open());
+        check(missing.code() == Code.IO && missing.errno() == 2 && missing.getMessage().contains("/proc/no directory"));
+        Producer producer = appender.producer();
+        appender.close();
+        appender.close();
+        check(failure(() -> producer.send(EVENT)).code() == Code.CLOSED);
+        check(failure(() -> producer.trySend(EVENT)).code() == Code.CLOSED);
+        check(failure(appender::flush).code() == Code.INVALID_HANDLE);
+        producer.close();
+        producer.close();
+        try {
+            producer.send(EVENT);
+            throw new AssertionError("a producer that is closed sends");
+        } catch (IllegalStateException expected) {
+            check(expected.getMessage().equals("the producer is closed"));
+        }
+    }
+
+    static void aFullQueueIsToldByTrySendAndWaitedForBySend(Path directory) throws Exception {
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch hold = new CountDownLatch(1);
+        // No line is written while a notice is given: the journal and then the queue fill.
+        Options options = options(directory).eventBytesMax(4096).journal(2, 4096).queueEventsMax(4).onNotice(notice -> {
+            held.countDown();
+            try {
+                hold.await();
+            } catch (InterruptedException never) {
+                throw new AssertionError(never);
+            }
+        });
+        try (Appender appender = options.open(); Producer producer = appender.producer()) {
+            Files.delete(Path.of(appender.cdrPath()));
+            producer.send(EVENT);
+            Thread rotating = started(appender::rotate);
+            held.await();
+            long taken = 1;
+            for (long refusedAt = System.nanoTime(); System.nanoTime() - refusedAt < 200_000_000;) {
+                if (producer.trySend(EVENT)) {
+                    taken++;
+                    refusedAt = System.nanoTime();
+                }
+            }
+            Thread sending = started(() -> producer.send(EVENT));
+            System.gc(); // runs although a thread waits for room
+            check(sending.isAlive());
+            hold.countDown();
+            sending.join();
+            rotating.join();
+            appender.flush();
+            check(appender.stats().get("events_journaled") == taken + 1, taken, appender.stats());
+        } finally {
+            hold.countDown();
+        }
+    }
+
+    private static Thread started(Call call) {
+        return Thread.ofPlatform().start(() -> {
+            try {
+                call.run();
+            } catch (Exception failure) {
+                throw new AssertionError(failure);
+            }
+        });
+    }
+
+    static void aSendAllocatesNothing(Path directory) throws Exception {
+        var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+        try (Appender appender = options(directory).open(); Producer producer = appender.producer()) {
+            // Until it is compiled.
+            for (int sent = 0; sent < 50_000; sent++) {
+                producer.send(EVENT);
+            }
+            long sends = 0;
+            long before = threads.getCurrentThreadAllocatedBytes();
+            long allocated = Long.MAX_VALUE;
+            // It is compiled some time later, while the queue may be full.
+            for (int round = 0; round < 200 && allocated > 0; round++) {
+                before = threads.getCurrentThreadAllocatedBytes();
+                for (sends = 0; sends < 1000 && producer.trySend(EVENT); sends++) {}
+                allocated = sends == 0 ? Long.MAX_VALUE : threads.getCurrentThreadAllocatedBytes() - before;
+                appender.flush();
+            }
+            check(allocated == 0, "bytes", allocated, "sends", sends);
+        }
+    }
+
+    static void acknowledgementsAreCounted(Path directory) throws Exception {
+        try (Appender appender = options(directory).open(); Producer producer = appender.producer(); Acks acks = new Acks()) {
+            check(producer.sendAcked(EVENT, Durability.WRITTEN, acks) == 1);
+            check(producer.sendAcked(bytes("[]"), Durability.WRITTEN, acks) == 2);
+            check(acks.await(Durability.WRITTEN, 2, Duration.ofSeconds(20)));
+            check(acks.acked(Durability.WRITTEN) == 2 && acks.rejected(Durability.WRITTEN) == 1);
+            check(acks.acked(Durability.SYNCED) == 0);
+            check(!acks.await(Durability.SYNCED, 1, Duration.ofMillis(1)));
+        }
+    }
+
+    static void aNoticeIsGivenAndWhatItThrowsIsNot(Path directory) throws Exception {
+        List<String> notices = Collections.synchronizedList(new ArrayList<>());
+        Options options = options(directory).onNotice(notice -> {
+            notices.add(notice);
+            throw new IllegalStateException("on purpose");
+        });
+        Thread.UncaughtExceptionHandler handler = Thread.getDefaultUncaughtExceptionHandler();
+        Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> notices.add(thrown.getMessage()));
+        try (Appender appender = options.open(); Producer producer = appender.producer()) {
+            Files.delete(Path.of(appender.cdrPath()));
+            producer.send(EVENT);
+            appender.rotate();
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(handler);
+        }
+        check(notices.size() == 2 && notices.get(1).equals("on purpose"), notices);
+    }
+
+    static void aReaderFollowsAndGoesOnAtAPosition(Path directory) throws Exception {
+        try (Appender appender = options(directory).open(); Producer producer = appender.producer();
+                Reader reader = new Reader(new Reader.Options(directory).follow())) {
+            check(reader.position() == null && reader.next() == null);
+            producer.send(EVENT);
+            producer.send(EVENT);
+            byte[] line;
+            while ((line = reader.next()) == null) {
+                reader.await(Duration.ofSeconds(10));
+            }
+            check(new String(line, StandardCharsets.UTF_8).equals(LINE));
+            Reader.Position position = reader.position();
+            appender.flush();
+            try (Reader later = new Reader(new Reader.Options(directory).begin(position))) {
+                check(later.next() != null && later.next() == null);
+            }
+            Reader.Position missing = new Reader.Position(position.file(), 1L << 40);
+            check(failure(() -> new Reader(new Reader.Options(directory).begin(missing))).code() == Code.NO_SUCH_POSITION);
+            producer.send(bytes("[]"));
+            appender.flush();
+            try (Reader rejects = new Reader(new Reader.Options(directory).rejects())) {
+                check(new String(rejects.next(), StandardCharsets.UTF_8).contains("not_an_object"));
+            }
+        }
+    }
+
+    static void whatSendTookOutlivesAKill(Path directory) throws Exception {
+        String java = ProcessHandle.current().info().command().orElseThrow();
+        Process child = new ProcessBuilder(java, "--enable-native-access=ALL-UNNAMED", "-cp",
+                System.getProperty("java.class.path"), "CdrlogTest", "child", directory.toString()).inheritIO().start();
+        check(child.waitFor() == 128 + 9, child.exitValue());
+        try (Appender appender = options(directory).open()) {
+            check(!appender.recovered().isEmpty());
+        }
+        check(lines(directory).equals(Collections.nCopies(100, LINE)));
+    }
+
+    private static void sendAndDie(Path directory) throws Throwable {
+        // The library is slower than the death.
+        Producer producer = options(directory).flushInterval(Duration.ofMinutes(1)).open().producer();
+        MethodHandle kill = Linker.nativeLinker().downcallHandle(Linker.nativeLinker().defaultLookup().find("kill").orElseThrow(),
+                FunctionDescriptor.of(ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
+        int self = (int) ProcessHandle.current().pid();
+        for (int sent = 0; sent < 100; sent++) {
+            producer.send(EVENT);
+        }
+        check((int) kill.invokeExact(self, 9) == 0);
+    }
+
+    public static void main(String[] arguments) throws Throwable {
+        if (arguments.length == 2 && arguments[0].equals("child")) {
+            sendAndDie(Path.of(arguments[1]));
+            throw new AssertionError("it is alive");
+        }
+        Path root = Path.of(arguments[0]);
+        int failures = 0;
+        for (Method test : CdrlogTest.class.getDeclaredMethods()) {
+            if (!Arrays.equals(test.getParameterTypes(), new Class<?>[] {Path.class}) || test.getReturnType() != void.class
+                    || java.lang.reflect.Modifier.isPrivate(test.getModifiers())) {
+                continue;
+            }
+            try {
+                test.invoke(null, root.resolve(test.getName()));
+                System.out.println("ok " + test.getName());
+            } catch (InvocationTargetException thrown) {
+                failures++;
+                System.out.println("FAILED " + test.getName() + ": " + thrown.getCause());
+                thrown.getCause().printStackTrace();
+            }
+        }
+        System.exit(failures == 0 ? 0 : 1);
+    }
+}

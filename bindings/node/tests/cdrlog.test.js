@@ -1,0 +1,192 @@
+// The module keeps what it says.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, beforeEach, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { Appender, CdrlogError, Reader, rewrite } from '../index.js'
+
+const EVENT = '{"event":"sessionCreated","timestamp":1}'
+const LINE = '{"sessionCreated":{"timestamp":1}}'
+
+const inboxDirectory = mkdtempSync('/dev/shm/cdrlog-test-')
+const directories = [inboxDirectory]
+let directory
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'cdrlog-test-'))
+  directories.push(directory)
+})
+
+after(() => directories.forEach(directory => rmSync(directory, { recursive: true })))
+
+async function withAppender(options, use) {
+  const appender = new Appender(directory, { inboxDirectory, ...options })
+  try {
+    await use(appender)
+  } finally {
+    await appender.close()
+  }
+}
+
+const lines = () => [...new Reader(directory).lines()].map(String)
+const hasCode = code => error => error instanceof CdrlogError && error.code === code && error.message !== ''
+
+test('text and bytes become lines', () =>
+  withAppender({}, async appender => {
+    for (const event of [EVENT, Buffer.from(EVENT), new Uint8Array(Buffer.from(EVENT))]) {
+      await appender.send(event)
+      assert.equal(appender.trySend(event), true)
+    }
+    await appender.flush()
+    assert.equal(readFileSync(appender.cdrPath, 'utf8'), (LINE + '\n').repeat(6))
+    assert.equal(appender.stats().events_journaled, 6)
+    await assert.rejects(appender.send(7), TypeError)
+    assert.throws(() => appender.trySend(7), TypeError)
+  }))
+
+test('a body that is not an event is kept', () =>
+  withAppender({}, async appender => {
+    await appender.send('[]')
+    await appender.sync()
+    assert.match(readFileSync(appender.rejectsPath, 'utf8'), /not_an_object/)
+    assert.equal([...new Reader(directory, { rejects: true }).lines()].length, 1)
+  }))
+
+test('an event is safe when send returns, without a turn of the event loop', async () => {
+  const module = fileURLToPath(new URL('../index.js', import.meta.url))
+  const child = spawnSync(process.execPath, [
+    '--input-type=module',
+    '--eval',
+    `import { Appender } from ${JSON.stringify(module)}
+     // The library is slower than the death.
+     const options = { inboxDirectory: ${JSON.stringify(inboxDirectory)}, flushIntervalMs: 60_000 }
+     const appender = new Appender(${JSON.stringify(directory)}, options)
+     for (let sent = 0; sent < 100; sent++) appender.send(${JSON.stringify(EVENT)})
+     process.kill(process.pid, 'SIGKILL')`,
+  ])
+  assert.equal(child.signal, 'SIGKILL', child.stderr.toString())
+  await withAppender({}, appender => assert.notEqual(appender.recovered, null))
+  assert.deepEqual(lines(), Array(100).fill(LINE))
+})
+
+test('a queue that is full is told by trySend, and waited for by send in order', async () => {
+  // One segment cannot be written while another one is: the queue fills.
+  const small = { eventBytesMax: 4096, segmentBytes: 4096, segmentCount: 2, queueEventsMax: 2, flushIntervalMs: 50 }
+  await withAppender(small, async appender => {
+    let number = 0
+    const next = () => `{"event":"e","number":${number++}}`
+    let refused = 0
+    for (; refused === 0 && number < 1_000_000; ) refused += appender.trySend(next()) ? 0 : 1
+    assert.equal(refused, 1, 'the queue is never full')
+    number--
+    const buffer = Buffer.from(next())
+    const sent = [appender.send(buffer)]
+    buffer.fill(0) // it was copied
+    for (let more = 0; more < 200; more++) sent.push(appender.send(next()))
+    await Promise.all(sent)
+  })
+  const numbers = lines().map(line => JSON.parse(line).e.number)
+  assert.deepEqual(numbers, numbers.map((_, index) => index))
+  assert.ok(numbers.length > 201)
+})
+
+test('an acknowledgement gives the position of the line', () =>
+  withAppender({}, async appender => {
+    await appender.send(EVENT)
+    const outcomes = await Promise.allSettled([
+      appender.sendAcked(EVENT, 'written'),
+      appender.sendAcked('[]', 'journaled'),
+      appender.sendAcked(EVENT, 'printed'),
+    ])
+    const bytes = LINE.length + 1
+    assert.deepEqual(outcomes[0].value, { file: appender.cdrPath, offset: bytes, lineBytes: bytes })
+    assert.ok(hasCode('REJECTED')(outcomes[1].reason))
+    assert.ok(hasCode('INVALID_ARGUMENT')(outcomes[2].reason))
+  }))
+
+test('an error says what can be done', async () => {
+  await withAppender({}, async appender => {
+    assert.throws(() => new Appender(directory), hasCode('LOCKED'))
+    assert.throws(() => new Appender('/proc/no directory'), hasCode('IO'))
+    for (const wrong of [{ segmentCount: 1 }, { segmentCount: 2.5 }, { syncPolicy: 'daily' }, { compression: 'rar' }, { flushIntervalMs: -1 }]) {
+      assert.throws(() => new Appender(directory + '/other', wrong), hasCode('INVALID_ARGUMENT'))
+    }
+    assert.throws(() => new Appender(directory + '/other', { utc: 'yes' }), TypeError)
+    await appender.close()
+    await appender.close()
+    assert.throws(() => appender.trySend(EVENT), hasCode('CLOSED'))
+    assert.throws(() => appender.stats(), hasCode('CLOSED'))
+    await assert.rejects(appender.send(EVENT), hasCode('CLOSED'))
+    await assert.rejects(appender.sendAcked(EVENT, 'written'), hasCode('CLOSED'))
+    await assert.rejects(appender.flush(), hasCode('CLOSED'))
+  })
+})
+
+test('every option is taken', async () => {
+  const options = {
+    queueBytesMax: 2 ** 20,
+    syncPolicy: 'always',
+    writeRetryTimeoutMs: Infinity,
+    closeTimeoutMs: 1000,
+    utc: true,
+    rotateDaily: false,
+    rotateBytes: 1,
+    compression: 'zstd',
+    retentionAgeMs: Infinity,
+    retentionBytes: Infinity,
+    manageForeign: true,
+    timeMarks: true,
+    inboxDirectory: null,
+  }
+  await withAppender(options, async appender => {
+    assert.equal(appender.inboxPath, null)
+    assert.equal(appender.recovered, null)
+    await appender.send(EVENT)
+    await appender.send(EVENT)
+    await appender.rotate()
+    await appender.waitForMaintenance()
+    assert.equal(readdirSync(directory).filter(name => name.endsWith('.log.zst')).length, 2)
+  })
+  assert.deepEqual(lines(), [LINE, LINE])
+})
+
+test('a notice is given to the event loop', async () => {
+  let tell
+  const told = new Promise(resolve => (tell = resolve))
+  await withAppender({ onNotice: tell }, async appender => {
+    unlinkSync(appender.cdrPath)
+    await appender.send(EVENT)
+    await appender.rotate()
+    const keepAlive = setInterval(() => {}, 1000)
+    assert.match(await told, /CDR\./)
+    clearInterval(keepAlive)
+  })
+})
+
+test('a reader follows and goes on at a position', () =>
+  withAppender({}, async appender => {
+    const reader = new Reader(directory, { follow: true })
+    assert.equal(reader.next(), null)
+    appender.send(EVENT)
+    appender.send(EVENT)
+    for await (const line of reader) {
+      assert.equal(String(line), LINE)
+      break
+    }
+    const begin = reader.position
+    await appender.flush()
+    assert.deepEqual([...new Reader(directory, { begin }).lines()].map(String), [LINE])
+    assert.throws(() => new Reader(directory, { begin: { ...begin, offset: 2 ** 40 } }), hasCode('READ'))
+    assert.throws(() => new Reader(directory, { begin: { ...begin, offset: -1 } }), hasCode('INVALID_ARGUMENT'))
+  }))
+
+test('the rewriter needs no directory', () => {
+  assert.equal(String(rewrite(EVENT)), LINE + '\n')
+  assert.throws(() => rewrite('[]'), hasCode('REJECTED'))
+  assert.throws(() => rewrite(EVENT, 5), hasCode('REJECTED'))
+})

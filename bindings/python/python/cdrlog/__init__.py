@@ -1,0 +1,26 @@
+"""Appends the webhook events of a media server to Call Detail Record files, and loses none.
+
+An event that `Appender.send` took is in the CDR, even if the process is killed right after `send` returned.
+"""
+
+from ._cdrlog import Ack, Appender, Position, Reader, rewrite
+from ._errors import Closed, Damaged, Error, IoError, Locked, Rejected, SyncFailed, WouldDeadlock
+from ._handler import EventFormatter, Handler
+
+__all__ = [
+    "Ack",
+    "Appender",
+    "Closed",
+    "Damaged",
+    "Error",
+    "EventFormatter",
+    "Handler",
+    "IoError",
+    "Locked",
+    "Position",
+    "Reader",
+    "Rejected",
+    "SyncFailed",
+    "WouldDeadlock",
+    "rewrite",
+]

@@ -1,0 +1,58 @@
+//! How the endpoint and the disk are, as the endpoint tells it to the page about once a second.
+//!
+//! The endpoint writes here and does not wait for anybody; the page never asks the endpoint.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// What the endpoint tells of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(in super::super) struct Status {
+    /// Why events cannot be written now, if they cannot.
+    pub(in super::super) failure: Option<String>,
+    pub(in super::super) connections: u64,
+    /// Events that came again and were not written again, since the start.
+    pub(in super::super) repeated: u64,
+    /// Events that senders say they dropped.
+    pub(in super::super) sender_dropped: u64,
+    /// Bytes of lines that are in the journal and not in the CDR file yet.
+    pub(in super::super) lag_bytes: u64,
+    /// Bytes of lines that are in the CDR file and not synced to the disk yet.
+    pub(in super::super) unsynced_bytes: u64,
+    /// The counters of the appender that are not zero.
+    pub(in super::super) counters: Vec<(&'static str, u64)>,
+    /// Refused requests by reason, since the start; without reasons that never occurred.
+    pub(in super::super) refused: Vec<(&'static str, u64)>,
+}
+
+/// The space of the file system that the directory is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Disk {
+    bytes: u64,
+    free_bytes: u64,
+}
+
+impl Disk {
+    /// `None` if it cannot be told: the directory is gone.
+    pub(super) fn of(directory: &Path) -> Option<Self> {
+        let disk = rustix::fs::statvfs(directory).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        Some(Self { bytes: bytes(disk.f_blocks), free_bytes: bytes(disk.f_bavail) })
+    }
+}
+
+/// The last status; `None` if there is no endpoint.
+#[derive(Debug, Default)]
+pub(in super::super) struct Board(Mutex<Option<Status>>);
+
+impl Board {
+    pub(in super::super) fn put(&self, status: Status) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    pub(super) fn get(&self) -> Option<Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
