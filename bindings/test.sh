@@ -158,7 +158,7 @@ test_java() {
 }
 
 test_node() {
-    if ! command -v npm >/dev/null || ! node -e 'process.exit(process.versions.node.split(".")[0] < 20)'; then
+    if ! command -v npm >/dev/null || ! node -e 'process.exit(Number(process.versions.node.split(".")[0] < 20))'; then
         skip "Node.js (20 or later, with npm)"
         return 0
     fi

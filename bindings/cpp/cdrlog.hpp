@@ -180,6 +180,7 @@ public:
         return set(cdrlog_options_set_retention_bytes, bytes.value_or(CDRLOG_UNLIMITED));
     }
     Options &manage_foreign(bool manage) { return set(cdrlog_options_set_manage_foreign, manage); }
+    Options &time_marks(bool marks) { return set(cdrlog_options_set_time_marks, marks); }
     Options &sync_never() { return set(cdrlog_options_set_sync_policy, CDRLOG_SYNC_NEVER, 0); }
     Options &sync_always() { return set(cdrlog_options_set_sync_policy, CDRLOG_SYNC_ALWAYS, 0); }
     Options &sync_interval(std::chrono::milliseconds time) {
@@ -269,7 +270,8 @@ public:
     // the process.
     void send(Bytes event) { detail::check(cdrlog_send(handle_.get(), event.data(), event.size())); }
 
-    // The same without waiting: false if the queue is full, and then the event was not taken.
+    // The same without waiting: false if the queue is full, or another thread waits in a send with this producer, and
+    // then the event was not taken.
     [[nodiscard]] bool try_send(Bytes event) {
         return detail::check_unless(CDRLOG_FULL, cdrlog_try_send(handle_.get(), event.data(), event.size()));
     }

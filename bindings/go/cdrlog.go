@@ -44,6 +44,7 @@ const (
 	WouldDeadlock   Code = C.CDRLOG_WOULD_DEADLOCK
 	SealedFile      Code = C.CDRLOG_SEALED_FILE
 	Panic           Code = C.CDRLOG_PANIC
+	PositionGone    Code = C.CDRLOG_POSITION_GONE
 )
 
 var codeNames = map[Code]string{
@@ -53,6 +54,7 @@ var codeNames = map[Code]string{
 	Rejected: "the body is not an event", TimedOut: "the time is over", LineTooLong: "the line is too long",
 	NoSuchPosition: "the position does not exist", WouldDeadlock: "the call would wait for its own thread",
 	SealedFile: "a sealed file needs a person", Panic: "a fault in cdrlog",
+	PositionGone: "the file of the position is gone",
 }
 
 func (code Code) Error() string {

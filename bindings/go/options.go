@@ -150,6 +150,14 @@ func ManageForeign() Option {
 	})
 }
 
+// TimeMarks notes on the disk, once a second, up to which time all that was accepted is synced, for programs that ship
+// the directory elsewhere.
+func TimeMarks() Option {
+	return set(func(options *C.cdrlog_options) C.cdrlog_result {
+		return C.cdrlog_options_set_time_marks(options, true)
+	})
+}
+
 // SyncNever leaves it to the system when lines reach the disk.
 func SyncNever() Option {
 	return set(func(options *C.cdrlog_options) C.cdrlog_result {
@@ -227,6 +235,7 @@ const (
 	ClockJumped      NoticeKind = C.CDRLOG_NOTICE_CLOCK_JUMPED
 	ForeignFiles     NoticeKind = C.CDRLOG_NOTICE_FOREIGN_FILES
 	FileRemoved      NoticeKind = C.CDRLOG_NOTICE_FILE_REMOVED
+	PinUnreadable    NoticeKind = C.CDRLOG_NOTICE_PIN_UNREADABLE
 )
 
 // OnNotice has notices given to a function, by threads of the library, several at the same time maybe. No line is

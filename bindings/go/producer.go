@@ -51,6 +51,7 @@ import "C"
 import (
 	"context"
 	"runtime/cgo"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -62,6 +63,8 @@ import (
 type Producer struct {
 	handle   *C.cdrlog_producer
 	isClosed atomic.Bool
+	// Sends that do not wait take turns: to the library, one that finds another one at work looks like a full queue.
+	turn sync.Mutex
 }
 
 // Producer makes a new one. It must be closed; it may outlive the appender.
@@ -80,8 +83,11 @@ func (producer *Producer) Send(event []byte) error {
 	return explained(C.cdrlog_go_send(producer.handle, start(event), C.size_t(len(event))))
 }
 
-// TrySend never waits for room: errors.Is(err, Full) says that the queue is full and the event was not taken.
+// TrySend never waits for room: errors.Is(err, Full) says that the queue is full, or that another goroutine waits in a
+// Send with this producer, and that the event was not taken.
 func (producer *Producer) TrySend(event []byte) error {
+	producer.turn.Lock()
+	defer producer.turn.Unlock()
 	return explained(C.cdrlog_go_try_send(producer.handle, start(event), C.size_t(len(event))))
 }
 

@@ -22,6 +22,9 @@ export interface Options {
   retentionAgeMs?: number
   retentionBytes?: number
   manageForeign?: boolean
+  /** Notes on the disk, once a second, up to which time all that was accepted is synced, for programs that ship the
+   *  directory elsewhere. */
+  timeMarks?: boolean
   /** The directory in which accepted events outlive the process; null: they do not. Default: /dev/shm. */
   inboxDirectory?: string | null
   /** Is called with what an operator should know, as a sentence for the log. */

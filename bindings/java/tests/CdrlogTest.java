@@ -93,7 +93,7 @@ final class CdrlogTest {
         Options options = options(directory).queueEventsMax(10).queueBytesMax(1 << 20).eventBytesMax(1 << 12)
                 .journal(2, 1 << 12).flushInterval(Duration.ofMillis(1)).writeRetryTimeout(Duration.ofSeconds(1))
                 .closeTimeout(Duration.ofSeconds(1)).utc(true).rotateDaily(false).rotateBytes(1).retentionAge(null)
-                .retainAllBytes().manageForeign(true).syncAlways().compression(Compression.ZSTD).inboxDirectory(null);
+                .retainAllBytes().manageForeign(true).timeMarks(true).syncAlways().compression(Compression.ZSTD).inboxDirectory(null);
         try (Appender appender = options.open(); Producer producer = appender.producer()) {
             check(appender.inboxPath().isEmpty() && appender.recovered().isEmpty());
             producer.send(EVENT);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use cdrlog::{Appender, Builder, Compression, Notice, SyncPolicy};
-use napi::bindgen_prelude::{Either, Null};
 use napi::Result;
+use napi::bindgen_prelude::{Either, Null};
 use napi_derive::napi;
 
 use crate::failure;
@@ -28,6 +28,7 @@ pub struct NativeOptions {
     pub retention_age_ms: Option<f64>,
     pub retention_bytes: Option<f64>,
     pub manage_foreign: Option<bool>,
+    pub time_marks: Option<bool>,
     pub inbox_directory: Option<Either<String, Null>>,
 }
 
@@ -78,6 +79,7 @@ impl NativeOptions {
         })?;
         let builder =
             given(builder, self.manage_foreign, |b, manage| Ok(b.manage_foreign(manage)))?;
+        let builder = given(builder, self.time_marks, |b, marks| Ok(b.time_marks(marks)))?;
         given(builder, self.inbox_directory, |b, directory| {
             Ok(match directory {
                 Either::A(directory) => b.inbox_directory(directory),

@@ -140,6 +140,7 @@ test('every option is taken', async () => {
     retentionAgeMs: Infinity,
     retentionBytes: Infinity,
     manageForeign: true,
+    timeMarks: true,
     inboxDirectory: null,
   }
   await withAppender(options, async appender => {

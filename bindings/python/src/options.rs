@@ -43,6 +43,7 @@ fn set(builder: Builder, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Build
         "manage_foreign" => builder.manage_foreign(value.extract()?),
         "inbox_directory" if value.is_none() => builder.no_inbox(),
         "inbox_directory" => builder.inbox_directory(value.extract::<PathBuf>()?),
+        "time_marks" => builder.time_marks(value.extract()?),
         "on_notice" if value.is_none() => builder,
         "on_notice" => builder.on_notice(notice::listener(value.clone().unbind())),
         _ => return Err(PyTypeError::new_err(format!("there is no option {name}"))),

@@ -109,12 +109,21 @@ class Sending(Test):
             appender.send_acked(EVENT, "printed")
 
     def test_an_acknowledgement_that_is_not_there_can_be_waited_for_again(self):
-        appender = self.open(sync_policy=3600.0)
-        ack = appender.send_acked(EVENT, "synced")
+        held, hold = threading.Event(), threading.Event()
+        appender = self.open(on_notice=lambda _: [held.set(), hold.wait()])
+        self.addCleanup(hold.set)
+        os.unlink(appender.cdr_path)
+        rotating = threading.Thread(target=appender.rotate)
+        appender.send(EVENT)
+        rotating.start()
+        self.assertTrue(held.wait(20))
+        # No line is written while a notice is given.
+        ack = appender.send_acked(EVENT, "written")
         with self.assertRaises(TimeoutError):
             ack.wait(0.001)
-        appender.sync()
-        self.assertEqual(ack.wait().offset, 0)
+        hold.set()
+        self.assertEqual(ack.wait().line_bytes, len(LINE) + 1)
+        rotating.join()
 
 
 class Opening(Test):
@@ -154,6 +163,7 @@ class Opening(Test):
             retention_age=None,
             retention_bytes=None,
             manage_foreign=True,
+            time_marks=True,
             inbox_directory=None,
             on_notice=None,
         )

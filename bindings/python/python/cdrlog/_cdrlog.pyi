@@ -34,6 +34,7 @@ class Appender:
         retention_age: float | None = 2_592_000.0,
         retention_bytes: int | None = 20_000_000_000,
         manage_foreign: bool = False,
+        time_marks: bool = False,
         inbox_directory: str | PathLike[str] | None = "/dev/shm",
         on_notice: Callable[[str], object] | None = None,
     ) -> None: ...

@@ -8,6 +8,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -29,8 +30,18 @@ impl Drop for Server {
     }
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port that nobody has, nor the one 10000 above it, which servers of SeaweedFS take too. Below those
+/// that the system gives to connections, so that no other test gets it meanwhile.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 12_000 + (std::process::id() as u16).wrapping_add(next).wrapping_mul(7) % 10_000;
+        if is_free(port) && is_free(port + 10_000) {
+            return port;
+        }
+    }
 }
 
 /// Waits until something listens.
@@ -203,7 +214,7 @@ pub fn s3() -> Option<Server> {
     command.arg(format!("-dir={}", directory.path().display()));
     command.arg(format!("-s3.config={}", config.display()));
     command.arg(format!("-s3.port={port}"));
-    let ports = [0; 3].map(|_| free_rpc_port());
+    let ports = [0; 3].map(|_| free_port());
     for (name, port) in ["master", "volume", "filer"].iter().zip(ports) {
         command.arg(format!("-{name}.port={port}"));
     }
@@ -211,18 +222,8 @@ pub fn s3() -> Option<Server> {
     let mut child = command.spawn().unwrap();
     wait_for_port(ports[2], &mut child);
     wait_for_port(port, &mut child);
+    assert!(child.try_wait().unwrap().is_none(), "the server ended");
     Some(Server { child, port, filer_port: ports[2], directory })
-}
-
-/// A server of SeaweedFS has a second port, 10000 above the one that it is given.
-#[cfg(feature = "s3")]
-fn free_rpc_port() -> u16 {
-    loop {
-        let port = free_port() % 10_000 + 12_000;
-        if [port, port + 10_000].iter().all(|&it| TcpListener::bind(("127.0.0.1", it)).is_ok()) {
-            return port;
-        }
-    }
 }
 
 #[cfg(feature = "s3")]

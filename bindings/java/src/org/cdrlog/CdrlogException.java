@@ -49,6 +49,8 @@ public final class CdrlogException extends IOException {
         SEALED_FILE,
         /** A fault in cdrlog. */
         PANIC,
+        /** The file of the position to start at was removed or renamed. */
+        POSITION_GONE,
         /** A code of a later version; what can be done is the same as for {@link #IO}. */
         UNKNOWN
     }

@@ -46,6 +46,7 @@ enum NativeFunction {
     OPTIONS_SET_SEGMENT_BYTES("cdrlog_options_set_segment_bytes", JAVA_INT, ADDRESS, JAVA_LONG),
     OPTIONS_SET_SEGMENT_COUNT("cdrlog_options_set_segment_count", JAVA_INT, ADDRESS, JAVA_LONG),
     OPTIONS_SET_SYNC_POLICY("cdrlog_options_set_sync_policy", JAVA_INT, ADDRESS, JAVA_INT, JAVA_LONG),
+    OPTIONS_SET_TIME_MARKS("cdrlog_options_set_time_marks", JAVA_INT, ADDRESS, JAVA_BOOLEAN),
     OPTIONS_SET_UTC("cdrlog_options_set_utc", JAVA_INT, ADDRESS, JAVA_BOOLEAN),
     OPTIONS_SET_WRITE_RETRY_TIMEOUT_MS("cdrlog_options_set_write_retry_timeout_ms", JAVA_INT, ADDRESS, JAVA_LONG),
     PRODUCER_FREE("cdrlog_producer_free", JAVA_INT, ADDRESS),

@@ -114,6 +114,14 @@ public final class Options {
         return set(NativeFunction.OPTIONS_SET_MANAGE_FOREIGN, manage);
     }
 
+    /**
+     * Whether to note on the disk, once a second, up to which time all that was accepted is synced, for programs that
+     * ship the directory elsewhere. Default: no.
+     */
+    public Options timeMarks(boolean marks) {
+        return set(NativeFunction.OPTIONS_SET_TIME_MARKS, marks);
+    }
+
     /** Leaves it to the system when lines reach the disk. */
     public Options syncNever() {
         return set(NativeFunction.OPTIONS_SET_SYNC_POLICY, 0, 0L);

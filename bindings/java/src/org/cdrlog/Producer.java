@@ -19,7 +19,11 @@ public final class Producer implements AutoCloseable {
     private static final MethodHandle SEND = NativeFunction.handle("cdrlog_send", SEND_TYPE);
 
     private final MemorySegment handle;
-    private boolean isClosed;
+    // Sends that do not wait take turns: to the library, one that finds another one at work looks like a full queue.
+    private final Object turn = new Object();
+    // Held while waiting for room; before `turn` where both are needed.
+    private final Object waiting = new Object();
+    private volatile boolean isClosed;
 
     Producer(MemorySegment handle) {
         this.handle = handle;
@@ -45,7 +49,10 @@ public final class Producer implements AutoCloseable {
         }
     }
 
-    /** Sends an event without waiting: false if the queue is full, and then it was not taken. */
+    /**
+     * Sends an event without waiting: false if the queue is full, or another thread waits in a send with this producer,
+     * and then it was not taken.
+     */
     public boolean trySend(byte[] event) throws CdrlogException {
         return trySend(MemorySegment.ofArray(event));
     }
@@ -62,35 +69,42 @@ public final class Producer implements AutoCloseable {
         throw CdrlogException.last(code);
     }
 
-    // One thread at a time: in the library they would wait for each other where the collector must wait for them.
-    private synchronized int tryToSend(MemorySegment event) {
-        checkOpen();
-        try {
-            return (int) TRY_SEND.invokeExact(handle, event, event.byteSize());
-        } catch (Throwable fault) {
-            throw new AssertionError("a call of C does not throw", fault);
+    private int tryToSend(MemorySegment event) {
+        synchronized (turn) {
+            checkOpen();
+            try {
+                return (int) TRY_SEND.invokeExact(handle, event, event.byteSize());
+            } catch (Throwable fault) {
+                throw new AssertionError("a call of C does not throw", fault);
+            }
         }
     }
 
-    private synchronized void sendWhenThereIsRoom(MemorySegment event) throws CdrlogException {
-        checkOpen();
+    private void sendWhenThereIsRoom(MemorySegment event) throws CdrlogException {
         int code;
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment copy = arena.allocate(event.byteSize()).copyFrom(event);
-            code = (int) SEND.invokeExact(handle, copy, copy.byteSize());
-        } catch (Throwable fault) {
-            throw new AssertionError("a call of C does not throw", fault);
+        synchronized (waiting) {
+            checkOpen();
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment copy = arena.allocate(event.byteSize()).copyFrom(event);
+                code = (int) SEND.invokeExact(handle, copy, copy.byteSize());
+            } catch (Throwable fault) {
+                throw new AssertionError("a call of C does not throw", fault);
+            }
         }
-        CdrlogException.check(code);
+        if (code != CdrlogException.OK) {
+            throw CdrlogException.last(code);
+        }
     }
 
     /** Like send, and returns the number of the event among those of this level that acks counts. */
-    public synchronized long sendAcked(byte[] event, Durability level, Acks acks) throws CdrlogException {
-        checkOpen();
+    public long sendAcked(byte[] event, Durability level, Acks acks) throws CdrlogException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment number = arena.allocate(JAVA_LONG);
             MemorySegment copy = arena.allocate(event.length).copyFrom(MemorySegment.ofArray(event));
-            NativeFunction.SEND_ACKED.call(handle, copy, copy.byteSize(), level.ordinal(), acks.handle(), number);
+            synchronized (waiting) {
+                checkOpen();
+                NativeFunction.SEND_ACKED.call(handle, copy, copy.byteSize(), level.ordinal(), acks.handle(), number);
+            }
             return number.get(JAVA_LONG, 0);
         }
     }
@@ -101,12 +115,16 @@ public final class Producer implements AutoCloseable {
         }
     }
 
-    /** Frees it; what it has sent is not affected. A second close does nothing. */
+    /** Frees it, after a send that waits for room; what it has sent is not affected. A second close does nothing. */
     @Override
-    public synchronized void close() throws CdrlogException {
-        if (!isClosed) {
-            isClosed = true;
-            NativeFunction.PRODUCER_FREE.call(handle);
+    public void close() throws CdrlogException {
+        synchronized (waiting) {
+            synchronized (turn) {
+                if (!isClosed) {
+                    isClosed = true;
+                    NativeFunction.PRODUCER_FREE.call(handle);
+                }
+            }
         }
     }
 }
