@@ -232,6 +232,7 @@ fn the_page_of_a_directory_follows_it_without_the_endpoint() {
     assert_eq!(state["about"]["has_endpoint"], Value::Bool(false));
     // Another process writes.
     let mut append = Command::new(env!("CARGO_BIN_EXE_cdrlog"));
+    crate::support::give_inboxes(&mut append);
     append.arg("append").arg("--dir").arg(directory.path()).stderr(Stdio::null());
     let mut child = append.stdin(Stdio::piped()).spawn().unwrap();
     writeln!(child.stdin.take().unwrap(), "{}", joined(1)).unwrap();
