@@ -88,10 +88,11 @@ const fn special_bytes(word: u64) -> u64 {
     const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     let quote = word ^ (ONES * b'"' as u64);
     let backslash = word ^ (ONES * b'\\' as u64);
-    let is_quote = quote.wrapping_sub(ONES) & !quote;
-    let is_backslash = backslash.wrapping_sub(ONES) & !backslash;
-    let is_control = word.wrapping_sub(ONES * b' ' as u64) & !word;
-    (is_quote | is_backslash | is_control) & HIGH
+    // What is ASCII still is after either XOR, so that bit 7 of `word` serves for all three.
+    let is_quote = quote.wrapping_sub(ONES);
+    let is_backslash = backslash.wrapping_sub(ONES);
+    let is_control = word.wrapping_sub(ONES * b' ' as u64);
+    (is_quote | is_backslash | is_control) & !word & HIGH
 }
 
 /// Where the escape whose backslash is at `backslash` ends; a pair of surrogates counts as one

@@ -35,5 +35,6 @@ pub(crate) trait WorkOfWidth {
     fn narrow<V: Vector + Lookup>(self, vector: V) -> Self::Output;
 
     /// A group is several blocks.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX-512 is wide"))]
     fn wide<V: Vector>(self, vector: V) -> Self::Output;
 }
