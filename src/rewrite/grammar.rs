@@ -123,7 +123,6 @@ pub(super) struct Found {
 /// leaves it to the portable scan.
 ///
 /// `guess` is a place where [`KEY`] is, but perhaps no key.
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "only AVX-512 is wide"))]
 #[inline(always)]
 pub(super) fn find_event<V: Vector>(vector: V, text: &[u8], guess: Option<usize>) -> Option<Found> {
     if text.len() > V::GROUP_BYTES {
