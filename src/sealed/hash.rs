@@ -10,11 +10,23 @@ use serde::{Deserialize, Serialize};
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// The `previous` of the first line: zeros.
-    pub(super) const NONE: Self = Self([0; 32]);
+    /// What stands for the hash before the first one of a chain: zeros.
+    pub const NONE: Self = Self([0; 32]);
 
-    pub(super) fn of(hasher: &blake3::Hasher) -> Self {
+    /// The hash of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    pub(super) fn of_hasher(hasher: &blake3::Hasher) -> Self {
         Self(*hasher.finalize().as_bytes())
+    }
+
+    /// The hash with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
     /// Its 32 bytes.

@@ -62,6 +62,6 @@ impl RawLines {
             return Ok(None);
         }
         let is_whole = has_end && memchr(0, &text).is_none();
-        Ok(Some(RawLine { text, bytes, is_too_long, hash: Hash::of(&hasher), is_whole }))
+        Ok(Some(RawLine { text, bytes, is_too_long, hash: Hash::of_hasher(&hasher), is_whole }))
     }
 }

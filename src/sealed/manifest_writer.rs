@@ -166,7 +166,7 @@ impl ManifestWriter {
 fn hash_of(line: &str) -> Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(line.as_bytes());
-    Hash::of(&hasher)
+    Hash::of_hasher(&hasher)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Measure {
             bytes: self.bytes,
             first_timestamp: self.first.as_ref().and_then(LineText::timestamp),
             last_timestamp: self.last.timestamp(),
-            blake3: Hash::of(&self.hasher),
+            blake3: Hash::of_hasher(&self.hasher),
         }
     }
 }

@@ -9,9 +9,9 @@ use cdrlog::synced::{
     Birth, CursorError, GoneReason, NextBlock, Pin, SyncedBlock, SyncedCursor, SyncedPosition, Wait,
 };
 
-use super::hash::Hash;
 use super::header::{Header, Missing, Position, Stream};
 use super::source::{Cursor, Found, Held, Lines, Source, SourceError};
+use cdrlog::manifest::Hash;
 
 /// One stream of a directory, pinned for one destination.
 pub(super) struct Directory {
@@ -281,7 +281,11 @@ const fn file_kind(stream: Stream) -> FileKind {
 
 fn library_position(position: &Position) -> SyncedPosition {
     let Position { file, birth, offset } = position;
-    SyncedPosition { file: file.clone(), birth: Birth::from_bytes(birth.bytes()), offset: *offset }
+    SyncedPosition {
+        file: file.clone(),
+        birth: Birth::from_bytes(*birth.as_bytes()),
+        offset: *offset,
+    }
 }
 
 fn position_of(position: &SyncedPosition) -> Position {

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::hash::Hash;
+use cdrlog::manifest::Hash;
 
 /// The version of the encoding. It grows when a member is removed or changes its meaning.
 pub(crate) const VERSION: u32 = 1;

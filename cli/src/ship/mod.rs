@@ -15,7 +15,6 @@
 
 mod destination;
 mod directory;
-mod hash;
 mod header;
 #[cfg(feature = "s3")]
 mod http;

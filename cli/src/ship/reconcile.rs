@@ -1,7 +1,8 @@
 //! What the last block at a destination means for this node.
 
+use cdrlog::manifest::Hash;
+
 use super::destination::{Destination, Failure};
-use super::hash::Hash;
 use super::header::{Chain, Fields, Header, Kind};
 use super::source::{Held, Source, SourceError, are_those_of, is_contiguous, start_of};
 

@@ -1,5 +1,7 @@
 //! Ends a node that does not come back, at a destination.
 
+use cdrlog::manifest::Hash;
+
 use super::destination::{Answer, Destination, Failure};
 use super::header::{Block, Chain, Fields, Header, Kind, Stream};
 
@@ -39,8 +41,8 @@ fn last_block(tail: &Header, writer: &str, now: i64) -> Block {
         start: tail.fields.end,
         lines: 0,
         torn: false,
-        local: super::hash::Hash::of(b""),
-        body: super::hash::Hash::of(b""),
+        local: Hash::of(b""),
+        body: Hash::of(b""),
         writer: writer.to_owned(),
         cut: now.max(tail.fields.cut),
         missing: None,

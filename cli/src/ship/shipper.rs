@@ -7,8 +7,9 @@
 
 use std::fmt;
 
+use cdrlog::manifest::Hash;
+
 use super::destination::{AfterRollback, Answer, Destination, Failure};
-use super::hash::Hash;
 use super::header::{Block, Chain, Fields, Header, Kind, Missing, Position, VERSION};
 use super::notes::{NoteStore, Notes};
 use super::reconcile::{Tail, Unjudged, judge};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::hash::Hash;
+use cdrlog::manifest::Hash;
+
 use super::header::{Fields, Header, Missing, Position};
 
 /// Where a chain goes on.

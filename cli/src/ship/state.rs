@@ -13,7 +13,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::hash::Hash;
+use cdrlog::manifest::Hash;
+
 use super::header::Stream;
 use super::notes::NoteStore;
 use crate::cdr_path::STATE_DIR_NAME;

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use cdrlog::manifest::Hash;
+
 use super::random::Random;
-use crate::ship::hash::Hash;
 use crate::ship::header::{Header, Missing, Position};
 use crate::ship::source::{Cursor, Found, Held, Lines, Source, SourceError};
 

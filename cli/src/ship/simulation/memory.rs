@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use cdrlog::manifest::Hash;
+
 use super::random::Random;
 use crate::ship::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
-use crate::ship::hash::Hash;
 use crate::ship::header::{Block, Chain, Header};
 
 /// What all connections to the destination share.
