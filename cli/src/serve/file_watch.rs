@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often files are checked. They are read once two checks found the same state, so that a file
@@ -36,9 +37,49 @@ impl Stamp {
     }
 }
 
-/// Files that are read together.
+/// Files that are read together, and again once they have changed. Nothing is locked while they are
+/// read, which may take long.
 #[derive(Debug)]
-pub(super) struct FileWatch {
+pub(super) struct FileWatch(Mutex<Files>);
+
+impl FileWatch {
+    /// Create it before the files are read: what changes meanwhile is then read once more.
+    pub(super) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self(Mutex::new(Files::new(paths)))
+    }
+
+    /// Reads the files, whether they have changed or not.
+    pub(super) fn reload<E: fmt::Display>(
+        &self,
+        read: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.files().note_reading();
+        let result = read();
+        self.files().note_result(&result);
+        result
+    }
+
+    /// Reads them if they have changed since, or could not be read. The result, if it is not the
+    /// failure of the last time.
+    pub(super) fn reload_changed<E: fmt::Display>(
+        &self,
+        read: impl FnOnce() -> Result<(), E>,
+    ) -> Option<Result<(), E>> {
+        if !self.files().should_be_read() {
+            return None;
+        }
+        let result = read();
+        self.files().note_result(&result).then_some(result)
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+struct Files {
     paths: Vec<PathBuf>,
     /// Their state before they were last read, even if that failed.
     read: Vec<Option<Stamp>>,
@@ -48,9 +89,8 @@ pub(super) struct FileWatch {
     failure: Option<String>,
 }
 
-impl FileWatch {
-    /// Create it before the files are read: what changes meanwhile is then read once more.
-    pub(super) fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+impl Files {
+    fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut watch = Self {
             paths: paths.into_iter().collect(),
             read: Vec::new(),
@@ -62,7 +102,7 @@ impl FileWatch {
     }
 
     /// The files are about to be read.
-    pub(super) fn note_reading(&mut self) {
+    fn note_reading(&mut self) {
         self.read = self.stamps();
         self.looked.clone_from(&self.read);
     }
@@ -70,7 +110,7 @@ impl FileWatch {
     /// Whether the files should be read again: they have changed since they were read, or could not
     /// be read, and nobody has written to them since the last check. Followed by
     /// [`Self::note_result`].
-    pub(super) fn should_be_read(&mut self) -> bool {
+    fn should_be_read(&mut self) -> bool {
         let now = self.stamps();
         let is_settled = now == self.looked;
         self.looked = now;
@@ -84,7 +124,7 @@ impl FileWatch {
     /// How reading the files went. Whether that is new: files that cannot be read are tried again
     /// at each check, because the reason may not lie in them (no descriptor was left, the network
     /// was gone), and the same failure is not told each time.
-    pub(super) fn note_result<E: fmt::Display>(&mut self, result: &Result<(), E>) -> bool {
+    fn note_result<E: fmt::Display>(&mut self, result: &Result<(), E>) -> bool {
         let failure = result.as_ref().err().map(E::to_string);
         let is_new = failure.is_none() || failure != self.failure;
         self.failure = failure;
@@ -100,14 +140,14 @@ impl FileWatch {
 mod tests {
     use super::*;
 
-    fn watched(directory: &tempfile::TempDir) -> (FileWatch, [PathBuf; 2]) {
+    fn watched(directory: &tempfile::TempDir) -> (Files, [PathBuf; 2]) {
         let paths = ["cert", "key"].map(|name| directory.path().join(name));
         paths.iter().for_each(|path| fs::write(path, "1").unwrap());
-        (FileWatch::new(paths.clone()), paths)
+        (Files::new(paths.clone()), paths)
     }
 
     /// Whether a check finds something to read, which succeeds.
-    fn is_told(watch: &mut FileWatch) -> bool {
+    fn is_told(watch: &mut Files) -> bool {
         watch.should_be_read() && watch.note_result::<&str>(&Ok(()))
     }
 
@@ -179,7 +219,7 @@ mod tests {
             fs::write(directory.path().join(name).join("cert"), "same").unwrap();
         }
         std::os::unix::fs::symlink("1", &live).unwrap();
-        let mut watch = FileWatch::new([live.join("cert")]);
+        let mut watch = Files::new([live.join("cert")]);
         fs::remove_file(&live).unwrap();
         std::os::unix::fs::symlink("2", &live).unwrap();
         assert_eq!([(); 3].map(|()| is_told(&mut watch)), [false, true, false]);

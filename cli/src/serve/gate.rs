@@ -3,7 +3,7 @@
 
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hyper::header::{HeaderMap, WWW_AUTHENTICATE};
 use hyper::{StatusCode, Uri};
@@ -23,7 +23,7 @@ pub(super) struct Gate {
     options: Options,
     current: RwLock<Arc<Auth>>,
     /// The files of the credentials.
-    files: Mutex<FileWatch>,
+    files: FileWatch,
     /// Nobody needs credentials.
     is_open: AtomicBool,
     /// What a server without credentials answers.
@@ -68,7 +68,7 @@ impl Gate {
         Ok(Self {
             options: options.clone(),
             current: RwLock::new(Arc::new(auth)),
-            files: Mutex::new(files),
+            files,
             is_open,
             site,
         })
@@ -76,20 +76,13 @@ impl Gate {
 
     /// Reads the credentials again. If that fails, the previous ones stay.
     pub(super) fn reload(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.files().note_reading();
-        let read = self.read();
-        self.files().note_result(&read);
-        read
+        self.files.reload(|| self.read())
     }
 
     /// The same, if the files have changed since, or could not be read. The result, if it is not
     /// the failure of the last time. Blocks on files.
     pub(super) fn reload_changed(&self) -> Option<Result<(), Box<dyn Error + Send + Sync>>> {
-        if !self.files().should_be_read() {
-            return None;
-        }
-        let read = self.read();
-        self.files().note_result(&read).then_some(read)
+        self.files.reload_changed(|| self.read())
     }
 
     fn read(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -133,10 +126,6 @@ impl Gate {
             }
         }
         denied.refusal().mark(response)
-    }
-
-    fn files(&self) -> MutexGuard<'_, FileWatch> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn current(&self) -> Arc<Auth> {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -23,7 +23,7 @@ pub(super) struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     current: RwLock<Arc<ServerConfig>>,
-    files: Mutex<FileWatch>,
+    files: FileWatch,
 }
 
 /// A certificate cannot be used. The previous one stays in use.
@@ -70,7 +70,7 @@ impl Error for TlsError {
 impl Tls {
     /// Reads a certificate chain and its private key, both PEM.
     pub(super) fn open(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let files = Mutex::new(FileWatch::new([certificate.to_owned(), key.to_owned()]));
+        let files = FileWatch::new([certificate.to_owned(), key.to_owned()]);
         let current = RwLock::new(read(certificate, key)?);
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current, files })
     }
@@ -85,20 +85,13 @@ impl Tls {
     /// Reads both files again. Open connections go on as they are. After an error, the previous
     /// certificate is used.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
-        self.files().note_reading();
-        let read = self.read();
-        self.files().note_result(&read);
-        read
+        self.files.reload(|| self.read())
     }
 
     /// The same, if a file has changed since, or could not be read. The result, if it is not the
     /// failure of the last time. Blocks on files.
     pub(super) fn reload_changed(&self) -> Option<Result<(), TlsError>> {
-        if !self.files().should_be_read() {
-            return None;
-        }
-        let read = self.read();
-        self.files().note_result(&read).then_some(read)
+        self.files.reload_changed(|| self.read())
     }
 
     fn read(&self) -> Result<(), TlsError> {
@@ -111,10 +104,6 @@ impl Tls {
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         TlsAcceptor::from(Arc::clone(&current))
-    }
-
-    fn files(&self) -> MutexGuard<'_, FileWatch> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) struct Access {
 struct PasswordFile {
     path: std::path::PathBuf,
     current: RwLock<Passwords>,
-    watch: Mutex<FileWatch>,
+    watch: FileWatch,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ pub(super) enum Unwelcome {
 impl Access {
     pub(super) fn new(settings: &PageSettings) -> Result<Self, AuthError> {
         let password_file = |path: &std::path::PathBuf| {
-            let watch = Mutex::new(FileWatch::new([path.clone()]));
+            let watch = FileWatch::new([path.clone()]);
             let current = RwLock::new(Passwords::load(settings.password_option, path)?);
             Ok(PasswordFile { path: path.clone(), current, watch })
         };
@@ -211,27 +211,22 @@ impl Access {
 
 impl PasswordFile {
     fn reload_changed(&self, limits: &PeerLimits) {
-        if !self.watch().should_be_read() {
-            return;
-        }
-        let read = Passwords::load("the passwords of the page:", &self.path).map(|passwords| {
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = passwords;
-        });
-        let is_new = self.watch().note_result(&read);
-        match read {
-            Ok(()) => {
+        match self.watch.reload_changed(|| self.read()) {
+            Some(Ok(())) => {
                 limits.forget_failures();
                 tracing::info!("the passwords of the page have changed");
             }
-            Err(error) if is_new => {
+            Some(Err(error)) => {
                 tracing::error!(%error, "the passwords of the page stay as they were");
             }
-            Err(_) => {}
+            None => {}
         }
     }
 
-    fn watch(&self) -> MutexGuard<'_, FileWatch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> Result<(), AuthError> {
+        let passwords = Passwords::load("the passwords of the page:", &self.path)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = passwords;
+        Ok(())
     }
 }
 
