@@ -3,10 +3,12 @@
 #![expect(unsafe_code, reason = "functions of C")]
 
 use std::ffi::c_void;
+use std::sync::Arc;
 
-use cdrlog_core::{Bytes, Durability, Producer};
+use cdrlog_core::{Ack, Bytes, Durability, Producer};
 use libc::iovec;
 
+use crate::ack_counts::Counts;
 use crate::acks::{cdrlog_ack_callback, cdrlog_acks, cdrlog_durability, durability, tell_callback};
 use crate::appender::cdrlog_appender;
 use crate::boundary::{Arguments, boundary};
@@ -187,12 +189,8 @@ pub unsafe extern "C" fn cdrlog_send_acked(
         boundary(|arguments| {
             let (event, durability) = arguments.event(event, event_bytes, level)?;
             let acks = arguments.acks(acks.cast_const())?;
-            let slot = arguments.slot(producer.cast_const())?;
-            let ack = slot.with(|sender| sender.producer.send_acked(event, durability))??;
-            let counted = acks.count(ack, durability);
-            if let Some(mut number) = arguments.place_if_any(number) {
-                number.set(counted);
-            }
+            let ack = arguments.send_acked(producer, event, durability)?;
+            arguments.count(&acks, ack, durability, number);
             Ok(())
         })
     }
@@ -216,16 +214,8 @@ pub unsafe extern "C" fn cdrlog_try_send_acked(
         boundary(|arguments| {
             let (event, durability) = arguments.event(event, event_bytes, level)?;
             let acks = arguments.acks(acks.cast_const())?;
-            let slot = arguments.slot(producer.cast_const())?;
-            let sent = slot.try_with(|Sender { producer, .. }| match wake {
-                true => producer.try_send_acked(event, durability),
-                false => producer.try_send_acked_no_wake(event, durability),
-            })?;
-            let ack = sent.ok_or(IN_USE)??;
-            let counted = acks.count(ack, durability);
-            if let Some(mut number) = arguments.place_if_any(number) {
-                number.set(counted);
-            }
+            let ack = arguments.try_send_acked(producer, event, durability, wake)?;
+            arguments.count(&acks, ack, durability, number);
             Ok(())
         })
     }
@@ -248,8 +238,7 @@ pub unsafe extern "C" fn cdrlog_send_with_callback(
         boundary(|arguments| {
             let (event, durability) = arguments.event(event, event_bytes, level)?;
             let callback = callback.ok_or_else(no_callback)?;
-            let slot = arguments.slot(producer.cast_const())?;
-            let ack = slot.with(|sender| sender.producer.send_acked(event, durability))??;
+            let ack = arguments.send_acked(producer, event, durability)?;
             tell_callback(ack, callback, context);
             Ok(())
         })
@@ -272,9 +261,7 @@ pub unsafe extern "C" fn cdrlog_try_send_with_callback(
         boundary(|arguments| {
             let (event, durability) = arguments.event(event, event_bytes, level)?;
             let callback = callback.ok_or_else(no_callback)?;
-            let slot = arguments.slot(producer.cast_const())?;
-            let sent = slot.try_with(|sender| sender.producer.try_send_acked(event, durability))?;
-            let ack = sent.ok_or(IN_USE)??;
+            let ack = arguments.try_send_acked(producer, event, durability, true)?;
             tell_callback(ack, callback, context);
             Ok(())
         })
@@ -311,5 +298,38 @@ impl Arguments<'_> {
     ) -> Result<(Bytes, Durability), Failure> {
         let event = self.slice(event, event_bytes, c"event")?;
         Ok((Bytes::copy_from_slice(event), durability(level)?))
+    }
+
+    fn send_acked(
+        self,
+        producer: *mut cdrlog_producer,
+        event: Bytes,
+        durability: Durability,
+    ) -> Result<Ack, Failure> {
+        let slot = self.slot(producer.cast_const())?;
+        Ok(slot.with(|sender| sender.producer.send_acked(event, durability))??)
+    }
+
+    fn try_send_acked(
+        self,
+        producer: *mut cdrlog_producer,
+        event: Bytes,
+        durability: Durability,
+        wake: bool,
+    ) -> Result<Ack, Failure> {
+        let slot = self.slot(producer.cast_const())?;
+        let sent = slot.try_with(|Sender { producer, .. }| match wake {
+            true => producer.try_send_acked(event, durability),
+            false => producer.try_send_acked_no_wake(event, durability),
+        })?;
+        Ok(sent.ok_or(IN_USE)??)
+    }
+
+    /// Counts an event that was sent, and stores its number.
+    fn count(self, acks: &Arc<Counts>, ack: Ack, durability: Durability, number: *mut u64) {
+        let counted = acks.count(ack, durability);
+        if let Some(mut number) = self.place_if_any(number) {
+            number.set(counted);
+        }
     }
 }
