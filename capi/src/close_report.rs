@@ -7,10 +7,10 @@ use std::sync::Arc;
 use cdrlog_core::{Bytes, CloseError, Stats};
 
 use crate::boundary::{boundary, boundary_or};
+use crate::counters;
 use crate::failure::Failure;
 use crate::handle::handle;
 use crate::result::cdrlog_result::{self, *};
-use crate::stats;
 
 /// What a close came to.
 ///
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn cdrlog_close_report_stats(
     unsafe {
         boundary(|arguments| {
             let ending = arguments.slot(report)?.with(|ending| ending.clone())?;
-            stats::store(arguments, &ending.stats, values, values_capacity, values_count)
+            counters::store(arguments, &ending.stats, values, values_capacity, values_count)
         })
     }
 }

@@ -49,6 +49,7 @@ mod rewriter;
 mod ack_counts;
 mod boundary;
 mod callback;
+mod counters;
 mod handle;
 mod outcome;
 mod panics;

@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use cdrlog_core::Stats;
 
 use crate::appender::cdrlog_appender;
-use crate::boundary::{Arguments, boundary, buffer_too_small};
+use crate::boundary::boundary;
+use crate::counters;
 use crate::failure::Failure;
 use crate::result::cdrlog_result::{self, *};
 
@@ -45,7 +46,7 @@ pub unsafe extern "C" fn cdrlog_stats(
     unsafe {
         boundary(|arguments| {
             let stats = arguments.opened(appender)?.appender().stats();
-            store(arguments, &stats, values, values_capacity, values_count)
+            counters::store(arguments, &stats, values, values_capacity, values_count)
         })
     }
 }
@@ -75,21 +76,4 @@ pub unsafe extern "C" fn cdrlog_stat(
             Ok(())
         })
     }
-}
-
-pub(crate) fn store(
-    arguments: Arguments<'_>,
-    stats: &Stats,
-    values: *mut u64,
-    values_capacity: usize,
-    values_count: *mut usize,
-) -> Result<(), Failure> {
-    let mut places = arguments.places(values, values_capacity, c"values")?;
-    if let Some(mut count) = arguments.place_if_any(values_count) {
-        count.set(stats.iter().len());
-    }
-    for (_, number) in stats.iter() {
-        places.next().ok_or(buffer_too_small())?.set(number);
-    }
-    Ok(())
 }

@@ -60,7 +60,7 @@ impl Current {
             }
         };
         let up_to = Access::Read(Extent::UpTo(live.synced_bytes()));
-        let is_named = self.source.is_named(directory)?;
+        let is_named = self.source.is_named(&directory.disk)?;
         match &self.anchored {
             // Also if it was moved away: its writer will notice that at its next write.
             Some((opening, _)) if *opening == progress.opening => {}

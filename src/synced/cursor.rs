@@ -11,7 +11,7 @@ use super::current::{Access, Current, Taken};
 use super::directory::{Directory, Listed};
 use super::error::{CursorError, GoneReason};
 use super::progress::{Opening, Phase, Progress};
-use super::source::{Extent, Source};
+use super::source::Extent;
 use crate::file::FileName;
 use crate::journal::Stream;
 
@@ -199,7 +199,7 @@ impl SyncedCursor {
             let begin = self.next_in(key).unwrap_or_default();
             let end = match progress.extent_of(key) {
                 Some(Extent::UpTo(end)) => end,
-                Some(Extent::Whole) => match Source::open(&self.directory, key, &name)? {
+                Some(Extent::Whole) => match self.directory.open_file(key, &name)? {
                     Some(source) => source.disk_bytes()?,
                     None => 0,
                 },
@@ -250,7 +250,7 @@ impl SyncedCursor {
         let mut files = Vec::new();
         for Listed { key, name, .. } in self.directory.files(|_| true)? {
             let Some(extent) = progress.extent_of(key) else { continue };
-            let Some(mut source) = Source::open(&self.directory, key, &name)? else { continue };
+            let Some(mut source) = self.directory.open_file(key, &name)? else { continue };
             source.identify(extent)?;
             let (birth, disk_bytes) = (source.birth(), source.disk_bytes()?);
             files.push(SyncedFile { name, birth, disk_bytes });
@@ -272,7 +272,10 @@ impl SyncedCursor {
             Access::Gone(reason) => return Err(self.gone(reason)),
         };
         if extent == Extent::Whole {
-            current.source.sync(&self.directory).map_err(CursorError::of_sync)?;
+            current
+                .source
+                .sync(&self.directory.disk, &self.directory.path)
+                .map_err(CursorError::of_sync)?;
         }
         match current.identify(extent, self.position.as_ref())? {
             Ok(true) => {}
@@ -321,7 +324,7 @@ impl SyncedCursor {
         // After logrotate's `create`, another file has its name.
         let Current { source, .. } = current;
         let is_replaced = source.is_plain()
-            && !source.is_named(&self.directory)?
+            && !source.is_named(&self.directory.disk)?
             && self.directory.has_plain(&source.name)?;
         self.next = if is_replaced { Next::From(source.key) } else { Next::After(source.key) };
         if is_replaced {
@@ -350,7 +353,7 @@ impl SyncedCursor {
         if progress.extent_of(next.key).is_none() {
             return Ok(Step::CaughtUp);
         }
-        match Source::open(&self.directory, next.key, &next.name)? {
+        match self.directory.open_file(next.key, &next.name)? {
             Some(source) => {
                 self.current = Some(Current::new(source, 0));
                 self.listed_in = None;

@@ -107,13 +107,22 @@ impl Directory {
         FileName::parse(name).filter(|key| key.kind == self.kind).map(FileName::plain)
     }
 
+    /// Opens the file whose uncompressed name is `name`. `None` if there is none.
+    pub(super) fn open_file(
+        &self,
+        key: FileName,
+        name: &str,
+    ) -> Result<Option<Source>, CursorError> {
+        Source::open(&self.disk, &self.path, key, name)
+    }
+
     /// Opens the file of a position, at its offset; or why it is gone.
     pub(super) fn find(
         &self,
         position: &SyncedPosition,
     ) -> Result<Result<Source, GoneReason>, CursorError> {
         let Some(key) = self.key_of(&position.file) else { return Ok(Err(GoneReason::Removed)) };
-        let Some(mut source) = Source::open(self, key, &position.file)? else {
+        let Some(mut source) = self.open_file(key, &position.file)? else {
             return Ok(Err(GoneReason::Removed));
         };
         // A first line that is not whole yet has another birth.
@@ -146,7 +155,7 @@ impl Directory {
         let first = self.key_of(&position.file);
         for Listed { key, name, .. } in self.files(|key| first.is_none_or(|first| key >= first))? {
             let Some(extent) = progress.extent_of(key) else { continue };
-            let Some(mut source) = Source::open(self, key, &name)? else { continue };
+            let Some(mut source) = self.open_file(key, &name)? else { continue };
             source.identify(extent)?;
             match source.birth() {
                 Some(birth) if name != position.file || birth != position.birth => {

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::birth::Birth;
 use super::block::SyncedBlock;
-use super::directory::Directory;
 use super::error::{CursorError, GoneReason};
 use crate::file::lines::{first_line_end, last_line_end};
 use crate::file::{Decoder, Encoding, FileName};
-use crate::storage::{DiskFile, DiskReader, DiskResult, Metadata};
+use crate::storage::{Disk, DiskFile, DiskReader, DiskResult, Metadata};
 
 /// What is decoded or read at once where no block says how much.
 const READ_BYTES: usize = 128 << 10;
@@ -90,14 +89,15 @@ impl Source {
     /// Opens the file whose uncompressed name is `name`, in whatever encoding it is. `None` if there
     /// is none.
     pub(super) fn open(
-        directory: &Directory,
+        disk: &Disk,
+        directory: &Path,
         key: FileName,
         name: &str,
     ) -> Result<Option<Self>, CursorError> {
         // Plain once more at the end: a file that was being compressed may have been restored.
         for encoding in Encoding::ALL.into_iter().chain([Encoding::Plain]) {
-            let path = directory.path.join(format!("{name}{}", encoding.suffix()));
-            let Some(file) = directory.disk.open_reading(&path)? else { continue };
+            let path = directory.join(format!("{name}{}", encoding.suffix()));
+            let Some(file) = disk.open_reading(&path)? else { continue };
             let metadata = file.metadata()?;
             let content = match encoding {
                 Encoding::Plain => Content::Plain(file),
@@ -145,18 +145,18 @@ impl Source {
     }
 
     /// Whether its path still leads to it.
-    pub(super) fn is_named(&self, directory: &Directory) -> DiskResult<bool> {
-        let now = directory.disk.examine(&self.path)?;
+    pub(super) fn is_named(&self, disk: &Disk) -> DiskResult<bool> {
+        let now = disk.examine(&self.path)?;
         Ok(now.is_some_and(|now| now.is_same_file(&self.metadata)))
     }
 
     /// Syncs a file that is over, and its name: its writer may have been one that never syncs.
-    pub(super) fn sync(&mut self, directory: &Directory) -> DiskResult<()> {
+    pub(super) fn sync(&mut self, disk: &Disk, directory: &Path) -> DiskResult<()> {
         if !self.is_synced {
             if let Content::Plain(file) = &self.content {
                 file.sync_data()?;
             }
-            directory.disk.sync_directory(&directory.path)?;
+            disk.sync_directory(directory)?;
             self.is_synced = true;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What is counted, and how many there are at one time.
 
 use super::missing::Missing;
-use super::records::{SessionRecord, StayRecord};
+use super::record::{SessionRecord, StayRecord};
 
 /// Something to be counted, with the time that it belongs to, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]

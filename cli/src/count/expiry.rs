@@ -3,7 +3,7 @@
 use super::counts::Counted;
 use super::missing::Sign;
 use super::presence::Presence;
-use super::records::End;
+use super::record::End;
 use super::sessions::{Gone, Session};
 
 /// How long an end is remembered, in milliseconds of event time.

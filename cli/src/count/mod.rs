@@ -28,11 +28,13 @@ pub(crate) mod merge;
 mod missing;
 mod presence;
 pub(crate) mod reading;
+mod record;
 mod records;
 mod seen;
 mod sessions;
 pub(crate) mod tracker;
 mod tracks;
+mod unsettled;
 mod usage;
 
 pub(crate) use activities::AFTER_SESSION_MS;
@@ -40,7 +42,7 @@ pub(crate) use counts::Count;
 pub(crate) use event::Source;
 pub(crate) use missing::{Missing, MissingEvent, Sign};
 pub(crate) use presence::GIVEN_UP_MS;
-pub(crate) use records::{End, SessionRecord, StayRecord};
+pub(crate) use record::{End, SessionRecord, StayRecord};
 #[cfg(feature = "serve")]
 pub(crate) use seen::{Novelty, Seen};
 #[cfg(feature = "serve")]

@@ -16,10 +16,11 @@ use super::activities::Activities;
 use super::counts::{Count, Counted, Gauge, SessionEnd};
 use super::event::{Id, SessionRef, Source, Stay};
 use super::missing::Sign;
-use super::records::{End, Unsettled};
+use super::record::End;
 #[cfg(feature = "serve")]
 use super::sessions::KnownSession;
 use super::sessions::{Gone, Key, Participant, Session, Sessions};
+use super::unsettled::Unsettled;
 
 /// A session without an event for this long (a day, in milliseconds) counts as over: usually its
 /// server died.

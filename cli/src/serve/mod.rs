@@ -53,6 +53,7 @@ mod networks;
 mod notify;
 mod options;
 mod page;
+mod page_address;
 mod peer_limits;
 mod peer_table;
 mod permissions;

@@ -17,7 +17,7 @@ use crate::file_options::FileOptions;
 use crate::units::{Seconds, Size};
 
 use super::listen::{ListenAddress, one_or_several};
-use super::page::{ADDRESS_DEFAULT, PageAddress};
+use super::page_address::{ADDRESS_DEFAULT, PageAddress};
 
 /// Options, all of them optional. In the file the names have `_` where the command line has `-`.
 /// `config.rs` refuses unknown ones.

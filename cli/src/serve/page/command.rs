@@ -8,10 +8,11 @@ use clap::Args;
 
 use super::super::log;
 use super::super::options::{LogForm, LogLevel, Options};
+use super::super::page_address::{ADDRESS_DEFAULT, PageAddress};
 use super::super::settings::Limits;
 use super::super::signals::{Request, Signals};
 use super::super::tls::Tls;
-use super::{ADDRESS_DEFAULT, PageAddress, PageServer, PageSettings};
+use super::{PageServer, PageSettings};
 use crate::cdr_path::{self, DirArg};
 use crate::outcome::{Outcome, say};
 

@@ -44,7 +44,7 @@ use self::hub::Hub;
 use self::past::Past;
 use self::record::{live_span, now_ms};
 use self::routes::Page;
-pub(super) use self::settings::{ADDRESS_DEFAULT, PageAddress, PageSettings};
+pub(super) use self::settings::PageSettings;
 use self::view::View;
 use super::refusals::Refusals;
 

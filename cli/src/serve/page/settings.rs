@@ -2,43 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
-
-use serde::Deserialize;
 
 use super::super::networks::Network;
 use super::super::settings::Limits;
 use super::super::tls::Tls;
 
-/// Where the page listens if only `--ui` is given.
-pub(in super::super) const ADDRESS_DEFAULT: &str = "127.0.0.1:8788";
-
 /// Wrong passwords a minute of one address: people type, and only programs try more.
 const WRONG_PASSWORDS_PER_MINUTE: u64 = 20;
-
-/// The value of `--ui`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(in super::super) struct PageAddress(pub(in super::super) SocketAddr);
-
-impl FromStr for PageAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self).map_err(|_| {
-            format!("it must be an address and a port, such as {ADDRESS_DEFAULT}; names are not looked up")
-        })
-    }
-}
-
-impl TryFrom<String> for PageAddress {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
 
 /// What the page runs with.
 #[derive(Clone, Debug)]
@@ -111,13 +82,5 @@ mod tests {
         let told = at("0.0.0.0:8788", None).unwrap_err();
         assert!(told.contains("--ui-password-file, --ui-proxy-header"), "{told}");
         assert!(at("0.0.0.0:8788", Some("X-Page: secret")).is_ok());
-    }
-
-    #[test]
-    fn an_address_is_not_a_name() {
-        assert_eq!("[::1]:9".parse::<PageAddress>().unwrap().0.port(), 9);
-        for wrong in ["localhost:9", "127.0.0.1", "unix:/x", ""] {
-            assert!(wrong.parse::<PageAddress>().is_err(), "{wrong}");
-        }
     }
 }
