@@ -127,8 +127,8 @@ fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) 
 }
 
 /// Whether a space separates the guessed event from its neighbour. Servers that write one there write
-/// one after every comma (LiveKit's encoder does in half of its builds), so the body need not be tried
-/// as one without whitespace. If the guess is in a string, this only costs time.
+/// one after every comma (LiveKit's encoder, protojson, does in some builds), so the body need not be
+/// tried as one without whitespace. If the guess is in a string, this only costs time.
 #[inline(always)]
 fn is_spaced(body: &[u8], event: &Event) -> bool {
     let before = event.key_start.checked_sub(1).and_then(|at| body.get(at));
