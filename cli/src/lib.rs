@@ -36,7 +36,7 @@ mod stats;
 mod summary;
 mod tail;
 mod time_arg;
-#[cfg(any(feature = "postgres", feature = "s3", feature = "serve"))]
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3", feature = "serve"))]
 mod trusted_roots;
 mod units;
 mod verify;

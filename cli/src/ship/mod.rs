@@ -1,7 +1,7 @@
 //! `cdrlog ship`: keeps the record of a directory at other places, each line exactly once.
 //!
 //! ```text
-//! directory ──> shipper ──> objects (file://, s3://) or postgres
+//! directory ──> shipper ──> objects (file://, s3://), postgres or nats
 //! synced lines  cuts blocks, notes them, and asks the destination what it has
 //! ```
 //!
@@ -9,7 +9,7 @@
 //! - the protocol: `shipper.rs`, and `reconcile.rs` for what the last block at a destination means;
 //!   both know nothing of files or networks, and `simulation` plays them with every fault;
 //! - a block and its header: `header.rs`; where lines come from: `source.rs`, `directory.rs`;
-//! - a destination: `destination.rs`, `objects`, `postgres`; its address: `target.rs`;
+//! - a destination: `destination.rs`, `objects`, `postgres`, `nats`; its address: `target.rs`;
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
 //! - threads and pauses: `worker.rs`.
 
@@ -18,6 +18,8 @@ mod directory;
 mod header;
 #[cfg(feature = "s3")]
 mod http;
+#[cfg(feature = "nats")]
+mod nats;
 mod notes;
 mod objects;
 #[cfg(feature = "postgres")]
@@ -76,11 +78,13 @@ const KEEP_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 Examples:
   cdrlog ship --dir ./cdr --to file:///mnt/archive
   cdrlog ship --dir ./cdr --to postgres://cdr@db.example.org/cdr --to s3://bucket/cdr
+  cdrlog ship --dir ./cdr --to nats://nats.example.org:4222/CDR
   cdrlog ship --dir ./cdr --to s3://bucket/cdr --once
   cdrlog ship --dir ./cdr --status
 
 Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from
-PGPASSWORD or the file that PGPASSFILE names.
+PGPASSWORD or the file that PGPASSFILE names. NATS_CREDS and NATS_NKEY name files of credentials of
+NATS; NATS_USER and NATS_PASSWORD are for a server that has passwords.
 
 ", units_help!(), "
 
@@ -108,7 +112,7 @@ pub(super) struct Ship {
     #[arg(long, requires = "status")]
     json: bool,
 
-    /// Make or update what a database needs, and end
+    /// Make or update what a database or a stream needs, and end
     #[arg(long, conflicts_with_all = ["once", "forget"])]
     init: bool,
 
@@ -133,7 +137,7 @@ pub(super) struct Ship {
     retire: Option<String>,
 
     /// How long a line may wait for others of its block; a number without a unit is seconds
-    /// [default: 60s, 500ms for a database]
+    /// [default: 60s, 500ms for a database or a stream]
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true, env = "CDRLOG_BLOCK_AGE")]
     block_age: Option<Seconds>,
 
@@ -232,7 +236,7 @@ fn run_all(jobs: Vec<Job<'_>>) -> Outcome {
         .unwrap_or(Outcome::Done)
 }
 
-/// Databases get their schema; directories and buckets need none.
+/// Databases get their schema, and streams are made; directories and buckets need nothing.
 fn init_all(targets: &[Target]) -> Result<Outcome, Box<dyn Error>> {
     for target in targets {
         say(format_args!("{target}: {}", target.init()?));
