@@ -3,15 +3,18 @@
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use cdrlog::manifest::{Manifest, ManifestFile};
+use cdrlog::manifest::{Manifest, ManifestFile, SealedFile};
 use cdrlog::reader::{FileKind, cdr_files};
 use cdrlog::synced::{
     Birth, CursorError, GoneReason, NextBlock, Pin, SyncedBlock, SyncedCursor, SyncedPosition, Wait,
 };
 
-use super::header::{Header, Missing, Position, Stream};
+use super::header::{Header, Missing, MissingFile, Position, Stream};
 use super::source::{Cursor, Found, Held, Lines, Source, SourceError};
 use cdrlog::manifest::Hash;
+
+/// A gap names so many files at most: a header is short.
+const MISSING_FILES_MAX: usize = 100;
 
 /// One stream of a directory, pinned for one destination.
 pub(super) struct Directory {
@@ -81,22 +84,49 @@ impl Directory {
             let fault = format!("{file} has {bytes} bytes, and {offset} bytes of it were shipped");
             return Ok(Err(Found::Changed(fault)));
         }
-        if reason == GoneReason::NextRemoved {
-            let missing =
-                Missing { file: Some(file.clone()), offset: *offset, reason: reason.to_string() };
-            return Ok(Err(Found::Gap { missing, resume: resume(after, next) }));
+        let manifest = self.manifest()?;
+        let mut length = String::new();
+        if reason != GoneReason::NextRemoved {
+            let listed = manifest.file(file).map(|file| file.sealed.bytes);
+            if after.file_end || (reason == GoneReason::Removed && listed == Some(*offset)) {
+                return Ok(Ok(()));
+            }
+            let told = |bytes| format!(", which had {bytes} bytes");
+            length = listed.map(told).unwrap_or_default();
         }
-        let listed = self.manifest()?.file(file).map(|file| file.sealed.bytes);
-        if after.file_end || (reason == GoneReason::Removed && listed == Some(*offset)) {
-            return Ok(Ok(()));
-        }
-        let length = listed.map(|bytes| format!(", which had {bytes} bytes")).unwrap_or_default();
+        let before = next.map(|next| next.file.as_str());
         let missing = Missing {
             file: Some(file.clone()),
             offset: *offset,
             reason: format!("{reason}{length}"),
+            files: self.gone_files(&manifest, file, before)?,
         };
         Ok(Err(Found::Gap { missing, resume: resume(after, next) }))
+    }
+
+    /// The files from `first` on up to `before` that held lines and are gone.
+    fn gone_files(
+        &self,
+        manifest: &Manifest,
+        first: &str,
+        before: Option<&str>,
+    ) -> Result<Vec<MissingFile>, SourceError> {
+        let there = cdr_files(&self.path).map_err(fault)?;
+        let kind = file_kind(self.stream);
+        let is_gone = |sealed: &&SealedFile| {
+            let name = sealed.name.as_str();
+            let is_between = name >= first && before.is_none_or(|before| name < before);
+            let held_lines = FileKind::of_name(name) == Some(kind) && sealed.bytes > 0;
+            is_between && held_lines && there.iter().all(|file| file.name != name)
+        };
+        let gone = manifest.files().map(|file| &file.sealed).filter(is_gone);
+        let gone = gone.take(MISSING_FILES_MAX).map(|sealed| MissingFile {
+            name: sealed.name.clone(),
+            bytes: sealed.bytes,
+            lines: sealed.lines,
+            hash: sealed.blake3,
+        });
+        Ok(gone.collect())
     }
 
     fn manifest(&self) -> Result<Manifest, SourceError> {
@@ -134,7 +164,8 @@ impl Directory {
             let sealed = missing.sealed;
             let reason =
                 format!("the file of {} bytes and {} lines is gone", sealed.bytes, sealed.lines);
-            let missing = Missing { file: Some(sealed.name), offset: 0, reason };
+            let files = self.gone_files(&self.manifest()?, &sealed.name, Some(&block.file))?;
+            let missing = Missing { file: Some(sealed.name), offset: 0, reason, files };
             let resume = Cursor { position: position_of(&block.start_position()), file_end: false };
             return Ok(Found::Gap { missing, resume });
         }

@@ -13,6 +13,7 @@
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
 //! - threads and pauses: `worker.rs`.
 
+mod clock;
 mod destination;
 mod directory;
 mod header;
@@ -36,6 +37,7 @@ mod source;
 mod state;
 mod status;
 mod target;
+mod watermark;
 mod worker;
 
 use std::error::Error;

@@ -301,7 +301,7 @@ impl<S: NoteStore> Shipper<S> {
         if !self.rules.accept_gap {
             return Err(Stop::Gap(reason).into());
         }
-        let missing = Missing { file: None, offset: 0, reason };
+        let missing = Missing { file: None, offset: 0, reason, files: Vec::new() };
         self.acknowledged = Some(0);
         let gap = match source.next(None, 1)? {
             Found::Lines(Lines { start, .. }) => {
@@ -372,6 +372,7 @@ impl<S: NoteStore> Shipper<S> {
             file: Some(first.fields.file.clone()),
             offset: first.fields.start,
             reason: format!("the lines of block {} are gone", first.fields.seq),
+            files: Vec::new(),
         };
         let gap = self.gap_block(missing, Cursor::after(last), now);
         Ok(self.notes.replace_after(count, vec![gap.header])?)
@@ -456,7 +457,7 @@ impl<S: NoteStore> Shipper<S> {
 }
 
 fn text_of(missing: &Missing) -> String {
-    let Missing { file, offset, reason } = missing;
+    let Missing { file, offset, reason, .. } = missing;
     match file {
         Some(file) => format!("{file} from byte {offset} on: {reason}"),
         None => reason.clone(),

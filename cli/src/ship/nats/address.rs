@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use async_nats::{ConnectOptions, ServerAddr};
+use cdrlog::manifest::Hash;
 
 use crate::ship::destination::Failure;
 use crate::ship::header::Chain;
@@ -74,14 +75,35 @@ impl StreamAddress {
 
     /// The subject of the blocks of a chain.
     pub(super) fn subject(&self, chain: &Chain) -> String {
-        // A point would begin another part of the subject.
-        let node = chain.node.replace('.', "%2E");
-        format!("{}.{}.{node}", self.prefix, chain.stream)
+        format!("{}.{}", self.prefix, of_chain(chain))
     }
 
-    /// All subjects below the prefix.
+    /// That of blocks that were put back, because they were missing before the last one.
+    pub(super) fn fills_subject(&self, chain: &Chain) -> String {
+        format!("{}.fills.{}", self.prefix, of_chain(chain))
+    }
+
+    /// That of the node that ships the files of a birth.
+    pub(super) fn birth_subject(&self, birth: Hash) -> String {
+        format!("{}.births.{birth}", self.prefix)
+    }
+
+    /// All subjects of the stream.
     pub(super) fn subjects(&self) -> String {
         format!("{}.>", self.prefix)
+    }
+
+    /// The stream of watermarks, which keeps the last message of each subject only.
+    pub(super) fn marks_stream(&self) -> String {
+        format!("{}_MARKS", self.stream)
+    }
+
+    pub(super) fn marks_subject(&self, chain: &Chain) -> String {
+        format!("{}-marks.{}", self.prefix, of_chain(chain))
+    }
+
+    pub(super) fn marks_subjects(&self) -> String {
+        format!("{}-marks.>", self.prefix)
     }
 
     /// How to log in, from the environment as for the other tools of NATS.
@@ -103,6 +125,11 @@ impl StreamAddress {
         };
         Ok(options.name("cdrlog").require_tls(self.is_tls))
     }
+}
+
+fn of_chain(chain: &Chain) -> String {
+    // A point would begin another part of the subject.
+    format!("{}.{}", chain.stream, chain.node.replace('.', "%2E"))
 }
 
 fn read(path: &str) -> Result<String, Failure> {

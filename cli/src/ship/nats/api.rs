@@ -127,12 +127,37 @@ pub(super) struct Stored {
     pub(super) subject: String,
     /// As they are sent: a line for the version, and one for each header.
     pub(super) headers: Vec<u8>,
+    encoded: String,
+}
+
+impl Stored {
+    /// What was sent.
+    pub(super) fn payload(&self) -> Result<Vec<u8>, Fault> {
+        decode(&self.encoded, self.seq)
+    }
+
+    #[cfg(test)]
+    pub(super) const fn of_headers(seq: u64, subject: String, headers: Vec<u8>) -> Self {
+        Self { seq, subject, headers, encoded: String::new() }
+    }
+}
+
+fn decode(encoded: &str, seq: u64) -> Result<Vec<u8>, Fault> {
+    let decoded = STANDARD.decode(encoded);
+    decoded.map_err(|error| Fault::Lost(format!("message {seq} is no base64: {error}")))
 }
 
 /// Which message.
 pub(super) enum Which<'a> {
-    Last { subject: &'a str },
+    Last {
+        subject: &'a str,
+    },
     Number(u64),
+    /// The first of the subject from a number on.
+    From {
+        seq: u64,
+        subject: &'a str,
+    },
 }
 
 /// A message, by the leader of the stream: its copies may be behind. `None` if there is none.
@@ -151,17 +176,18 @@ pub(super) fn message(
         subject: String,
         #[serde(default)]
         hdrs: String,
+        #[serde(default)]
+        data: String,
     }
     let request = match which {
         Which::Last { subject } => json!({ "last_by_subj": subject }),
         Which::Number(seq) => json!({ "seq": seq }),
+        Which::From { seq, subject } => json!({ "seq": seq, "next_by_subj": subject }),
     };
     match call::<Found>(connection, &format!("STREAM.MSG.GET.{stream}"), Some(request)) {
-        Ok(Found { message: Encoded { seq, subject, hdrs } }) => {
-            let headers = STANDARD.decode(hdrs).map_err(|error| {
-                Fault::Lost(format!("the headers of message {seq} are no base64: {error}"))
-            })?;
-            Ok(Some(Stored { seq, subject, headers }))
+        Ok(Found { message: Encoded { seq, subject, hdrs, data } }) => {
+            let headers = decode(&hdrs, seq)?;
+            Ok(Some(Stored { seq, subject, headers, encoded: data }))
         }
         Err(Fault::Refused { code: NO_MESSAGE, .. }) => Ok(None),
         Err(fault) => Err(fault),

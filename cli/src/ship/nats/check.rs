@@ -22,16 +22,13 @@ pub(super) fn check(connection: &Connection, address: &StreamAddress) -> Result<
         ));
     }
     let StreamAddress { stream, .. } = address;
-    let config = stream_config(connection, stream).map_err(|fault| match fault {
-        fault if fault.is_no_stream() => {
-            Fault::Setup(format!("there is no stream {stream}: make it with `cdrlog ship --init`"))
-        }
-        fault => fault,
-    })?;
+    let config = stream_config(connection, stream).map_err(|fault| no_stream(fault, stream))?;
     if let Some((found, way_out)) = weakness(&config) {
         let way_out = way_out.replace("STREAM", stream);
         return Err(refused("stream", &format!("{stream} {found}"), &way_out));
     }
+    let marks = address.marks_stream();
+    stream_config(connection, &marks).map_err(|fault| no_stream(fault, &marks))?;
     let of_stream = usize::try_from(config.max_msg_size).ok().filter(|&bytes| bytes > 0);
     let bytes = of_stream.unwrap_or(usize::MAX).min(connection.message_bytes_max());
     if bytes < MESSAGE_BYTES_MIN {
@@ -42,6 +39,13 @@ pub(super) fn check(connection: &Connection, address: &StreamAddress) -> Result<
         ));
     }
     Ok(bytes)
+}
+
+fn no_stream(fault: Fault, stream: &str) -> Fault {
+    if !fault.is_no_stream() {
+        return fault;
+    }
+    Fault::Setup(format!("there is no stream {stream}: make it with `cdrlog ship --init`"))
 }
 
 /// A message that expects what cannot be must be refused, and by the right stream.
@@ -69,18 +73,35 @@ pub(super) fn compare_and_swap(
     }
 }
 
-/// Makes the stream unless it exists. True if it was made.
+/// Makes the streams unless they exist. True if that of the blocks was made.
 pub(super) fn init(connection: &Connection, address: &StreamAddress) -> Result<bool, Fault> {
-    let StreamAddress { stream, .. } = address;
-    let is_new = match stream_config(connection, stream) {
-        Err(fault) if fault.is_no_stream() => {
-            create_stream(connection, stream, config_of(address))?;
-            true
-        }
-        found => found.map(|_| false)?,
-    };
+    make(connection, &address.marks_stream(), marks_config_of(address))?;
+    let is_new = make(connection, &address.stream, config_of(address))?;
     check(connection, address)?;
     Ok(is_new)
+}
+
+fn make(connection: &Connection, stream: &str, config: serde_json::Value) -> Result<bool, Fault> {
+    match stream_config(connection, stream) {
+        Err(fault) if fault.is_no_stream() => {
+            create_stream(connection, stream, config).map(|()| true)
+        }
+        found => found.map(|_| false),
+    }
+}
+
+/// What is lost of it is made again within a minute.
+fn marks_config_of(address: &StreamAddress) -> serde_json::Value {
+    json!({
+        "name": address.marks_stream(),
+        "description": "up to which time the nodes of cdrlog are complete",
+        "subjects": [address.marks_subjects()],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "max_msgs_per_subject": 1,
+        "num_replicas": 1,
+    })
 }
 
 fn config_of(address: &StreamAddress) -> serde_json::Value {

@@ -192,11 +192,12 @@ fn fault_of(event: Event, address: &StreamAddress) -> Option<Fault> {
 }
 
 fn not_permitted(text: &str, address: &StreamAddress) -> String {
-    let StreamAddress { stream, .. } = address;
+    let (stream, marks) = (&address.stream, address.marks_stream());
+    let (subjects, marks_subjects) = (address.subjects(), address.marks_subjects());
     format!(
-        "the server said: {text}; let this user publish to {}, $JS.API.STREAM.INFO.{stream} and \
-         $JS.API.STREAM.MSG.GET.{stream}, and subscribe to _INBOX.>",
-        address.subjects()
+        "the server said: {text}; let this user publish to {subjects}, {marks_subjects}, and \
+         STREAM.INFO and STREAM.MSG.GET of {stream} and {marks} below $JS.API, and subscribe to \
+         _INBOX.>"
     )
 }
 

@@ -12,6 +12,7 @@
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
+use cdrlog::manifest::Hash;
 
 use super::api::Stored;
 use crate::ship::header::Header;
@@ -69,8 +70,9 @@ pub(super) fn expectation(stream: &str, expected_last: u64) -> HeaderMap {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) header: Header,
-    /// It is the last one of its block.
-    pub(super) is_last: bool,
+    /// It is the piece of this number, from 1, of so many.
+    pub(super) index: usize,
+    pub(super) count: usize,
     /// The last message of the block before.
     pub(super) previous: u64,
 }
@@ -92,11 +94,34 @@ impl Piece {
         };
         let header = Header::parse(value(HEADER).ok_or_else(not_one)?)?;
         let previous = value(PREVIOUS).and_then(|it| it.parse().ok()).ok_or_else(not_one)?;
-        let is_last = match value(PART) {
-            Some(part) => part.split_once('/').is_some_and(|(index, count)| index == count),
-            None => true,
-        };
-        Ok(Self { header, is_last, previous })
+        let part = value(PART).unwrap_or("1/1").split_once('/');
+        let part = part.and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+        let part = part.filter(|(index, count)| (1..=*count).contains(index));
+        let (index, count) = part.ok_or_else(not_one)?;
+        Ok(Self { header, index, count, previous })
+    }
+
+    /// The block is whole with it, if the pieces before it are there: each was stored only after the
+    /// one before.
+    pub(super) const fn is_last(&self) -> bool {
+        self.index == self.count
+    }
+}
+
+/// Finds the blocks in a row of messages of which all pieces are there.
+#[derive(Default)]
+pub(super) struct Assembly {
+    /// The block under way, and how many of its pieces there were.
+    begun: Option<(Hash, usize)>,
+}
+
+impl Assembly {
+    /// The header of a block that is whole with this piece.
+    pub(super) fn add(&mut self, piece: Piece) -> Option<Header> {
+        let Piece { header, index, count, .. } = piece;
+        let follows = self.begun == Some((header.id, index - 1));
+        self.begun = (index == 1 || follows).then_some((header.id, index));
+        (self.begun.is_some() && index == count).then_some(header)
     }
 }
 
@@ -110,7 +135,7 @@ mod tests {
         for (name, values) in headers.iter() {
             text += &format!("{name}: {}\r\n", values[0].as_str());
         }
-        Stored { seq: 9, subject: "cdr.lines.n".to_owned(), headers: (text + "\r\n").into() }
+        Stored::of_headers(9, "cdr.lines.n".to_owned(), (text + "\r\n").into())
     }
 
     #[test]
@@ -120,12 +145,31 @@ mod tests {
             ..fields()
         });
         let piece = Piece::of(&stored(&headers(&header, (1, 1), 7, "CDR", 8))).unwrap();
-        assert_eq!((piece.header.id, piece.is_last, piece.previous), (header.id, true, 7));
+        assert_eq!((piece.header.id, piece.is_last(), piece.previous), (header.id, true, 7));
         let piece = Piece::of(&stored(&headers(&header, (2, 3), 0, "CDR", 8))).unwrap();
-        assert!(!piece.is_last && piece.header.text == header.text);
-        assert!(Piece::of(&stored(&headers(&header, (3, 3), 0, "CDR", 8))).unwrap().is_last);
+        assert!(!piece.is_last() && piece.header.text == header.text);
+        assert!(Piece::of(&stored(&headers(&header, (3, 3), 0, "CDR", 8))).unwrap().is_last());
         let fault = Piece::of(&stored(&expectation("CDR", 1))).unwrap_err();
         assert!(fault.contains("message 9 of cdr.lines.n is none of cdrlog"), "{fault}");
+    }
+
+    #[test]
+    fn a_block_counts_only_if_all_its_pieces_follow_each_other() {
+        let [one, two] =
+            [1, 2].map(|seq| Header::new(crate::ship::header::Fields { seq, ..fields() }));
+        let whole = |pieces: &[(&Header, usize, usize)]| {
+            let mut assembly = Assembly::default();
+            let found = pieces.iter().filter_map(|&(header, index, count)| {
+                assembly.add(Piece { header: header.clone(), index, count, previous: 0 })
+            });
+            found.map(|header| header.fields.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(whole(&[(&one, 1, 1), (&two, 1, 2), (&two, 2, 2)]), [1, 2]);
+        // Given up after its first piece, and sent again.
+        assert_eq!(whole(&[(&one, 1, 3), (&one, 1, 3), (&one, 2, 3), (&one, 3, 3)]), [1]);
+        assert_eq!(whole(&[(&one, 1, 3), (&one, 3, 3)]), [] as [u64; 0]);
+        assert_eq!(whole(&[(&one, 1, 2), (&two, 2, 2)]), [] as [u64; 0]);
+        assert_eq!(whole(&[(&one, 2, 2), (&two, 1, 1)]), [2]);
     }
 
     #[test]

@@ -3,12 +3,21 @@
 //! A block is one message, or a few if it is large, in the subject of its chain. Each is stored only
 //! if the last message of the subject is the expected one, by its number in the stream. So the tail is
 //! the last block of the subject that is there with all of its messages.
+//!
+//! ```text
+//! <prefix>.<stream>.<node>          the blocks of a chain
+//! <prefix>.fills.<stream>.<node>    blocks of it that were missing before the last one
+//! <prefix>.births.<birth>           the node that ships the files of this birth
+//! <prefix>-marks.<stream>.<node>    the watermark, in a stream that keeps the last one
+//! ```
 
 mod address;
 mod api;
 mod check;
 mod connection;
+mod marks;
 mod message;
+mod search;
 
 use std::collections::HashMap;
 
@@ -17,6 +26,7 @@ use cdrlog::manifest::Hash;
 use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
 use super::header::{Block, Chain, Header};
 use super::objects::encode;
+use super::watermark::Watermark;
 use api::Which;
 use connection::{Connection, Fault};
 use message::Piece;
@@ -35,8 +45,10 @@ struct Open {
     /// The most bytes of a message, headers included.
     message_bytes: usize,
     last: HashMap<Chain, Last>,
-    /// Where a search for older blocks is.
-    search: Option<Search>,
+    /// The block that was found last.
+    found: Option<Found>,
+    /// The watermarks as they were last seen, with their numbers.
+    marks: HashMap<Chain, (Watermark, u64)>,
 }
 
 /// The end of a subject, in numbers of the stream.
@@ -49,8 +61,8 @@ struct Last {
     message: u64,
 }
 
-/// The message before the block that was found last.
-struct Search {
+/// A block, and where the one before it is.
+struct Found {
     chain: Chain,
     seq: u64,
     previous: u64,
@@ -86,9 +98,7 @@ impl JetStream {
             None => {
                 let connection = Connection::open(&self.address)?;
                 match check::check(&connection, &self.address) {
-                    Ok(message_bytes) => {
-                        Open { connection, message_bytes, last: HashMap::new(), search: None }
-                    }
+                    Ok(message_bytes) => Open::new(connection, message_bytes),
                     Err(fault) => {
                         connection.close();
                         return Err(fault);
@@ -113,97 +123,110 @@ impl JetStream {
         fault.into()
     }
 
-    fn find_tail(&mut self, chain: &Chain) -> Result<Option<Header>, Fault> {
-        let (subject, stream) = (self.address.subject(chain), self.address.stream.clone());
-        let open = self.open()?;
-        let read = |which: &Which<'_>| {
-            let stored = api::message(&open.connection, &stream, which)?;
-            let piece = |stored: api::Stored| {
-                let piece = Piece::of(&stored).map_err(Fault::Setup)?;
-                Ok::<_, Fault>((stored.seq, piece))
-            };
-            stored.map(piece).transpose()
+    /// Asks on the connection, which is given up unless there is an answer.
+    fn ask<T>(
+        &mut self,
+        asking: impl FnOnce(&mut Open, &StreamAddress) -> Result<T, Fault>,
+    ) -> Result<T, Failure> {
+        let address = self.address.clone();
+        let asked = self.open().and_then(|open| asking(open, &address));
+        asked.map_err(|fault| self.give_up(fault))
+    }
+}
+
+impl Open {
+    fn new(connection: Connection, message_bytes: usize) -> Self {
+        let (last, marks) = (HashMap::new(), HashMap::new());
+        Self { connection, message_bytes, last, found: None, marks }
+    }
+
+    fn piece(&self, stream: &str, which: &Which<'_>) -> Result<Option<(u64, Piece)>, Fault> {
+        let stored = api::message(&self.connection, stream, which)?;
+        let piece = |stored: api::Stored| {
+            Piece::of(&stored).map(|piece| (stored.seq, piece)).map_err(Fault::Setup)
         };
-        let Some((message, piece)) = read(&Which::Last { subject: &subject })? else {
-            open.last.insert(chain.clone(), Last { id: Hash::NONE, block: 0, message: 0 });
-            return Ok(None);
-        };
-        let found = match piece {
-            Piece { is_last: true, .. } => Some((message, piece)),
+        stored.map(piece).transpose()
+    }
+
+    fn find_tail(
+        &mut self,
+        address: &StreamAddress,
+        chain: &Chain,
+    ) -> Result<Option<Header>, Fault> {
+        let (subject, stream) = (address.subject(chain), &address.stream);
+        let found = self.piece(stream, &Which::Last { subject: &subject })?;
+        let message = found.as_ref().map_or(0, |(message, _)| *message);
+        let found = match found {
             // The block was given up.
-            Piece { previous: 0, .. } => None,
-            Piece { previous, .. } => {
-                let before = read(&Which::Number(previous))?;
-                Some(before.ok_or_else(|| {
-                    Fault::Setup(format!("message {previous} of {subject} was removed"))
-                })?)
-            }
+            Some((_, piece)) if !piece.is_last() => match piece.previous {
+                0 => None,
+                previous => {
+                    let before = self.piece(stream, &Which::Number(previous))?;
+                    Some(before.ok_or_else(|| {
+                        Fault::Setup(format!("message {previous} of {subject} was removed"))
+                    })?)
+                }
+            },
+            found => found,
         };
-        let last = match &found {
-            Some((block, piece)) => Last { id: piece.header.id, block: *block, message },
-            None => Last { id: Hash::NONE, block: 0, message },
-        };
-        open.last.insert(chain.clone(), last);
+        let (block, id) = found.as_ref().map_or((0, Hash::NONE), |it| (it.0, it.1.header.id));
+        self.last.insert(chain.clone(), Last { id, block, message });
         Ok(found.map(|(_, piece)| piece.header))
     }
 
-    /// The block of this number, on the way back from the one that was found last.
-    fn find_header(&mut self, chain: &Chain, seq: u64) -> Result<Option<Header>, Fault> {
-        let stream = self.address.stream.clone();
-        let is_before = |search: &Search| search.chain == *chain && search.seq > seq;
-        let begun = self.open()?.search.take().filter(is_before);
-        let mut previous = match begun {
-            Some(search) => search.previous,
-            None => {
-                self.find_tail(chain)?;
-                self.open()?.last.get(chain).map_or(0, |last| last.block)
-            }
-        };
-        let open = self.open()?;
-        while previous > 0 {
-            let Some(stored) = api::message(&open.connection, &stream, &Which::Number(previous))?
-            else {
-                return Ok(None);
-            };
-            let piece = Piece::of(&stored).map_err(Fault::Setup)?;
-            if piece.previous >= previous || piece.header.fields.seq < seq {
-                return Ok(None);
-            }
-            previous = piece.previous;
-            if piece.header.fields.seq == seq {
-                open.search = Some(Search { chain: chain.clone(), seq, previous });
-                return Ok(Some(piece.header));
-            }
-        }
-        Ok(None)
-    }
-
     /// False if another block is the last one, or if that is not known.
-    fn try_append(&mut self, expected: Hash, block: &Block) -> Result<bool, Fault> {
+    fn append(
+        &mut self,
+        address: &StreamAddress,
+        expected: Hash,
+        block: &Block,
+    ) -> Result<bool, Fault> {
         let chain = block.header.chain();
-        let (subject, stream) = (self.address.subject(&chain), self.address.stream.clone());
-        let open = self.open()?;
-        let Some(last) = open.last.remove(&chain).filter(|last| last.id == expected) else {
+        let last = self.last.remove(&chain);
+        let Some(last) = last.filter(|last| last.id == expected) else { return Ok(false) };
+        let subject = address.subject(&chain);
+        let Some(stored) = self.store(address, &subject, last.block, last.message, block)? else {
             return Ok(false);
         };
-        open.search = None;
+        let last = Last { id: block.header.id, block: stored, message: stored };
+        self.last.insert(chain, last);
+        Ok(true)
+    }
+
+    /// Stores the pieces of a block after the message `last`. The number of the last piece; `None` if
+    /// another message is the last one.
+    fn store(
+        &self,
+        address: &StreamAddress,
+        subject: &str,
+        previous: u64,
+        last: u64,
+        block: &Block,
+    ) -> Result<Option<u64>, Fault> {
+        let stream = &address.stream;
         let object =
             encode(block).map_err(|error| Fault::Lost(format!("cannot compress: {error}")))?;
-        let pieces = message::pieces(object, &block.header, open.message_bytes);
+        let pieces = message::pieces(object, &block.header, self.message_bytes);
         let count = pieces.len();
-        let mut stored = last.message;
+        let mut stored = last;
         for (index, piece) in pieces.into_iter().enumerate() {
             let part = (index + 1, count);
-            let headers = message::headers(&block.header, part, last.block, &stream, stored);
-            stored = match api::store(&open.connection, &stream, &subject, headers, piece) {
+            let headers = message::headers(&block.header, part, previous, stream, stored);
+            stored = match api::store(&self.connection, stream, subject, headers, piece) {
                 Ok(stored) => stored,
-                Err(fault) if fault.is_wrong_last() => return Ok(false),
+                Err(fault) if fault.is_wrong_last() => return Ok(None),
                 Err(fault) => return Err(fault),
             };
         }
-        let last = Last { id: block.header.id, block: stored, message: stored };
-        open.last.insert(chain, last);
-        Ok(true)
+        Ok(Some(stored))
+    }
+}
+
+fn answer(stored: Result<bool, Failure>) -> Answer {
+    match stored {
+        Ok(true) => Answer::Appended,
+        Ok(false) => Answer::Conflict,
+        Err(failure) => Answer::Unknown(failure),
     }
 }
 
@@ -227,24 +250,49 @@ impl Destination for JetStream {
     }
 
     fn tail(&mut self, chain: &Chain) -> Result<Option<Header>, Failure> {
-        self.find_tail(chain).map_err(|fault| self.give_up(fault))
+        self.ask(|open, address| open.find_tail(address, chain))
     }
 
     fn header(&mut self, chain: &Chain, seq: u64) -> Result<Option<Header>, Failure> {
-        self.find_header(chain, seq).map_err(|fault| self.give_up(fault))
+        self.ask(|open, address| open.header(address, chain, seq))
     }
 
     fn append(&mut self, expected: Option<&Header>, block: &Block) -> Answer {
         let expected = expected.map_or(Hash::NONE, |header| header.id);
-        match self.try_append(expected, block) {
-            Ok(true) => Answer::Appended,
-            Ok(false) => Answer::Conflict,
-            Err(fault) => Answer::Unknown(self.give_up(fault)),
-        }
+        answer(self.ask(|open, address| open.append(address, expected, block)))
     }
 
     /// A server that does not sync loses the newest messages at a power loss.
     fn after_rollback(&self) -> AfterRollback {
         AfterRollback::Heal
+    }
+
+    fn reconnect(&mut self) {
+        self.close();
+    }
+
+    fn lacks(&mut self, chain: &Chain, blocks: &[Header]) -> Result<Vec<u64>, Failure> {
+        self.ask(|open, address| open.lacks(address, chain, blocks))
+    }
+
+    fn fill(&mut self, block: &Block) -> Answer {
+        answer(self.ask(|open, address| open.fill(address, block)))
+    }
+
+    fn watermark(&mut self, chain: &Chain) -> Result<Option<Watermark>, Failure> {
+        self.ask(|open, address| open.watermark(address, chain))
+    }
+
+    fn put_watermark(
+        &mut self,
+        chain: &Chain,
+        expected: Option<&Watermark>,
+        mark: &Watermark,
+    ) -> Answer {
+        answer(self.ask(|open, address| open.put_watermark(address, chain, expected, mark)))
+    }
+
+    fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure> {
+        self.ask(|open, address| open.claim(address, birth, node))
     }
 }

@@ -140,7 +140,8 @@ impl Files {
         let (file, offset_end) = (last.name.clone(), last.bytes.len() as u64);
         let position = Position { file, birth: last.birth().unwrap(), offset: offset_end };
         let file = Some(self.files[index].name.clone());
-        let missing = Missing { file, offset, reason: "it was removed".to_owned() };
+        let missing =
+            Missing { file, offset, reason: "it was removed".to_owned(), files: Vec::new() };
         Found::Gap { missing, resume: Cursor { position, file_end: true } }
     }
 }

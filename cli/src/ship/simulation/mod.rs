@@ -132,7 +132,7 @@ impl Run {
         let server = self.server.borrow();
         let mut lines = Vec::new();
         let mut is_gap = false;
-        for block in &server.blocks {
+        for block in server.blocks() {
             is_gap |= block.header.fields.kind == Kind::Gap;
             for line in String::from_utf8(block.body.clone()).unwrap().lines() {
                 lines.push((line.to_owned(), is_gap));

@@ -66,6 +66,7 @@ pub(super) struct Process {
     pub(super) files: Rc<RefCell<Files>>,
     notes: SimNotes,
     server: Rc<RefCell<Server>>,
+    connection: Memory,
     rules: Rules,
     shipper: Option<Shipper<SimNotes>>,
     starts: u64,
@@ -88,6 +89,7 @@ impl Process {
             files: Rc::clone(files),
             notes,
             server: Rc::clone(server),
+            connection: Memory::connect(server),
             rules,
             shipper: None,
             starts: 0,
@@ -106,6 +108,7 @@ impl Process {
 
     pub(super) fn kill(&mut self) {
         self.shipper = None;
+        self.connection = Memory::connect(&self.server);
     }
 
     pub(super) fn lose_notes(&mut self) {
@@ -143,8 +146,8 @@ impl Process {
             self.shipper = Some(Shipper::new(chain, writer, self.rules, notes));
         }
         let shipper = self.shipper.as_mut().unwrap();
-        let mut destination = Memory(Rc::clone(&self.server));
-        let stepped = shipper.step(&mut Disk(Rc::clone(&self.files)), &mut destination, now);
+        let mut disk = Disk(Rc::clone(&self.files));
+        let stepped = shipper.step(&mut disk, &mut self.connection, now);
         stepped.unwrap_or_else(|stop| {
             self.gap_was_told |= matches!(stop, Stop::Gap(_));
             self.stop = Some(stop);
