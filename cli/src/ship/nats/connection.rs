@@ -18,8 +18,8 @@ use crate::trusted_roots::tls_config;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How soon a connection is noticed to be dead: two of these without an answer.
-const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// How soon a connection is noticed to be dead: three of these without an answer.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why something did not work.
 #[derive(Clone, Debug)]

@@ -177,7 +177,7 @@ mod tests {
         let header = Header::new(fields());
         let room = 1000;
         let limit = header.text.len() + OTHER_HEADERS_BYTES + room;
-        for bytes in [1, 999, 1000, 1001, 3500] {
+        for bytes in [1_usize, 999, 1000, 1001, 3500] {
             let object: Vec<u8> = (0..bytes).map(|byte| byte as u8).collect();
             let pieces = pieces(object.clone(), &header, limit);
             assert_eq!(pieces.len(), bytes.div_ceil(room));
