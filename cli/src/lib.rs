@@ -14,6 +14,8 @@ mod completions;
 mod count;
 #[cfg(feature = "serve")]
 mod demo;
+#[cfg(test)]
+mod documents;
 #[cfg(feature = "export")]
 mod export;
 mod file_options;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use cdrlog::manifest::{Manifest, ManifestFile, SealedFile};
 use cdrlog::reader::{FileKind, cdr_files};
 use cdrlog::synced::{
-    Birth, CursorError, GoneReason, NextBlock, Pin, SyncedBlock, SyncedCursor, SyncedPosition, Wait,
+    Birth, CursorError, GoneReason, NextBlock, Pin, SyncedBlock, SyncedCursor, SyncedFile,
+    SyncedPosition, Wait,
 };
 
 use super::header::{Header, Missing, MissingFile, Position, Stream};
@@ -24,23 +25,30 @@ pub(super) struct Directory {
     pin: Pin,
     /// The block that was returned last, without its lines, for the floor of the pin.
     last: Option<SyncedBlock>,
-    /// The file before which the pin needs nothing any more.
-    released: Option<String>,
 }
 
 impl Directory {
     /// Pins the stream, and reads nothing yet.
-    pub(super) fn pin(path: &Path, stream: Stream, name: &str) -> Result<Self, SourceError> {
-        let pin = Pin::create(path, name, library_stream(stream), true).map_err(fault)?;
-        Ok(Self { path: path.to_owned(), stream, cursor: None, pin, last: None, released: None })
+    pub(super) fn pin(
+        path: &Path,
+        stream: Stream,
+        name: &str,
+        required: bool,
+    ) -> Result<Self, SourceError> {
+        let pin = Pin::create(path, name, library_stream(stream), required).map_err(fault)?;
+        Ok(Self { path: path.to_owned(), stream, cursor: None, pin, last: None })
     }
 
     /// How many synced bytes the destination does not have yet.
     pub(super) fn lag_bytes(&self) -> Result<u64, SourceError> {
-        match &self.cursor {
-            Some(cursor) => cursor.lag_bytes().map_err(fault),
-            None => Ok(0),
+        if let Some(cursor) = &self.cursor {
+            return cursor.lag_bytes().map_err(fault);
         }
+        // The destination was not asked yet: what was cut before this start may be there.
+        let stream = library_stream(self.stream);
+        let cursor = SyncedCursor::open(&self.path, stream, self.pin.state().floor.as_ref());
+        let cursor = cursor.or_else(|_| SyncedCursor::open(&self.path, stream, None));
+        cursor.and_then(|cursor| cursor.lag_bytes()).map_err(fault)
     }
 
     /// Puts the cursor after `after`, where it may be already.
@@ -157,8 +165,9 @@ impl Directory {
         after: Option<&Cursor>,
         mut block: SyncedBlock,
     ) -> Result<Found, SourceError> {
-        if let Some(after) = after.filter(|after| after.position.file < block.file)
-            && let Some(missing) = self.missing_between(&after.position.file, &block.file)?
+        let after = after.map_or("", |after| after.position.file.as_str());
+        if after < block.file.as_str()
+            && let Some(missing) = self.missing_between(after, &block.file)?
         {
             self.cursor = None;
             let sealed = missing.sealed;
@@ -181,14 +190,41 @@ impl Directory {
 }
 
 impl Source for Directory {
+    fn beginning(&mut self) -> Result<Option<Cursor>, SourceError> {
+        let cursor = SyncedCursor::open(&self.path, library_stream(self.stream), None);
+        let files = cursor.and_then(|cursor| cursor.files()).map_err(fault)?;
+        let oldest = files.into_iter().find_map(|SyncedFile { name, birth, .. }| {
+            let position = SyncedPosition { file: name, birth: birth?, offset: 0 };
+            Some(Cursor { position: position_of(&position), file_end: false })
+        });
+        if oldest.is_some() {
+            return Ok(oldest);
+        }
+        let kind = file_kind(self.stream);
+        let manifest = self.manifest()?;
+        let files = manifest.files().map(|file| &file.sealed);
+        let last = files.filter(|sealed| FileKind::of_name(&sealed.name) == Some(kind));
+        Ok(last.max_by_key(|sealed| &sealed.name).map(|sealed| {
+            let (file, offset) = (sealed.name.clone(), sealed.bytes);
+            // Nothing is read of it any more.
+            Cursor { position: Position { file, birth: Hash::NONE, offset }, file_end: true }
+        }))
+    }
+
     fn next(&mut self, after: Option<&Cursor>, bytes_max: usize) -> Result<Found, SourceError> {
         if let Err(found) = self.go_to(after)? {
             return Ok(found);
         }
-        let Some(cursor) = &mut self.cursor else { return Ok(Found::Nothing { waits_for: None }) };
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(Found::Nothing { waits_for: None, through: None, is_closed: false });
+        };
         match cursor.next_block(bytes_max) {
             Ok(NextBlock::Block(block)) => self.found(after, block),
-            Ok(NextBlock::Wait(wait)) => Ok(Found::Nothing { waits_for: reason_of(wait) }),
+            Ok(NextBlock::Wait(wait)) => Ok(Found::Nothing {
+                waits_for: reason_of(wait),
+                through: cursor.through_ms().and_then(|through| i64::try_from(through).ok()),
+                is_closed: wait == Wait::Open,
+            }),
             Err(CursorError::PositionGone { reason, next, .. }) => {
                 self.cursor = None;
                 let Some(after) = after else {
@@ -262,13 +298,24 @@ impl Source for Directory {
     }
 
     fn release(&mut self, position: &Position) -> Result<(), SourceError> {
-        // Files are removed whole.
-        if self.released.as_ref() == Some(&position.file) {
-            return Ok(());
+        self.pin.advance(&library_position(position)).map_err(fault)
+    }
+
+    fn needed_file(&self) -> Option<String> {
+        self.pin.state().needed.as_ref().map(|needed| needed.file.clone())
+    }
+
+    fn births(&mut self) -> Result<Vec<(String, Hash)>, SourceError> {
+        let mut births = Vec::new();
+        for stream in Stream::ALL {
+            let cursor = SyncedCursor::open(&self.path, library_stream(stream), None);
+            for file in cursor.and_then(|cursor| cursor.files()).map_err(fault)? {
+                if let Some(birth) = file.birth {
+                    births.push((file.name, Hash::from_bytes(*birth.as_bytes())));
+                }
+            }
         }
-        self.pin.advance(&library_position(position)).map_err(fault)?;
-        self.released = Some(position.file.clone());
-        Ok(())
+        Ok(births)
     }
 }
 

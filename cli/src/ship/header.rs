@@ -128,7 +128,7 @@ pub(crate) struct Fields {
     /// The id of the block before, or zeros.
     pub(crate) prev: Hash,
     pub(crate) kind: Kind,
-    /// Empty in a chain that begins with the oldest line, and has none yet.
+    /// Empty as long as there never was a line.
     pub(crate) file: String,
     pub(crate) birth: Hash,
     /// The first byte in the file, and the one after the last.
@@ -151,6 +151,27 @@ pub(crate) struct Fields {
     pub(crate) through: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missing: Option<Missing>,
+    /// Of the block that registers a copy: where the lines before it are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<Origin>,
+    /// By what the lines were redacted. Then `local` and `birth` are keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redaction: Option<Redaction>,
+}
+
+/// Rules and a key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Redaction {
+    pub(crate) rules: String,
+    /// Names the key, and gives nothing of it away.
+    pub(crate) key: String,
+}
+
+/// A block of the node that a copy was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Origin {
+    pub(crate) node: String,
+    pub(crate) seq: u64,
 }
 
 /// A header that cannot change any more: its bytes and its id.
@@ -246,6 +267,8 @@ pub(super) mod tests {
             cut: 7,
             through: None,
             missing: None,
+            origin: None,
+            redaction: None,
         }
     }
 

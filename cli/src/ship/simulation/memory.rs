@@ -14,10 +14,16 @@ use crate::ship::watermark::Watermark;
 /// What a destination has.
 #[derive(Clone, Default)]
 struct State {
+    chains: BTreeMap<String, ChainState>,
+    births: BTreeMap<String, String>,
+}
+
+/// What it has of one node.
+#[derive(Clone, Default)]
+struct ChainState {
     /// By number, from 1. Some in the middle may be missing.
     blocks: BTreeMap<u64, Block>,
     watermark: Option<Watermark>,
-    births: BTreeMap<String, String>,
 }
 
 /// What guards an append.
@@ -30,6 +36,22 @@ pub(super) enum Guard {
 }
 
 impl State {
+    fn chain(&mut self, node: &str) -> &mut ChainState {
+        self.chains.entry(node.to_owned()).or_default()
+    }
+
+    /// The last blocks of each node are lost.
+    fn roll_back(&mut self, random: &mut Random) {
+        for ChainState { blocks, .. } in self.chains.values_mut() {
+            let kept = random.below(blocks.len() + 1);
+            while blocks.len() > kept {
+                blocks.pop_last();
+            }
+        }
+    }
+}
+
+impl ChainState {
     fn last(&self, guard: Guard) -> Option<&Block> {
         match guard {
             Guard::Tail => self.blocks.last_key_value().map(|(_, block)| block),
@@ -93,12 +115,12 @@ impl Server {
     }
 
     /// What a new connection sees.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = &Block> {
-        self.state.blocks.values()
+    pub(super) fn blocks(&self, node: &str) -> impl Iterator<Item = &Block> {
+        self.state.chains.get(node).into_iter().flat_map(|chain| chain.blocks.values())
     }
 
-    pub(super) fn watermark(&self) -> Option<&Watermark> {
-        self.state.watermark.as_ref()
+    pub(super) fn watermark(&self, node: &str) -> Option<&Watermark> {
+        self.state.chains.get(node)?.watermark.as_ref()
     }
 
     fn state(&mut self, connected_after: u64) -> &mut State {
@@ -110,16 +132,13 @@ impl Server {
         if !self.under_way.is_empty() {
             let index = self.random.below(self.under_way.len());
             let (expected, block) = self.under_way.swap_remove(index);
-            self.state.apply(self.guard, expected, block);
+            self.state.chain(&block.header.fields.node.clone()).apply(self.guard, expected, block);
         }
     }
 
     /// It is restored from an older copy.
     pub(super) fn roll_back(&mut self) {
-        let kept = self.random.below(self.state.blocks.len() + 1);
-        while self.state.blocks.len() > kept {
-            self.state.blocks.pop_last();
-        }
+        self.state.roll_back(&mut self.random);
     }
 
     /// Another server takes its place, which lacks the last blocks. This one goes on answering on the
@@ -132,10 +151,11 @@ impl Server {
 
     /// A block before the last one is lost.
     pub(super) fn lose_block(&mut self) {
-        let count = self.state.blocks.len();
-        if count >= 2 {
-            let lost = self.state.blocks.keys().nth(self.random.below(count - 1)).copied();
-            self.state.blocks.remove(&lost.expect("there are so many"));
+        for ChainState { blocks, .. } in self.state.chains.values_mut() {
+            if let Some(before_last) = blocks.len().checked_sub(1).filter(|&count| count > 0) {
+                let lost = blocks.keys().nth(self.random.below(before_last)).copied();
+                blocks.remove(&lost.expect("there are so many"));
+            }
         }
     }
 }
@@ -166,6 +186,10 @@ impl Memory {
     fn of_state<T>(&self, ask: impl FnOnce(&mut State) -> T) -> T {
         ask(self.server.borrow_mut().state(self.connected_after))
     }
+
+    fn of_chain<T>(&self, chain: &Chain, ask: impl FnOnce(&mut ChainState) -> T) -> T {
+        self.of_state(|state| ask(state.chain(&chain.node)))
+    }
 }
 
 fn no_answer() -> Failure {
@@ -177,16 +201,16 @@ impl Destination for Memory {
         Ok(())
     }
 
-    fn tail(&mut self, _: &Chain) -> Result<Option<Header>, Failure> {
+    fn tail(&mut self, chain: &Chain) -> Result<Option<Header>, Failure> {
         if self.is_lost(6) {
             return Err(no_answer());
         }
         let guard = self.server.borrow().guard;
-        Ok(self.of_state(|state| state.last(guard).map(|block| block.header.clone())))
+        Ok(self.of_chain(chain, |state| state.last(guard).map(|block| block.header.clone())))
     }
 
-    fn header(&mut self, _: &Chain, seq: u64) -> Result<Option<Header>, Failure> {
-        Ok(self.of_state(|state| state.blocks.get(&seq).map(|block| block.header.clone())))
+    fn header(&mut self, chain: &Chain, seq: u64) -> Result<Option<Header>, Failure> {
+        Ok(self.of_chain(chain, |state| state.blocks.get(&seq).map(|block| block.header.clone())))
     }
 
     fn append(&mut self, expected: Option<&Header>, block: &Block) -> Answer {
@@ -197,7 +221,8 @@ impl Destination for Memory {
         if matches!(luck, 2 | 3) {
             server.under_way.push((expected, block.clone()));
         }
-        let state = server.state(self.connected_after);
+        let node = &block.header.fields.node;
+        let state = server.state(self.connected_after).chain(node);
         let fits = !matches!(luck, 0 | 2) && state.apply(guard, expected, block.clone());
         drop(server);
         match luck {
@@ -218,14 +243,15 @@ impl Destination for Memory {
         self.connected_after = self.server.borrow().takeovers;
     }
 
-    fn lacks(&mut self, _: &Chain, blocks: &[Header]) -> Result<Vec<u64>, Failure> {
+    fn lacks(&mut self, chain: &Chain, blocks: &[Header]) -> Result<Vec<u64>, Failure> {
         if self.is_lost(6) {
             return Err(no_answer());
         }
-        let is_there = |state: &mut State, block: &Header| {
-            state.blocks.get(&block.fields.seq).is_some_and(|there| there.header == *block)
+        let is_there = |block: &Header| {
+            let there = |state: &mut ChainState| state.blocks.get(&block.fields.seq).cloned();
+            self.of_chain(chain, there).is_some_and(|there| there.header == *block)
         };
-        let lacking = blocks.iter().filter(|block| !self.of_state(|state| is_there(state, block)));
+        let lacking = blocks.iter().filter(|block| !is_there(block));
         Ok(lacking.map(|block| block.fields.seq).collect())
     }
 
@@ -233,27 +259,27 @@ impl Destination for Memory {
         if self.is_lost(6) {
             return Answer::Unknown(no_answer());
         }
-        let fits = self.of_state(|state| state.fill(block));
+        let fits = self.of_chain(&block.header.chain(), |state| state.fill(block));
         if self.is_lost(6) {
             return Answer::Unknown(no_answer());
         }
         if fits { Answer::Appended } else { Answer::Conflict }
     }
 
-    fn watermark(&mut self, _: &Chain) -> Result<Option<Watermark>, Failure> {
+    fn watermark(&mut self, chain: &Chain) -> Result<Option<Watermark>, Failure> {
         if self.is_lost(6) {
             return Err(no_answer());
         }
-        Ok(self.of_state(|state| state.watermark.clone()))
+        Ok(self.of_chain(chain, |state| state.watermark.clone()))
     }
 
     fn put_watermark(
         &mut self,
-        _: &Chain,
+        chain: &Chain,
         expected: Option<&Watermark>,
         mark: &Watermark,
     ) -> Answer {
-        let fits = self.of_state(|state| {
+        let fits = self.of_chain(chain, |state| {
             let fits = state.watermark.as_ref() == expected;
             if fits {
                 state.watermark = Some(mark.clone());
