@@ -6,23 +6,32 @@
 //! ```
 //!
 //! Where to look:
-//! - the protocol: `shipper.rs`, and `reconcile.rs` for what the last block at a destination means;
-//!   both know nothing of files or networks, and `simulation` plays them with every fault;
+//! - the protocol: `shipper.rs`, with `register.rs` for how a chain begins, `tail.rs` and
+//!   `reconcile.rs` for what the last block at a destination means, `cut.rs` for the next one,
+//!   `release.rs` for what need not be kept, and `mark.rs` for idle chains; they know nothing of
+//!   files or networks, and `simulation` plays them with every fault;
 //! - a block and its header: `header.rs`; where lines come from: `source.rs`, `directory.rs`;
 //! - a destination: `destination.rs`, `objects`, `postgres`; its address: `target.rs`;
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
-//! - threads and pauses: `worker.rs`.
+//! - threads and pauses: `worker.rs`, `lane.rs`.
 
+mod clock;
+mod cut;
 mod destination;
 mod directory;
+mod forecast;
 mod header;
 #[cfg(feature = "s3")]
 mod http;
+mod lane;
+mod mark;
 mod notes;
 mod objects;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;
+mod register;
+mod release;
 mod report;
 mod retire;
 #[cfg(feature = "serve")]
@@ -33,7 +42,10 @@ mod simulation;
 mod source;
 mod state;
 mod status;
+mod stop;
+mod tail;
 mod target;
+mod watermark;
 mod worker;
 
 use std::error::Error;
@@ -67,7 +79,8 @@ const KEEP_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 /// Lines are shipped once a power loss cannot take them away, in blocks. The destination itself says
 /// what it has, and takes a block only after the one before. So a kill at any time, lost answers, and a
 /// second shipper lose and double nothing. A destination that lost blocks gets them again while the
-/// files are still here. Retention removes no file before all destinations have it for a day.
+/// files are still here. Retention removes no file before all destinations of --to have it for a day,
+/// and a new connection showed that.
 ///
 /// What does not fit stops the stream and is told: a gap, a second machine of the same name. Nothing is
 /// guessed or overwritten.
@@ -87,7 +100,7 @@ PGPASSWORD or the file that PGPASSFILE names.
 Exit codes: 0 everything that is synced is acknowledged, or the program was told to end; 1 failed;
 2 usage error; 4 waits: the last writer was killed, and lines may be in its journal only; 5 lines are
 missing here or there, and --accept-gap or --accept-rollback would go on; 6 another writer has this
-node's name, or a file was changed; 7 the node was retired"))]
+node's name, another node shipped these files, or a file was changed; 7 the node was retired"))]
 pub(super) struct Ship {
     #[command(flatten)]
     directory: DirArg,
@@ -96,9 +109,19 @@ pub(super) struct Ship {
     #[arg(long, value_name = "URL", env = "CDRLOG_SHIP_TO", value_delimiter = ',')]
     to: Vec<String>,
 
+    /// A destination for which no file is kept that retention would remove: lines that it lacks then
+    /// are marked there as missing. May be given several times
+    #[arg(long, value_name = "URL", env = "CDRLOG_SHIP_OPTIONAL", value_delimiter = ',')]
+    optional: Vec<String>,
+
     /// Ship what is synced now, and end
     #[arg(long)]
     once: bool,
+
+    /// With --once: end the record of this node with a closed block, so that nobody waits for it.
+    /// A later start goes on after it
+    #[arg(long, requires = "once")]
+    close: bool,
 
     /// Show how far each destination is, and end
     #[arg(long, conflicts_with_all = ["once", "init", "forget", "accept_gap", "accept_rollback"])]
@@ -115,6 +138,10 @@ pub(super) struct Ship {
     /// The name of this node at the destinations [default: a random one, made at the first ship]
     #[arg(long, value_name = "NAME", env = "CDRLOG_NODE")]
     node: Option<String>,
+
+    /// This directory is a copy of one that another node shipped: begin after what that one shipped
+    #[arg(long)]
+    new_node: bool,
 
     /// Go on after lines that are missing; a block at the destination says which
     #[arg(long)]
@@ -150,13 +177,16 @@ pub(super) struct Ship {
 
 impl Ship {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let Self { directory, to, once, status, json, init, node, forget, .. } = &self;
+        let Self { directory, once, status, json, init, node, forget, .. } = &self;
         let directory = directory.path();
-        // Not by the parser of the command line, which repeats what is wrong: it may be a password.
-        let parsed = to.iter().map(|to| to.parse::<Target>()).collect::<Result<Vec<_>, _>>();
-        let to = &parsed.map_err(|fault| WrongUsage(format!("--to: {fault}")))?;
+        let required = targets("--to", &self.to)?;
+        let optional = targets("--optional", &self.optional)?;
+        let to = &[required.as_slice(), &optional].concat();
         if to.is_empty() && !status {
             return Err(WrongUsage("name a destination with --to".to_owned()).into());
+        }
+        if let Some(twice) = to.iter().enumerate().find(|(at, target)| to[..*at].contains(target)) {
+            return Err(WrongUsage(format!("{} is named twice", twice.1)).into());
         }
         if *init {
             return init_all(to);
@@ -189,24 +219,36 @@ impl Ship {
             place,
             node: &node,
             writer: &writer,
-            rules: self.rules(target),
+            rules: self.rules(target, !optional.contains(target)),
             block_age: self.block_age.map_or(target.block_age(), |age| age.0),
+            required: !optional.contains(target),
             once: *once,
+            outlives_stop: false,
             ends: &ends,
             tell: &|sentence| say(sentence),
         };
         Ok(run_all(to.iter().zip(&places).map(job).collect()))
     }
 
-    fn rules(&self, target: &Target) -> Rules {
+    fn rules(&self, target: &Target, required: bool) -> Rules {
         let keep = self.keep_after_ship.map_or(KEEP_DEFAULT, |keep| keep.0);
         Rules {
             block_bytes: target.block_bytes(),
-            accept_gap: self.accept_gap,
+            accept_gap: self.accept_gap || !required,
             accept_rollback: self.accept_rollback,
             keep: worker::milliseconds(keep),
+            opens: !self.once,
+            closes: self.close,
+            new_node: self.new_node,
         }
     }
+}
+
+/// The destinations that an option names. Not parsed by the parser of the command line, which repeats
+/// what is wrong: it may be a password.
+fn targets(option: &str, texts: &[String]) -> Result<Vec<Target>, WrongUsage> {
+    let parsed = texts.iter().map(|text| text.parse::<Target>()).collect::<Result<_, _>>();
+    parsed.map_err(|fault| WrongUsage(format!("{option}: {fault}")))
 }
 
 /// Runs each job in a thread of its own, and waits for all.
@@ -220,7 +262,7 @@ fn run_all(jobs: Vec<Job<'_>>) -> Outcome {
         Ended::Done => Outcome::Done,
         Ended::Waiting(_) => Outcome::Waiting,
         Ended::Stopped(Stop::Gap(_) | Stop::WentBack(_)) => Outcome::LinesMissing,
-        Ended::Stopped(Stop::Foreign(_)) => Outcome::OtherWriter,
+        Ended::Stopped(Stop::Foreign(_) | Stop::Copied { .. }) => Outcome::OtherWriter,
         Ended::Stopped(Stop::Retired) => Outcome::Retired,
         Ended::Failed(fault) => {
             say(fault);

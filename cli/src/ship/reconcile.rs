@@ -97,6 +97,10 @@ pub(crate) fn judge(
 /// Why a block cannot be one of this directory.
 fn fault_of(block: &Fields, source: &mut dyn Source) -> Result<Option<String>, SourceError> {
     let Fields { seq, file, start, end, .. } = block;
+    if file.is_empty() {
+        // It stands before the first line ever.
+        return Ok(None);
+    }
     Ok(match source.find(&start_of(block), *end)? {
         Held::Bytes(bytes) if are_those_of(block, &bytes) => None,
         Held::Bytes(_) => {

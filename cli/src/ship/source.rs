@@ -15,8 +15,10 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn after(header: &Header) -> Self {
-        Self { position: header.end(), file_end: header.fields.file_end }
+    /// After a block; `None` if that is before the first line ever.
+    pub(crate) fn after(header: &Header) -> Option<Self> {
+        let is_in_file = !header.fields.file.is_empty();
+        is_in_file.then(|| Self { position: header.end(), file_end: header.fields.file_end })
     }
 }
 
@@ -37,9 +39,15 @@ pub(crate) struct Lines {
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     Lines(Lines),
-    /// Nothing that may be shipped now; `waits_for` says why lines that exist may not be shipped.
+    /// Nothing that may be shipped now.
     Nothing {
+        /// Why lines that exist may not be shipped.
         waits_for: Option<String>,
+        /// All that the node took before this time, in milliseconds since 1970, is before here. `None`
+        /// if it is not known.
+        through: Option<i64>,
+        /// The last writer has closed the directory, and there is no other.
+        is_closed: bool,
     },
     /// Lines are missing; the chain can go on at `resume`.
     Gap {
@@ -75,8 +83,12 @@ impl std::error::Error for SourceError {}
 
 /// The lines of one stream of a directory.
 pub(crate) trait Source {
-    /// The lines after a cursor; from the oldest one on if there is none. At most `bytes_max`, but at
-    /// least one line.
+    /// Where a chain begins: before the oldest line that is here; else after the last file that ever
+    /// was. `None` if there never was a line.
+    fn beginning(&mut self) -> Result<Option<Cursor>, SourceError>;
+
+    /// The lines after a cursor; from the first one ever on if there is none. At most `bytes_max`, but
+    /// at least one line.
     fn next(&mut self, after: Option<&Cursor>, bytes_max: usize) -> Result<Found, SourceError>;
 
     /// The bytes of a file from `start` on to `end`.
@@ -92,8 +104,14 @@ pub(crate) trait Source {
     /// The lines of the block may leave the machine: from now on they stay, whatever happens.
     fn hold(&mut self, block: &Header) -> Result<(), SourceError>;
 
-    /// What comes before this position is not needed any more.
+    /// What comes before the file of this position is not needed any more.
     fn release(&mut self, position: &Position) -> Result<(), SourceError>;
+
+    /// The first file that is still needed; `None` for all.
+    fn needed_file(&self) -> Option<String>;
+
+    /// The files of both streams that are here and have a line, with their births, oldest first.
+    fn births(&mut self) -> Result<Vec<(String, Hash)>, SourceError>;
 }
 
 /// Whether a block begins where the one before ends, as far as the headers say.
