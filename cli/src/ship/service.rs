@@ -139,6 +139,9 @@ pub(crate) struct Shipped {
     pub(crate) lag_bytes: u64,
     pub(crate) caught_up_at_ms: i64,
     pub(crate) is_failing: bool,
+    /// Why.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "only the page tells it"))]
+    pub(crate) error: Option<String>,
 }
 
 /// How far each destination of a directory is. Empty if nothing is shipped, or nobody can tell.
@@ -155,6 +158,7 @@ pub(crate) fn shipped(directory: &Path) -> Vec<Shipped> {
             lag_bytes: stream.lag_bytes,
             caught_up_at_ms: stream.caught_up_at.unwrap_or(0),
             is_failing: stream.error.is_some(),
+            error: stream.error,
         })
     });
     streams.collect()
