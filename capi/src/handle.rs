@@ -3,9 +3,9 @@
 //! A handle is the address of a slot. The memory of a slot is never given back: a slot that was
 //! freed is kept for a later handle of its type. So the library can look at any pointer that it has
 //! ever returned, and a handle that was freed, or has another type, is an error and not undefined
-//! behaviour. (Once its slot is used again, a freed handle is the new one; the slot that was freed
-//! first is used again first.) A pointer that this library has never returned is undefined
-//! behaviour, as everywhere in C.
+//! behaviour. Once its slot is used again, a freed handle is the new one: so the slot that was freed
+//! first is used again first, and only after many others were freed. A pointer that this library has
+//! never returned is undefined behaviour, as everywhere in C.
 //!
 //! The lock of a slot costs one atomic swap: a send has no more to spare.
 
@@ -13,7 +13,6 @@
 
 use std::cell::UnsafeCell;
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -138,13 +137,20 @@ impl<T> Slot<T> {
     }
 
     /// Takes the value out; the slot is free then.
-    pub(crate) fn take(&'static self) -> Result<T, Failure>
-    where
-        T: Send,
-    {
+    fn take(&self) -> Result<T, Failure> {
         let _locked = self.lock().ok_or_else(Failure::closed)?;
         // SAFETY: the lock is held until the end of this function.
         unsafe { &mut *self.value.get() }.take().ok_or_else(freed)
+    }
+
+    /// Like [`take`](Self::take), but does not wait, as [`try_with`](Self::try_with).
+    fn try_take(&self) -> Result<Option<T>, Failure> {
+        if self.is_locked.swap(true, Ordering::Acquire) && !self.spin_for_lock() {
+            return Ok(None);
+        }
+        let _locked = Locked(&self.is_locked);
+        // SAFETY: the lock is held until the end of this function.
+        unsafe { &mut *self.value.get() }.take().ok_or_else(freed).map(Some)
     }
 
     /// Puts a value into a free slot. Gives it back in a forked child in which the lock is lost.
@@ -164,23 +170,59 @@ fn freed() -> Failure {
     Failure::fixed(CDRLOG_INVALID_HANDLE, c"the handle was freed")
 }
 
+/// This many free slots of a type are not used again: a program that frees a handle twice, or uses
+/// it after that, gets an error and not the handle of another part of the program.
+const FREE_SLOTS_MIN: usize = 64;
+
 /// Slots to be used again, the one that was freed first at the front.
-pub(crate) struct FreeSlots<T: 'static>(Mutex<VecDeque<&'static Slot<T>>>);
+pub(crate) struct FreeSlots<T: 'static> {
+    /// The process of the thread that has the list; 0 if none has. In a forked child another number
+    /// than its own is that of its parent, whose thread is not there to give the list back.
+    holder: AtomicU32,
+    slots: UnsafeCell<VecDeque<&'static Slot<T>>>,
+}
+
+// SAFETY: the list is reached only by the thread that holds it, and threads may share its slots.
+unsafe impl<T: Send> Sync for FreeSlots<T> {}
+
+/// Gives the list back when it is dropped.
+struct Held<'slots>(&'slots AtomicU32);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
 
 impl<T> FreeSlots<T> {
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(VecDeque::new()))
+        Self { holder: AtomicU32::new(0), slots: UnsafeCell::new(VecDeque::new()) }
     }
 
-    /// In a forked child the lock may be held for ever, so it is not waited for.
-    fn pop(&self) -> Option<&'static Slot<T>> {
-        self.0.try_lock().ok()?.pop_front()
-    }
-
-    fn push(&self, slot: &'static Slot<T>) {
-        if let Ok(mut slots) = self.0.try_lock() {
-            slots.push_back(slot);
+    /// Uses the list while no other thread does. `None` in a forked child, if another thread of its
+    /// parent had the list at the fork.
+    fn with<R>(&self, run: impl FnOnce(&mut VecDeque<&'static Slot<T>>) -> R) -> Option<R> {
+        let own = std::process::id();
+        while let Err(holder) =
+            self.holder.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed)
+        {
+            if holder != own {
+                return None;
+            }
+            std::thread::yield_now();
         }
+        let _held = Held(&self.holder);
+        // SAFETY: this thread holds the list until the end of this function.
+        Some(run(unsafe { &mut *self.slots.get() }))
+    }
+
+    fn pop(&self) -> Option<&'static Slot<T>> {
+        self.with(|slots| if slots.len() > FREE_SLOTS_MIN { slots.pop_front() } else { None })?
+    }
+
+    /// In a forked child that lost the list, the slot is not used again.
+    fn push(&self, slot: &'static Slot<T>) {
+        let _ = self.with(|slots| slots.push_back(slot));
     }
 }
 
@@ -206,6 +248,18 @@ pub(crate) fn handle_of<H: Handle>(value: H::Value) -> *mut H {
 pub(crate) fn end_handle<H: Handle>(slot: &'static Slot<H::Value>) -> Result<H::Value, Failure> {
     let value = slot.take()?;
     H::free_slots().push(slot);
+    Ok(value)
+}
+
+/// Like [`end_handle`], but does not wait until another thread has ended a call that may wait
+/// itself. `None` if one uses the handle.
+pub(crate) fn try_end_handle<H: Handle>(
+    slot: &'static Slot<H::Value>,
+) -> Result<Option<H::Value>, Failure> {
+    let value = slot.try_take()?;
+    if value.is_some() {
+        H::free_slots().push(slot);
+    }
     Ok(value)
 }
 
@@ -243,6 +297,8 @@ fn no_handle(is_null: bool) -> Failure {
 mod tests {
     use super::*;
     use crate::result::cdrlog_result;
+    use std::collections::HashSet;
+    use std::sync::Mutex;
     use std::sync::atomic::AtomicUsize;
 
     struct Number;
@@ -270,7 +326,7 @@ mod tests {
     fn a_freed_handle_is_refused_until_its_slot_is_used_again_which_is_late() {
         struct Own;
         handle!(Own, 102, usize);
-        let handles: Vec<*mut Own> = (0..3).map(handle_of).collect();
+        let handles: Vec<*mut Own> = (0..=FREE_SLOTS_MIN).map(handle_of).collect();
         for &handle in &handles {
             let slot = slot(handle.cast_const()).unwrap();
             end_handle::<Own>(slot).unwrap();
@@ -279,6 +335,53 @@ mod tests {
         }
         let again: *mut Own = handle_of(9);
         assert_eq!(again, handles[0], "not the slot that was freed first");
+        let new: *mut Own = handle_of(10);
+        assert!(!handles.contains(&new), "a handle that was freed just now is valid again");
+    }
+
+    #[test]
+    fn threads_that_make_and_free_handles_use_the_slots_again() {
+        const THREADS: usize = 4;
+        struct Own;
+        handle!(Own, 103, usize);
+        let made = Mutex::new(HashSet::new());
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let mut own = HashSet::new();
+                    for number in 0..5000 {
+                        let handle: *mut Own = handle_of(number);
+                        own.insert(handle.addr());
+                        end_handle::<Own>(slot(handle.cast_const()).unwrap()).unwrap();
+                    }
+                    made.lock().unwrap().extend(own);
+                });
+            }
+        });
+        let slots = made.into_inner().unwrap().len();
+        assert!(slots <= FREE_SLOTS_MIN + THREADS, "{slots} slots for {THREADS} handles");
+    }
+
+    #[test]
+    fn a_list_of_slots_that_was_in_use_at_a_fork_is_not_waited_for_in_the_child() {
+        struct Own;
+        handle!(Own, 104, usize);
+        // What a child sees: a thread of another process has it, and is not here to give it back.
+        Own::free_slots().holder.store(std::process::id() ^ 1, Ordering::Relaxed);
+        let handle: *mut Own = handle_of(7);
+        let slot = slot(handle.cast_const()).unwrap();
+        assert_eq!(end_handle::<Own>(slot).unwrap(), 7);
+    }
+
+    #[test]
+    fn an_end_that_does_not_wait_leaves_a_handle_that_is_in_use() {
+        let handle: *mut Number = handle_of(5);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        assert_eq!(try_end_handle::<Number>(slot).unwrap(), None);
+        drop(held);
+        assert_eq!(try_end_handle::<Number>(slot).unwrap(), Some(5));
+        assert_eq!(try_end_handle::<Number>(slot).err().unwrap().code, CDRLOG_INVALID_HANDLE);
     }
 
     #[test]

@@ -55,6 +55,10 @@ pub(super) struct Shipping {
     caught_up_ms: Option<i64>,
     /// Why shipping fails or has stopped, if it does.
     failure: Option<String>,
+    /// It does not go on before somebody does something.
+    has_stopped: bool,
+    /// When the disk will be full, if the destination stays away.
+    disk_full_in_seconds: Option<u64>,
 }
 
 impl Shipping {
@@ -68,7 +72,9 @@ impl Shipping {
                 stream: it.stream,
                 lag_bytes: it.lag_bytes,
                 caught_up_ms: Some(it.caught_up_at_ms).filter(|at| *at > 0),
+                has_stopped: it.stopped.is_some(),
                 failure: it.error,
+                disk_full_in_seconds: it.disk_full_in_seconds,
             })
             .collect()
     }

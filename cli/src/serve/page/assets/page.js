@@ -130,9 +130,11 @@ function shippingTable(shipping) {
   const rows = shipping.map((one) => [
     one.destination, one.stream, bytes(one.lag_bytes),
     one.caught_up_ms === null ? "not yet" : `${duration(live.now - one.caught_up_ms)} ago`,
-    one.failure === null ? el("span", { class: "good" }, "ships") : el("span", { class: "bad" }, one.failure),
+    one.disk_full_in_seconds === null ? "" : `in ${duration(one.disk_full_in_seconds * 1000)}`,
+    one.failure === null ? el("span", { class: "good" }, "ships")
+      : el("span", { class: "bad" }, `${one.has_stopped ? "stopped" : "tries again"}: ${one.failure}`),
   ]);
-  const columns = [["Destination"], ["What"], ["Behind", "n"], ["Had everything", "t"], ["State"]];
+  const columns = [["Destination"], ["What"], ["Behind", "n"], ["Had everything", "t"], ["Disk full", "t"], ["State"]];
   return el("div", { class: "whole" }, el("h3", {}, "Shipping"), table(columns, rows));
 }
 

@@ -13,7 +13,7 @@ const PAGE_BYTES: usize = 4096;
 
 /// A word that is 1 in the process that created it, and 0 in every child.
 #[derive(Debug)]
-pub(super) struct ForkGuard {
+pub(crate) struct ForkGuard {
     page: *mut u64,
 }
 
@@ -23,7 +23,7 @@ unsafe impl Send for ForkGuard {}
 unsafe impl Sync for ForkGuard {}
 
 impl ForkGuard {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         if cfg!(miri) {
             return Err(std::io::ErrorKind::Unsupported.into());
         }
@@ -44,7 +44,7 @@ impl ForkGuard {
 
     /// Whether this process is a child of the one that made the guard.
     #[inline]
-    pub(super) fn is_child(&self) -> bool {
+    pub(crate) fn is_child(&self) -> bool {
         self.word().load(Ordering::Relaxed) == 0
     }
 }
