@@ -36,7 +36,7 @@ for folder in first another/folder; do
     git clone --quiet "$repository" "$scratch/$folder"
     "$scratch/$folder/cli/scripts/release/release.sh" "$scratch/$folder-release" "$@"
     # Only one build fits on a small disk.
-    rm -rf "$scratch/$folder"
+    rm -rf "${scratch:?}/$folder"
 done
 first=$scratch/first-release
 diff --recursive --brief "$first" "$scratch/another/folder-release" || fail "the two builds differ"
