@@ -75,6 +75,9 @@ impl<S: NoteStore> Shipper<S> {
         if let Some(block) = self.registration(source, destination, now)? {
             return Ok(block);
         }
+        if let Some(last) = self.acknowledged() {
+            source.check_key(&last.fields)?;
+        }
         let cursor = self.acknowledged().and_then(Cursor::after);
         match source.next(cursor.as_ref(), self.rules.block_bytes)? {
             Found::Lines(lines) => {
@@ -189,7 +192,7 @@ impl<S: NoteStore> Shipper<S> {
             through: last.and_then(|last| last.fields.through),
             missing: None,
             origin: None,
-            redaction: None,
+            redaction: self.redaction.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use super::directory::Directory;
 use super::header::{Chain, Stream};
 use super::mark::Unmarked;
 use super::notes::Notes;
-use super::redact::RedactedSource;
+use super::redact::{RedactedSource, Redactor};
 use super::shipper::{Shipper, Step, Stop};
 use super::state::NoteFile;
 use super::status::{Health, StreamStatus};
@@ -52,7 +52,8 @@ impl Lane {
             ))
         })?;
         let chain = Chain { node: job.node.to_owned(), stream };
-        let shipper = Shipper::new(chain, job.writer.to_owned(), job.rules, notes);
+        let mut shipper = Shipper::new(chain, job.writer.to_owned(), job.rules, notes);
+        shipper.redaction = job.redactor.and_then(Redactor::redaction);
         let (health, stop, marked_at) = (Health::default(), None, uptime());
         Ok(Self { stream, source, shipper, health, stop, marked_at })
     }

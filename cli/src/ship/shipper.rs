@@ -7,7 +7,7 @@
 //! overwritten.
 
 use super::destination::{Answer, Destination, Failure};
-use super::header::{Block, Chain, Fields, Header};
+use super::header::{Block, Chain, Fields, Header, Redaction};
 use super::notes::{NoteStore, Notes};
 use super::reconcile::Unjudged;
 use super::release::Release;
@@ -83,6 +83,8 @@ pub(crate) struct Shipper<S> {
     pub(super) mark: Option<Watermark>,
     pub(super) has_marked: bool,
     pub(super) release: Release,
+    /// By what the lines are redacted now.
+    pub(super) redaction: Option<Redaction>,
 }
 
 /// Why a step ends early.
@@ -139,6 +141,7 @@ impl<S: NoteStore> Shipper<S> {
             mark: None,
             has_marked: false,
             release: Release::default(),
+            redaction: None,
         }
     }
 

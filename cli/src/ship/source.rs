@@ -119,8 +119,14 @@ pub(crate) trait Source {
     /// The first file that is still needed; `None` for all.
     fn needed_file(&self) -> Option<String>;
 
+    /// Whether the place of a block can be found: its key is known, if it was redacted.
+    fn check_key(&self, _block: &Fields) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// The lines of a block that was cut before, from its file.
     fn find_block(&mut self, block: &Fields) -> Result<Held, SourceError> {
+        self.check_key(block)?;
         self.find(&start_of(block), block.end)
     }
 

@@ -125,6 +125,20 @@ fn changed_rules_count_from_the_next_block_on_and_lost_notes_double_nothing() {
 }
 
 #[test]
+fn without_the_key_nothing_is_taken_for_a_file_that_began_anew() {
+    let case = Case::new();
+    case.append(&body(1)).expect(0, &[]);
+    case.ship(&["drop:ip"]).expect(0, &[]);
+    case.append(&body(2)).expect(0, &[]);
+    let to = format!("file://{}", case.archive().display());
+    let without = run(ship(&case.directory(), &to).args(["--once", "--accept-gap"]));
+    without.expect(1, &["was redacted with the key", "--redact-key"]);
+    // The key alone is enough to go on without rules.
+    case.ship(&[]).expect(0, &[]);
+    assert_eq!(case.lines("lines").lines().count(), 2);
+}
+
+#[test]
 fn blocks_that_were_lost_come_back_by_the_rules_of_their_time() {
     let case = Case::new();
     for number in 1..4 {
