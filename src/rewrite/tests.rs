@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::dispatch::{Implementation, Instructions};
-use super::each::Made;
+use super::each::{self, Made};
 use super::rewriter::Rewriter;
 
 #[path = "../../tests/support/generate.rs"]
@@ -25,6 +25,7 @@ macro_rules! for_each_implementation {
         for_each_implementation! { ssse3: $($test),+ }
         #[cfg(target_arch = "aarch64")]
         for_each_implementation! { neon: $($test),+ }
+        for_each_implementation! { arrays: $($test),+ }
         for_each_implementation! { portable: $($test),+ }
     };
     ($name:ident: $($test:ident),+) => {
@@ -54,7 +55,7 @@ for_each_implementation! {
 }
 
 fn implementation(name: &str) -> Option<Implementation> {
-    Implementation::all().find(|implementation| implementation.name() == name)
+    each::all().find(|implementation| implementation.name() == name)
 }
 
 /// What the fast scan may leave to the portable one: an escaped key of the root, and more than 64
