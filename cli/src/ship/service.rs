@@ -198,6 +198,8 @@ pub(crate) struct Shipped {
     pub(crate) lag_bytes: u64,
     pub(crate) caught_up_at_ms: i64,
     pub(crate) is_failing: bool,
+    /// Why it fails, also if it is tried again.
+    pub(crate) error: Option<String>,
     /// Why it does not go on before somebody did something.
     pub(crate) stopped: Option<String>,
     /// When the disk will be full, if the destination stays away.
@@ -219,7 +221,8 @@ pub(crate) fn shipped(directory: &Path) -> Vec<Shipped> {
             lag_bytes: stream.lag_bytes,
             caught_up_at_ms: stream.caught_up_at.unwrap_or(0),
             is_failing: stream.error.is_some(),
-            stopped: stream.error.filter(|_| stream.has_stopped),
+            stopped: stream.error.clone().filter(|_| stream.has_stopped),
+            error: stream.error,
             disk_full_in_seconds,
         })
     });
