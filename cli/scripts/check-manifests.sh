@@ -34,7 +34,7 @@ PYTHON
 
 if [[ ! -x $tools/bin/kubernetes-validate ]]; then
     python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet "kubernetes-validate==1.37.0" || not_checked "the manifests: no kubernetes-validate"
+    "$tools/bin/pip" install --quiet --no-compile "kubernetes-validate==1.37.0" || not_checked "the manifests: no kubernetes-validate"
 fi
 PATH=$tools/bin:$PATH
 command -v kubectl >/dev/null || install_kubectl || not_checked "the manifests: no kubectl"

@@ -60,6 +60,7 @@ impl<S: NoteStore> Shipper<S> {
             files: Vec::new(),
         };
         let resume = Cursor { position: last.end(), file_end: last.fields.file_end };
+        self.remarks.push(format!("lines are missing: {}", text_of(&missing)));
         let gap = self.gap_block(missing, resume, now);
         Ok(self.notes.replace_after(count, vec![gap.header])?)
     }

@@ -8,6 +8,9 @@ use super::shipper::{End, Shipper, Step};
 use super::source::Source;
 use super::stop::Stop;
 
+/// So many of the last noted blocks are looked for after a hole.
+const LATER_MAX: usize = 16;
+
 impl<S: NoteStore> Shipper<S> {
     /// How many of the noted blocks the destination has, after what it has more was noted too.
     pub(super) fn find_tail(
@@ -80,11 +83,12 @@ impl<S: NoteStore> Shipper<S> {
         destination: &mut dyn Destination,
     ) -> Result<(), End> {
         // Where a later block of ours is, the place is the right one: only the ones between are lost.
-        let later = self.notes.headers().iter().find(|header| header.fields.seq == from);
-        let has_hole = match later {
-            Some(later) => destination.header(&self.chain, from)?.as_ref() == Some(later),
-            None => false,
-        };
+        let later = self.notes.headers().iter().rev().take(LATER_MAX);
+        let mut has_hole = false;
+        for later in later.take_while(|header| header.fields.seq > to) {
+            let found = destination.header(&self.chain, later.fields.seq)?;
+            has_hole |= found.as_ref() == Some(later);
+        }
         let fault = if has_hole {
             format!("block {} of {} is missing, and later ones are not", to + 1, self.chain)
         } else {
