@@ -166,6 +166,9 @@ impl<S: NoteStore> Shipper<S> {
     ) -> Result<Step, Stop> {
         self.idle_through = None;
         match self.try_step(source, destination, now) {
+            Err(End::Step(Step::Idle | Step::Waiting(_))) if self.release.is_under_way() => {
+                Ok(Step::Again)
+            }
             Ok(step) | Err(End::Step(step)) => Ok(step),
             Err(End::Stop(stop)) => Err(stop),
         }
