@@ -112,7 +112,7 @@ build_library() {
 }
 
 # rustc makes shared libraries without versions of symbols, and none for musl. So the shared library is linked from the
-# static one, with the list of symbols that a test compares with the header.
+# static one, as build.rs has it linked, with the list of symbols that a test compares with the header.
 link_shared() {
     local target=$1 lib=$2 undefined
     {
@@ -121,7 +121,7 @@ link_shared() {
         echo "local: *; };"
     } >"$scratch/versions"
     mapfile -t undefined < <(sed 's/^/-Wl,-u,/' capi/symbols.txt)
-    "${zig[@]}" cc -target "$(zig_target "$target")" -shared -s -Wl,--gc-sections -Wl,-soname,"$soname" \
+    "${zig[@]}" cc -target "$(zig_target "$target")" -shared -s -Wl,--gc-sections -Wl,-soname,"$soname" -Wl,-z,nodelete \
         -Wl,--version-script="$scratch/versions" "${undefined[@]}" "$lib/libcdrlog.a" -lunwind \
         -o "$lib/libcdrlog.so.$version"
     ln -sf "libcdrlog.so.$version" "$lib/$soname"
@@ -180,7 +180,7 @@ check_library() {
     # Musl's loader is not on a machine with glibc.
     [[ $target-$form != *-musl-static ]] || link+=(-static)
     "${zig[@]}" cc -target "$(zig_target "$target")" -std=c11 -pthread -I "$out/$target/include" \
-        -DCDRLOG_TEST_VERSION="\"$version\"" capi/tests/c/api.c "${link[@]}" -o "$program"
+        -DCDRLOG_TEST_VERSION="\"$version\"" capi/tests/c/*.c "${link[@]}" -o "$program"
     if ! find_runner "$target" || ! has_loader "$program"; then
         not_run+=("$target: the tests of the $form library")
         return

@@ -171,7 +171,10 @@ impl From<ReadError> for Failure {
             ReadError::NoSuchPosition { .. } => CDRLOG_NO_SUCH_POSITION,
             ReadError::PositionGone { .. } => CDRLOG_POSITION_GONE,
             ReadError::NotAnEvent { .. } => CDRLOG_REJECTED,
-            ReadError::NoDirectory { .. } | ReadError::Io { .. } | _ => CDRLOG_IO,
+            ReadError::NoDirectory { .. } => {
+                return Self { errno: libc::ENOENT, ..Self::new(CDRLOG_IO, &error) };
+            }
+            ReadError::Io { .. } | _ => CDRLOG_IO,
         };
         Self::of_error(code, &error)
     }

@@ -12,11 +12,11 @@
 #![expect(unsafe_code, reason = "pointers that come from C")]
 
 use std::cell::UnsafeCell;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::free_slots::FreeSlots;
 use crate::result::cdrlog_result::*;
 
 /// A type of the header that stands for a slot.
@@ -27,7 +27,7 @@ pub(crate) trait Handle: Sized + 'static {
     /// Tells its slots from those of other types, and from memory of other origin.
     const KIND: u64;
 
-    fn free_slots() -> &'static FreeSlots<Self::Value>;
+    fn free_slots() -> &'static FreeSlots<Slot<Self::Value>>;
 }
 
 /// Implements [`Handle`] for a type of the header. Each has a number of its own.
@@ -37,8 +37,10 @@ macro_rules! handle {
             type Value = $value;
             const KIND: u64 = u64::from_be_bytes(*b"cdrlog\0\0") | $number;
 
-            fn free_slots() -> &'static $crate::handle::FreeSlots<$value> {
-                static FREE: $crate::handle::FreeSlots<$value> = $crate::handle::FreeSlots::new();
+            fn free_slots() -> &'static $crate::free_slots::FreeSlots<$crate::handle::Slot<$value>>
+            {
+                static FREE: $crate::free_slots::FreeSlots<$crate::handle::Slot<$value>> =
+                    $crate::free_slots::FreeSlots::new();
                 &FREE
             }
         }
@@ -170,62 +172,6 @@ fn freed() -> Failure {
     Failure::fixed(CDRLOG_INVALID_HANDLE, c"the handle was freed")
 }
 
-/// This many free slots of a type are not used again: a program that frees a handle twice, or uses
-/// it after that, gets an error and not the handle of another part of the program.
-const FREE_SLOTS_MIN: usize = 64;
-
-/// Slots to be used again, the one that was freed first at the front.
-pub(crate) struct FreeSlots<T: 'static> {
-    /// The process of the thread that has the list; 0 if none has. In a forked child another number
-    /// than its own is that of its parent, whose thread is not there to give the list back.
-    holder: AtomicU32,
-    slots: UnsafeCell<VecDeque<&'static Slot<T>>>,
-}
-
-// SAFETY: the list is reached only by the thread that holds it, and threads may share its slots.
-unsafe impl<T: Send> Sync for FreeSlots<T> {}
-
-/// Gives the list back when it is dropped.
-struct Held<'slots>(&'slots AtomicU32);
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.0.store(0, Ordering::Release);
-    }
-}
-
-impl<T> FreeSlots<T> {
-    pub(crate) const fn new() -> Self {
-        Self { holder: AtomicU32::new(0), slots: UnsafeCell::new(VecDeque::new()) }
-    }
-
-    /// Uses the list while no other thread does. `None` in a forked child, if another thread of its
-    /// parent had the list at the fork.
-    fn with<R>(&self, run: impl FnOnce(&mut VecDeque<&'static Slot<T>>) -> R) -> Option<R> {
-        let own = std::process::id();
-        while let Err(holder) =
-            self.holder.compare_exchange(0, own, Ordering::Acquire, Ordering::Relaxed)
-        {
-            if holder != own {
-                return None;
-            }
-            std::thread::yield_now();
-        }
-        let _held = Held(&self.holder);
-        // SAFETY: this thread holds the list until the end of this function.
-        Some(run(unsafe { &mut *self.slots.get() }))
-    }
-
-    fn pop(&self) -> Option<&'static Slot<T>> {
-        self.with(|slots| if slots.len() > FREE_SLOTS_MIN { slots.pop_front() } else { None })?
-    }
-
-    /// In a forked child that lost the list, the slot is not used again.
-    fn push(&self, slot: &'static Slot<T>) {
-        let _ = self.with(|slots| slots.push_back(slot));
-    }
-}
-
 /// A handle of the value for C.
 pub(crate) fn handle_of<H: Handle>(value: H::Value) -> *mut H {
     let mut value = value;
@@ -296,6 +242,7 @@ fn no_handle(is_null: bool) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::free_slots::FREE_SLOTS_MIN;
     use crate::result::cdrlog_result;
     use std::collections::HashSet;
     use std::sync::Mutex;
@@ -360,17 +307,6 @@ mod tests {
         });
         let slots = made.into_inner().unwrap().len();
         assert!(slots <= FREE_SLOTS_MIN + THREADS, "{slots} slots for {THREADS} handles");
-    }
-
-    #[test]
-    fn a_list_of_slots_that_was_in_use_at_a_fork_is_not_waited_for_in_the_child() {
-        struct Own;
-        handle!(Own, 104, usize);
-        // What a child sees: a thread of another process has it, and is not here to give it back.
-        Own::free_slots().holder.store(std::process::id() ^ 1, Ordering::Relaxed);
-        let handle: *mut Own = handle_of(7);
-        let slot = slot(handle.cast_const()).unwrap();
-        assert_eq!(end_handle::<Own>(slot).unwrap(), 7);
     }
 
     #[test]

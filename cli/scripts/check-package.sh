@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs a package of cdrlog on a clean Debian, with a systemd of its own in a container, by the commands of
-# docs/install.md, word for word. Then it upgrades it to a later version while events are posted, removes and purges it.
+# docs/install.md, word for word. Then it upgrades it to the same files with a later version while events are posted, removes and
+# purges it.
 #
-#     cli/scripts/check-package.sh PACKAGE LATER_PACKAGE     as root
+#     cli/scripts/check-package.sh PACKAGE     as root
 #
 # $CDRLOG_DEBIAN_ROOT is a tar of the clean system; without it one is made, and kept in the target directory.
 # Exit codes: 0 all was checked, 1 something is wrong, 3 it could not be checked.
 set -euo pipefail
-package=$(realpath "$1") later=$(realpath "$2")
+package=$(realpath "$1")
 cd "$(dirname "$0")/../.."
 target_dir=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 scratch=$(mktemp -d)
@@ -60,7 +61,9 @@ name=$(grep -o 'cdrlog_[^ ]*\.deb' "$scratch/check/commands")
 [[ ${name/amd64/$(dpkg --print-architecture)} == "$(basename "$package")" ]] ||
     fail "docs/install.md installs $name, and the package is $(basename "$package")"
 cp "$package" "$scratch/check/$name"
-cp "$later" "$scratch/check/later.deb"
+dpkg-deb --raw-extract "$package" "$scratch/later"
+sed -i 's/^Version: .*/&+later/' "$scratch/later/DEBIAN/control"
+dpkg-deb --root-owner-group -Znone --build "$scratch/later" "$scratch/check/later.deb" >/dev/null
 
 cat >"$scratch/check/check" <<'CHECK'
 set -euo pipefail

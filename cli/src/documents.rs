@@ -9,9 +9,10 @@ use clap::error::ErrorKind;
 use super::Arguments;
 
 /// What belongs to a feature that the tests were built without is not checked then.
-const LEFT_OUT: [(&str, bool); 5] = [
+const LEFT_OUT: [(&str, bool); 6] = [
     ("demo", cfg!(feature = "serve")),
     ("export", cfg!(feature = "export")),
+    ("health", cfg!(feature = "serve")),
     ("serve", cfg!(feature = "serve")),
     ("ship", cfg!(feature = "ship")),
     ("ui", cfg!(feature = "serve")),

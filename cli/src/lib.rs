@@ -38,7 +38,7 @@ mod stats;
 mod summary;
 mod tail;
 mod time_arg;
-#[cfg(any(feature = "postgres", feature = "s3", feature = "serve"))]
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3", feature = "serve"))]
 mod trusted_roots;
 mod units;
 mod verify;
@@ -81,6 +81,8 @@ enum Command {
     Sessions(sessions::Sessions),
     #[cfg(feature = "serve")]
     Ui(serve::Ui),
+    #[cfg(feature = "serve")]
+    Health(serve::HealthCheck),
     #[cfg(feature = "export")]
     Export(export::Export),
     Audit(Box<audit::Audit>),
@@ -117,6 +119,8 @@ pub fn run() -> ExitCode {
         Command::Sessions(sessions) => sessions.run(),
         #[cfg(feature = "serve")]
         Command::Ui(ui) => ui.run(),
+        #[cfg(feature = "serve")]
+        Command::Health(health) => health.run(),
         #[cfg(feature = "export")]
         Command::Export(export) => export.run(),
         Command::Audit(audit) => audit.run(),

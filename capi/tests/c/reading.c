@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "check.h"
 
+#include <errno.h>
+
 static void a_reader_follows_and_goes_on_where_it_stopped(const char *directory) {
     cdrlog_appender *appender = open_directory(directory);
     cdrlog_producer *producer = producer_of(appender);
@@ -86,6 +88,7 @@ static void a_reader_reads_rejects_too(const char *directory) {
     CHECK_OK(cdrlog_reader_free(reader));
     options = cdrlog_reader_options_new("/nowhere/at/all");
     CHECK_FAILS(cdrlog_reader_open(options, &reader), CDRLOG_IO, "/nowhere/at/all");
+    CHECK(cdrlog_last_error_errno() == ENOENT);
     CHECK_OK(cdrlog_reader_options_free(options));
 }
 

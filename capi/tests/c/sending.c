@@ -190,14 +190,20 @@ static void send_while_held_up(void *context, cdrlog_result result, const char *
     CHECK_OK(result);
     struct hold_up *hold_up = context;
     CHECK(pthread_create(&hold_up->sender, NULL, send_until_closed, hold_up) == 0);
-    // From the moment on at which the other thread waits.
-    while (stat_of(hold_up->appender, "queue_full") == 0) usleep(1000);
+    // Nothing is written meanwhile: the journal and then the queue fill, and then the other thread waits.
     struct iovec part = {(void *)EVENT, strlen(EVENT)};
-    hold_up->sent = send_text(hold_up->producer, EVENT);
-    hold_up->sent_parts = cdrlog_send_iovec(hold_up->producer, &part, 1);
-    hold_up->sent_acked = cdrlog_send_acked(hold_up->producer, bytes_of(EVENT), strlen(EVENT), CDRLOG_WRITTEN,
-                                            hold_up->acks, NULL);
-    hold_up->woken = cdrlog_wake(hold_up->producer);
+    do hold_up->sent = send_text(hold_up->producer, EVENT);
+    while (hold_up->sent == CDRLOG_OK);
+    do hold_up->sent_parts = cdrlog_send_iovec(hold_up->producer, &part, 1);
+    while (hold_up->sent_parts == CDRLOG_OK);
+    do hold_up->sent_acked = cdrlog_send_acked(hold_up->producer, bytes_of(EVENT), strlen(EVENT),
+                                               CDRLOG_WRITTEN, hold_up->acks, NULL);
+    while (hold_up->sent_acked == CDRLOG_OK);
+    // In the same send for so long: it waits.
+    for (int refused = 0; refused < 200; usleep(1000)) {
+        hold_up->woken = cdrlog_wake(hold_up->producer);
+        refused = hold_up->woken == CDRLOG_OK ? 0 : refused + 1;
+    }
     hold_up->freed = cdrlog_producer_free(hold_up->producer);
 }
 

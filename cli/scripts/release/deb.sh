@@ -5,7 +5,8 @@
 #
 # makes DIRECTORY/cdrlog_VERSION_ARCHITECTURE.deb. SHARE is what share.sh made, ARCHITECTURE is amd64 or arm64 (`native`
 # is that of this machine). $CDRLOG_GLIBC is the oldest glibc that the program runs with; without it, that of this
-# machine. $SOURCE_DATE_EPOCH is the time of all files.
+# machine. $SOURCE_DATE_EPOCH is the time of all files, and $CDRLOG_DEB_COMPRESSION how they are
+# compressed, xz by default.
 set -euo pipefail
 program=$(realpath "$1") share=$(realpath "$2") architecture=$3 version=$4
 mkdir -p "$5"
@@ -53,6 +54,7 @@ put 0644 "$scratch/changelog.gz" "$doc/changelog.gz"
 } >"$scratch/copyright"
 put 0644 "$scratch/copyright" "$doc/copyright"
 cp -r "$share/doc/examples" "$share/doc/licences" "$root/$doc/"
+chmod -R u=rwX,go=rX "$root/$doc"
 
 mkdir "$root/DEBIAN"
 depends="libc6 (>= $glibc)"
@@ -81,4 +83,4 @@ install -m 0755 "$packaging"/debian/{postinst,prerm,postrm} "$root/DEBIAN/"
 # Directories have the mode that umask gives them; dpkg-deb sorts the names, and no time is later than the epoch. One
 # thread, because the blocks of several depend on how many there are.
 find "$root" -print0 | xargs --null touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
-DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Zxz --build "$root" "$out/cdrlog_${version}_$architecture.deb"
+DPKG_DEB_THREADS_MAX=1 dpkg-deb --root-owner-group -Z"${CDRLOG_DEB_COMPRESSION:-xz}" --build "$root" "$out/cdrlog_${version}_$architecture.deb"

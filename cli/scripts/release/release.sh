@@ -100,7 +100,7 @@ pack_library() {
     cp docs/embedding.md LICENSE-APACHE LICENSE-MIT "$folder/share/doc/libcdrlog/"
     cp -r "$scratch/licences" "$folder/share/doc/libcdrlog/licences"
     # The program is in an archive of its own.
-    rm -r "$folder/bin"
+    rm -r "${folder:?}/bin"
     $here/archive.sh "$folder" "libcdrlog-$version-$machine-$libc" "$out"
 }
 

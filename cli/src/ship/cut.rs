@@ -6,7 +6,7 @@ use super::destination::Destination;
 use super::header::{Block, Fields, Header, Kind, Missing, Position, VERSION};
 use super::notes::NoteStore;
 use super::shipper::{End, Shipper, Step};
-use super::source::{Cursor, Found, Held, Lines, Source, are_those_of, start_of};
+use super::source::{Cursor, Found, Held, Lines, Shipped, Source};
 use super::stop::Stop;
 
 impl<S: NoteStore> Shipper<S> {
@@ -21,14 +21,14 @@ impl<S: NoteStore> Shipper<S> {
         if *kind != Kind::Lines {
             return Ok(Some(Block { header, body: Vec::new() }));
         }
-        match source.find(&start_of(&header.fields), *end)? {
-            Held::Bytes(body) if are_those_of(&header.fields, &body) => {
-                Ok(Some(Block { header, body }))
-            }
-            Held::Bytes(_) => Err(Stop::Foreign(format!(
-                "bytes {start} to {end} of {file} are not those of block {seq} any more"
-            ))
-            .into()),
+        match source.find_block(&header.fields)? {
+            Held::Bytes(bytes) => match source.shipped_as(&header.fields, bytes)? {
+                Some(body) => Ok(Some(Block { header, body })),
+                None => Err(Stop::Foreign(format!(
+                    "bytes {start} to {end} of {file} are not those of block {seq} any more"
+                ))
+                .into()),
+            },
             Held::Removed { .. } | Held::Other(_) if self.rules.accept_gap => {
                 self.give_up_noted(source, now)?;
                 Ok(None)
@@ -48,7 +48,7 @@ impl<S: NoteStore> Shipper<S> {
         let Some(first) = noted.first() else { return Ok(()) };
         let mut last = first;
         for header in noted {
-            if let Held::Bytes(_) = source.find(&start_of(&header.fields), header.fields.end)? {
+            if let Held::Bytes(_) = source.find_block(&header.fields)? {
                 break;
             }
             last = header;
@@ -83,7 +83,7 @@ impl<S: NoteStore> Shipper<S> {
                     // claimed it, because it got the same events.
                     destination.claim(lines.start.birth, &self.chain.node)?;
                 }
-                Ok(self.lines_block(lines, now))
+                Ok(self.lines_block(source, lines, now))
             }
             Found::Nothing { waits_for: Some(reason), .. } => Err(End::Step(Step::Waiting(reason))),
             Found::Nothing { waits_for: None, through, is_closed } => {
@@ -115,25 +115,27 @@ impl<S: NoteStore> Shipper<S> {
         Ok(Block { header: Header::new(fields), body: Vec::new() })
     }
 
-    fn lines_block(&self, lines: Lines, now: i64) -> Block {
+    fn lines_block(&self, source: &dyn Source, lines: Lines, now: i64) -> Block {
         let Lines { start, bytes, file_end, through } = lines;
-        let hash = Hash::of(&bytes);
+        let end = start.offset + bytes.len() as u64;
         let torn = !bytes.ends_with(b"\n");
         let whole = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        let Shipped { body, local, redaction } = source.shipped(bytes);
         let next = self.next_fields(start.file, start.birth, now);
         let fields = Fields {
             kind: Kind::Lines,
             start: start.offset,
-            end: start.offset + bytes.len() as u64,
+            end,
             lines: whole + u64::from(torn),
             torn,
             file_end,
-            local: hash,
-            body: hash,
+            local,
+            body: if redaction.is_some() { Hash::of(&body) } else { local },
             through: through.max(next.through),
+            redaction,
             ..next
         };
-        Block { header: Header::new(fields), body: bytes }
+        Block { header: Header::new(fields), body }
     }
 
     pub(super) fn gap_block(&self, missing: Missing, resume: Cursor, now: i64) -> Block {
@@ -187,6 +189,7 @@ impl<S: NoteStore> Shipper<S> {
             through: last.and_then(|last| last.fields.through),
             missing: None,
             origin: None,
+            redaction: None,
         }
     }
 }

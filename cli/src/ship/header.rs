@@ -154,6 +154,17 @@ pub(crate) struct Fields {
     /// Of the block that registers a copy: where the lines before it are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<Origin>,
+    /// By what the lines were redacted. Then `local` and `birth` are keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redaction: Option<Redaction>,
+}
+
+/// Rules and a key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Redaction {
+    pub(crate) rules: String,
+    /// Names the key, and gives nothing of it away.
+    pub(crate) key: String,
 }
 
 /// A block of the node that a copy was made of.
@@ -257,6 +268,7 @@ pub(super) mod tests {
             through: None,
             missing: None,
             origin: None,
+            redaction: None,
         }
     }
 

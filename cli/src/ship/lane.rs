@@ -8,6 +8,7 @@ use super::directory::Directory;
 use super::header::{Chain, Stream};
 use super::mark::Unmarked;
 use super::notes::Notes;
+use super::redact::RedactedSource;
 use super::shipper::{Shipper, Step, Stop};
 use super::state::NoteFile;
 use super::status::{Health, StreamStatus};
@@ -26,7 +27,7 @@ pub(super) enum Round {
 
 pub(super) struct Lane {
     stream: Stream,
-    source: Directory,
+    source: RedactedSource<Directory>,
     shipper: Shipper<NoteFile>,
     pub(super) health: Health,
     pub(super) stop: Option<Stop>,
@@ -40,6 +41,7 @@ impl Lane {
         let pin = job.place.pin_name();
         let source = Directory::pin(job.directory, stream, &pin, job.required);
         let source = source.map_err(|error| Failure(error.to_string()))?;
+        let source = RedactedSource::new(source, stream, job.redactor.cloned());
         let file = job.place.notes(stream);
         let path = file.path.clone();
         let notes = Notes::open(file).map_err(|error| {
@@ -73,7 +75,7 @@ impl Lane {
 
     /// It is for people: without an answer, the last one stays.
     fn measure_lag(&mut self) {
-        self.health.lag_bytes = self.source.lag_bytes().unwrap_or(self.health.lag_bytes);
+        self.health.lag_bytes = self.source.source.lag_bytes().unwrap_or(self.health.lag_bytes);
     }
 
     fn step(&mut self, job: &Job<'_>, destination: &mut dyn Destination) -> Round {

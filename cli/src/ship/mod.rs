@@ -1,7 +1,7 @@
 //! `cdrlog ship`: keeps the record of a directory at other places, each line exactly once.
 //!
 //! ```text
-//! directory ──> shipper ──> objects (file://, s3://) or postgres
+//! directory ──> shipper ──> objects (file://, s3://), postgres or nats
 //! synced lines  cuts blocks, notes them, and asks the destination what it has
 //! ```
 //!
@@ -11,7 +11,8 @@
 //!   `release.rs` for what need not be kept, and `mark.rs` for idle chains; they know nothing of
 //!   files or networks, and `simulation` plays them with every fault;
 //! - a block and its header: `header.rs`; where lines come from: `source.rs`, `directory.rs`;
-//! - a destination: `destination.rs`, `objects`, `postgres`; its address: `target.rs`;
+//!   what of them must not leave the machine: `redact`;
+//! - a destination: `destination.rs`, `objects`, `postgres`, `nats`; its address: `target.rs`;
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
 //! - threads and pauses: `worker.rs`, `lane.rs`.
 
@@ -25,11 +26,14 @@ mod header;
 mod http;
 mod lane;
 mod mark;
+#[cfg(feature = "nats")]
+mod nats;
 mod notes;
 mod objects;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;
+mod redact;
 mod register;
 mod release;
 mod report;
@@ -49,7 +53,7 @@ mod watermark;
 mod worker;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -63,6 +67,7 @@ use super::cdr_path::{self, DirArg};
 use super::outcome::{Outcome, WrongUsage, say};
 use super::units::{Seconds, units_help};
 use header::Stream;
+use redact::Redactor;
 #[cfg(feature = "serve")]
 pub(crate) use service::{Service, Shipped, Table, shipped};
 use shipper::{Rules, Stop};
@@ -89,11 +94,13 @@ const KEEP_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 Examples:
   cdrlog ship --dir ./cdr --to file:///mnt/archive
   cdrlog ship --dir ./cdr --to postgres://cdr@db.example.org/cdr --to s3://bucket/cdr
+  cdrlog ship --dir ./cdr --to nats://nats.example.org:4222/CDR
   cdrlog ship --dir ./cdr --to s3://bucket/cdr --once
   cdrlog ship --dir ./cdr --status
 
 Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from
-PGPASSWORD or the file that PGPASSFILE names.
+PGPASSWORD or the file that PGPASSFILE names. NATS_CREDS and NATS_NKEY name files of credentials of
+NATS; NATS_USER and NATS_PASSWORD are for a server that has passwords.
 
 ", units_help!(), "
 
@@ -131,7 +138,7 @@ pub(super) struct Ship {
     #[arg(long, requires = "status")]
     json: bool,
 
-    /// Make or update what a database needs, and end
+    /// Make or update what a database or a stream needs, and end
     #[arg(long, conflicts_with_all = ["once", "forget"])]
     init: bool,
 
@@ -142,6 +149,15 @@ pub(super) struct Ship {
     /// This directory is a copy of one that another node shipped: begin after what that one shipped
     #[arg(long)]
     new_node: bool,
+
+    /// Ship lines without these members, or with an HMAC of their values: drop:NAME,NAME or
+    /// hmac:NAME,NAME. May be given several times
+    #[arg(long, value_name = "RULE", requires = "redact_key")]
+    redact: Vec<String>,
+
+    /// A file with the key of --redact in its first line, and in further ones those of before
+    #[arg(long, value_name = "FILE", env = "CDRLOG_REDACT_KEY")]
+    redact_key: Option<PathBuf>,
 
     /// Go on after lines that are missing; a block at the destination says which
     #[arg(long)]
@@ -160,7 +176,7 @@ pub(super) struct Ship {
     retire: Option<String>,
 
     /// How long a line may wait for others of its block; a number without a unit is seconds
-    /// [default: 60s, 500ms for a database]
+    /// [default: 60s, 500ms for a database or a stream]
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true, env = "CDRLOG_BLOCK_AGE")]
     block_age: Option<Seconds>,
 
@@ -205,6 +221,7 @@ impl Ship {
         if *forget {
             return forget_all(&state, directory, to);
         }
+        let redactor = self.redactor()?;
         let node = state.node(node.as_deref())?;
         let writer = state::random_id()?;
         let ends = Arc::new(AtomicBool::new(false));
@@ -220,6 +237,7 @@ impl Ship {
             node: &node,
             writer: &writer,
             rules: self.rules(target, !optional.contains(target)),
+            redactor: redactor.as_ref(),
             block_age: self.block_age.map_or(target.block_age(), |age| age.0),
             required: !optional.contains(target),
             once: *once,
@@ -228,6 +246,13 @@ impl Ship {
             tell: &|sentence| say(sentence),
         };
         Ok(run_all(to.iter().zip(&places).map(job).collect()))
+    }
+
+    fn redactor(&self) -> Result<Option<Redactor>, Box<dyn Error>> {
+        let rules = redact::Rules::parse(&self.redact);
+        let rules = rules.map_err(|fault| WrongUsage(format!("--redact: {fault}")))?;
+        let redactor = self.redact_key.as_deref().map(|key| Redactor::new(rules, key));
+        Ok(redactor.transpose()?)
     }
 
     fn rules(&self, target: &Target, required: bool) -> Rules {
@@ -274,7 +299,7 @@ fn run_all(jobs: Vec<Job<'_>>) -> Outcome {
         .unwrap_or(Outcome::Done)
 }
 
-/// Databases get their schema; directories and buckets need none.
+/// Databases get their schema, and streams are made; directories and buckets need nothing.
 fn init_all(targets: &[Target]) -> Result<Outcome, Box<dyn Error>> {
     for target in targets {
         say(format_args!("{target}: {}", target.init()?));

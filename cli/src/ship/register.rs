@@ -4,7 +4,7 @@ use super::destination::Destination;
 use super::header::{Block, Chain, Fields, Header, Kind, Origin};
 use super::notes::NoteStore;
 use super::shipper::{End, Shipper};
-use super::source::{Cursor, Held, Source, are_those_of, start_of};
+use super::source::{Cursor, Held, Source};
 use super::stop::Stop;
 
 impl<S: NoteStore> Shipper<S> {
@@ -81,8 +81,10 @@ impl<S: NoteStore> Shipper<S> {
             // any copy that has its files.
             let can_tell = fields.lines > 0 || (fields.seq == 1 && !fields.file.is_empty());
             let is_here = can_tell
-                && matches!(source.find(&start_of(fields), fields.end)?,
-                    Held::Bytes(bytes) if are_those_of(fields, &bytes));
+                && match source.find_block(fields)? {
+                    Held::Bytes(bytes) => source.is_of(fields, &bytes)?,
+                    Held::Removed { .. } | Held::Other(_) => false,
+                };
             if is_here {
                 return Ok(Some(header));
             }

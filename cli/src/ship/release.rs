@@ -12,7 +12,7 @@ use super::destination::{Answer, Destination, Failure};
 use super::header::{Block, Fields, Header, Position};
 use super::notes::NoteStore;
 use super::shipper::{End, Shipper, Step};
-use super::source::{Held, Source, are_those_of, is_contiguous, start_of};
+use super::source::{Held, Source, is_contiguous};
 use super::stop::Stop;
 
 /// How many blocks are shown at one step.
@@ -220,14 +220,15 @@ impl<S: NoteStore> Shipper<S> {
         source: &mut dyn Source,
         destination: &mut dyn Destination,
     ) -> Result<(), End> {
-        let Fields { seq, end, .. } = header.fields;
-        let body = match source.find(&start_of(&header.fields), end)? {
-            _ if header.fields.lines == 0 => Vec::new(),
-            Held::Bytes(body) if are_those_of(&header.fields, &body) => body,
-            _ => {
-                let fault = format!("block {seq} is missing there, and its lines are gone here");
-                return Err(Stop::Gap(fault).into());
-            }
+        let Fields { seq, lines, .. } = header.fields;
+        let body = match source.find_block(&header.fields)? {
+            _ if lines == 0 => Some(Vec::new()),
+            Held::Bytes(bytes) => source.shipped_as(&header.fields, bytes)?,
+            Held::Removed { .. } | Held::Other(_) => None,
+        };
+        let Some(body) = body else {
+            let fault = format!("block {seq} is missing there, and its lines are gone here");
+            return Err(Stop::Gap(fault).into());
         };
         match destination.fill(&Block { header, body }) {
             Answer::Appended => {

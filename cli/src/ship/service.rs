@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer};
 
 use super::KEEP_DEFAULT;
+use super::redact::{self, Redactor};
 use super::shipper::Rules;
 use super::state::{State, random_id};
 use super::status::Status;
@@ -35,6 +36,9 @@ pub(crate) struct Table {
     node: Option<String>,
     block_age: Option<Seconds>,
     keep_after_ship: Option<Seconds>,
+    #[serde(default, deserialize_with = "redaction_rules")]
+    redact: redact::Rules,
+    redact_key: Option<PathBuf>,
     /// Files are kept until this destination has them.
     #[serde(default = "yes")]
     required: bool,
@@ -49,6 +53,11 @@ const fn yes() -> bool {
 
 fn target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Target, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn redaction_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<redact::Rules, D::Error> {
+    let rules = Vec::<String>::deserialize(deserializer)?;
+    redact::Rules::parse(&rules).map_err(serde::de::Error::custom)
 }
 
 /// The threads that ship a directory.
@@ -118,6 +127,10 @@ fn ship_all(
                 if let Err(error) = place.make() {
                     return tell(format!("{target}: {error}"));
                 }
+                let redactor = match table.redactor() {
+                    Ok(redactor) => redactor,
+                    Err(fault) => return tell(format!("{target}: nothing is shipped: {fault}")),
+                };
                 let job = Job {
                     directory,
                     target,
@@ -125,6 +138,7 @@ fn ship_all(
                     node,
                     writer,
                     rules: table.rules(),
+                    redactor: redactor.as_ref(),
                     block_age: table.block_age.map_or(target.block_age(), |age| age.0),
                     required: table.required,
                     once: false,
@@ -140,6 +154,14 @@ fn ship_all(
 }
 
 impl Table {
+    fn redactor(&self) -> Result<Option<Redactor>, String> {
+        match &self.redact_key {
+            Some(key) => Redactor::new(self.redact.clone(), key).map(Some),
+            None if self.redact.is_empty() => Ok(None),
+            None => Err("`redact` needs a file of keys: name it with `redact_key`".to_owned()),
+        }
+    }
+
     fn rules(&self) -> Rules {
         let keep = self.keep_after_ship.map_or(KEEP_DEFAULT, |keep| keep.0);
         Rules {
@@ -176,6 +198,8 @@ pub(crate) struct Shipped {
     pub(crate) lag_bytes: u64,
     pub(crate) caught_up_at_ms: i64,
     pub(crate) is_failing: bool,
+    /// Why it fails, also if it is tried again.
+    pub(crate) error: Option<String>,
     /// Why it does not go on before somebody did something.
     pub(crate) stopped: Option<String>,
     /// When the disk will be full, if the destination stays away.
@@ -197,7 +221,8 @@ pub(crate) fn shipped(directory: &Path) -> Vec<Shipped> {
             lag_bytes: stream.lag_bytes,
             caught_up_at_ms: stream.caught_up_at.unwrap_or(0),
             is_failing: stream.error.is_some(),
-            stopped: stream.error.filter(|_| stream.has_stopped),
+            stopped: stream.error.clone().filter(|_| stream.has_stopped),
+            error: stream.error,
             disk_full_in_seconds,
         })
     });

@@ -4,7 +4,7 @@ use std::fmt;
 
 use cdrlog::manifest::Hash;
 
-use super::header::{Fields, Header, Missing, Position};
+use super::header::{Fields, Header, Missing, Position, Redaction};
 
 /// Where a chain goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,15 @@ pub(crate) struct Lines {
     /// All that the node took before this time, in milliseconds since 1970, is in the record up to
     /// the last of these lines. `None` if it is not known.
     pub(crate) through: Option<i64>,
+}
+
+/// Lines as they are shipped.
+#[derive(Clone, Debug)]
+pub(crate) struct Shipped {
+    pub(crate) body: Vec<u8>,
+    /// What stands for the lines in their file.
+    pub(crate) local: Hash,
+    pub(crate) redaction: Option<Redaction>,
 }
 
 /// What comes next.
@@ -110,23 +119,40 @@ pub(crate) trait Source {
     /// The first file that is still needed; `None` for all.
     fn needed_file(&self) -> Option<String>;
 
+    /// The lines of a block that was cut before, from its file.
+    fn find_block(&mut self, block: &Fields) -> Result<Held, SourceError> {
+        self.find(&start_of(block), block.end)
+    }
+
+    /// Lines as they are shipped now.
+    fn shipped(&self, bytes: Vec<u8>) -> Shipped {
+        Shipped { local: Hash::of(&bytes), body: bytes, redaction: None }
+    }
+
+    /// Whether the bytes are those of the block, as they are in its file.
+    fn is_of(&self, block: &Fields, bytes: &[u8]) -> Result<bool, SourceError> {
+        Ok(Hash::of(bytes) == block.local)
+    }
+
+    /// The bytes of a block as they were shipped; `None` if they are those of another one.
+    fn shipped_as(&self, block: &Fields, bytes: Vec<u8>) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok(self.is_of(block, &bytes)?.then_some(bytes))
+    }
+
     /// The files of both streams that are here and have a line, with their births, oldest first.
     fn births(&mut self) -> Result<Vec<(String, Hash)>, SourceError>;
 }
 
 /// Whether a block begins where the one before ends, as far as the headers say.
 pub(crate) fn is_contiguous(before: &Fields, after: &Fields) -> bool {
+    // By another key, a birth looks different.
+    let is_same_birth = before.birth == after.birth || before.redaction != after.redaction;
     after.lines == 0
-        || (before.file == after.file && before.birth == after.birth && before.end == after.start)
+        || (before.file == after.file && is_same_birth && before.end == after.start)
         || (after.start == 0 && before.file <= after.file)
 }
 
 /// Where the lines of a block begin.
 pub(crate) fn start_of(block: &Fields) -> Position {
     Position { file: block.file.clone(), birth: block.birth, offset: block.start }
-}
-
-/// Whether the bytes are those of the block.
-pub(crate) fn are_those_of(block: &Fields, bytes: &[u8]) -> bool {
-    Hash::of(bytes) == block.local
 }

@@ -11,6 +11,7 @@ use super::destination::{Destination, Failure, Unfit};
 use super::forecast::{Forecast, free_bytes};
 use super::header::Stream;
 use super::lane::{Lane, Round};
+use super::redact::Redactor;
 use super::shipper::{Rules, Stop};
 use super::state::Place;
 use super::status::StatusFile;
@@ -38,6 +39,8 @@ pub(super) struct Job<'a> {
     pub(super) node: &'a str,
     pub(super) writer: &'a str,
     pub(super) rules: Rules,
+    /// Takes out of the shipped copy what must not leave the machine.
+    pub(super) redactor: Option<&'a Redactor>,
     pub(super) block_age: Duration,
     /// Files are kept until the destination has them.
     pub(super) required: bool,

@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::common::{body, line};
 use crate::daemon::{Daemon, serve, wait_for};
+use crate::page::Viewer;
 
 fn cdrlog() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cdrlog"))
@@ -55,6 +58,41 @@ fn events_are_shipped_across_a_hand_over_and_the_metrics_say_how_far() {
     wait_for("the second event", || (shipped(&archive) == both).then_some(()));
     second.terminate();
     assert_eq!(shipped(&archive), both);
+}
+
+#[test]
+fn the_page_tells_how_far_a_destination_is_and_why_it_gets_no_lines() {
+    let parent = tempfile::tempdir().unwrap();
+    let archive = parent.path().join("archive");
+    let config = parent.path().join("cdrlog.toml");
+    let destination = format!("file://{}", archive.display());
+    let text =
+        format!("sync = \"always\"\n[[ship]]\nto = \"{destination}\"\nblock_age = \"10ms\"\n");
+    fs::write(&config, text).unwrap();
+    let mut command = serve(&parent.path().join("cdr"));
+    command.arg("--config").arg(&config).args(["--ui", "127.0.0.1:0"]);
+    let daemon = Daemon::start(&mut command);
+    let page = crate::page::page(&daemon);
+    assert_eq!(daemon.connect().post(&body(0)).status, 200);
+    let shipping = || {
+        let (_, state) = Viewer::connect(page).next().unwrap();
+        let all = state["shipping"].as_array().unwrap().clone();
+        all.into_iter().find(|one| one["stream"] == "lines")
+    };
+    let told = wait_for("what the page tells", || {
+        shipping().filter(|one| one["lag_bytes"] == 0 && one["caught_up_ms"].is_number())
+    });
+    assert_eq!(
+        (told["destination"].as_str(), &told["failure"]),
+        (Some(&*destination), &Value::Null)
+    );
+    // A file is where its directory was.
+    fs::remove_dir_all(archive.join("lines")).unwrap();
+    fs::write(archive.join("lines"), "").unwrap();
+    assert_eq!(daemon.connect().post(&body(1)).status, 200);
+    let told = wait_for("the failure", || shipping().filter(|one| one["failure"].is_string()));
+    assert_ne!(told["lag_bytes"], 0, "{told}");
+    daemon.terminate();
 }
 
 #[test]

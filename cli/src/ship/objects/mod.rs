@@ -31,8 +31,9 @@ use super::clock::uptime;
 use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
 use super::header::{Block, Chain, Header};
 use super::watermark::Watermark;
-use encoding::{HEADER_BYTES_MAX, encode, header_of};
+use encoding::{HEADER_BYTES_MAX, header_of};
 
+pub(super) use encoding::encode;
 #[cfg(feature = "s3")]
 pub(super) use s3::Bucket;
 

@@ -39,10 +39,11 @@ const SCHEMA_VERSION: i32 = 2;
 /// How long anything may take before the connection is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Less than [`ANSWER_TIMEOUT`], so that a server that hangs says why.
+/// Less than [`ANSWER_TIMEOUT`], so that a server that hangs says why. A connection that was lost in a
+/// transaction holds up the next one for as long as it may be idle.
 const TRANSACTION_OPTIONS: &str = "\
-SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '60s'; \
-SET LOCAL statement_timeout = '100s'; SET LOCAL idle_in_transaction_session_timeout = '100s'";
+SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '10s'; \
+SET LOCAL statement_timeout = '100s'; SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
 /// How many bytes of rows go into one message.
 const COPY_BYTES: usize = 64 << 10;

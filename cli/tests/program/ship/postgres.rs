@@ -10,7 +10,7 @@ use crate::common::{CDR, WEBHOOKS};
 use crate::run::{Run, append, end, run, run_with, start};
 use crate::support::skip;
 
-fn server() -> Option<Server> {
+pub fn server() -> Option<Server> {
     let server = postgres("UTF8");
     if server.is_none() {
         skip("there is no PostgreSQL", "install the package postgresql");
@@ -24,12 +24,12 @@ fn to(server: &Server, directory: &std::path::Path) -> Command {
     command
 }
 
-fn init(server: &Server, directory: &std::path::Path) -> Run {
+pub fn init(server: &Server, directory: &std::path::Path) -> Run {
     run(to(server, directory).arg("--init")).expect(0, &["the tables are those of version 2"])
 }
 
 /// The record as the database has it.
-fn lines(server: &Server, stream: &str) -> Vec<u8> {
+pub fn lines(server: &Server, stream: &str) -> Vec<u8> {
     let hex = server.query(&format!(
         "SELECT encode(coalesce(raw, convert_to(line, 'UTF8')), 'hex') FROM cdr_event \
          WHERE stream = '{stream}' ORDER BY node, seq, line_number"
