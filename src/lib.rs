@@ -119,6 +119,7 @@
 //! The program `cdrlog` is the package `cdrlog-cli`.
 
 #![deny(unsafe_code, missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(

@@ -5,6 +5,11 @@
 
 #![deny(unsafe_code, missing_docs)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the program cdrlog runs on Linux only; the library `cdrlog` builds on macOS, the BSDs and Windows"
+);
+
 mod append;
 mod audit;
 mod bodies;

@@ -130,6 +130,7 @@ impl StorageFile for File {
 
     /// By `flock(2)`, or `LockFileEx`.
     fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        system::check_lockable(self)?;
         let taken = match kind {
             LockKind::Exclusive => Self::try_lock(self),
             LockKind::Shared => self.try_lock_shared(),

@@ -41,7 +41,11 @@ pub(crate) use self::windows::*;
 /// What holds on Linux and not on this system, a sentence each without its end. That there is no inbox
 /// has a notice of its own.
 pub(crate) fn weaknesses() -> Vec<&'static str> {
-    let unknown_boot = (boot_id() == [0; 16]).then_some(
+    weaknesses_with(boot_id())
+}
+
+fn weaknesses_with(boot_id: [u8; 16]) -> Vec<&'static str> {
+    let unknown_boot = (boot_id == [0; 16]).then_some(
         "a restart of the machine cannot be told from the death of a process, so after a power loss \
          lines that were not synced may be broken",
     );
@@ -56,6 +60,13 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn linux_has_no_weakness() {
         assert_eq!(weaknesses(), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_sandbox_that_hides_the_boot_id_is_weaker() {
+        let (known, unknown) = (weaknesses_with([1; 16]), weaknesses_with([0; 16]));
+        assert_eq!(unknown.len(), known.len() + 1);
+        assert!(unknown.iter().any(|weakness| weakness.contains("after a power loss")));
     }
 
     /// Without this, a Mac would promise what only Linux keeps.

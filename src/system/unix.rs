@@ -109,6 +109,12 @@ impl FileIdentity {
     }
 }
 
+/// Whether a file can be locked: any, directories too.
+#[inline]
+pub(crate) fn check_lockable(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Whether the file system cannot lock this file at all.
 pub(crate) fn has_no_locks(error: &io::Error) -> bool {
     let without = [Errno::BADF, Errno::OPNOTSUPP, Errno::NOLCK, Errno::INVAL];

@@ -158,13 +158,16 @@ pub(crate) fn file_identity(file: &File) -> io::Result<(Metadata, FileIdentity)>
     Ok((file.metadata()?, identity))
 }
 
+/// Whether a file can be locked: an error if it is a directory, which has no bytes to lock.
+pub(crate) fn check_lockable(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+}
+
 /// Whether the file system cannot lock this file at all.
 pub(crate) fn has_no_locks(error: &io::Error) -> bool {
     const ERROR_INVALID_FUNCTION: i32 = 1;
-    const ERROR_INVALID_PARAMETER: i32 = 87;
-    let without = [ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER];
     error.kind() == io::ErrorKind::Unsupported
-        || error.raw_os_error().is_some_and(|code| without.contains(&code))
+        || error.raw_os_error() == Some(ERROR_INVALID_FUNCTION)
 }
 
 /// Whether a link, or a socket, is in the place of a file: the metadata of what was opened says so.
