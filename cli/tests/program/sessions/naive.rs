@@ -42,7 +42,6 @@ struct Present {
 
 #[derive(Debug)]
 struct Session {
-    name: String,
     source: usize,
     ended: Option<i64>,
     is_lost: bool,
@@ -201,7 +200,6 @@ impl State<'_> {
 
     fn begin(&mut self, event: &Event) -> &mut Session {
         let session = Session {
-            name: event.session.clone(),
             source: event.source,
             ended: None,
             is_lost: false,
