@@ -199,12 +199,8 @@ impl State<'_> {
     }
 
     fn begin(&mut self, event: &Event) -> &mut Session {
-        let session = Session {
-            source: event.source,
-            ended: None,
-            is_lost: false,
-            present: BTreeMap::new(),
-        };
+        let session =
+            Session { source: event.source, ended: None, is_lost: false, present: BTreeMap::new() };
         let index = self.sessions.len();
         self.of_id.entry(event.id.clone()).or_default().push(index);
         self.of_name.entry(event.session.clone()).or_default().push(index);
