@@ -9,10 +9,12 @@ use cdrlog::{Instructions, Rewriter};
 /// More bytes than any event of the benches has.
 pub const EVENT_BYTES_MAX: usize = 2 << 20;
 
+type Work = Box<dyn FnMut(&[u8])>;
+
 /// One that works on events, with the buffers that it uses again and again.
 pub struct Contender {
     pub name: &'static str,
-    work: Box<dyn FnMut(&[u8])>,
+    work: Work,
 }
 
 impl Contender {

@@ -22,7 +22,7 @@ use super::grammar::{Found, KEY_SPAN};
 use super::leftover::{BATCH_BLOCKS, Batch, Leftover, Plane, Refusal};
 use super::neighbours::BEFORE;
 use super::reading::Reading;
-use crate::vector::{BLOCK_BYTES, Lookup, Task, Vector, Window};
+use crate::vector::{BLOCK_BYTES, Lookup, Task, Vector, Window, carrying_add};
 
 const BATCH_BYTES: usize = BATCH_BLOCKS * BLOCK_BYTES;
 
@@ -173,7 +173,7 @@ impl<V: Vector + Lookup, const SPACED: bool> Scan<'_, V, SPACED> {
             // Strings that do not follow a colon: keys in an object, items in an array.
             let key_starts =
                 quotes & inside & !follow::<SPACED>(colons, spaces, &mut carries.after_colon);
-            let (ripple, in_key) = inside.carrying_add(key_starts, carries.in_key);
+            let (ripple, in_key) = carrying_add(inside, key_starts, carries.in_key);
             carries.in_key = in_key;
             let key_ends = ripple & !inside;
             let unpaired = colons ^ follow::<SPACED>(key_ends, spaces, &mut carries.after_key);

@@ -51,7 +51,7 @@ pub(crate) use bytes::BLOCK_BYTES;
 pub(crate) use classes::{Classes, EscapeClasses};
 pub(crate) use copy::{Copier, Memcpy};
 pub(crate) use lookup::{HalfTables, Lookup};
-pub(crate) use mask::Mask;
+pub(crate) use mask::{Mask, carrying_add};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]

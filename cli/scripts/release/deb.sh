@@ -59,7 +59,8 @@ chmod -R u=rwX,go=rX "$root/$doc"
 mkdir "$root/DEBIAN"
 depends="libc6 (>= $glibc)"
 # Zig puts it into the program, other linkers do not.
-! LC_ALL=C objdump --private-headers "$program" | grep -q 'NEEDED *libgcc_s' || depends+=", libgcc-s1"
+needed=$(LC_ALL=C objdump --private-headers "$program" | sed -n 's/^ *NEEDED *//p')
+[[ $needed != *libgcc_s.so.1* ]] || depends+=", libgcc-s1"
 cat >"$root/DEBIAN/control" <<CONTROL
 Package: cdrlog
 Version: $version

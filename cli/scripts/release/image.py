@@ -40,10 +40,9 @@ class Layer:
         self.directories = set()
 
     def directory(self, name, mode=0o755, owner=0):
-        parent = os.path.dirname(name)
-        if parent:
-            self.directory(parent)
-        if name not in self.directories:
+        # The root is not listed: it is there, whatever is in it.
+        if name and name not in self.directories:
+            self.directory(os.path.dirname(name))
             self.directories.add(name)
             self.tar.addfile(entry(name + "/", tarfile.DIRTYPE, mode, owner))
 
@@ -162,10 +161,7 @@ def main():
     layer_tar = layer(*map(pathlib.Path, (program, certificates, zones, licences)))
     tar = Layer()
     for name, content in image(architecture, version, layer_tar).items():
-        tar.directory(os.path.dirname(name)) if "/" in name else None
-        info = entry(name, tarfile.REGTYPE, 0o644)
-        info.size = len(content)
-        tar.tar.addfile(info, io.BytesIO(content))
+        tar.file(name, content)
     pathlib.Path(out).write_bytes(tar.content())
 
 

@@ -94,8 +94,8 @@ impl<T> EventOrder<T> {
         }
         let begin = events.len();
         if first == Some(at) {
-            while let Some(event) = self.in_order.pop_front_if(|event| event.at == at) {
-                events.push(event);
+            while self.in_order.front().is_some_and(|event| event.at == at) {
+                events.extend(self.in_order.pop_front());
             }
         }
         if other == Some(at) {

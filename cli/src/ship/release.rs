@@ -26,8 +26,17 @@ const PAUSE: i64 = 3_600_000;
 #[derive(Debug, Default)]
 pub(super) struct Release {
     showing: Option<Showing>,
+    /// The last step gave a file up: there may be more.
+    has_given_up: bool,
     /// Nothing is begun before this time.
     not_before: i64,
+}
+
+impl Release {
+    /// Whether there is something to do even if nothing is to be shipped.
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.showing.is_some() || self.has_given_up
+    }
 }
 
 /// The blocks of files that are to be given up, on a connection that was made for this.
@@ -49,13 +58,16 @@ impl<S: NoteStore> Shipper<S> {
         destination: &mut dyn Destination,
         now: i64,
     ) -> Result<(), End> {
+        self.release.has_given_up = false;
         let Some(showing) = self.release.showing.take() else {
             return self.begin_showing(source, destination, now);
         };
         // The destination may have gone back, and gets its blocks again first.
         let is_there = self.acknowledged().is_some_and(|last| last.fields.seq >= showing.seq);
         if !is_there {
-            self.release.showing = Some(showing);
+            // Other cuts of the same lines may be fewer blocks: then this is begun anew.
+            let is_coming = self.acknowledged_headers().len() < self.notes.headers().len();
+            self.release.showing = is_coming.then_some(showing);
             return Ok(());
         }
         self.show(showing, source, destination, now)
@@ -162,6 +174,7 @@ impl<S: NoteStore> Shipper<S> {
         destination.reconnect();
         if destination.tail(&self.chain)?.as_ref() == self.acknowledged() {
             source.release(&showing.until)?;
+            self.release.has_given_up = true;
         } else {
             self.look_again();
             return Err(End::Step(Step::Again));

@@ -166,6 +166,12 @@ impl<S: NoteStore> Shipper<S> {
     ) -> Result<Step, Stop> {
         self.idle_through = None;
         match self.try_step(source, destination, now) {
+            // Only where files were looked at in this step: what waits for a recovery waits with a pause.
+            Err(End::Step(Step::Idle | Step::Waiting(_)))
+                if self.acknowledged.is_some() && self.release.is_under_way() =>
+            {
+                Ok(Step::Again)
+            }
             Ok(step) | Err(End::Step(step)) => Ok(step),
             Err(End::Stop(stop)) => Err(stop),
         }

@@ -126,13 +126,13 @@ fn a_destination_that_stopped_is_told_and_the_others_go_on() {
         (answer.status == 503 && answer.text().contains("was retired")).then_some(())
     });
     assert_eq!(daemon.connect().get("/healthz").status, 200);
-    let metrics = daemon.connect().get("/metrics").text().to_owned();
     for (archive, value) in [(&stopped, 1), (&other, 0)] {
         let label = format!("destination=\"{}\",stream=\"lines\"", url(archive));
-        assert!(
-            metrics.contains(&format!("cdrlog_ship_stopped{{{label}}} {value}\n")),
-            "{metrics}"
-        );
+        wait_for("the metrics of both", || {
+            let answer = daemon.connect().get("/metrics");
+            let line = format!("cdrlog_ship_stopped{{{label}}} {value}\n");
+            answer.text().contains(&line).then_some(())
+        });
     }
     assert_eq!(daemon.connect().post(&body(0)).status, 200);
     wait_for("the event", || (shipped(&other) == line(0).into_bytes()).then_some(()));

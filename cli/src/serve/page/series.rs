@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use crate::count::{Count, Level as Levels, Listener};
+use crate::print::beginning;
 
 pub(super) const MINUTE_MS: i64 = 60_000;
 pub(super) const QUARTER_MS: i64 = 15 * MINUTE_MS;
@@ -81,7 +82,7 @@ pub(super) struct Words(BTreeMap<Box<str>, u64>);
 
 impl Words {
     pub(super) fn add(&mut self, word: &str) {
-        let word = word.get(..word.floor_char_boundary(WORD_BYTES_MAX)).unwrap_or_default();
+        let word = beginning(word, WORD_BYTES_MAX);
         if let Some(count) = self.0.get_mut(word) {
             *count += 1;
             return;

@@ -22,7 +22,7 @@ const BEGIN: i64 = 1_700_000_000_000;
 
 const NAME: &str = "CDR.2023-11-14_22-13-20.log";
 
-const PAGE: &str = include_str!("../../../docs/sql.md");
+const PAGE: &str = include_str!("../../../../docs/sql.md");
 
 fn export(target: &Path, directories: &[&Path]) -> Command {
     let mut command = cdrlog();

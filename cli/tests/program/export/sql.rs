@@ -1,6 +1,7 @@
 //! The queries of the page, run by databases that others make.
 
 use super::*;
+use crate::sessions::random::large_records;
 use crate::skip::skip;
 use std::process::Stdio;
 
@@ -164,12 +165,16 @@ fn sums_of_random_records_are_the_same_by_duckdb() {
     check_by_duckdb(&python, 21, 800);
 }
 
-/// `cargo test --release -p cdrlog-cli --features export --test program -- --ignored export`.
+/// `CDRLOG_PYTHON=python3 cargo test --release -p cdrlog-cli --test program -- --ignored large_random`.
 #[test]
 #[ignore = "a million events, ten times: some minutes"]
 fn sums_of_large_random_records_are_the_same_by_duckdb() {
     let Some(python) = python(Database::DuckDb) else { return };
-    (200..210).for_each(|seed| check_by_duckdb(&python, seed, 1_000_000));
+    let (seeds, events) = large_records(200);
+    for seed in seeds {
+        check_by_duckdb(&python, seed, events);
+        eprintln!("seed {seed}: {events} events");
+    }
 }
 
 fn check_by_duckdb(python: &str, seed: u64, events: usize) {
