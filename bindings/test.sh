@@ -22,9 +22,10 @@ fail() {
     exit 1
 }
 
-# The C library, as if it were installed: compilers, linkers and the loader find it.
+# The C library, as if it were installed: compilers, linkers and the loader find it, this one by its SONAME.
 build_library() {
     cargo build --quiet -p cdrlog-capi
+    ln -sfn libcdrlog.so "$target_dir/debug/libcdrlog.so.0.1"
     export CPATH=$root/capi/include LIBRARY_PATH=$target_dir/debug LD_LIBRARY_PATH=$target_dir/debug
 }
 

@@ -77,6 +77,7 @@ def table(rates):
         for producers in PRODUCERS:
             rate = rates.get(name, {}).get(producers)
             cells.append("{:.2f} ({:.2f}-{:.2f})".format(*rate) if rate else "")
+        text = text.replace("Mutex<BufWriter>", "`Mutex<BufWriter>`")  # Not a tag.
         lines.append(f"| {text} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

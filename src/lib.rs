@@ -88,7 +88,8 @@
 //! - No panic on any input or I/O error, no signal handler, no global state, no thread left after a
 //!   close.
 //!
-//! `docs/reliability.md` names the test of each promise, and what the tests do not show.
+//! `docs/reliability.md` names the test of each promise, and what the tests do not show;
+//! `docs/systems.md` says what holds on systems other than Linux.
 //!
 //! # What it is not
 //!
@@ -96,7 +97,8 @@
 //! - Not a transport: it sends nothing anywhere. The CDR is a plain file for `tail`, `jq` and log
 //!   shippers.
 //! - Not a JSON library: [`Rewriter`] finds one member and validates the rest; it builds no tree.
-//! - Not portable yet: Linux only.
+//! - Not for servers that do not run Linux. It builds on macOS, the BSDs and Windows for development,
+//!   where some promises do not hold: [`Notice::WeakerSystem`] and [`Notice::NoInbox`] say which.
 //!
 //! # Limits
 //!
@@ -117,6 +119,7 @@
 //! The program `cdrlog` is the package `cdrlog-cli`.
 
 #![deny(unsafe_code, missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     not(test),
     warn(
@@ -158,6 +161,7 @@ pub mod storage;
 mod sync;
 #[cfg(feature = "synced")]
 pub mod synced;
+mod system;
 mod vector;
 mod waker;
 
@@ -195,17 +199,16 @@ pub use rewrite::each;
 #[doc(hidden)]
 pub mod fuzzing;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!(
-    "cdrlog runs on Linux only: it needs fallocate(2), and the page cache that outlives a process"
-);
+#[cfg(not(any(unix, windows)))]
+compile_error!("cdrlog runs on Linux, and for development on macOS, the BSDs and Windows");
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!(
     "cdrlog needs a 64-bit target: positions in its streams are 64-bit offsets into memory and files"
 );
 
-#[cfg(test)]
+// They kill themselves, fork, and put the inbox into `/dev/shm`.
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
 
 /// The examples of the README, compiled as tests.

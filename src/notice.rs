@@ -43,6 +43,12 @@ pub enum Notice {
         /// The error of the system.
         source: Arc<std::io::Error>,
     },
+    /// This system is weaker than Linux, or this sandbox than other ones. Reported at each open, on
+    /// the thread that opens. `docs/systems.md` has the table of systems.
+    WeakerSystem {
+        /// What does not hold here, a sentence each without its end.
+        weaknesses: Vec<&'static str>,
+    },
     /// Another program removed the inbox, or put something else in its place. Reported once, at the
     /// next write to a CDR file. Until the appender is closed and opened again, events that are
     /// accepted and not journaled are lost if the process dies.
@@ -109,6 +115,9 @@ impl fmt::Display for Notice {
                     "no inbox at {}: {source}; a crash loses events that are not journaled",
                     path.display()
                 )
+            }
+            Self::WeakerSystem { weaknesses } => {
+                write!(f, "not all promises hold on this system: {}", weaknesses.join("; "))
             }
             Self::InboxRemoved(path) => write!(
                 f,

@@ -21,6 +21,7 @@ use crate::queue::{Queue, queue};
 use crate::recovery::{follow_names, lock_error};
 use crate::sealed::Maintenance;
 use crate::storage::{Disk, DiskError};
+use crate::system;
 
 /// The maximum sleep of the rewriter thread while there are events.
 const SLEEP_MAX: Duration = Duration::from_millis(20);
@@ -41,6 +42,7 @@ pub(crate) fn open(options: Options) -> Result<Appender, OpenError> {
     let (mut journal, inbox) = create_journal(disk, &state_dir, &options)?;
     let journal_place = Identity::of(disk, &directory.join(STATE_DIR_NAME))?;
     let pipeline = Arc::new(Pipeline::new(options.listener.clone()));
+    tell_weaknesses(&options);
     tell_foreign_files(&options, &inventory);
 
     let sink = |stream, reader: RingReader, path: &Path| {
@@ -118,6 +120,13 @@ fn recover(
     }
     created_files.shorten(&inventory)?;
     Ok((recovery, inventory))
+}
+
+fn tell_weaknesses(options: &Options) {
+    let weaknesses = system::weaknesses();
+    if !weaknesses.is_empty() {
+        options.listener.tell(&Notice::WeakerSystem { weaknesses });
+    }
 }
 
 fn tell_foreign_files(options: &Options, inventory: &Inventory) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::ack::{Ack, Durability, acked};
 use crate::error::{SendError, TrySendError};
 use crate::inbox::{Arena, Stored};
-use crate::queue::{Body, Content, KeptRoom, Message, Other, Queue, Refused};
+use crate::queue::{Body, KeptRoom, Message, Other, Queue, Refused};
 
 /// Sends events to the appender. Use one per thread.
 ///
@@ -357,14 +357,14 @@ impl Why {
 
 #[cold]
 fn closed(message: Message) -> SendError {
-    SendError::Closed(event_of(message))
+    SendError::Closed(message.into_event())
 }
 
 #[cold]
 fn refused(refused: Refused) -> TrySendError {
     match refused {
-        Refused::Full(message) => TrySendError::Full(event_of(message)),
-        Refused::Closed(message) => TrySendError::Closed(event_of(message)),
+        Refused::Full(message) => TrySendError::Full(message.into_event()),
+        Refused::Closed(message) => TrySendError::Closed(message.into_event()),
     }
 }
 
@@ -380,20 +380,6 @@ impl Clone for Producer {
     /// Another producer of the same appender, with its own chunk.
     fn clone(&self) -> Self {
         Self::new(self.queue.clone())
-    }
-}
-
-/// The event of a message that was not accepted and has no record.
-#[cold]
-fn event_of(message: Message) -> Bytes {
-    match message.into_content() {
-        Content::Other(other) => match *other {
-            Other::Event(event) | Other::Acked(_, Body::Bytes(event)) => event,
-            Other::Acked(_, Body::Record(_)) | Other::Barrier(_) | Other::TimeMark(_) => {
-                Bytes::new()
-            }
-        },
-        Content::Record(_) => Bytes::new(),
     }
 }
 

@@ -7,6 +7,8 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each bench needs a part of it")]
 
+pub mod shapes;
+
 use std::collections::BTreeMap;
 
 const WEBHOOKS: &str = include_str!("../../tests/data/webhooks.jsonl");

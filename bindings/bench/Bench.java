@@ -10,12 +10,13 @@ import org.cdrlog.CdrlogException;
 import org.cdrlog.Options;
 import org.cdrlog.Producer;
 
-/** What an event costs in Java: cdrlog, and logback's AsyncAppender, given the same bytes: Bench NAME DIRECTORY EVENTS. */
+/** What an event costs in Java: cdrlog, and logback's AsyncAppender, whose file has the same bytes: Bench NAME DIRECTORY EVENTS. */
 public final class Bench {
     /** Between two flushes: fewer than a queue has room for. */
     private static final int BURST = 10_000;
 
     private static final String EVENT = System.getenv("BENCH_EVENT");
+    private static final String LINE = System.getenv("BENCH_LINE");
 
     private interface Call {
         void run() throws CdrlogException;
@@ -50,7 +51,7 @@ public final class Bench {
         async.start();
         Logger logger = context.getLogger("cdr");
         logger.addAppender(async);
-        return new Log(() -> logger.info(EVENT), () -> {
+        return new Log(() -> logger.info(LINE), () -> {
             while (async.getNumberOfElementsInQueue() > 0) {
                 Thread.onSpinWait();
             }

@@ -1,4 +1,4 @@
-// What an event costs in Node.js: cdrlog, and the destination of pino, given the same bytes.
+// What an event costs in Node.js: cdrlog, and the destination of pino, whose file has the same bytes.
 //
 //     node bench.js cdrlog|pino DIRECTORY EVENTS
 
@@ -21,7 +21,7 @@ async function ofPino(directory) {
   mkdirSync(directory)
   const destination = pino.destination({ dest: `${directory}/pino.log`, sync: false, minLength: 4096 })
   await new Promise(resolve => destination.once('ready', resolve))
-  const line = EVENT + '\n'
+  const line = process.env.BENCH_LINE + '\n'
   const flush = () => new Promise((resolve, reject) => destination.flush(error => (error ? reject(error) : resolve())))
   return { send: () => destination.write(line), flush, end: () => destination.end() }
 }

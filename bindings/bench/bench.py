@@ -1,4 +1,4 @@
-"""What an event costs in Python: cdrlog, and logging with a QueueHandler, given the same bytes.
+"""What an event costs in Python: cdrlog, and logging with a QueueHandler, whose file has the same bytes.
 
     bench.py cdrlog|QueueHandler DIRECTORY EVENTS
 """
@@ -12,6 +12,7 @@ import time
 
 BURST = 10_000  # between two flushes: fewer than a queue has room for
 EVENT = os.environ["BENCH_EVENT"]
+LINE = os.environ["BENCH_LINE"]
 
 
 def of_cdrlog(directory):
@@ -35,7 +36,7 @@ def of_queue_handler(directory):
         file.flush()
         listener.start()
 
-    return lambda: logger.info(EVENT), flush, listener.stop
+    return lambda: logger.info(LINE), flush, listener.stop
 
 
 def main():

@@ -55,11 +55,16 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func cdrOf(t *testing.T, appender *Appender) string {
+func cdrPathOf(t *testing.T, appender *Appender) string {
 	t.Helper()
 	path, err := appender.CDRPath()
 	must(t, err)
-	content, err := os.ReadFile(path)
+	return path
+}
+
+func cdrOf(t *testing.T, appender *Appender) string {
+	t.Helper()
+	content, err := os.ReadFile(cdrPathOf(t, appender))
 	must(t, err)
 	return string(content)
 }
@@ -125,6 +130,74 @@ func TestAFailureHasACodeASentenceAndTheErrorOfTheSystem(t *testing.T) {
 	if err := producer.TrySend([]byte(event)); !errors.Is(err, InvalidHandle) {
 		t.Fatal(err)
 	}
+}
+
+// The library uses the memory of a handle again: what was closed must not become what was opened later.
+func TestWhatWasClosedDoesNotBecomeWhatIsOpenedLater(t *testing.T) {
+	appender := open(t, t.TempDir())
+	closed := producerOf(t, appender)
+	must(t, closed.Close())
+	others := make([]*Producer, 200)
+	for number := range others {
+		other, err := appender.Producer()
+		must(t, err)
+		must(t, other.Close())
+		others[number] = producerOf(t, appender)
+	}
+	for name, send := range map[string]func([]byte) error{"Send": closed.Send, "TrySend": closed.TrySend} {
+		if err := send([]byte(event)); !errors.Is(err, InvalidHandle) {
+			t.Fatal(name, err)
+		}
+	}
+	if _, err := closed.SendAcked([]byte(event), Written); !errors.Is(err, InvalidHandle) {
+		t.Fatal(err)
+	}
+	must(t, closed.Close())
+	for _, other := range others {
+		must(t, other.Send([]byte(event)))
+	}
+	must(t, appender.Flush())
+	if stats, err := appender.Stats(); err != nil || stats["events_journaled"] != uint64(len(others)) {
+		t.Fatal(stats["events_journaled"], err)
+	}
+	reader, err := OpenReader(filepath.Dir(cdrPathOf(t, appender)), ReaderOptions{})
+	must(t, err)
+	must(t, reader.Close())
+	must(t, reader.Close())
+	if _, err := reader.Next(); !errors.Is(err, InvalidHandle) {
+		t.Fatal(err)
+	}
+}
+
+// A listener that closes is refused, while another goroutine closes too.
+func TestAListenerThatClosesDoesNotWaitForItself(t *testing.T) {
+	var appender *Appender
+	closed := make(chan error, 1)
+	closing := make(chan struct{})
+	directory := t.TempDir()
+	appender = open(t, directory, OnNotice(func(notice Notice) {
+		if notice.Kind == ChangedByOthers {
+			<-closing
+			closed <- appender.Close()
+		}
+	}))
+	producer := producerOf(t, appender)
+	must(t, os.Remove(cdrPathOf(t, appender)))
+	must(t, producer.Send([]byte(event)))
+	ended := make(chan error, 1)
+	go func() {
+		close(closing)
+		ended <- appender.Close()
+	}()
+	select {
+	case err := <-closed:
+		if err != nil && !errors.Is(err, WouldDeadlock) {
+			t.Fatal(err)
+		}
+	case <-time.After(60 * time.Second):
+		t.Fatal("the listener waits")
+	}
+	must(t, <-ended)
 }
 
 // The reason of a failure is that of the goroutine's own call, on whatever threads goroutines run.

@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// A QueuedNotifier is the interface webhook.QueuedNotifier of github.com/livekit/protocol, with LiveKit's types as
-// parameters: this package depends on nothing, and follows every version of theirs.
+// A QueuedNotifier is the interface webhook.QueuedNotifier of github.com/livekit/protocol (as of v1.50.4 and its commit
+// d74e7cdb9835), with LiveKit's types as parameters: this package depends on nothing, and where LiveKit changes no
+// method, it follows their versions.
 //
 //	Event   *livekit.WebhookEvent
 //	Info    *livekit.WebhookInfo
@@ -24,7 +25,8 @@ type QueuedNotifier[Event, Info, Filter, Notify any] interface {
 type NotifierParams[Event, Info, Filter, Notify any] struct {
 	// The body of the webhook: protojson.Marshal.
 	Encode func(Event) ([]byte, error)
-	// Whether the filter lets an event pass. nil: the CDR has all events, whatever filter is set.
+	// Whether the filter lets an event pass; LiveKit's FilterParams have a method IsAllowed for it after v1.50.4. nil: the
+	// CDR has all events, whatever filter is set.
 	Passes func(Filter, Event) bool
 	// What the hook of RegisterProcessedHook is given. nil: the hook is not called.
 	Info func(Event) Info

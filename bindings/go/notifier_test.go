@@ -20,7 +20,8 @@ type (
 	params       = NotifierParams[*webhookEvent, *webhookInfo, filterParams, notifyOption]
 )
 
-// The interface of LiveKit's package webhook, word for word but for the packages of its types.
+// The interface of LiveKit's package webhook, word for word but for the packages of its types: webhook/notifier.go of
+// github.com/livekit/protocol at v1.50.4, and the same at commit d74e7cdb9835 of 2026-08-22.
 type webhookQueuedNotifier interface {
 	RegisterProcessedHook(f func(ctx context.Context, whi *webhookInfo))
 	SetKeys(apiKey, apiSecret string)

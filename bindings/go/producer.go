@@ -50,6 +50,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"runtime/cgo"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,7 @@ type Producer struct {
 // Producer makes a new one. It must be closed; it may outlive the appender.
 func (appender *Appender) Producer() (*Producer, error) {
 	producer := &Producer{}
-	err := check(func() C.cdrlog_result { return C.cdrlog_producer_new(appender.handle, &producer.handle) })
+	err := appender.call(func() C.cdrlog_result { return C.cdrlog_producer_new(appender.handle, &producer.handle) })
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +81,9 @@ func (appender *Appender) Producer() (*Producer, error) {
 // Send sends an event, the body of a webhook; it waits while the queue is full. Once it returns nil, the event
 // outlives the process. The bytes are copied.
 func (producer *Producer) Send(event []byte) error {
+	if producer.isClosed.Load() {
+		return errProducerClosed
+	}
 	return explained(C.cdrlog_go_send(producer.handle, start(event), C.size_t(len(event))))
 }
 
@@ -88,6 +92,9 @@ func (producer *Producer) Send(event []byte) error {
 func (producer *Producer) TrySend(event []byte) error {
 	producer.turn.Lock()
 	defer producer.turn.Unlock()
+	if producer.isClosed.Load() {
+		return errProducerClosed
+	}
 	return explained(C.cdrlog_go_try_send(producer.handle, start(event), C.size_t(len(event))))
 }
 
@@ -137,6 +144,9 @@ type Outcome struct {
 // SendAcked is like Send, and gives a channel that gets one Outcome, once the event has reached the level or never
 // will.
 func (producer *Producer) SendAcked(event []byte, level Durability) (<-chan Outcome, error) {
+	if producer.isClosed.Load() {
+		return nil, errProducerClosed
+	}
 	outcome := make(chan Outcome, 1)
 	handle := cgo.NewHandle(outcome)
 	err := check(func() C.cdrlog_result {
@@ -150,16 +160,25 @@ func (producer *Producer) SendAcked(event []byte, level Durability) (<-chan Outc
 	return outcome, nil
 }
 
-// Close frees the producer; what it has sent is not affected. A second Close does nothing, and sends after it fail.
+// Close frees the producer, after a Send that waits for room; what it has sent is not affected. A second Close does
+// nothing, and sends after it fail. WouldDeadlock, only in a listener: another goroutine waits in a Send.
 func (producer *Producer) Close() error {
 	if producer.isClosed.Swap(true) {
 		return nil
 	}
-	return check(func() C.cdrlog_result { return C.cdrlog_producer_free(producer.handle) })
+	err := check(func() C.cdrlog_result { return C.cdrlog_producer_free(producer.handle) })
+	if errors.Is(err, WouldDeadlock) {
+		producer.isClosed.Store(false)
+	}
+	return err
 }
 
 // The same for every send, so that none allocates.
-var errFull error = &Error{Code: Full, Message: "the queue is full"}
+var (
+	errFull error = &Error{Code: Full, Message: "the queue is full"}
+	// The handle may be that of another producer by now.
+	errProducerClosed error = &Error{Code: InvalidHandle, Message: "the producer was closed"}
+)
 
 func explained(result C.cdrlog_go_result) error {
 	switch result.code {

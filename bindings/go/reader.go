@@ -53,6 +53,16 @@ func OpenReader(directory string, options ReaderOptions) (*Reader, error) {
 	return reader, nil
 }
 
+var errReaderClosed error = &Error{Code: InvalidHandle, Message: "the reader was closed"}
+
+// call makes a call with the handle, unless it was closed: it may be that of another reader by now.
+func (reader *Reader) call(call func() C.cdrlog_result) error {
+	if reader.handle == nil {
+		return errReaderClosed
+	}
+	return check(call)
+}
+
 func (options *ReaderOptions) apply(handle *C.cdrlog_reader_options) C.cdrlog_result {
 	if options.Rejects {
 		if code := C.cdrlog_reader_options_set_files(handle, C.CDRLOG_FILES_REJECTS); code != C.CDRLOG_OK {
@@ -82,7 +92,7 @@ func (reader *Reader) Next() ([]byte, error) {
 	var line *C.uint8_t
 	var length C.size_t
 	var code C.cdrlog_result
-	err := check(func() C.cdrlog_result {
+	err := reader.call(func() C.cdrlog_result {
 		code = C.cdrlog_reader_next(reader.handle, &line, &length)
 		return code
 	})
@@ -97,7 +107,7 @@ func (reader *Reader) Next() ([]byte, error) {
 
 // Wait waits until there may be a line to read, or for this time.
 func (reader *Reader) Wait(timeout time.Duration) error {
-	return check(func() C.cdrlog_result { return C.cdrlog_reader_wait(reader.handle, milliseconds(timeout)) })
+	return reader.call(func() C.cdrlog_result { return C.cdrlog_reader_wait(reader.handle, milliseconds(timeout)) })
 }
 
 // ErrNothingRead says that a reader has no position yet.
@@ -107,7 +117,7 @@ var ErrNothingRead = errors.New("nothing was read yet")
 func (reader *Reader) Position() (Position, error) {
 	var position Position
 	var code C.cdrlog_result
-	err := check(func() C.cdrlog_result {
+	err := reader.call(func() C.cdrlog_result {
 		var file *C.char
 		var offset C.uint64_t
 		if code = C.cdrlog_reader_position(reader.handle, &file, &offset); code == C.CDRLOG_OK {
@@ -121,7 +131,9 @@ func (reader *Reader) Position() (Position, error) {
 	return position, err
 }
 
-// Close frees the reader.
+// Close frees the reader. A second Close does nothing.
 func (reader *Reader) Close() error {
-	return check(func() C.cdrlog_result { return C.cdrlog_reader_free(reader.handle) })
+	handle := reader.handle
+	reader.handle = nil
+	return check(func() C.cdrlog_result { return C.cdrlog_reader_free(handle) })
 }

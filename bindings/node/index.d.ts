@@ -1,6 +1,17 @@
 /** Why a call failed; the message is a sentence that names the file, argument or option concerned. */
 export class CdrlogError extends Error {
-  code: 'CLOSED' | 'INVALID_ARGUMENT' | 'LOCKED' | 'DAMAGED' | 'IO' | 'SYNC_FAILED' | 'REJECTED' | 'READ'
+  code:
+    | 'CLOSED'
+    | 'INVALID_ARGUMENT'
+    | 'LOCKED'
+    | 'DAMAGED'
+    | 'IO'
+    | 'SYNC_FAILED'
+    | 'REJECTED'
+    | 'LINE_TOO_LONG'
+    | 'NO_SUCH_POSITION'
+    | 'POSITION_GONE'
+    | 'SEALED_FILE'
 }
 
 /** Options of an appender. Those that are missing keep their defaults; Infinity is no limit. */

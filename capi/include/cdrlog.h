@@ -9,8 +9,9 @@
 //
 // Handles. Each type says how long its handles live and which threads may use them. A handle that
 // was freed, or is of another type, gives CDRLOG_INVALID_HANDLE, until its memory is a new handle
-// of that type. Freeing NULL does nothing. A pointer that this library did not return is undefined
-// behaviour. The library must not be unloaded (dlclose) while an appender is open.
+// of that type, after 64 others of it were freed. Freeing NULL does nothing. A pointer that this
+// library did not return is undefined behaviour. dlclose does not unload the library: its threads
+// may be running.
 //
 // Memory. Bytes are a pointer and a length, and need no NUL; NULL is allowed for a length of 0.
 // Strings (const char *) end with NUL; paths may hold any other byte. Arguments are used during the
@@ -165,9 +166,9 @@ typedef uint32_t cdrlog_notice;
 // A callback for notices. message is a sentence in UTF-8 for the log, valid until the callback
 // returns.
 //
-// It must not end by longjmp or by an exception, and must not call cdrlog_flush, cdrlog_sync,
-// cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait or a close: these return
-// CDRLOG_WOULD_DEADLOCK.
+// It must not end by longjmp or by an exception. cdrlog_flush, cdrlog_sync, cdrlog_rotate,
+// cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return CDRLOG_WOULD_DEADLOCK in it, and
+// so does a send that would have to wait.
 typedef void (*cdrlog_notice_callback)(void *context,
                                        cdrlog_notice notice,
                                        const char *message);
@@ -185,9 +186,9 @@ typedef uint32_t cdrlog_durability;
 //
 // It is called from a thread of cdrlog, or from the thread that sends before the send returns; no
 // line is written meanwhile, so it should hand on the answer and return. It must not end by
-// longjmp or by an exception, and must send with the functions that never wait. cdrlog_flush,
-// cdrlog_sync, cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return
-// CDRLOG_WOULD_DEADLOCK in it.
+// longjmp or by an exception. cdrlog_flush, cdrlog_sync, cdrlog_rotate,
+// cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return CDRLOG_WOULD_DEADLOCK in it, and
+// so does a send that would have to wait.
 typedef void (*cdrlog_ack_callback)(void *context,
                                     cdrlog_result result,
                                     const char *file,
@@ -320,8 +321,9 @@ const char *cdrlog_version(void);
 
 // Why the last call on this thread that failed has failed, as one sentence in UTF-8 that names the
 // file, argument or option concerned. It is never NULL, and empty if no call has failed. It stays
-// valid until the next call on this thread fails, or the thread ends. In a callback it explains
-// the result that the callback was given.
+// valid until the next call on this thread fails, or the thread ends: in a destructor of data of
+// the thread (pthread_key_create) it is empty. In a callback it explains the result that the
+// callback was given.
 const char *cdrlog_last_error_message(void);
 
 // The errno of the last call on this thread that failed, such as ENOSPC; 0 if the system was not
@@ -343,7 +345,8 @@ cdrlog_result cdrlog_options_set_queue_events_max(cdrlog_options *options,
                                                   size_t events);
 
 // The bytes of events in the queue above which cdrlog_send waits; each event counts 64 bytes more
-// than its length. At least 1. Default: 16 MiB.
+// than its length. The inbox takes as much memory and an eighth more, but at most a quarter of what
+// is free there, all of it at the open. At least 1. Default: 16 MiB.
 cdrlog_result cdrlog_options_set_queue_bytes_max(cdrlog_options *options,
                                                  size_t bytes);
 
@@ -525,6 +528,8 @@ cdrlog_result cdrlog_producer_new(const cdrlog_appender *appender,
                                   cdrlog_producer **producer);
 
 // Frees the producer; what it has sent is not affected. NULL is allowed.
+//
+// CDRLOG_WOULD_DEADLOCK, only in a callback: another thread sends with it.
 cdrlog_result cdrlog_producer_free(cdrlog_producer *producer);
 
 // Sends an event, the body of a webhook; waits while the queue is full. The bytes are copied.
@@ -532,7 +537,8 @@ cdrlog_result cdrlog_producer_free(cdrlog_producer *producer);
 // CDRLOG_OK: the event is accepted, and outlives the process if there is an inbox. A body that is
 // not an event is accepted too, and goes to the rejects file. CDRLOG_CLOSED: it was not accepted.
 //
-// In a callback use cdrlog_try_send: this would wait for ever for the thread that it runs on.
+// CDRLOG_WOULD_DEADLOCK, only in a callback: the queue is full, or another thread sends with this
+// producer. The event was not accepted.
 cdrlog_result cdrlog_send(cdrlog_producer *producer,
                           const uint8_t *event,
                           size_t event_bytes);
@@ -595,6 +601,8 @@ cdrlog_result cdrlog_try_send_with_callback(cdrlog_producer *producer,
                                             void *context);
 
 // Wakes the rewriter thread, if it sleeps, to process now what was sent.
+//
+// CDRLOG_WOULD_DEADLOCK, only in a callback: another thread sends with this producer.
 cdrlog_result cdrlog_wake(cdrlog_producer *producer);
 
 // A new counter of acknowledgements, stored in *acks; after an error, NULL.

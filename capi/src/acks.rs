@@ -48,9 +48,9 @@ handle!(cdrlog_acks, 4, Arc<Counts>);
 ///
 /// It is called from a thread of cdrlog, or from the thread that sends before the send returns; no
 /// line is written meanwhile, so it should hand on the answer and return. It must not end by
-/// longjmp or by an exception, and must send with the functions that never wait. cdrlog_flush,
-/// cdrlog_sync, cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return
-/// CDRLOG_WOULD_DEADLOCK in it.
+/// longjmp or by an exception. cdrlog_flush, cdrlog_sync, cdrlog_rotate,
+/// cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return CDRLOG_WOULD_DEADLOCK in it, and
+/// so does a send that would have to wait.
 pub type cdrlog_ack_callback = Option<
     unsafe extern "C" fn(
         context: *mut c_void,

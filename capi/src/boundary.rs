@@ -88,7 +88,11 @@ impl<'call> Arguments<'call> {
         name: &'static CStr,
     ) -> Result<&'call [T], Failure> {
         let first = start(first.cast_mut(), count, name)?;
-        // SAFETY: not NULL, no longer than memory can be, and readable until the call returns.
+        if !first.is_aligned() {
+            return Err(not_aligned(name));
+        }
+        // SAFETY: not NULL, aligned, no longer than memory can be, and readable until the call
+        // returns.
         Ok(unsafe { std::slice::from_raw_parts(first.as_ptr(), count) })
     }
 
@@ -179,6 +183,12 @@ fn start<T>(first: *mut T, count: usize, name: &'static CStr) -> Result<NonNull<
 #[cold]
 fn null(name: &'static CStr) -> Failure {
     Failure::new(CDRLOG_INVALID_ARGUMENT, format_args!("{} is NULL", name.to_string_lossy()))
+}
+
+#[cold]
+fn not_aligned(name: &'static CStr) -> Failure {
+    let name = name.to_string_lossy();
+    Failure::new(CDRLOG_INVALID_ARGUMENT, format_args!("{name} is not aligned for its type"))
 }
 
 /// A place for a result of type `T`.

@@ -171,7 +171,10 @@ impl From<ReadError> for Failure {
             ReadError::NoSuchPosition { .. } => CDRLOG_NO_SUCH_POSITION,
             ReadError::PositionGone { .. } => CDRLOG_POSITION_GONE,
             ReadError::NotAnEvent { .. } => CDRLOG_REJECTED,
-            ReadError::NoDirectory { .. } | ReadError::Io { .. } | _ => CDRLOG_IO,
+            ReadError::NoDirectory { .. } => {
+                return Self { errno: libc::ENOENT, ..Self::new(CDRLOG_IO, &error) };
+            }
+            ReadError::Io { .. } | _ => CDRLOG_IO,
         };
         Self::of_error(code, &error)
     }
@@ -179,8 +182,9 @@ impl From<ReadError> for Failure {
 
 /// Why the last call on this thread that failed has failed, as one sentence in UTF-8 that names the
 /// file, argument or option concerned. It is never NULL, and empty if no call has failed. It stays
-/// valid until the next call on this thread fails, or the thread ends. In a callback it explains
-/// the result that the callback was given.
+/// valid until the next call on this thread fails, or the thread ends: in a destructor of data of
+/// the thread (pthread_key_create) it is empty. In a callback it explains the result that the
+/// callback was given.
 #[expect(unsafe_code, reason = "a function of C")]
 #[unsafe(no_mangle)]
 pub extern "C" fn cdrlog_last_error_message() -> *const c_char {

@@ -3,21 +3,20 @@
 //! A handle is the address of a slot. The memory of a slot is never given back: a slot that was
 //! freed is kept for a later handle of its type. So the library can look at any pointer that it has
 //! ever returned, and a handle that was freed, or has another type, is an error and not undefined
-//! behaviour. (Once its slot is used again, a freed handle is the new one; the slot that was freed
-//! first is used again first.) A pointer that this library has never returned is undefined
-//! behaviour, as everywhere in C.
+//! behaviour. Once its slot is used again, a freed handle is the new one: so the slot that was freed
+//! first is used again first, and only after many others were freed. A pointer that this library has
+//! never returned is undefined behaviour, as everywhere in C.
 //!
 //! The lock of a slot costs one atomic swap: a send has no more to spare.
 
 #![expect(unsafe_code, reason = "pointers that come from C")]
 
 use std::cell::UnsafeCell;
-use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::free_slots::FreeSlots;
 use crate::result::cdrlog_result::*;
 
 /// A type of the header that stands for a slot.
@@ -28,7 +27,7 @@ pub(crate) trait Handle: Sized + 'static {
     /// Tells its slots from those of other types, and from memory of other origin.
     const KIND: u64;
 
-    fn free_slots() -> &'static FreeSlots<Self::Value>;
+    fn free_slots() -> &'static FreeSlots<Slot<Self::Value>>;
 }
 
 /// Implements [`Handle`] for a type of the header. Each has a number of its own.
@@ -38,8 +37,10 @@ macro_rules! handle {
             type Value = $value;
             const KIND: u64 = u64::from_be_bytes(*b"cdrlog\0\0") | $number;
 
-            fn free_slots() -> &'static $crate::handle::FreeSlots<$value> {
-                static FREE: $crate::handle::FreeSlots<$value> = $crate::handle::FreeSlots::new();
+            fn free_slots() -> &'static $crate::free_slots::FreeSlots<$crate::handle::Slot<$value>>
+            {
+                static FREE: $crate::free_slots::FreeSlots<$crate::handle::Slot<$value>> =
+                    $crate::free_slots::FreeSlots::new();
                 &FREE
             }
         }
@@ -138,13 +139,20 @@ impl<T> Slot<T> {
     }
 
     /// Takes the value out; the slot is free then.
-    pub(crate) fn take(&'static self) -> Result<T, Failure>
-    where
-        T: Send,
-    {
+    fn take(&self) -> Result<T, Failure> {
         let _locked = self.lock().ok_or_else(Failure::closed)?;
         // SAFETY: the lock is held until the end of this function.
         unsafe { &mut *self.value.get() }.take().ok_or_else(freed)
+    }
+
+    /// Like [`take`](Self::take), but does not wait, as [`try_with`](Self::try_with).
+    fn try_take(&self) -> Result<Option<T>, Failure> {
+        if self.is_locked.swap(true, Ordering::Acquire) && !self.spin_for_lock() {
+            return Ok(None);
+        }
+        let _locked = Locked(&self.is_locked);
+        // SAFETY: the lock is held until the end of this function.
+        unsafe { &mut *self.value.get() }.take().ok_or_else(freed).map(Some)
     }
 
     /// Puts a value into a free slot. Gives it back in a forked child in which the lock is lost.
@@ -162,26 +170,6 @@ impl<T> Slot<T> {
 #[cold]
 fn freed() -> Failure {
     Failure::fixed(CDRLOG_INVALID_HANDLE, c"the handle was freed")
-}
-
-/// Slots to be used again, the one that was freed first at the front.
-pub(crate) struct FreeSlots<T: 'static>(Mutex<VecDeque<&'static Slot<T>>>);
-
-impl<T> FreeSlots<T> {
-    pub(crate) const fn new() -> Self {
-        Self(Mutex::new(VecDeque::new()))
-    }
-
-    /// In a forked child the lock may be held for ever, so it is not waited for.
-    fn pop(&self) -> Option<&'static Slot<T>> {
-        self.0.try_lock().ok()?.pop_front()
-    }
-
-    fn push(&self, slot: &'static Slot<T>) {
-        if let Ok(mut slots) = self.0.try_lock() {
-            slots.push_back(slot);
-        }
-    }
 }
 
 /// A handle of the value for C.
@@ -206,6 +194,18 @@ pub(crate) fn handle_of<H: Handle>(value: H::Value) -> *mut H {
 pub(crate) fn end_handle<H: Handle>(slot: &'static Slot<H::Value>) -> Result<H::Value, Failure> {
     let value = slot.take()?;
     H::free_slots().push(slot);
+    Ok(value)
+}
+
+/// Like [`end_handle`], but does not wait until another thread has ended a call that may wait
+/// itself. `None` if one uses the handle.
+pub(crate) fn try_end_handle<H: Handle>(
+    slot: &'static Slot<H::Value>,
+) -> Result<Option<H::Value>, Failure> {
+    let value = slot.try_take()?;
+    if value.is_some() {
+        H::free_slots().push(slot);
+    }
     Ok(value)
 }
 
@@ -242,7 +242,10 @@ fn no_handle(is_null: bool) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::free_slots::FREE_SLOTS_MIN;
     use crate::result::cdrlog_result;
+    use std::collections::HashSet;
+    use std::sync::Mutex;
     use std::sync::atomic::AtomicUsize;
 
     struct Number;
@@ -270,7 +273,7 @@ mod tests {
     fn a_freed_handle_is_refused_until_its_slot_is_used_again_which_is_late() {
         struct Own;
         handle!(Own, 102, usize);
-        let handles: Vec<*mut Own> = (0..3).map(handle_of).collect();
+        let handles: Vec<*mut Own> = (0..=FREE_SLOTS_MIN).map(handle_of).collect();
         for &handle in &handles {
             let slot = slot(handle.cast_const()).unwrap();
             end_handle::<Own>(slot).unwrap();
@@ -279,6 +282,42 @@ mod tests {
         }
         let again: *mut Own = handle_of(9);
         assert_eq!(again, handles[0], "not the slot that was freed first");
+        let new: *mut Own = handle_of(10);
+        assert!(!handles.contains(&new), "a handle that was freed just now is valid again");
+    }
+
+    #[test]
+    fn threads_that_make_and_free_handles_use_the_slots_again() {
+        const THREADS: usize = 4;
+        struct Own;
+        handle!(Own, 103, usize);
+        let made = Mutex::new(HashSet::new());
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let mut own = HashSet::new();
+                    for number in 0..5000 {
+                        let handle: *mut Own = handle_of(number);
+                        own.insert(handle.addr());
+                        end_handle::<Own>(slot(handle.cast_const()).unwrap()).unwrap();
+                    }
+                    made.lock().unwrap().extend(own);
+                });
+            }
+        });
+        let slots = made.into_inner().unwrap().len();
+        assert!(slots <= FREE_SLOTS_MIN + THREADS, "{slots} slots for {THREADS} handles");
+    }
+
+    #[test]
+    fn an_end_that_does_not_wait_leaves_a_handle_that_is_in_use() {
+        let handle: *mut Number = handle_of(5);
+        let slot = slot(handle.cast_const()).unwrap();
+        let held = slot.lock();
+        assert_eq!(try_end_handle::<Number>(slot).unwrap(), None);
+        drop(held);
+        assert_eq!(try_end_handle::<Number>(slot).unwrap(), Some(5));
+        assert_eq!(try_end_handle::<Number>(slot).err().unwrap().code, CDRLOG_INVALID_HANDLE);
     }
 
     #[test]

@@ -50,6 +50,7 @@ mod ack_counts;
 mod boundary;
 mod callback;
 mod counters;
+mod free_slots;
 mod handle;
 mod outcome;
 mod panics;

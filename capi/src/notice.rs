@@ -42,9 +42,9 @@ pub const CDRLOG_NOTICE_PIN_UNREADABLE: cdrlog_notice = 13;
 /// A callback for notices. message is a sentence in UTF-8 for the log, valid until the callback
 /// returns.
 ///
-/// It must not end by longjmp or by an exception, and must not call cdrlog_flush, cdrlog_sync,
-/// cdrlog_rotate, cdrlog_wait_for_maintenance, cdrlog_acks_wait or a close: these return
-/// CDRLOG_WOULD_DEADLOCK.
+/// It must not end by longjmp or by an exception. cdrlog_flush, cdrlog_sync, cdrlog_rotate,
+/// cdrlog_wait_for_maintenance, cdrlog_acks_wait and a close return CDRLOG_WOULD_DEADLOCK in it, and
+/// so does a send that would have to wait.
 pub type cdrlog_notice_callback = Option<
     unsafe extern "C" fn(context: *mut c_void, notice: cdrlog_notice, message: *const c_char),
 >;

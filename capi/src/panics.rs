@@ -32,7 +32,11 @@ pub(crate) fn silence() {
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let text = info.payload_as_str().unwrap_or("a panic");
+    // `payload_as_str` needs Rust 1.91.
+    let payload = info.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let text =
+        text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic");
     let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
     let _ = MESSAGE.try_with(|message| message.replace(format!("{text}{place}")));
 }

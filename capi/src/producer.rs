@@ -12,9 +12,9 @@ use crate::ack_counts::Counts;
 use crate::acks::{cdrlog_ack_callback, cdrlog_acks, cdrlog_durability, durability, tell_callback};
 use crate::appender::cdrlog_appender;
 use crate::boundary::{Arguments, boundary};
-use crate::callback::Context;
+use crate::callback::{self, Context, WOULD_DEADLOCK};
 use crate::failure::Failure;
-use crate::handle::{handle, handle_of};
+use crate::handle::{handle, handle_of, try_end_handle};
 use crate::result::cdrlog_result::{self, *};
 
 /// Sends events to an appender.
@@ -59,10 +59,20 @@ pub unsafe extern "C" fn cdrlog_producer_new(
 }
 
 /// Frees the producer; what it has sent is not affected. NULL is allowed.
+///
+/// CDRLOG_WOULD_DEADLOCK, only in a callback: another thread sends with it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_producer_free(producer: *mut cdrlog_producer) -> cdrlog_result {
     // SAFETY: the pointers are what the header demands.
-    unsafe { boundary(|arguments| arguments.end(producer).map(drop)) }
+    unsafe {
+        boundary(|arguments| {
+            if callback::is_running() && !producer.is_null() {
+                let slot = arguments.slot(producer.cast_const())?;
+                return try_end_handle::<cdrlog_producer>(slot)?.map(drop).ok_or(WOULD_DEADLOCK);
+            }
+            arguments.end(producer).map(drop)
+        })
+    }
 }
 
 /// Sends an event, the body of a webhook; waits while the queue is full. The bytes are copied.
@@ -70,7 +80,8 @@ pub unsafe extern "C" fn cdrlog_producer_free(producer: *mut cdrlog_producer) ->
 /// CDRLOG_OK: the event is accepted, and outlives the process if there is an inbox. A body that is
 /// not an event is accepted too, and goes to the rejects file. CDRLOG_CLOSED: it was not accepted.
 ///
-/// In a callback use cdrlog_try_send: this would wait for ever for the thread that it runs on.
+/// CDRLOG_WOULD_DEADLOCK, only in a callback: the queue is full, or another thread sends with this
+/// producer. The event was not accepted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_send(
     producer: *mut cdrlog_producer,
@@ -81,6 +92,9 @@ pub unsafe extern "C" fn cdrlog_send(
     unsafe {
         boundary(|arguments| {
             let event = arguments.slice(event, event_bytes, c"event")?;
+            if callback::is_running() {
+                return arguments.try_send(producer, event).map_err(in_callback);
+            }
             let slot = arguments.slot(producer.cast_const())?;
             slot.with(|sender| sender.producer.send_slice(event))?.map_err(Failure::from)
         })
@@ -99,9 +113,7 @@ pub unsafe extern "C" fn cdrlog_try_send(
     unsafe {
         boundary(|arguments| {
             let event = arguments.slice(event, event_bytes, c"event")?;
-            let slot = arguments.slot(producer.cast_const())?;
-            let sent = slot.try_with(|sender| sender.producer.try_send_slice(event))?;
-            sent.ok_or(IN_USE)?.map_err(Failure::from)
+            arguments.try_send(producer, event)
         })
     }
 }
@@ -117,6 +129,9 @@ pub unsafe extern "C" fn cdrlog_send_iovec(
     unsafe {
         boundary(|arguments| {
             let parts = arguments.slice(parts, part_count, c"parts")?;
+            if callback::is_running() {
+                return arguments.try_send_parts(producer, parts).map_err(in_callback);
+            }
             let slot = arguments.slot(producer.cast_const())?;
             slot.with(|Sender { producer, gathered }| {
                 let sent = producer.send_slice(gather(arguments, parts, gathered)?);
@@ -138,13 +153,7 @@ pub unsafe extern "C" fn cdrlog_try_send_iovec(
     unsafe {
         boundary(|arguments| {
             let parts = arguments.slice(parts, part_count, c"parts")?;
-            let slot = arguments.slot(producer.cast_const())?;
-            let sent = slot.try_with(|Sender { producer, gathered }| {
-                let sent = producer.try_send_slice(gather(arguments, parts, gathered)?);
-                gathered.shrink_to(GATHERED_BYTES_KEPT);
-                sent.map_err(Failure::from)
-            })?;
-            sent.ok_or(IN_USE)?
+            arguments.try_send_parts(producer, parts)
         })
     }
 }
@@ -269,12 +278,19 @@ pub unsafe extern "C" fn cdrlog_try_send_with_callback(
 }
 
 /// Wakes the rewriter thread, if it sleeps, to process now what was sent.
+///
+/// CDRLOG_WOULD_DEADLOCK, only in a callback: another thread sends with this producer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_wake(producer: *mut cdrlog_producer) -> cdrlog_result {
     // SAFETY: the pointers are what the header demands.
     unsafe {
         boundary(|arguments| {
-            arguments.slot(producer.cast_const())?.with(|sender| sender.producer.wake())
+            let slot = arguments.slot(producer.cast_const())?;
+            let wake = |sender: &mut Sender| sender.producer.wake();
+            if callback::is_running() {
+                return slot.try_with(wake)?.ok_or(WOULD_DEADLOCK);
+            }
+            slot.with(wake)
         })
     }
 }
@@ -282,6 +298,13 @@ pub unsafe extern "C" fn cdrlog_wake(producer: *mut cdrlog_producer) -> cdrlog_r
 /// For a send that must not wait, when the thread that has the producer may.
 const IN_USE: Failure =
     Failure::fixed(CDRLOG_FULL, c"another thread sends with this producer, and may wait for room");
+
+/// The failure of a send that would have waited, if a callback had not made it: what it would have
+/// waited for may wait for the callback.
+#[cold]
+fn in_callback(failure: Failure) -> Failure {
+    if failure.code == CDRLOG_FULL { WOULD_DEADLOCK } else { failure }
+}
 
 #[cold]
 const fn no_callback() -> Failure {
@@ -300,12 +323,37 @@ impl Arguments<'_> {
         Ok((Bytes::copy_from_slice(event), durability(level)?))
     }
 
+    #[inline]
+    fn try_send(self, producer: *mut cdrlog_producer, event: &[u8]) -> Result<(), Failure> {
+        let slot = self.slot(producer.cast_const())?;
+        let sent = slot.try_with(|sender| sender.producer.try_send_slice(event))?;
+        sent.ok_or(IN_USE)?.map_err(Failure::from)
+    }
+
+    fn try_send_parts(
+        self,
+        producer: *mut cdrlog_producer,
+        parts: &[iovec],
+    ) -> Result<(), Failure> {
+        let slot = self.slot(producer.cast_const())?;
+        let sent = slot.try_with(|Sender { producer, gathered }| {
+            let sent = producer.try_send_slice(gather(self, parts, gathered)?);
+            gathered.shrink_to(GATHERED_BYTES_KEPT);
+            sent.map_err(Failure::from)
+        })?;
+        sent.ok_or(IN_USE)?
+    }
+
     fn send_acked(
         self,
         producer: *mut cdrlog_producer,
         event: Bytes,
         durability: Durability,
     ) -> Result<Ack, Failure> {
+        if callback::is_running() {
+            let sent = self.try_send_acked(producer, event, durability, true);
+            return sent.map_err(in_callback);
+        }
         let slot = self.slot(producer.cast_const())?;
         Ok(slot.with(|sender| sender.producer.send_acked(event, durability))??)
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cdrlog_core::Reader;
-use cdrlog_core::reader::{FileKind, ReaderBuilder, ReaderPosition};
+use cdrlog_core::reader::{FileKind, ReadError, ReaderBuilder, ReaderPosition};
 
 use crate::boundary::{Arguments, Place, boundary, boundary_or};
 use crate::failure::Failure;
@@ -211,18 +211,12 @@ pub unsafe extern "C" fn cdrlog_reader_next(
     line: *mut *const u8,
     line_bytes: *mut usize,
 ) -> cdrlog_result {
-    // SAFETY: the pointers are what the header demands.
-    unsafe {
-        boundary(|arguments| {
-            let mut place = BytesPlace::new(arguments, line, line_bytes)?;
-            arguments.slot(reader.cast_const())?.with(|state| {
-                let found = state.reader.next_line()?.ok_or(END)?;
-                State::note_line(&mut state.line, found.path(), found.offset());
-                place.set(found.bytes());
-                Ok(())
-            })?
-        })
+    fn next(reader: &mut Reader) -> Result<Option<Found<'_>>, ReadError> {
+        let line = reader.next_line()?;
+        Ok(line.map(|line| (line.path(), line.offset(), line.bytes())))
     }
+    // SAFETY: the pointers are what the header demands.
+    unsafe { store_lines(reader, next, line, line_bytes) }
 }
 
 /// The next lines, as many as are in memory, with their line feeds: for work that is faster on many
@@ -234,14 +228,34 @@ pub unsafe extern "C" fn cdrlog_reader_next_lines(
     lines: *mut *const u8,
     lines_bytes: *mut usize,
 ) -> cdrlog_result {
+    fn next(reader: &mut Reader) -> Result<Option<Found<'_>>, ReadError> {
+        let lines = reader.next_lines()?;
+        Ok(lines.map(|lines| (lines.path(), lines.offset(), lines.bytes())))
+    }
     // SAFETY: the pointers are what the header demands.
+    unsafe { store_lines(reader, next, lines, lines_bytes) }
+}
+
+/// What a reader found: the path of its file, where it starts there, and its bytes.
+type Found<'reader> = (&'reader Path, u64, &'reader [u8]);
+
+/// # Safety
+///
+/// The promise of [`Arguments`].
+unsafe fn store_lines(
+    reader: *mut cdrlog_reader,
+    next: fn(&mut Reader) -> Result<Option<Found<'_>>, ReadError>,
+    start: *mut *const u8,
+    length: *mut usize,
+) -> cdrlog_result {
+    // SAFETY: the promise of the caller.
     unsafe {
         boundary(|arguments| {
-            let mut place = BytesPlace::new(arguments, lines, lines_bytes)?;
+            let mut place = BytesPlace::new(arguments, start, length)?;
             arguments.slot(reader.cast_const())?.with(|state| {
-                let found = state.reader.next_lines()?.ok_or(END)?;
-                State::note_line(&mut state.line, found.path(), found.offset());
-                place.set(found.bytes());
+                let (path, offset, bytes) = next(&mut state.reader)?.ok_or(END)?;
+                State::note_line(&mut state.line, path, offset);
+                place.set(bytes);
                 Ok(())
             })?
         })
@@ -256,19 +270,12 @@ pub unsafe extern "C" fn cdrlog_reader_line_position(
     file: *mut *const c_char,
     offset: *mut u64,
 ) -> cdrlog_result {
+    let find = |state: &mut State| {
+        let line = state.line.as_ref()?;
+        Some((line.file.as_ptr(), line.offset))
+    };
     // SAFETY: the pointers are what the header demands.
-    unsafe {
-        boundary(|arguments| {
-            let mut file = arguments.place(file, c"file")?;
-            let mut offset = arguments.place(offset, c"offset")?;
-            arguments.slot(reader.cast_const())?.with(|state| {
-                let line = state.line.as_ref().ok_or(END)?;
-                file.set(line.file.as_ptr());
-                offset.set(line.offset);
-                Ok(())
-            })?
-        })
-    }
+    unsafe { store_position(reader, find, file, offset) }
 }
 
 /// The position after the last line that was returned. Save it, and start the next reader there
@@ -280,16 +287,35 @@ pub unsafe extern "C" fn cdrlog_reader_position(
     file: *mut *const c_char,
     offset: *mut u64,
 ) -> cdrlog_result {
+    let find = |state: &mut State| {
+        let position = state.reader.position()?;
+        state.position = c_path(&position.file);
+        Some((state.position.as_ptr(), position.offset))
+    };
     // SAFETY: the pointers are what the header demands.
+    unsafe { store_position(reader, find, file, offset) }
+}
+
+/// Stores a position that the reader has in its state, or fails with `CDRLOG_END`.
+///
+/// # Safety
+///
+/// The promise of [`Arguments`].
+unsafe fn store_position(
+    reader: *mut cdrlog_reader,
+    find: impl FnOnce(&mut State) -> Option<(*const c_char, u64)>,
+    file: *mut *const c_char,
+    offset: *mut u64,
+) -> cdrlog_result {
+    // SAFETY: the promise of the caller.
     unsafe {
         boundary(|arguments| {
             let mut file = arguments.place(file, c"file")?;
             let mut offset = arguments.place(offset, c"offset")?;
             arguments.slot(reader.cast_const())?.with(|state| {
-                let position = state.reader.position().ok_or(END)?;
-                state.position = c_path(&position.file);
-                file.set(state.position.as_ptr());
-                offset.set(position.offset);
+                let (path, start) = find(state).ok_or(END)?;
+                file.set(path);
+                offset.set(start);
                 Ok(())
             })?
         })

@@ -1,17 +1,23 @@
-//! A program in C drives every function of the interface: `tests/c/api.c`, whose tests have names
-//! of their own. It is linked with the shared library and with the static one, and runs under
+//! A program in C drives every function of the interface: `tests/c/`, whose tests have names of their
+//! own. It is linked with the shared library and with the static one, and runs under
 //! AddressSanitizer.
 //!
 //! The long form runs it under valgrind: `CDRLOG_VALGRIND=1 cargo test -p cdrlog-capi --test c`.
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::{Places, cc, has_or_skip, link_shared, link_static, package, run, skip};
 
 const VALGRIND: &str = "CDRLOG_VALGRIND";
+
+fn sources() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(package().join("tests/c")).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "c")).collect()
+}
 
 /// Builds the program, and has `runner` run each of its tests in a process and a directory of its
 /// own. All that fail are named.
@@ -23,7 +29,7 @@ fn run_each(
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("api");
     let mut compiler = cc(&program);
-    compiler.args(flags).arg(package().join("tests/c/api.c"));
+    compiler.args(flags).args(sources());
     run(link(&mut compiler));
     let names = String::from_utf8(run(&mut Command::new(&program)).stdout).unwrap();
     assert!(names.lines().count() > 20, "tests are missing: {names}");

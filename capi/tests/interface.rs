@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use support::library::SONAME;
 use support::{STRICT, has_or_skip, library_directory, package, run, skip};
 
 fn committed(name: &str) -> String {
@@ -43,11 +44,27 @@ fn the_shared_library_exports_the_symbols_of_the_list_and_no_others() {
 }
 
 #[test]
-fn each_symbol_has_a_version() {
+fn each_symbol_has_the_soname_as_its_version() {
     if has_or_skip("nm", "binutils") && has_or_skip("ld.bfd", "binutils") {
-        let unversioned: Vec<_> =
-            exported().into_iter().filter(|(_, version)| version.is_none()).collect();
-        assert_eq!(unversioned, []);
+        let others: Vec<_> = exported()
+            .into_iter()
+            .filter(|(_, version)| version.as_deref() != Some(SONAME))
+            .collect();
+        assert_eq!(others, []);
+    }
+}
+
+#[test]
+fn the_shared_library_has_a_soname_and_stays_loaded() {
+    if has_or_skip("readelf", "binutils") {
+        let library = library_directory().join("libcdrlog.so");
+        let listed = run(Command::new("readelf").arg("-dW").arg(library));
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let has = |tag: &str, value: &str| {
+            listed.lines().any(|line| line.contains(tag) && line.contains(value))
+        };
+        assert!(has("(SONAME)", &format!("[{SONAME}]")), "{listed}");
+        assert!(has("(FLAGS_1)", "NODELETE"), "{listed}");
     }
 }
 

@@ -301,6 +301,7 @@ fn tell(notice: &Notice) {
         | Notice::PinUnreadable { .. }
         | Notice::ClockJumped { .. }
         | Notice::NoInbox { .. }
+        | Notice::WeakerSystem { .. }
         | Notice::InboxRemoved(_) => {
             say(notice);
         }

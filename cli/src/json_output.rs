@@ -4,6 +4,7 @@
 //! `files` is a list of paths and `files_count` a number, `lines`, `bytes` and `rejected` are
 //! numbers, `seconds` is the duration.
 
+use serde::ser::SerializeMap;
 use serde_json::{Map, Value};
 
 /// Increased when a member is removed, or changes its type or meaning; new members do not increase
@@ -44,4 +45,15 @@ pub(crate) fn object(command: &'static str, of_type: ObjectType, members: Value)
         object.extend(members);
     }
     Value::Object(object)
+}
+
+/// The same for an object that is written member by member: writes the first members.
+pub(crate) fn begin<M: SerializeMap>(
+    command: &'static str,
+    of_type: ObjectType,
+    object: &mut M,
+) -> Result<(), M::Error> {
+    object.serialize_entry("format", &FORMAT)?;
+    object.serialize_entry("command", command)?;
+    object.serialize_entry("type", of_type.as_str())
 }

@@ -5,6 +5,11 @@
 
 #![deny(unsafe_code, missing_docs)]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the program cdrlog runs on Linux only; the library `cdrlog` builds on macOS, the BSDs and Windows"
+);
+
 mod append;
 mod audit;
 mod bodies;
@@ -14,6 +19,8 @@ mod completions;
 mod count;
 #[cfg(feature = "serve")]
 mod demo;
+#[cfg(test)]
+mod documents;
 #[cfg(feature = "export")]
 mod export;
 mod file_options;
@@ -36,7 +43,7 @@ mod stats;
 mod summary;
 mod tail;
 mod time_arg;
-#[cfg(any(feature = "postgres", feature = "s3", feature = "serve"))]
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3", feature = "serve"))]
 mod trusted_roots;
 mod units;
 mod verify;
@@ -79,6 +86,8 @@ enum Command {
     Sessions(sessions::Sessions),
     #[cfg(feature = "serve")]
     Ui(serve::Ui),
+    #[cfg(feature = "serve")]
+    Health(serve::HealthCheck),
     #[cfg(feature = "export")]
     Export(export::Export),
     Audit(Box<audit::Audit>),
@@ -115,6 +124,8 @@ pub fn run() -> ExitCode {
         Command::Sessions(sessions) => sessions.run(),
         #[cfg(feature = "serve")]
         Command::Ui(ui) => ui.run(),
+        #[cfg(feature = "serve")]
+        Command::Health(health) => health.run(),
         #[cfg(feature = "export")]
         Command::Export(export) => export.run(),
         Command::Audit(audit) => audit.run(),

@@ -16,7 +16,7 @@ Exit codes:
   3  `append` took all bodies, and rejected some of them
   4  `ship` waits for a recovery of the directory
   5  `ship` stopped: lines are missing here, or at the destination
-  6  `ship` stopped: another writer has the name of this node
+  6  `ship` stopped: another writer has the name of this node, or another node shipped its files
   7  `ship` stopped: the node was retired
 The --help of each command has the details.";
 

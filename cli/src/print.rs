@@ -33,3 +33,12 @@ pub(super) fn shown(text: &str) -> String {
     }
     shown
 }
+
+/// The beginning of `text`, at most so many bytes, up to the end of a character.
+#[cfg(feature = "serve")]
+pub(super) fn beginning(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    (0..=bytes_max).rev().find_map(|end| text.get(..end)).unwrap_or_default()
+}

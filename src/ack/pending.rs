@@ -71,8 +71,8 @@ impl Acks {
     /// right one.
     pub(crate) fn note_written(&mut self, written: u64, place: Option<&FilePlace>) {
         let Some(place) = place else { return };
-        while let Some(ack) =
-            self.unwritten.pop_front_if(|ack| ack.start + ack.line_bytes <= written)
+        while self.unwritten.front().is_some_and(|ack| ack.start + ack.line_bytes <= written)
+            && let Some(ack) = self.unwritten.pop_front()
         {
             let position = place.position_of(ack.start, ack.line_bytes);
             if ack.acked.durability() == Durability::Synced {
@@ -86,8 +86,8 @@ impl Acks {
 
     /// Everything before `synced` is on the disk.
     pub(crate) fn note_synced(&mut self, synced: u64) {
-        while let Some((_, acked, position)) =
-            self.unsynced.pop_front_if(|(end, ..)| *end <= synced)
+        while self.unsynced.front().is_some_and(|(end, ..)| *end <= synced)
+            && let Some((_, acked, position)) = self.unsynced.pop_front()
         {
             acked.complete(Ok(position));
         }

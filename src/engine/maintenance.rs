@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use crate::sealed::{Halt, Maintenance, MaintenanceRequests};
 use crate::sync::EndGuard;
+use crate::system;
 
 /// How often the age of files is checked.
 const ROUND_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The first pause before a failed round is retried; it doubles up to `ROUND_INTERVAL`.
 const RETRY_INTERVAL_MIN: Duration = Duration::from_secs(60);
-
-/// Everything else that needs the processor goes first.
-const NICENESS: i32 = 10;
 
 pub(crate) struct MaintenanceThread {
     maintenance: Maintenance,
@@ -30,8 +28,7 @@ impl MaintenanceThread {
 
     /// Runs until it is stopped.
     pub(crate) fn run(mut self) {
-        // Raising the niceness is always allowed; if it fails, only the priority is lost.
-        let _ = rustix::process::setpriority_process(None, NICENESS);
+        system::lower_priority();
         let requests = self.requests.clone();
         requests.attach();
         // Tells whoever waits that the thread has ended, however it ended.

@@ -1,6 +1,5 @@
 //! Files on the disk: their names, creation, appending, and locks.
 
-mod boot;
 mod calendar;
 mod created_files;
 #[cfg(any(feature = "compress", feature = "manifest"))]
@@ -13,7 +12,6 @@ mod log_file;
 mod name;
 mod name_lock;
 
-pub(crate) use boot::boot_id;
 pub(crate) use calendar::{Clock, FileNamer};
 pub(crate) use created_files::{CreatedFiles, Inventory};
 #[cfg(any(feature = "compress", feature = "manifest"))]

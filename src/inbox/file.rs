@@ -4,16 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::process::{Resource, getrlimit};
-use rustix::rand::GetRandomFlags;
-
 use super::layout::{
     FolderIdentity, HEADER_BYTES, Header, OFFSET_VOID, RECORD_HEADER_BYTES, UNIT_BYTES, Units,
 };
 use super::memory::Memory;
 use super::pool::ChunkPool;
-use crate::file::boot_id;
 use crate::storage::{Disk, DiskError, DiskFile, DiskResult, LockKind};
+use crate::system::{self, boot_id};
 
 /// The default directory of inboxes.
 pub(crate) const DIRECTORY_DEFAULT: &str = "/dev/shm";
@@ -61,14 +58,7 @@ impl InboxName {
 
 fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match rustix::rand::getrandom(rest, GetRandomFlags::empty()) {
-            Ok(count) => filled += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+    system::random(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -157,8 +147,7 @@ impl Drop for Inbox {
 /// How many of the `wanted` bytes the tmpfs at `directory` can provide.
 fn affordable(disk: &Disk, directory: &Path, wanted: usize) -> DiskResult<usize> {
     let free = disk.free_memory_bytes(directory)?;
-    // Above this limit, `fallocate` would kill the process by SIGXFSZ.
-    let limit = getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX);
+    let limit = system::file_bytes_max();
     let bytes = usize::try_from(limit.min(free / 4)).unwrap_or(usize::MAX).min(wanted);
     if bytes < FILE_BYTES_MIN {
         let fault = "less than 256 KiB are free there, or files are limited to less than 64 KiB";

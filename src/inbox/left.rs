@@ -15,8 +15,8 @@ use super::layout::{
     OFFSET_VOID, Place, RECORD_CHECK, RECORD_HEADER_BYTES, RECORD_LENGTH, RECORD_TICKET,
     UNIT_BYTES, Units, record_bytes, u64_at,
 };
-use crate::file::boot_id;
 use crate::storage::{Disk, DiskFile, DiskResult, LockKind};
+use crate::system::{boot_id, is_special_file, user_id};
 
 /// How long the last process may take to release its files after it released the directory.
 const LOCK_TRIES: u32 = 200;
@@ -125,7 +125,7 @@ pub(super) fn open_private(disk: &Disk, path: &Path) -> DiskResult<Result<DiskFi
         Err(error) => return Err(error),
     };
     let metadata = file.metadata()?;
-    let own = metadata.owner == rustix::process::geteuid().as_raw();
+    let own = metadata.owner == user_id();
     if !own || metadata.mode & 0o077 != 0 || metadata.names != 1 {
         return Ok(Err("others may have written to it"));
     }
@@ -143,16 +143,13 @@ fn is_unfinished(file: &DiskFile) -> DiskResult<bool> {
 }
 
 fn is_of_others(error: &io::Error) -> bool {
-    let errno = rustix::io::Errno::from_io_error(error);
-    let is_link = errno == Some(rustix::io::Errno::LOOP);
-    let is_socket = errno == Some(rustix::io::Errno::NXIO);
     let kinds = [
         io::ErrorKind::InvalidInput,
         io::ErrorKind::IsADirectory,
         io::ErrorKind::NotADirectory,
         io::ErrorKind::PermissionDenied,
     ];
-    is_link || is_socket || kinds.contains(&error.kind())
+    is_special_file(error) || kinds.contains(&error.kind())
 }
 
 /// Locks the file. A process that is being killed releases its files one after the other, so the

@@ -71,7 +71,7 @@ impl Memory {
     /// is, also for whoever reads the file after a kill.
     #[inline]
     pub(super) fn store(&self, offset: usize, value: u64) {
-        #[cfg(test)]
+        #[cfg(all(test, target_os = "linux"))]
         crate::tests::step::take();
         self.word(offset).store(value, Ordering::Release);
     }
@@ -91,7 +91,7 @@ impl Memory {
     #[inline]
     pub(super) unsafe fn copy_in(&self, offset: usize, bytes: &[u8]) {
         let place = self.at(offset, bytes.len());
-        #[cfg(test)]
+        #[cfg(all(test, target_os = "linux"))]
         {
             // A process may die before the copy, and in the middle of it.
             crate::tests::step::take();

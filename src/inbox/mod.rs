@@ -12,7 +12,6 @@
 
 mod arena;
 mod file;
-mod fork_guard;
 mod layout;
 mod left;
 #[cfg_attr(loom, path = "memory_loom.rs")]
@@ -21,7 +20,7 @@ mod memory;
 mod models;
 mod pool;
 mod record;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, target_os = "linux", not(loom)))]
 mod sample;
 mod unclaimed;
 

@@ -4,11 +4,11 @@
 //! an appender with little to do touches little memory. The users of a chunk are counted in memory
 //! of the process alone, so that a forked child cannot free one of its parent.
 
-use super::fork_guard::ForkGuard;
 use super::layout::{CHUNK_BYTES_MAX, CheckSeed, ChunkWord, UNIT_BYTES, Units};
 use super::memory::Memory;
 use crate::loom::sync::atomic::{AtomicU32, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard, PoisonError};
+use crate::system::ForkGuard;
 
 /// The uses that a sender holds while it stores records: more than there can be records.
 const SENDER_USES: u32 = 1 << 31;

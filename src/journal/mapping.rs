@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "slices over memory that a file shares")]
 
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,10 +100,19 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(pointer) }
     }
 
+    /// Hands what was stored to the file, for the sync of it that follows.
+    pub(crate) fn write_back(&self) -> io::Result<()> {
+        match &self.memory {
+            Memory::File(map) => map.write_back(),
+            #[cfg(test)]
+            Memory::Plain(_) => Ok(()),
+        }
+    }
+
     /// Stores a counter. Program order with the stores before it is kept, which is all that a
     /// killed process needs: what it stored before it died is in the page cache.
     pub(crate) fn store_u64(&self, offset: usize, value: u64) {
-        #[cfg(test)]
+        #[cfg(all(test, target_os = "linux"))]
         crate::tests::step::take();
         self.counter(offset).store(value, Ordering::Release);
     }

@@ -8,9 +8,10 @@ use super::Stream;
 use super::control::{self, Control, ControlFault, ControlState};
 use super::ring::{RingReader, RingWriter, ring};
 use super::segment::{HEADER_BYTES, HeaderFault, Segment, SegmentHeader, Segments};
-use crate::file::{STATE_DIR_NAME, boot_id};
+use crate::file::STATE_DIR_NAME;
 use crate::inbox::{FolderIdentity, InboxName};
 use crate::storage::{Disk, DiskError, DiskFile, DiskResult, Metadata, check_owner};
+use crate::system::boot_id;
 
 /// The maximum number of segments in a ring: it bounds the search for those of an earlier open.
 pub(crate) const SEGMENT_COUNT_MAX: usize = 64;

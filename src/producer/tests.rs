@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::inbox::{ChunkPool, Released};
-use crate::queue::queue;
+use crate::queue::{Content, queue};
 use std::sync::Arc;
 
 const _: fn() = || {

@@ -11,6 +11,15 @@ use crate::error::FlushError;
 use crate::inbox::RecordRef;
 use crate::pipeline::FlushTarget;
 
+/// What a place in the queue costs besides the bytes of the event, so that empty events are bounded
+/// too.
+pub(super) const PLACE_BYTES: u64 = 64;
+
+/// What an event of that length counts against the bound of the queue.
+pub(super) const fn cost_of(event_bytes: usize) -> u64 {
+    event_bytes as u64 + PLACE_BYTES
+}
+
 /// The content of a message.
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -96,6 +105,12 @@ impl Message {
         }
     }
 
+    /// What it counts against the bound of the queue.
+    #[inline]
+    pub(super) fn cost(&self) -> u64 {
+        cost_of(self.event_bytes())
+    }
+
     #[inline]
     pub(crate) fn into_content(self) -> Content {
         let content = match self.record_number() {
@@ -106,6 +121,22 @@ impl Message {
         };
         std::mem::forget(self);
         content
+    }
+}
+
+impl Message {
+    /// The event of a message that was not accepted and has no record.
+    #[cold]
+    pub(crate) fn into_event(self) -> Bytes {
+        match self.into_content() {
+            Content::Other(other) => match *other {
+                Other::Event(event) | Other::Acked(_, Body::Bytes(event)) => event,
+                Other::Acked(_, Body::Record(_)) | Other::Barrier(_) | Other::TimeMark(_) => {
+                    Bytes::new()
+                }
+            },
+            Content::Record(_) => Bytes::new(),
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 //! queue half full or full, by one that finds it idle, and by whoever waits for an answer. Senders
 //! that wait for room are woken when half of the queue is free.
 
+mod end;
 mod gate;
 mod late;
 mod message;
@@ -18,32 +19,16 @@ mod tasks;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
+pub(crate) use self::end::QueueEnd;
 pub(crate) use self::gate::{Gate, Refusal};
 use self::late::Late;
 pub(crate) use self::message::{Barrier, Body, Content, Message, Other};
+use self::message::{PLACE_BYTES, cost_of};
 pub(crate) use self::tasks::TaskPlace;
-use crate::contain::contain;
 use crate::inbox::{Arena, ChunkPool};
 use crate::pipeline::Pipeline;
-
-/// What a place in the queue costs besides the bytes of the event, so that empty events are bounded
-/// too.
-const PLACE_BYTES: u64 = 64;
-
-/// How often an ending receiver checks for senders that were let in before it closed the gate. They
-/// need only a few instructions more, unless the system has preempted them.
-const LATE_SENDERS_YIELDS_MAX: usize = 10_000;
-
-const fn cost_of(event_bytes: usize) -> u64 {
-    event_bytes as u64 + PLACE_BYTES
-}
-
-#[inline]
-fn cost(message: &Message) -> u64 {
-    cost_of(message.event_bytes())
-}
 
 /// Why a message was not accepted; contains the message.
 #[derive(Debug)]
@@ -62,17 +47,6 @@ pub(crate) struct Queue {
     pool: Arc<ChunkPool>,
 }
 
-/// The receiving side.
-pub(crate) struct QueueEnd {
-    receiver: Receiver<Message>,
-    gate: Arc<Gate>,
-    late: Arc<Late>,
-    pool: Arc<ChunkPool>,
-    events_max: usize,
-    /// The cost of messages that were taken out and not reported to the gate yet.
-    taken: u64,
-}
-
 /// A queue of at most `events_max` events with at most `bytes_max` bytes in total, whose records
 /// are in `pool`.
 pub(crate) fn queue(
@@ -84,14 +58,7 @@ pub(crate) fn queue(
     let (sender, receiver) = crossbeam_channel::bounded(events_max);
     let gate = Arc::new(Gate::new(bytes_max));
     let late = Arc::new(Late::default());
-    let end = QueueEnd {
-        receiver,
-        gate: gate.clone(),
-        late: late.clone(),
-        pool: pool.clone(),
-        events_max,
-        taken: 0,
-    };
+    let end = QueueEnd::new(receiver, gate.clone(), late.clone(), pool.clone(), events_max);
     (Queue { sender, gate, late, pipeline, pool }, end)
 }
 
@@ -115,7 +82,7 @@ impl Queue {
 
     #[inline]
     fn push_or_refuse(&self, message: Message, let_in: &impl Fn(u64)) -> Result<(), Refused> {
-        let cost = cost(&message);
+        let cost = message.cost();
         let entry = match self.gate.enter(cost) {
             Ok(entry) => entry,
             Err(Refusal::Closed) => return Err(Refused::Closed(message)),
@@ -158,7 +125,7 @@ impl Queue {
     #[cold]
     fn push_waiting(&self, mut message: Message, let_in: &impl Fn(u64)) -> Result<(), Message> {
         loop {
-            let cost = cost(&message);
+            let cost = message.cost();
             self.gate.wait(|| self.gate.has_room(cost) && !self.sender.is_full());
             message = match self.push_or_refuse(message, let_in) {
                 Ok(()) => return Ok(()),
@@ -215,7 +182,7 @@ impl Queue {
         room: KeptRoom,
         let_in: impl Fn(u64),
     ) -> Result<(), Refused> {
-        let cost = cost(&message);
+        let cost = message.cost();
         let mut late = self.late.lock();
         match self.gate.enter_kept(cost, room.cost) {
             Ok(ticket) => let_in(ticket),
@@ -299,125 +266,6 @@ impl KeptRoom {
 impl Drop for KeptRoom {
     fn drop(&mut self) {
         self.queue.gate.give_up(self.cost, || self.queue.is_half_taken());
-    }
-}
-
-impl QueueEnd {
-    /// Takes the next message.
-    #[inline]
-    pub(crate) fn take(&mut self) -> Option<Content> {
-        let message = match self.receiver.try_recv() {
-            Ok(message) => message,
-            Err(_) => self.take_late()?,
-        };
-        self.taken += cost(&message);
-        Some(message.into_content())
-    }
-
-    /// Takes the next late message, once the channel is empty.
-    #[cold]
-    fn take_late(&self) -> Option<Message> {
-        if self.late.count() == 0 {
-            return None;
-        }
-        let mut late = self.late.lock();
-        // Again, under the lock: an event that was sent after one in the channel may have become
-        // late since it was checked.
-        if let Ok(message) = self.receiver.try_recv() {
-            return Some(message);
-        }
-        let message = late.pop()?;
-        let was_last = late.is_empty();
-        // Senders woken by the gate may send at once.
-        drop(late);
-        if was_last {
-            self.gate.reopen();
-        }
-        Some(message)
-    }
-
-    /// Returns the room of what was taken to the senders. Called once per batch.
-    pub(crate) fn make_room(&mut self) {
-        if self.taken == 0 {
-            return;
-        }
-        self.gate.leave(self.taken);
-        self.taken = 0;
-        if self.gate.is_half_free() && self.receiver.len() <= self.events_max / 2 {
-            self.gate.wake_waiting();
-        }
-    }
-
-    /// The memory of the records.
-    pub(crate) fn pool(&self) -> &Arc<ChunkPool> {
-        &self.pool
-    }
-
-    /// The maximum number of events and bytes in the queue.
-    pub(crate) fn bounds(&self) -> (usize, u64) {
-        (self.events_max, self.gate.load_max())
-    }
-
-    /// Whether something is in the queue, or on its way there.
-    pub(crate) fn has_load(&self) -> bool {
-        self.gate.load_of_events() > 0
-    }
-
-    /// Whether so much is in the queue that it should be processed now. Senders that wait for room
-    /// that is only reserved are no reason.
-    pub(crate) fn is_half_full(&self) -> bool {
-        !self.gate.is_half_free() || self.gate.has_waiting() && self.has_load()
-    }
-
-    /// Whether the queue is closed and nothing will come out of it any more.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.gate.is_closed() && self.gate.load_of_events() == 0
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.gate.is_closed()
-    }
-
-    pub(crate) fn close(&self) {
-        self.gate.close();
-    }
-
-    /// Drops a message that nobody will process. Events stay in the inbox for the next open, except
-    /// those whose senders are told that they are lost and may send them again.
-    fn give_up(&self, content: Content) {
-        if let Content::Other(other) = content {
-            match *other {
-                Other::Acked(acked, Body::Record(record)) => {
-                    self.pool.open(record).cancel();
-                    drop(acked);
-                }
-                // Its owner may be a type of the embedder.
-                Other::Event(event) => contain(|| drop(event)),
-                Other::Acked(_, Body::Bytes(event)) => contain(|| drop(event)),
-                Other::Barrier(_) | Other::TimeMark(_) => {}
-            }
-        }
-    }
-}
-
-impl Drop for QueueEnd {
-    /// Nobody may wait for a receiver that is gone. After a panic the channel may still hold
-    /// messages, and keeps them as long as there are senders: whoever waits for the outcome of one
-    /// would wait as long.
-    fn drop(&mut self) {
-        self.close();
-        self.make_room();
-        for _ in 0..LATE_SENDERS_YIELDS_MAX {
-            while let Some(message) = self.take() {
-                self.give_up(message);
-            }
-            self.make_room();
-            if self.is_finished() {
-                break;
-            }
-            // A sender is between the gate and the channel.
-            std::thread::yield_now();
-        }
     }
 }
 

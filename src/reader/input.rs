@@ -2,12 +2,12 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::ReadError;
 use super::listing::with_encoding;
 use crate::file::{Decoder, Encoding};
+use crate::system::read_exact_at;
 
 /// An open file.
 pub(super) struct Input {
@@ -108,7 +108,7 @@ fn skip_in_plain(mut file: &File, offset: u64) -> io::Result<Skipped> {
     let mut last = None;
     if let Some(before) = offset.checked_sub(1) {
         let mut byte = [0];
-        file.read_exact_at(&mut byte, before)?;
+        read_exact_at(file, &mut byte, before)?;
         last = Some(byte[0]);
         file.seek(SeekFrom::Start(offset))?;
     }

@@ -1,9 +1,7 @@
 //! The file that is being read.
 
-use std::fs;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::block::Block;
@@ -11,6 +9,7 @@ use super::input::{Input, Skipped};
 use super::listing::with_encoding;
 use super::{ReadError, ReaderPosition};
 use crate::file::lines::first_line_end;
+use crate::system::{file_identity, path_identity, read_exact_at};
 
 /// How many bytes before the current offset are compared, to see whether the text is still the
 /// same.
@@ -231,7 +230,7 @@ impl OpenFile {
         let Some(file) = self.input.plain() else { return Ok(Some(Vec::new())) };
         let length = MARK_BYTES.min(usize::try_from(self.offset).unwrap_or(MARK_BYTES));
         let mut bytes = vec![0; length];
-        match file.read_exact_at(&mut bytes, self.offset - length as u64) {
+        match read_exact_at(file, &mut bytes, self.offset - length as u64) {
             Ok(()) => Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
@@ -241,11 +240,12 @@ impl OpenFile {
     /// Whether another non-empty file has its name now, as after logrotate's `create`.
     pub(super) fn is_replaced(&self) -> Result<bool, ReadError> {
         let failed = |error| ReadError::io("examine", &self.path, error);
-        let Some(ours) = self.input.metadata().map_err(failed)? else { return Ok(false) };
-        match fs::metadata(&self.path) {
-            Ok(named) => {
-                let is_same = (named.dev(), named.ino()) == (ours.dev(), ours.ino());
-                Ok(!is_same && named.is_file() && named.len() > 0)
+        let Some(ours) = self.input.plain() else { return Ok(false) };
+        let (_, ours) = file_identity(ours).map_err(failed)?;
+        match path_identity(&self.path, true) {
+            Ok((metadata, named)) => {
+                let is_other = !named.is_same_file(&ours);
+                Ok(is_other && metadata.is_file() && metadata.len() > 0)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(failed(error)),

@@ -1,4 +1,5 @@
-//! The fast scan for JSON without whitespace between its tokens, which is what servers send.
+//! The fast scan for JSON without whitespace between its tokens, which is what servers send, or with
+//! single spaces, which is what the others send.
 //!
 //! Most of the grammar is then about two bytes that are neighbours, and two lookups tell for all
 //! bytes of a register which may not be ([`neighbours`](super::neighbours)): these are *odd*. The
@@ -10,14 +11,18 @@
 //! looked at one by one ([`leftover`](super::leftover)). So the branches of an event are a few, and
 //! mostly go the same way.
 //!
+//! With spaces a byte is held against the one before the space. That takes a few instructions more, so
+//! it is compiled for itself (`SPACED`).
+//!
 //! A text in which a batch has an escape other than `\"`, a control character, or bytes that are not
 //! ASCII takes a second way through that batch ([`Unusual`]).
 
 use super::escapes::Escapes;
 use super::grammar::{Found, KEY_SPAN};
 use super::leftover::{BATCH_BLOCKS, Batch, Leftover, Plane, Refusal};
-use super::neighbours::{AFTER, BEFORE};
-use crate::vector::{BLOCK_BYTES, Lookup, Task, Vector, Window};
+use super::neighbours::BEFORE;
+use super::reading::Reading;
+use crate::vector::{BLOCK_BYTES, Lookup, Task, Vector, Window, carrying_add};
 
 const BATCH_BYTES: usize = BATCH_BLOCKS * BLOCK_BYTES;
 
@@ -36,12 +41,12 @@ struct Carries {
 }
 
 /// The scan of one text.
-struct Scan<'text, V: Vector + Lookup> {
+struct Scan<'text, V: Vector + Lookup, const SPACED: bool> {
     vector: V,
     text: &'text [u8],
     /// A block that ends with the text.
     last_block: &'text [u8; BLOCK_BYTES],
-    /// What the last block read says about the byte after it.
+    /// What the bytes of the last block read say about the byte after them.
     before: V::Block,
     carries: Carries,
     escapes: Escapes,
@@ -51,9 +56,10 @@ struct Scan<'text, V: Vector + Lookup> {
 
 /// Finds the only key `event` in `text`, which is what is between the braces of the root.
 ///
-/// `guess` is a place where the key is, but perhaps no key.
+/// `guess` is a place where the key is, but perhaps no key. With `SPACED` there may be single spaces
+/// between tokens.
 #[inline(always)]
-pub(super) fn find_event<V: Vector + Lookup>(
+pub(super) fn find_event<V: Vector + Lookup, const SPACED: bool>(
     vector: V,
     text: &[u8],
     guess: Option<usize>,
@@ -68,23 +74,23 @@ pub(super) fn find_event<V: Vector + Lookup>(
             &padded
         }
     };
-    let scan = Scan {
+    let scan = Scan::<V, SPACED> {
         vector,
         text,
         last_block,
         before: vector.lookup(vector.splat_byte(b'{'), &BEFORE),
         carries: Carries::default(),
         escapes: Escapes::default(),
-        leftover: Leftover::new(text, guess),
+        leftover: Leftover::new(text, guess, SPACED),
         is_ascii: true,
     };
     // Most events are one batch: then the compiler knows what is carried into it.
     if text.len() <= BATCH_BYTES { scan.one_batch() } else { vector.run(ManyBatches(scan)) }
 }
 
-struct ManyBatches<'text, V: Vector + Lookup>(Scan<'text, V>);
+struct ManyBatches<'text, V: Vector + Lookup, const SPACED: bool>(Scan<'text, V, SPACED>);
 
-impl<S: Vector + Lookup> Task for ManyBatches<'_, S> {
+impl<S: Vector + Lookup, const SPACED: bool> Task for ManyBatches<'_, S, SPACED> {
     type Output = Result<Found, Refusal>;
 
     #[inline(always)]
@@ -99,7 +105,7 @@ impl<S: Vector + Lookup> Task for ManyBatches<'_, S> {
     }
 }
 
-impl<V: Vector + Lookup> Scan<'_, V> {
+impl<V: Vector + Lookup, const SPACED: bool> Scan<'_, V, SPACED> {
     #[inline(always)]
     fn one_batch(mut self) -> Result<Found, Refusal> {
         self.batch(0, self.text)?;
@@ -133,11 +139,11 @@ impl<V: Vector + Lookup> Scan<'_, V> {
             unusual: 0,
         };
         for (lane, block) in blocks.iter().enumerate() {
-            reading.block(batch, lane, block, 0);
+            reading.block::<SPACED>(batch, lane, block, 0);
         }
         if !tail.is_empty() {
             let skipped = BLOCK_BYTES - tail.len();
-            reading.block(batch, blocks.len(), self.last_block, skipped as u32);
+            reading.block::<SPACED>(batch, blocks.len(), self.last_block, skipped as u32);
         }
         self.before = reading.before;
         self.escapes = Escapes::after(reading.escaped);
@@ -162,14 +168,15 @@ impl<V: Vector + Lookup> Scan<'_, V> {
             let brackets = batch.brackets[lane] & !inside;
             let odd = batch.odd[lane] & !within;
 
+            let spaces = if SPACED { batch.spaces[lane] & !inside } else { 0 };
+
             // Strings that do not follow a colon: keys in an object, items in an array.
-            let key_starts = quotes & inside & !(colons << 1 | carries.after_colon);
-            carries.after_colon = colons >> 63;
-            let (ripple, in_key) = inside.carrying_add(key_starts, carries.in_key);
+            let key_starts =
+                quotes & inside & !follow::<SPACED>(colons, spaces, &mut carries.after_colon);
+            let (ripple, in_key) = carrying_add(inside, key_starts, carries.in_key);
             carries.in_key = in_key;
             let key_ends = ripple & !inside;
-            let unpaired = colons ^ (key_ends << 1 | carries.after_key);
-            carries.after_key = key_ends >> 63;
+            let unpaired = colons ^ follow::<SPACED>(key_ends, spaces, &mut carries.after_key);
             let event_ends = (key_starts << KEY_SPAN | carries.key_starts) & quotes & !inside;
             carries.key_starts = key_starts >> (u64::BITS - KEY_SPAN);
 
@@ -196,52 +203,33 @@ impl<V: Vector + Lookup> Scan<'_, V> {
     }
 }
 
-/// What is carried from block to block while a batch is read.
-struct Reading<V: Vector + Lookup> {
-    vector: V,
-    before: V::Block,
-    seen: V::Seen,
-    /// Bit 0: the first byte of the next block is escaped.
-    escaped: u64,
-    /// Escaped bytes that are no quotes.
-    unusual: u64,
-}
-
-impl<V: Vector + Lookup> Reading<V> {
-    /// Makes the masks of `block`, of which the first bytes are skipped.
-    #[inline(always)]
-    #[expect(clippy::indexing_slicing, reason = "a block that no batch has is a bug of ours")]
-    fn block(&mut self, batch: &mut Batch, lane: usize, block: &[u8; BLOCK_BYTES], skipped: u32) {
-        let vector = self.vector;
-        let block = vector.load(block);
-        let before = vector.lookup(block, &BEFORE);
-        let after = vector.lookup(block, &AFTER);
-        let allowed = vector.both(vector.previous(before, self.before), after);
-        self.before = before;
-        self.seen = vector.see(self.seen, block);
-        let quotes = vector.equal(block, b'"') >> skipped;
-        let backslashes = vector.equal(block, b'\\') >> skipped;
-        // As if none were escaped itself: that one is unusual.
-        let escaped = backslashes << 1 | self.escaped;
-        self.escaped = backslashes >> 63;
-        self.unusual |= escaped & !quotes;
-        batch.quotes[lane] = quotes & !escaped;
-        batch.odd[lane] = vector.equal(allowed, 0) >> skipped;
-        batch.brackets[lane] = vector.non_ascii(before) >> skipped;
-        batch.colons[lane] = vector.non_ascii(after) >> skipped;
+/// The places just after `tokens`, spaces skipped. `carry` is bit 0 of it from the block before, and
+/// becomes that for the next.
+///
+/// A place that is a space is the start of a run of them, so that adding it to the run leaves the one
+/// bit just after the run.
+#[inline(always)]
+fn follow<const SPACED: bool>(tokens: u64, spaces: u64, carry: &mut u64) -> u64 {
+    let after = tokens << 1 | *carry;
+    *carry = tokens >> 63;
+    if !SPACED {
+        return after;
     }
+    let (past_spaces, overflow) = spaces.overflowing_add(after & spaces);
+    *carry |= u64::from(overflow);
+    (after | past_spaces) & !spaces
 }
 
 /// The second way through a batch: with escapes of every kind, control characters, and bytes that are
 /// not ASCII.
-struct Unusual<'scan, 'text, V: Vector + Lookup> {
-    scan: &'scan mut Scan<'text, V>,
+struct Unusual<'scan, 'text, V: Vector + Lookup, const SPACED: bool> {
+    scan: &'scan mut Scan<'text, V, SPACED>,
     /// As they were before the batch.
     escapes: Escapes,
     batch: &'scan mut Batch,
 }
 
-impl<S: Vector + Lookup> Task for Unusual<'_, '_, S> {
+impl<S: Vector + Lookup, const SPACED: bool> Task for Unusual<'_, '_, S, SPACED> {
     /// As that of [`Scan::relate`].
     type Output = u64;
 
@@ -280,5 +268,70 @@ impl<S: Vector + Lookup> Task for Unusual<'_, '_, S> {
         }
         batch.is_faulty |= faults != 0;
         any | faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vector::WorkOfWidth;
+
+    /// What the scan for single spaces makes of a text, in which the event is not guessed.
+    struct FindSpaced<'text>(&'text [u8]);
+
+    impl WorkOfWidth for FindSpaced<'_> {
+        type Output = Option<Refusal>;
+
+        fn narrow<V: Vector + Lookup>(self, vector: V) -> Option<Refusal> {
+            find_event::<V, true>(vector, self.0, None).err()
+        }
+
+        fn wide<V: Vector>(self, _: V) -> Option<Refusal> {
+            unreachable!("no wide vector is tested here")
+        }
+    }
+
+    fn single_spaces_are_not_left_to_the_grammar_of_any_whitespace<V: Vector>(vector: V) {
+        // Padded so that each space is in every place of two blocks.
+        for pad in 0..130 {
+            let pad = "x".repeat(pad);
+            for (text, refusal) in [
+                (
+                    r#""k": "PAD", "a": [1, true, {"b": null}], "n": -1.5, "z": 0, "event": "e""#,
+                    None,
+                ),
+                (r#" "k" : "PAD" , "a" : [ 1 , [ ] , { } ] , "n" : 12 , "event" : "e" "#, None),
+                (r#""k":"PAD", "event":"e", "a":["b", "c"], "d":[{"e":"f"}, {}]"#, None),
+                (r#""k":"PAD",   "event":"e""#, Some(Refusal::Whitespace)),
+                ("\"k\":\"PAD\",\n\"event\":\"e\"", Some(Refusal::Whitespace)),
+                (r#""k":"PAD", "event":"e", "a" "b""#, Some(Refusal::Whitespace)),
+                (r#""k":"PAD", "event":"e", "a":1 2"#, Some(Refusal::Whitespace)),
+                (r#""k":"PAD", "event":"e", "a" "#, Some(Refusal::Fault)),
+                (r#""k":"PAD", "event":"e", "a": "#, Some(Refusal::Fault)),
+                (r#""k":"PAD", "event":"e", "#, Some(Refusal::Fault)),
+                (r#""k":"PAD", "event":"e", "a": "b": 1"#, Some(Refusal::Fault)),
+            ] {
+                let text = text.replace("PAD", &pad);
+                assert_eq!(vector.choose(FindSpaced(text.as_bytes())), refusal, "{text}");
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn single_spaces_are_not_left_to_the_grammar_of_any_whitespace_on_x86_64() {
+        use crate::vector::{Avx2, Ssse3};
+        if let Some(vector) = Avx2::detect() {
+            single_spaces_are_not_left_to_the_grammar_of_any_whitespace(vector);
+        }
+        let ssse3 = Ssse3::detect().expect("every processor that this is tested on has SSSE3");
+        single_spaces_are_not_left_to_the_grammar_of_any_whitespace(ssse3);
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn single_spaces_are_not_left_to_the_grammar_of_any_whitespace_on_aarch64() {
+        let neon = crate::vector::Neon::detect().expect("every processor has NEON");
+        single_spaces_are_not_left_to_the_grammar_of_any_whitespace(neon);
     }
 }

@@ -10,6 +10,8 @@ use super::fast;
 use super::portable;
 use super::reason::Rejection;
 use super::walk;
+#[cfg(any(test, fuzzing))]
+use crate::vector::Arrays;
 #[cfg(target_arch = "aarch64")]
 use crate::vector::Neon;
 use crate::vector::Vector;
@@ -33,7 +35,8 @@ impl Instructions {
     /// What a rewriter uses unless it is told otherwise: the fastest, or those that the variable
     /// `CDRLOG_VECTOR` names.
     ///
-    /// The variable is looked at once for each process, and is for tests and for troubleshooting. A name that [`named_by_variable`](Self::named_by_variable) refuses is not used.
+    /// The variable is looked at once for each process, and is for tests and for troubleshooting. A name
+    /// that [`named_by_variable`](Self::named_by_variable) refuses is not used.
     #[must_use]
     pub fn in_use() -> Self {
         Self(Implementation::best())
@@ -100,6 +103,9 @@ pub(super) enum Implementation {
     Ssse3(Ssse3),
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
+    /// Masks of 512 bits without AVX-512, only for tests.
+    #[cfg(any(test, fuzzing))]
+    Arrays(Arrays),
     /// No vectors: the portable scan does everything.
     Portable,
 }
@@ -147,6 +153,8 @@ impl Implementation {
             Self::Ssse3(_) => "ssse3",
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => "neon",
+            #[cfg(any(test, fuzzing))]
+            Self::Arrays(_) => "arrays",
             Self::Portable => "portable",
         }
     }
@@ -173,6 +181,8 @@ impl Implementation {
             Self::Ssse3(vector) => vector.run(fast::Rewrite { body, line }),
             #[cfg(target_arch = "aarch64")]
             Self::Neon(vector) => vector.run(fast::Rewrite { body, line }),
+            #[cfg(any(test, fuzzing))]
+            Self::Arrays(vector) => vector.run(fast::Rewrite { body, line }),
             Self::Portable => walk::rewrite(body, line),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Rejection;
 use super::dispatch::Implementation;
+use crate::vector::Arrays;
 
 /// What one implementation makes of a body.
 #[derive(Debug)]
@@ -33,6 +34,11 @@ impl Made {
     }
 }
 
+/// All implementations that can run here, and the one of plain arrays, which nobody else uses.
+pub(super) fn all() -> impl Iterator<Item = Implementation> {
+    Implementation::all().chain([Implementation::Arrays(Arrays)])
+}
+
 /// What each implementation makes of `body`.
 ///
 /// # Panics
@@ -40,5 +46,5 @@ impl Made {
 /// If one writes beyond the room that a line may take.
 #[cfg(fuzzing)]
 pub fn rewrite(body: &[u8]) -> Vec<Made> {
-    Implementation::all().map(|implementation| Made::of(implementation, body)).collect()
+    all().map(|implementation| Made::of(implementation, body)).collect()
 }

@@ -14,10 +14,11 @@ use super::scan::Event;
 use super::token;
 use crate::vector::{BLOCK_BYTES, Lookup, Task, Vector, Window, WorkOfWidth};
 
-/// The key and what follows it up to the name, in a compact body.
+/// The key and its colon, and the opening quote of the name or the space before it.
 const KEY_AND_QUOTE: &[u8; 9] = b"\"event\":\"";
+const KEY_AND_SPACE: &[u8; 9] = b"\"event\": ";
 
-/// The distance from the key's opening quote to that of the name.
+/// The distance from the key's opening quote to that of the name, or to the space before it.
 const NAME_OFFSET: usize = KEY_AND_QUOTE.len() - 1;
 
 /// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and returns
@@ -47,7 +48,7 @@ fn rewrite<V: Vector>(vector: V, body: &[u8], line: &mut [u8]) -> Option<usize> 
 
     let text_start = root_start + 1;
     let guessed_key = guess.map(|event| event.key_start - text_start);
-    let is_spaced = guess.is_some_and(|event| is_spaced(body, &event));
+    let is_spaced = is_spaced(body, text, guess.as_ref());
     let Found { key_start, has_newlines } =
         vector.choose(FindEvent { text, guess: guessed_key, is_spaced })?;
     let key_start = text_start + key_start;
@@ -80,13 +81,13 @@ impl WorkOfWidth for FindEvent<'_> {
     fn narrow<V: Vector + Lookup>(self, vector: V) -> Option<Found> {
         let Self { text, guess, is_spaced } = self;
         if !is_spaced {
-            match compact::find_event(vector, text, guess) {
+            match compact::find_event::<V, false>(vector, text, guess) {
                 Ok(found) => return Some(found),
                 Err(Refusal::Fault) => return None,
                 Err(Refusal::Whitespace) => {}
             }
         }
-        vector.run(grammar::ManyGroups { text, guess })
+        vector.run(FindSpaced { vector, text, guess })
     }
 
     #[inline(always)]
@@ -95,12 +96,45 @@ impl WorkOfWidth for FindEvent<'_> {
     }
 }
 
-/// The event of a compact body, if it is first or last, and if the body is valid at all.
+/// [`FindEvent`] where there is whitespace between tokens.
+struct FindSpaced<'body, V> {
+    vector: V,
+    text: &'body [u8],
+    guess: Option<usize>,
+}
+
+impl<S: Vector + Lookup> Task for FindSpaced<'_, S> {
+    type Output = Option<Found>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self, _: V) -> Option<Found> {
+        let Self { vector, text, guess } = self;
+        // A first line end means one after every member.
+        if !matches!(text, [b'\t' | b'\n' | b'\r', ..]) {
+            match compact::find_event::<S, true>(vector, text, guess) {
+                Ok(found) => return Some(found),
+                Err(Refusal::Fault) => return None,
+                Err(Refusal::Whitespace) => {}
+            }
+        }
+        vector.run(grammar::ManyGroups { text, guess })
+    }
+}
+
+/// The event of a body, if it is first or last and has a space after its colon at most, and if the body
+/// is valid at all.
 #[inline(always)]
 fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) -> Option<Event> {
     let first = root_start + 1;
-    let (key_start, name_end) = if starts_with(body, first, KEY_AND_QUOTE) {
-        (first, string_end(vector, body, first + NAME_OFFSET)?)
+    let (key_start, name_start, name_end) = if starts_with(body, first, KEY_AND_QUOTE) {
+        let name_start = first + NAME_OFFSET;
+        (first, name_start, string_end(vector, body, name_start)?)
+    } else if starts_with(body, first, KEY_AND_SPACE) {
+        let name_start = first + NAME_OFFSET + 1;
+        if body.get(name_start) != Some(&b'"') {
+            return None;
+        }
+        (first, name_start, string_end(vector, body, name_start)?)
     } else {
         // The last two quotes of the root are those of the name.
         let root = body.get(root_start..root_end)?;
@@ -108,13 +142,16 @@ fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) 
         let closing = quotes.checked_ilog2()?;
         let opening = (quotes ^ 1 << closing).checked_ilog2()?;
         let block_start = root_end - BLOCK_BYTES;
-        let key_start = (block_start + opening as usize).checked_sub(NAME_OFFSET)?;
+        let name_start = block_start + opening as usize;
+        let mut key_start = name_start.checked_sub(NAME_OFFSET)?;
         if !starts_with(body, key_start, KEY_AND_QUOTE) {
-            return None;
+            key_start = key_start.checked_sub(1)?;
+            if !starts_with(body, key_start, KEY_AND_SPACE) {
+                return None;
+            }
         }
-        (key_start, block_start + closing as usize + 1)
+        (key_start, name_start, block_start + closing as usize + 1)
     };
-    let name_start = key_start + NAME_OFFSET;
     // Not the empty name.
     (name_end > name_start + 2).then_some(Event {
         root_start,
@@ -126,11 +163,16 @@ fn guess<V: Vector>(vector: V, body: &[u8], root_start: usize, root_end: usize) 
     })
 }
 
-/// Whether a space separates the guessed event from its neighbour. Servers that write one there write
-/// one after every comma (LiveKit's encoder, protojson, does in some builds), so the body need not be
-/// tried as one without whitespace. If the guess is in a string, this only costs time.
+/// Whether there is whitespace between tokens for sure: at the start of `text`, or beside the guessed
+/// event. Servers that write a space there write one after every comma (LiveKit's encoder, protojson, does
+/// in some builds), so the body need not be tried as one without whitespace. If the guess is in a string,
+/// this only costs time.
 #[inline(always)]
-fn is_spaced(body: &[u8], event: &Event) -> bool {
+fn is_spaced(body: &[u8], text: &[u8], guess: Option<&Event>) -> bool {
+    if matches!(text, [b' ' | b'\t' | b'\n' | b'\r', ..]) {
+        return true;
+    }
+    let Some(event) = guess else { return false };
     let before = event.key_start.checked_sub(1).and_then(|at| body.get(at));
     let after = body.get(event.name_end..event.name_end + 2);
     before == Some(&b' ') || after == Some(b", ")

@@ -17,7 +17,7 @@ pub(super) type Plane = [u64; BATCH_BLOCKS];
 pub(super) enum Refusal {
     /// It is not valid, or has something that only the portable scan handles.
     Fault,
-    /// There is whitespace between tokens.
+    /// There is more whitespace between tokens than the scan was told.
     Whitespace,
 }
 
@@ -35,6 +35,8 @@ pub(super) struct Batch {
     pub(super) odd: Plane,
     pub(super) brackets: Plane,
     pub(super) colons: Plane,
+    /// Only of texts with spaces between tokens.
+    pub(super) spaces: Plane,
     /// Colons without a key, and what is no colon just after a string that does not follow a colon.
     pub(super) unpaired: Plane,
     /// Where a key may be `event`: closing quotes of keys that are as long, and backslashes in keys of
@@ -56,6 +58,8 @@ fn any(plane: &Plane) -> u64 {
 /// What has been looked at so far in a text.
 pub(super) struct Leftover<'text> {
     text: &'text [u8],
+    /// There may be single spaces between tokens.
+    is_spaced: bool,
     /// Where the key `event` is expected.
     guess: Option<usize>,
     /// The opening quote of the root's key `event`, once found.
@@ -67,9 +71,9 @@ pub(super) struct Leftover<'text> {
 
 impl<'text> Leftover<'text> {
     #[inline(always)]
-    pub(super) fn new(text: &'text [u8], guess: Option<usize>) -> Self {
+    pub(super) fn new(text: &'text [u8], guess: Option<usize>, is_spaced: bool) -> Self {
         let nesting = Nesting64::in_root();
-        Self { text, guess, event_key: None, nesting, explained_end: 0 }
+        Self { text, is_spaced, guess, event_key: None, nesting, explained_end: 0 }
     }
 
     /// Takes a batch; `any` is 0 if nothing is odd, no bracket, and nothing unpaired.
@@ -121,14 +125,62 @@ impl<'text> Leftover<'text> {
                 }
                 let bit = odd.trailing_zeros();
                 let at = start + bit as usize;
-                let before = if at == 0 { b'{' } else { self.text[at - 1] };
+                let before = self.token_before(at)?;
                 if matches!(before, b',' | b'[' | b'{') {
                     batch.unpaired[lane] |= 1 << bit;
                 }
-                self.explained_end = explained_end(self.text, before, at)?;
+                self.explained_end = self.explained_end_at(before, at)?;
             }
         }
         Ok(())
+    }
+
+    /// The last byte of the token before the odd byte at `at`.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "a byte that no text has is a bug of ours")]
+    fn token_before(&self, at: usize) -> Result<u8, Refusal> {
+        match self.text[..at] {
+            [] => Ok(b'{'),
+            [.., b' '] => self.token_before_space(at - 1),
+            [.., before] => Ok(before),
+        }
+    }
+
+    /// The same for the odd byte after the space at `space`.
+    #[cold]
+    #[expect(clippy::indexing_slicing, reason = "a byte that no text has is a bug of ours")]
+    fn token_before_space(&self, space: usize) -> Result<u8, Refusal> {
+        match self.text[..space] {
+            [] => Ok(b'{'),
+            // What may be odd after a space is the same as after what is before the space.
+            [.., before @ (b',' | b'[' | b'{' | b':')] => Ok(before),
+            // More spaces than one, or the end of a word, of which the masks know nothing.
+            _ => Err(Refusal::Whitespace),
+        }
+    }
+
+    /// Up to where the odd byte at `at`, which follows `before`, is explained: by a number or a word,
+    /// and the byte that ends it, or as a bracket in an array.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "a byte that no text has is a bug of ours")]
+    fn explained_end_at(&self, before: u8, at: usize) -> Result<usize, Refusal> {
+        let byte = self.text[at];
+        if token::is_whitespace(byte) {
+            return Err(Refusal::Whitespace);
+        }
+        let end = match before {
+            b',' | b'[' | b'{' if matches!(byte, b'{' | b'[') => return Ok(at + 1),
+            b',' | b'[' | b'{' | b':' => token::common_word_end(self.text, at)
+                .or_else(|| token::scalar_around(self.text, at)),
+            b'0'..=b'9' => token::scalar_around(self.text, at),
+            _ => None,
+        };
+        let end = end.ok_or(Refusal::Fault)?;
+        match self.text.get(end) {
+            Some(b' ') if self.is_spaced => Ok(end + 1),
+            Some(&byte) if token::is_whitespace(byte) => Err(Refusal::Whitespace),
+            _ => Ok(end + 1),
+        }
     }
 
     /// Follows the brackets; the rest depends on what is directly in an object. Gives a bit of each
@@ -174,33 +226,10 @@ impl<'text> Leftover<'text> {
     /// What has been found, if everything that was opened has ended.
     #[inline(always)]
     pub(super) fn found(&self) -> Result<Found, Refusal> {
-        let is_complete =
-            self.nesting.is_in_root() && !matches!(self.text.last(), Some(b',' | b':'));
+        let text = self.text;
+        let text = if self.is_spaced { text.trim_ascii_end() } else { text };
+        let is_complete = self.nesting.is_in_root() && !matches!(text.last(), Some(b',' | b':'));
         let event_key = self.event_key.filter(|_| is_complete).ok_or(Refusal::Fault)?;
         Ok(Found { key_start: event_key, has_newlines: false })
-    }
-}
-
-/// Up to where the odd byte at `at`, which follows `before`, is explained: by a number or a word, and
-/// the byte that ends it, or as a bracket in an array.
-#[inline(always)]
-#[expect(clippy::indexing_slicing, reason = "a byte that no text has is a bug of ours")]
-fn explained_end(text: &[u8], before: u8, at: usize) -> Result<usize, Refusal> {
-    let byte = text[at];
-    if token::is_whitespace(byte) {
-        return Err(Refusal::Whitespace);
-    }
-    let end = match before {
-        b',' | b'[' | b'{' if matches!(byte, b'{' | b'[') => return Ok(at + 1),
-        b',' | b'[' | b'{' | b':' => {
-            token::common_word_end(text, at).or_else(|| token::scalar_around(text, at))
-        }
-        b'0'..=b'9' => token::scalar_around(text, at),
-        _ => None,
-    };
-    let end = end.ok_or(Refusal::Fault)?;
-    match text.get(end) {
-        Some(&byte) if token::is_whitespace(byte) => Err(Refusal::Whitespace),
-        _ => Ok(end + 1),
     }
 }

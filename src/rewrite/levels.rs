@@ -20,26 +20,28 @@ pub(super) struct BlockLevels {
 /// Which arrays and objects are open: the root and at most 63 levels below it.
 #[derive(Clone, Copy)]
 pub(super) struct Nesting64 {
-    /// Bit 0 is the innermost, set for an object. The root is the highest bit set.
+    /// Bit 0 is the innermost, set for an object. The root is the highest bit set, so that this is
+    /// [`ROOT`] in the root.
     objects: u64,
-    /// Wraps around if more is closed than opened, which breaks it.
-    depth: u32,
     /// A bracket closed something other than its own, or the root, or there were too many levels.
     is_broken: bool,
     /// What holds for all bytes up to the next bracket.
     levels: BlockLevels,
 }
 
+/// Nothing but the root is open.
+const ROOT: u64 = 1;
+
 impl Nesting64 {
     /// Just after the root's `{`.
     pub(super) const fn in_root() -> Self {
         let levels = BlockLevels { in_object: u64::MAX, in_root: u64::MAX };
-        Self { objects: 1, depth: 1, is_broken: false, levels }
+        Self { objects: ROOT, is_broken: false, levels }
     }
 
     /// Every bracket matched.
     pub(super) const fn is_in_root(self) -> bool {
-        self.depth == 1 && !self.is_broken
+        self.objects == ROOT && !self.is_broken
     }
 
     /// Processes the brackets of the group of `text` that starts at `start`.
@@ -108,19 +110,18 @@ impl Nesting64 {
 
     /// Opens or closes by one of `{` (0x7B), `[` (0x5B), `}` (0x7D) and `]` (0x5D): bit 5 means
     /// object, bit 1 means open.
+    ///
+    /// No branch: whether a bracket opens or closes cannot be predicted.
     #[inline(always)]
     fn bracket(&mut self, byte: u8) {
         let is_object = u64::from(byte >> 5 & 1);
-        if byte & 2 != 0 {
-            self.is_broken |= self.depth == u64::BITS;
-            self.objects = self.objects << 1 | is_object;
-            self.depth = self.depth.wrapping_add(1);
-        } else {
-            self.is_broken |= self.depth <= 1 || self.objects & 1 != is_object;
-            self.objects >>= 1;
-            self.depth = self.depth.wrapping_sub(1);
-        }
+        let opens = u64::from(byte >> 1 & 1).wrapping_neg();
+        let is_too_deep = self.objects >> 63;
+        let is_not_its_own = (self.objects ^ is_object) & 1 | u64::from(self.objects == ROOT);
+        self.is_broken |= is_too_deep & opens | is_not_its_own & !opens != 0;
+        let opened = self.objects << 1 | is_object;
+        self.objects = opened & opens | self.objects >> 1 & !opens;
         self.levels.in_object = (self.objects & 1).wrapping_neg();
-        self.levels.in_root = u64::from(self.depth == 1).wrapping_neg();
+        self.levels.in_root = u64::from(self.objects == ROOT).wrapping_neg();
     }
 }

@@ -4,8 +4,9 @@
 //! rewriter      the public interface: limits
 //!   dispatch    the best implementation for this processor, chosen once
 //!     fast      guesses where the event is, and confirms it
-//!       compact   validates JSON without whitespace between tokens, on masks of crate::vector that
-//!                 are as wide as a block (neighbours, leftover, levels, escapes)
+//!       compact   validates JSON without whitespace between tokens or with single spaces, on masks
+//!                 of crate::vector that are as wide as a block (reading, neighbours, leftover,
+//!                 levels, escapes)
 //!       grammar   validates any JSON, on masks of any width (levels, escapes)
 //!     walk      validates token by token, without vectors
 //!     portable  validates byte by byte and finds the reason (scan, nesting)
@@ -27,6 +28,7 @@ mod line_check;
 mod neighbours;
 mod nesting;
 mod portable;
+mod reading;
 mod reason;
 mod record;
 mod rewriter;

@@ -62,9 +62,12 @@ pub(super) const BEFORE: HalfTables = HalfTables::new([
 pub(super) const AFTER: HalfTables =
     HalfTables::new([COMMA, COLON, CLOSE, QUOTE, ONE_TO_NINE, DIGIT, OPEN, COLON]);
 
+/// What a byte says beyond a space after it: not that a digit may follow, and no bracket.
+pub(super) const ACROSS_SPACE: u8 = !(1 << 5 | 1 << 7);
+
 #[cfg(test)]
 mod tests {
-    use super::{AFTER, BEFORE};
+    use super::{ACROSS_SPACE, AFTER, BEFORE};
 
     const TOKENS: &[u8] = b"\",:[]{}0123456789";
 
@@ -86,6 +89,21 @@ mod tests {
                 let have_bit_in_common = BEFORE.of(before) & AFTER.of(after) != 0;
                 let pair = (char::from(before), char::from(after));
                 assert_eq!(have_bit_in_common, may_follow(after, before), "{pair:?}");
+            }
+        }
+    }
+
+    /// Except that a colon is no neighbour of an opening bracket: that is no JSON anyway.
+    #[test]
+    fn a_space_between_bytes_only_keeps_numbers_apart() {
+        for before in TOKENS.iter().copied() {
+            for after in 0..=u8::MAX {
+                let may_follow = may_follow(after, before)
+                    && !(before.is_ascii_digit() && after.is_ascii_digit())
+                    && !(b"[{".contains(&before) && after == b':');
+                let have_bit_in_common = BEFORE.of(before) & ACROSS_SPACE & AFTER.of(after) != 0;
+                let pair = (char::from(before), char::from(after));
+                assert_eq!(have_bit_in_common, may_follow, "{pair:?}");
             }
         }
     }

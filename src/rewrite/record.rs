@@ -72,7 +72,7 @@ impl<'a> RejectRecord<'a> {
         match &mut self.body {
             Body::Text("") | Body::Bytes([]) => None,
             Body::Text(rest) => {
-                let (now, later) = rest.split_at(rest.floor_char_boundary(PART_BYTES));
+                let (now, later) = rest.split_at(boundary_before(rest, PART_BYTES));
                 *rest = later;
                 Some(escaped(now))
             }
@@ -83,6 +83,11 @@ impl<'a> RejectRecord<'a> {
             }
         }
     }
+}
+
+/// The last place up to `bytes` that is between two characters. `str` has it since Rust 1.91.
+fn boundary_before(text: &str, bytes: usize) -> usize {
+    (0..=bytes.min(text.len())).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
 }
 
 impl Iterator for RejectRecord<'_> {

@@ -44,11 +44,12 @@ pub(super) const fn unexpected_end(body: &[u8]) -> Rejection {
 pub(super) fn string_end(body: &[u8], open: usize) -> Result<usize, Rejection> {
     let mut at = open + 1;
     loop {
-        at = plain_end(body, at);
         match body.get(at) {
             Some(b'"') => return Ok(at + 1),
+            // Often one escape follows the other.
             Some(b'\\') => at = escape_end(body, at)?,
-            Some(_) => return Err(Rejection::new(Reason::ControlCharacter, at)),
+            Some(0..b' ') => return Err(Rejection::new(Reason::ControlCharacter, at)),
+            Some(_) => at = plain_end(body, at),
             None => return Err(unexpected_end(body)),
         }
     }
@@ -99,12 +100,12 @@ const fn special_bytes(word: u64) -> u64 {
 /// escape.
 fn escape_end(body: &[u8], backslash: usize) -> Result<usize, Rejection> {
     match body.get(backslash + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(backslash + 2),
         Some(b'u') => match code_unit(body, backslash)? {
             0xD800..=0xDBFF => low_surrogate_end(body, backslash),
             0xDC00..=0xDFFF => Err(Rejection::new(Reason::LoneSurrogate, backslash)),
             _ => Ok(backslash + UNICODE_ESCAPE_BYTES),
         },
+        Some(&byte) if kind_in_escape(byte) & SIMPLE != 0 => Ok(backslash + 2),
         Some(_) => Err(Rejection::new(Reason::InvalidEscape, backslash)),
         None => Err(unexpected_end(body)),
     }
@@ -125,16 +126,47 @@ fn low_surrogate_end(body: &[u8], high: usize) -> Result<usize, Rejection> {
 }
 
 /// The four hexadecimal digits of the `\u` at `backslash`.
+#[inline]
 fn code_unit(body: &[u8], backslash: usize) -> Result<u32, Rejection> {
-    let mut unit = 0;
-    for at in backslash + 2..backslash + UNICODE_ESCAPE_BYTES {
-        let Some(&byte) = body.get(at) else { return Err(unexpected_end(body)) };
-        let Some(digit) = char::from(byte).to_digit(16) else {
-            return Err(Rejection::new(Reason::InvalidEscape, backslash));
-        };
-        unit = unit << 4 | digit;
+    let digits = body.get(backslash + 2..).unwrap_or_default();
+    let invalid = Rejection::new(Reason::InvalidEscape, backslash);
+    let Some(digits) = digits.first_chunk::<4>() else {
+        let has_other = digits.iter().any(|&byte| kind_in_escape(byte) & NO_DIGIT != 0);
+        return Err(if has_other { invalid } else { unexpected_end(body) });
+    };
+    let [a, b, c, d] = digits.map(kind_in_escape);
+    if (a | b | c | d) & NO_DIGIT != 0 {
+        return Err(invalid);
     }
-    Ok(unit)
+    Ok([a, b, c, d].into_iter().fold(0, |unit, kind| unit << 4 | u32::from(kind & 0x0F)))
+}
+
+/// In [`kind_in_escape`]: follows a backslash, and the escape is complete.
+const SIMPLE: u8 = 0x80;
+
+/// In [`kind_in_escape`]: no hexadecimal digit.
+const NO_DIGIT: u8 = 0x40;
+
+/// What `byte` is in an escape: the two constants above, and the value of a hexadecimal digit.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "there is an entry for each byte")]
+const fn kind_in_escape(byte: u8) -> u8 {
+    const KINDS: [u8; 256] = {
+        let mut kinds = [NO_DIGIT; 256];
+        let mut byte = 0;
+        while byte < 128 {
+            let character = byte as u8 as char;
+            if let Some(digit) = character.to_digit(16) {
+                kinds[byte] = digit as u8;
+            }
+            if matches!(byte as u8, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') {
+                kinds[byte] |= SIMPLE;
+            }
+            byte += 1;
+        }
+        kinds
+    };
+    KINDS[byte as usize]
 }
 
 /// Whether `raw`, a valid key without its quotes, is `event` once its escapes are decoded.

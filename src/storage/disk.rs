@@ -11,6 +11,7 @@ use super::dry_run::DryRun;
 use super::error::{DiskError, DiskResult, call};
 use super::file_system::FileSystem;
 use super::metadata::Metadata;
+use crate::system::user_id;
 
 /// The storage of an appender.
 #[derive(Clone, Debug)]
@@ -213,7 +214,7 @@ fn check_private(metadata: &Metadata) -> io::Result<()> {
 
 /// Whether a file or directory belongs to the user that this process runs as.
 pub(crate) fn check_owner(metadata: &Metadata) -> io::Result<()> {
-    let (owner, user) = (metadata.owner, rustix::process::geteuid().as_raw());
+    let (owner, user) = (metadata.owner, user_id());
     if owner == user {
         return Ok(());
     }
@@ -264,6 +265,7 @@ mod tests {
         disk.remove(&path).unwrap();
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_link_in_the_place_of_a_file_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();

@@ -4,7 +4,9 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 
-use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
+
+use crate::system;
 
 /// The first bytes of a file, mapped into memory by [`StorageFile::map`](super::StorageFile::map).
 ///
@@ -14,9 +16,9 @@ use memmap2::{Advice, MmapMut, MmapOptions, MmapRaw};
 pub struct FileMap(MmapRaw);
 
 impl FileMap {
-    /// Maps the first `bytes` bytes of `file`, which are allocated, and faults every page in for
-    /// writing: a page that cannot be had (on a full copy-on-write file system) is an error here,
-    /// and not a SIGBUS later.
+    /// Maps the first `bytes` bytes of `file`, which are allocated. On Linux, every page is faulted
+    /// in for writing: one that cannot be had (on a full copy-on-write file system) is an error
+    /// here, and not a SIGBUS later.
     ///
     /// # Errors
     ///
@@ -26,12 +28,7 @@ impl FileMap {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let map = MmapOptions::new().len(bytes).map_raw(file)?;
-        match map.advise(Advice::PopulateWrite) {
-            // Kernels before 5.14 do not know the advice: their pages are faulted in by their first
-            // use.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-            other => other?,
-        }
+        system::populate(&map)?;
         Ok(Self(map))
     }
 
@@ -48,6 +45,11 @@ impl FileMap {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.len()
+    }
+
+    /// Hands what was stored to the file, which a sync of it then makes survive a power loss.
+    pub(crate) fn write_back(&self) -> io::Result<()> {
+        system::write_back(&self.0)
     }
 
     /// Its first byte, on a page boundary.

@@ -1,7 +1,8 @@
 //! Metadata of a file.
 
-use std::os::unix::fs::MetadataExt;
 use std::time::SystemTime;
+
+use crate::system::{self, FileIdentity};
 
 /// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Metadata {
     pub device: u64,
     /// Its inode number in the file system.
     pub inode: u64,
-    /// The user id of its owner.
+    /// The user id of its owner; 0 for all files on systems without user ids.
     pub owner: u32,
     /// Its type and permissions, as in `st_mode` of `stat(2)`.
     pub mode: u32,
@@ -49,7 +50,7 @@ impl Metadata {
             bytes: 0,
             device: 0,
             inode: 0,
-            owner: rustix::process::geteuid().as_raw(),
+            owner: system::user_id(),
             mode: 0o640,
             names: 1,
             modified: None,
@@ -76,8 +77,16 @@ impl Metadata {
     }
 }
 
+/// What a file system says of a file. Not on Windows, where this does not tell which file it is.
+#[cfg(unix)]
 impl From<&std::fs::Metadata> for Metadata {
     fn from(metadata: &std::fs::Metadata) -> Self {
+        Self::of_file(metadata, FileIdentity::of(metadata))
+    }
+}
+
+impl Metadata {
+    pub(super) fn of_file(metadata: &std::fs::Metadata, identity: FileIdentity) -> Self {
         let file_type = if metadata.is_file() {
             FileType::File
         } else if metadata.is_dir() {
@@ -88,11 +97,11 @@ impl From<&std::fs::Metadata> for Metadata {
         Self {
             file_type,
             bytes: metadata.len(),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            owner: metadata.uid(),
-            mode: metadata.mode(),
-            names: metadata.nlink(),
+            device: identity.device,
+            inode: identity.inode,
+            owner: identity.owner,
+            mode: identity.mode,
+            names: identity.names,
             modified: metadata.modified().ok(),
             created: metadata.created().ok(),
         }

@@ -3,8 +3,9 @@
 use super::block::{SyncedBlock, SyncedPosition};
 use super::directory::Directory;
 use super::error::{CursorError, GoneReason};
+use super::lines::Extent;
 use super::progress::{LiveFile, Opening, Phase, Progress};
-use super::source::{Extent, Seek, Source};
+use super::source::{Seek, Source};
 
 /// An open file, and how it stands to the file that its writer is anchored to.
 #[derive(Debug)]

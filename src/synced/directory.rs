@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::block::SyncedPosition;
 use super::error::{CursorError, GoneReason};
+use super::lines::Extent;
 use super::progress::Progress;
-use super::source::{Extent, Seek, Source};
+use super::source::{Seek, Source};
 use crate::file::{CreatedFiles, Encoding, FileKind, FileName, STATE_DIR_NAME, has_writer};
 use crate::journal::{StateDir, Stream};
 use crate::storage::{Disk, DiskError, DiskResult};

@@ -39,17 +39,21 @@
 
 mod birth;
 mod block;
+mod compressed;
 mod current;
 mod cursor;
 mod directory;
 mod error;
+mod found;
+mod lines;
 mod pin;
 mod progress;
 mod source;
 
 pub use self::birth::{Birth, BirthError};
 pub use self::block::{SyncedBlock, SyncedPosition};
-pub use self::cursor::{NextBlock, SyncedCursor, SyncedFile, Wait};
+pub use self::cursor::SyncedCursor;
 pub use self::error::{CursorError, GoneReason};
+pub use self::found::{NextBlock, SyncedFile, Wait};
 pub use self::pin::{Pin, PinError, PinState, pins};
 pub use crate::journal::Stream;

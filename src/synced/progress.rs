@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::source::Extent;
+use super::lines::Extent;
 use crate::file::FileName;
 use crate::journal::{ControlState, Stream, TimeMark};
 

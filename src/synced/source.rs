@@ -1,44 +1,23 @@
 //! The lines of one file, by their uncompressed offsets.
 
 use std::fmt;
-use std::io::{self, Read};
-use std::ops::Range;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::birth::Birth;
 use super::block::SyncedBlock;
+use super::compressed::Compressed;
 use super::error::{CursorError, GoneReason};
-use crate::file::lines::{first_line_end, last_line_end};
+use super::lines::{Extent, Lines, READ_BYTES, read_or_end, read_plain};
+use crate::file::lines::first_line_end;
 use crate::file::{Decoder, Encoding, FileName};
 use crate::storage::{Disk, DiskFile, DiskReader, DiskResult, Metadata};
-
-/// What is decoded or read at once where no block says how much.
-const READ_BYTES: usize = 128 << 10;
 
 /// How much of the first line is compared at each block, to see whether the file is still the same.
 const HEAD_BYTES: u64 = 4096;
 
 /// How many bytes before an offset are compared for the same reason.
 const MARK_BYTES: u64 = 64;
-
-/// How far the lines of a file may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// To its end: it gets no more lines.
-    Whole,
-    /// To this offset, if a line ends there.
-    UpTo(u64),
-}
-
-/// The bytes of a block.
-#[derive(Debug)]
-pub(super) struct Lines {
-    pub(super) bytes: Vec<u8>,
-    /// The file ends after them.
-    pub(super) file_ends_here: bool,
-    /// The last line has no line feed.
-    pub(super) torn: bool,
-}
 
 /// What a file is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,16 +48,6 @@ enum Content {
     Compressed(Box<Compressed>),
 }
 
-/// A compressed file, which can only be read forwards.
-struct Compressed {
-    decoder: Decoder<DiskReader>,
-    /// Decoded, and not returned yet.
-    rest: Vec<u8>,
-    /// The offset of `rest`.
-    offset: u64,
-    is_over: bool,
-}
-
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
@@ -106,9 +75,7 @@ impl Source {
                     file.sync_data().map_err(CursorError::of_sync)?;
                     let decoder = Decoder::new(DiskReader::new(file), encoding)
                         .map_err(|error| CursorError::io("read", &path, error))?;
-                    let compressed =
-                        Compressed { decoder, rest: Vec::new(), offset: 0, is_over: false };
-                    Content::Compressed(Box::new(compressed))
+                    Content::Compressed(Box::new(Compressed::new(decoder)))
                 }
             };
             let (name, first_line, mark) = (name.to_owned(), None, Vec::new());
@@ -359,120 +326,4 @@ pub(super) enum Seek {
 
 fn failed(path: &Path, error: io::Error) -> CursorError {
     CursorError::io("read", path, error)
-}
-
-/// The bytes of a range; `None` if the file ends before: it was truncated.
-fn read_or_end(file: &DiskFile, range: Range<u64>) -> Result<Option<Vec<u8>>, CursorError> {
-    match file.read_range(range) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        found => Ok(Some(found?)),
-    }
-}
-
-fn read_plain(
-    file: &DiskFile,
-    offset: u64,
-    extent: Extent,
-    limit_bytes: usize,
-) -> Result<Option<Lines>, CursorError> {
-    let (end, is_whole) = match extent {
-        Extent::Whole => (file.bytes()?, true),
-        Extent::UpTo(end) => (end, false),
-    };
-    let mut bytes_max = limit_bytes.max(1) as u64;
-    loop {
-        let to = end.min(offset.saturating_add(bytes_max));
-        if to <= offset {
-            return Ok(None);
-        }
-        // The caller looks whether the file was truncated.
-        let Some(bytes) = read_or_end(file, offset..to)? else { return Ok(None) };
-        let is_all = to == end;
-        if let Some(lines) = cut(bytes, bytes_max > limit_bytes as u64, is_all && is_whole) {
-            return Ok(Some(lines));
-        }
-        if is_all {
-            return Ok(None);
-        }
-        // The first line is longer.
-        bytes_max *= 2;
-    }
-}
-
-/// The whole lines in `bytes`; only the first if there is room for no more. What is left at the end
-/// of the file counts as one.
-fn cut(mut bytes: Vec<u8>, first_only: bool, at_file_end: bool) -> Option<Lines> {
-    let end = if first_only { first_line_end(&bytes) } else { last_line_end(&bytes) };
-    match end {
-        Some(end) => {
-            let file_ends_here = at_file_end && end == bytes.len();
-            let rest_is_torn = at_file_end && !first_only && !file_ends_here;
-            if rest_is_torn {
-                return Some(Lines { bytes, file_ends_here: true, torn: true });
-            }
-            bytes.truncate(end);
-            Some(Lines { bytes, file_ends_here, torn: false })
-        }
-        None if at_file_end => Some(Lines { bytes, file_ends_here: true, torn: true }),
-        None => None,
-    }
-}
-
-impl Compressed {
-    /// Decodes until there are at least `bytes` in `rest`, or to the end.
-    fn fill(&mut self, bytes: usize) -> io::Result<()> {
-        while self.rest.len() < bytes && !self.is_over {
-            let filled = self.rest.len();
-            self.rest.resize(filled + READ_BYTES.min(bytes - filled), 0);
-            let (_, room) = self.rest.split_at_mut(filled);
-            let read = self.decoder.read(room);
-            self.rest.truncate(filled + *read.as_ref().unwrap_or(&0));
-            match read {
-                Ok(0) => self.is_over = true,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Drops what is before `offset`; the last byte of it.
-    fn skip_to(&mut self, offset: u64) -> io::Result<Option<u8>> {
-        assert!(self.offset <= offset, "a compressed file is read backwards");
-        let mut last = None;
-        while self.offset < offset {
-            let wanted =
-                READ_BYTES.min(usize::try_from(offset - self.offset).unwrap_or(READ_BYTES));
-            self.fill(wanted)?;
-            let skipped = wanted.min(self.rest.len());
-            if skipped == 0 {
-                break;
-            }
-            last = self.rest.get(skipped - 1).copied();
-            self.rest.drain(..skipped);
-            self.offset += skipped as u64;
-        }
-        Ok(last)
-    }
-
-    fn read(&mut self, limit_bytes: usize) -> io::Result<Option<Lines>> {
-        let limit_bytes = limit_bytes.max(1);
-        let mut bytes_max = limit_bytes;
-        loop {
-            // One more, to see whether the file ends there.
-            self.fill(bytes_max + 1)?;
-            if self.rest.is_empty() {
-                return Ok(None);
-            }
-            let bytes = self.rest.get(..bytes_max).unwrap_or(&self.rest).to_vec();
-            let at_file_end = bytes.len() == self.rest.len();
-            if let Some(lines) = cut(bytes, bytes_max > limit_bytes, at_file_end) {
-                self.rest.drain(..lines.bytes.len());
-                self.offset += lines.bytes.len() as u64;
-                return Ok(Some(lines));
-            }
-            bytes_max *= 2;
-        }
-    }
 }

@@ -13,6 +13,7 @@ mod copy;
 mod dead_thread;
 mod failed_sync;
 mod failing;
+mod foreign_inbox;
 mod interrupted;
 mod io_error;
 #[cfg(loom)]

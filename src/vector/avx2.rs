@@ -1,19 +1,18 @@
 //! 64 bytes in two registers: AVX2.
 
 use std::arch::x86_64::{
-    __m256i, _mm_loadu_si128, _mm256_alignr_epi8, _mm256_and_si256, _mm256_broadcastsi128_si256,
-    _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_min_epi8, _mm256_min_epu8,
-    _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm256_sub_epi8,
+    __m256i, _mm_loadu_si128, _mm256_alignr_epi8, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
+    _mm256_min_epi8, _mm256_min_epu8, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8,
+    _mm256_shuffle_epi8, _mm256_srli_epi16, _mm256_sub_epi8,
 };
 
 use super::bytes::BLOCK_BYTES;
 use super::classes::Classify;
 use super::clmul::prefix_xor_word;
 use super::copy::Copier;
-use super::lookup::HalfTables;
 use super::proof::{forward, proof};
-use super::registers::registers;
+use super::registers::Registers;
 use super::words::WordMasks;
 
 proof! {
@@ -21,7 +20,35 @@ proof! {
     Avx2, is_x86_feature_detected, "avx2", "bmi1", "bmi2", "pclmulqdq"
 }
 
-registers!(Avx2, [__m256i; 2], "avx2");
+/// The registers of a block.
+type Block = [__m256i; 2];
+
+impl Registers for Avx2 {
+    type Register = __m256i;
+    type Block = Block;
+    type Seen = Seen;
+
+    forward! {
+        fn load_block(self, bytes: &[u8; BLOCK_BYTES]) -> Block;
+        fn high_bits(self, block: Block) -> u64;
+        fn moved_up(self, block: Block, before: Block) -> Block;
+        fn repeated(self, register: __m256i) -> Block;
+        fn splat_register(self, byte: u8) -> __m256i;
+        fn table(self, entries: &[u8; 16]) -> __m256i;
+        fn look_up(self, table: __m256i, indices: __m256i) -> __m256i;
+        fn look_up_low(self, table: __m256i, bytes: __m256i) -> __m256i;
+        fn high_halves(self, bytes: __m256i) -> __m256i;
+        fn equals(self, a: __m256i, b: __m256i) -> __m256i;
+        fn at_most(self, a: __m256i, b: __m256i) -> __m256i;
+        fn minus(self, a: __m256i, b: __m256i) -> __m256i;
+        fn and_bytes(self, a: __m256i, b: __m256i) -> __m256i;
+        fn without_bits(self, a: __m256i, b: __m256i) -> __m256i;
+        fn or_bytes(self, a: __m256i, b: __m256i) -> __m256i;
+        fn none_seen(self) -> Seen;
+        fn seen_with(self, seen: Seen, block: Block) -> Seen;
+        fn is_seen(self, seen: Seen) -> bool;
+    }
+}
 
 impl WordMasks for Avx2 {
     forward! {
@@ -36,7 +63,7 @@ impl Copier for Avx2 {}
 #[inline]
 #[target_feature(enable = "avx2")]
 #[expect(unsafe_code, reason = "reads through a pointer")]
-fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
+fn load_block(bytes: &[u8; BLOCK_BYTES]) -> Block {
     // SAFETY: the load needs no alignment and reads the 32 bytes of its part of `bytes`.
     let part = |part: &[u8; 32]| unsafe { _mm256_loadu_si256(part.as_ptr().cast()) };
     let (parts, _) = bytes.as_chunks::<32>();
@@ -46,7 +73,7 @@ fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn previous([a, b]: Block, [_, before]: Block) -> Block {
+fn moved_up([a, b]: Block, [_, before]: Block) -> Block {
     [shifted_in(before, a), shifted_in(a, b)]
 }
 
@@ -61,7 +88,13 @@ fn table(entries: &[u8; 16]) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn splat(byte: u8) -> __m256i {
+fn repeated(register: __m256i) -> Block {
+    [register; 2]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn splat_register(byte: u8) -> __m256i {
     _mm256_set1_epi8(byte.cast_signed())
 }
 
@@ -85,24 +118,28 @@ fn minus(a: __m256i, b: __m256i) -> __m256i {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn and(a: __m256i, b: __m256i) -> __m256i {
+fn and_bytes(a: __m256i, b: __m256i) -> __m256i {
     _mm256_and_si256(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn or(a: __m256i, b: __m256i) -> __m256i {
+fn without_bits(a: __m256i, b: __m256i) -> __m256i {
+    _mm256_andnot_si256(b, a)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn or_bytes(a: __m256i, b: __m256i) -> __m256i {
     _mm256_or_si256(a, b)
 }
 
-/// The entries of `table` at `indices`, which are below 16.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn look_up(table: __m256i, indices: __m256i) -> __m256i {
     _mm256_shuffle_epi8(table, indices)
 }
 
-/// The entries of `table` for the low halves of `bytes`; 0 for those of 0x80 and above.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn look_up_low(table: __m256i, bytes: __m256i) -> __m256i {
@@ -112,7 +149,7 @@ fn look_up_low(table: __m256i, bytes: __m256i) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn high_halves(bytes: __m256i) -> __m256i {
-    _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), splat(0x0F))
+    _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), splat_register(0x0F))
 }
 
 /// `register`, moved up by a byte, with the last byte of `before` in front.
@@ -169,18 +206,18 @@ type Seen = __m256i;
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn nothing_seen() -> Seen {
-    splat(b' ')
+fn none_seen() -> Seen {
+    splat_register(b' ')
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn see(least: Seen, [a, b]: Block) -> Seen {
+fn seen_with(least: Seen, [a, b]: Block) -> Seen {
     _mm256_min_epi8(_mm256_min_epi8(least, a), b)
 }
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn has_seen(least: Seen) -> bool {
-    register_bits(_mm256_cmpgt_epi8(splat(b' '), least)) != 0
+fn is_seen(least: Seen) -> bool {
+    register_bits(_mm256_cmpgt_epi8(splat_register(b' '), least)) != 0
 }

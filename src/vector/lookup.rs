@@ -56,6 +56,15 @@ pub(crate) trait Lookup: ByteOps + MaskOps<Mask = u64> {
     /// Each byte of `a` AND that of `b`.
     fn both(self, a: Self::Block, b: Self::Block) -> Self::Block;
 
+    /// Each byte of `a` OR that of `b`.
+    fn either(self, a: Self::Block, b: Self::Block) -> Self::Block;
+
+    /// Each byte of `a` without the bits of that of `b`.
+    fn without(self, a: Self::Block, b: Self::Block) -> Self::Block;
+
+    /// All bits of each byte that is a space.
+    fn spaces(self, block: Self::Block) -> Self::Block;
+
     /// For each byte of `block` the one before it, which for the first is the last one of `before`.
     fn previous(self, block: Self::Block, before: Self::Block) -> Self::Block;
 

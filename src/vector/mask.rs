@@ -112,10 +112,18 @@ pub(crate) trait MaskOps: Copy {
     fn add(self, a: Self::Mask, b: Self::Mask, mut carry: bool) -> (Self::Mask, bool) {
         let mut sums = self.store_lanes(a);
         for (sum, b) in sums.0.iter_mut().zip(self.store_lanes(b).0) {
-            (*sum, carry) = sum.carrying_add(b, carry);
+            (*sum, carry) = carrying_add(*sum, b, carry);
         }
         (self.load_lanes(&sums), carry)
     }
+}
+
+/// The sum of two words and a carry, and its own carry. `u64` has it since Rust 1.91.
+#[inline(always)]
+pub(crate) const fn carrying_add(a: u64, b: u64, carry: bool) -> (u64, bool) {
+    let (sum, of_words) = a.overflowing_add(b);
+    let (sum, of_carry) = sum.overflowing_add(carry as u64);
+    (sum, of_words | of_carry)
 }
 
 /// A mask of a group in registers, with the processor that computes with it.

@@ -9,12 +9,15 @@
 //! - [`MaskOps`](mask::MaskOps): computes with the mask of a group of blocks as one number, which [`Mask`] gives
 //!   operators. A group is eight blocks where a register holds as many bits, and one elsewhere
 //!   ([`WordMasks`](words::WordMasks));
+//!   Tests have a processor of plain arrays whose groups are eight blocks on every machine;
 //! - [`Lookup`], where a group is one block: looks bytes up by their halves;
 //! - [`Classify`](classes::Classify): makes the masks of all classes of bytes of a group ([`Classes`],
 //!   [`EscapeClasses`]);
 //! - [`Copier`]: copies bytes;
 //! - [`Vector`]: all of these, and a way to run a [`Task`] that is compiled for the instructions.
 
+#[cfg(any(test, fuzzing))]
+mod arrays;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -38,6 +41,8 @@ mod tests;
 mod window;
 mod words;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use arrays::Arrays;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
@@ -46,7 +51,7 @@ pub(crate) use bytes::BLOCK_BYTES;
 pub(crate) use classes::{Classes, EscapeClasses};
 pub(crate) use copy::{Copier, Memcpy};
 pub(crate) use lookup::{HalfTables, Lookup};
-pub(crate) use mask::Mask;
+pub(crate) use mask::{Mask, carrying_add};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]

@@ -1,16 +1,15 @@
 //! 64 bytes in four registers: SSSE3, which every x86-64 processor has had for ten years and more.
 
 use std::arch::x86_64::{
-    __m128i, _mm_alignr_epi8, _mm_and_si128, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_loadu_si128,
+    __m128i, _mm_alignr_epi8, _mm_and_si128, _mm_andnot_si128, _mm_cmpeq_epi8, _mm_loadu_si128,
     _mm_min_epu8, _mm_or_si128, _mm_set1_epi8, _mm_shuffle_epi8, _mm_srli_epi16, _mm_sub_epi8,
 };
 
 use super::bytes::BLOCK_BYTES;
 use super::classes::Classify;
 use super::copy::Copier;
-use super::lookup::HalfTables;
-use super::proof::proof;
-use super::registers::registers;
+use super::proof::{forward, proof};
+use super::registers::Registers;
 use super::words::WordMasks;
 
 proof! {
@@ -18,7 +17,35 @@ proof! {
     Ssse3, is_x86_feature_detected, "ssse3"
 }
 
-registers!(Ssse3, [__m128i; 4], "ssse3");
+/// The registers of a block.
+type Block = [__m128i; 4];
+
+impl Registers for Ssse3 {
+    type Register = __m128i;
+    type Block = Block;
+    type Seen = Seen;
+
+    forward! {
+        fn load_block(self, bytes: &[u8; BLOCK_BYTES]) -> Block;
+        fn high_bits(self, block: Block) -> u64;
+        fn moved_up(self, block: Block, before: Block) -> Block;
+        fn repeated(self, register: __m128i) -> Block;
+        fn splat_register(self, byte: u8) -> __m128i;
+        fn table(self, entries: &[u8; 16]) -> __m128i;
+        fn look_up(self, table: __m128i, indices: __m128i) -> __m128i;
+        fn look_up_low(self, table: __m128i, bytes: __m128i) -> __m128i;
+        fn high_halves(self, bytes: __m128i) -> __m128i;
+        fn equals(self, a: __m128i, b: __m128i) -> __m128i;
+        fn at_most(self, a: __m128i, b: __m128i) -> __m128i;
+        fn minus(self, a: __m128i, b: __m128i) -> __m128i;
+        fn and_bytes(self, a: __m128i, b: __m128i) -> __m128i;
+        fn without_bits(self, a: __m128i, b: __m128i) -> __m128i;
+        fn or_bytes(self, a: __m128i, b: __m128i) -> __m128i;
+        fn none_seen(self) -> Seen;
+        fn seen_with(self, seen: Seen, block: Block) -> Seen;
+        fn is_seen(self, seen: Seen) -> bool;
+    }
+}
 
 impl WordMasks for Ssse3 {}
 
@@ -36,7 +63,7 @@ fn load_register(bytes: &[u8; 16]) -> __m128i {
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
+fn load_block(bytes: &[u8; BLOCK_BYTES]) -> Block {
     let (parts, _) = bytes.as_chunks::<16>();
     let [a, b, c, d] = parts else { unreachable!() };
     [load_register(a), load_register(b), load_register(c), load_register(d)]
@@ -44,7 +71,7 @@ fn load(bytes: &[u8; BLOCK_BYTES]) -> Block {
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn previous([a, b, c, d]: Block, [.., before]: Block) -> Block {
+fn moved_up([a, b, c, d]: Block, [.., before]: Block) -> Block {
     [shifted_in(before, a), shifted_in(a, b), shifted_in(b, c), shifted_in(c, d)]
 }
 
@@ -56,7 +83,13 @@ fn table(entries: &[u8; 16]) -> __m128i {
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn splat(byte: u8) -> __m128i {
+fn repeated(register: __m128i) -> Block {
+    [register; 4]
+}
+
+#[inline]
+#[target_feature(enable = "ssse3")]
+fn splat_register(byte: u8) -> __m128i {
     _mm_set1_epi8(byte.cast_signed())
 }
 
@@ -80,24 +113,28 @@ fn minus(a: __m128i, b: __m128i) -> __m128i {
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn and(a: __m128i, b: __m128i) -> __m128i {
+fn and_bytes(a: __m128i, b: __m128i) -> __m128i {
     _mm_and_si128(a, b)
 }
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn or(a: __m128i, b: __m128i) -> __m128i {
+fn without_bits(a: __m128i, b: __m128i) -> __m128i {
+    _mm_andnot_si128(b, a)
+}
+
+#[inline]
+#[target_feature(enable = "ssse3")]
+fn or_bytes(a: __m128i, b: __m128i) -> __m128i {
     _mm_or_si128(a, b)
 }
 
-/// The entries of `table` at `indices`, which are below 16.
 #[inline]
 #[target_feature(enable = "ssse3")]
 fn look_up(table: __m128i, indices: __m128i) -> __m128i {
     _mm_shuffle_epi8(table, indices)
 }
 
-/// The entries of `table` for the low halves of `bytes`; 0 for those of 0x80 and above.
 #[inline]
 #[target_feature(enable = "ssse3")]
 fn look_up_low(table: __m128i, bytes: __m128i) -> __m128i {
@@ -107,7 +144,7 @@ fn look_up_low(table: __m128i, bytes: __m128i) -> __m128i {
 #[inline]
 #[target_feature(enable = "ssse3")]
 fn high_halves(bytes: __m128i) -> __m128i {
-    _mm_and_si128(_mm_srli_epi16::<4>(bytes), splat(0x0F))
+    _mm_and_si128(_mm_srli_epi16::<4>(bytes), splat_register(0x0F))
 }
 
 /// `register`, moved up by a byte, with the last byte of `before` in front.
@@ -157,27 +194,32 @@ fn register_bits(register: __m128i) -> u64 {
 
 // ===== what was seen =====
 
-/// Where there was a byte that is looked for.
-type Seen = __m128i;
-
-#[inline]
-#[target_feature(enable = "ssse3")]
-fn nothing_seen() -> Seen {
-    splat(0)
+/// The least of all bytes, by place, and all their bits: a control character is less than a space, and
+/// only bytes of 0x80 and above have the highest bit.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    least: __m128i,
+    bits: __m128i,
 }
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn see(mut seen: Seen, block: Block) -> Seen {
+fn none_seen() -> Seen {
+    Seen { least: splat_register(b' '), bits: splat_register(0) }
+}
+
+#[inline]
+#[target_feature(enable = "ssse3")]
+fn seen_with(Seen { mut least, mut bits }: Seen, block: Block) -> Seen {
     for register in block {
-        // Bytes of 0x80 and above are negative.
-        seen = or(seen, _mm_cmpgt_epi8(splat(b' '), register));
+        least = _mm_min_epu8(least, register);
+        bits = or_bytes(bits, register);
     }
-    seen
+    Seen { least, bits }
 }
 
 #[inline]
 #[target_feature(enable = "ssse3")]
-fn has_seen(seen: Seen) -> bool {
-    register_bits(seen) != 0
+fn is_seen(Seen { least, bits }: Seen) -> bool {
+    register_bits(or_bytes(at_most(least, splat_register(b' ' - 1)), bits)) != 0
 }

@@ -20,6 +20,7 @@ macro_rules! for_each_vector {
         for_each_vector! { ssse3, super::Ssse3: $($test),+ }
         #[cfg(target_arch = "aarch64")]
         for_each_vector! { neon, super::Neon: $($test),+ }
+        for_each_vector! { arrays, super::Arrays: $($test),+ }
     };
     ($name:ident, super::$vector:ident: $($test:ident),+) => {
         mod $name {

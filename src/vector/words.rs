@@ -3,7 +3,7 @@
 //! to bring eight of those together would cost more than it saves.
 
 use super::lookup::Lookup;
-use super::mask::{Lanes, MaskOps};
+use super::mask::{Lanes, MaskOps, carrying_add};
 use super::task::{Vector, Width, WorkOfWidth};
 
 /// A processor on which a group is one block.
@@ -88,7 +88,7 @@ impl<V: WordMasks> MaskOps for V {
 
     #[inline(always)]
     fn add(self, a: u64, b: u64, carry: bool) -> (u64, bool) {
-        a.carrying_add(b, carry)
+        carrying_add(a, b, carry)
     }
 }
 

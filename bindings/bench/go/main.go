@@ -1,4 +1,4 @@
-// What an event costs in Go: cdrlog, and zap with its buffer, given the same bytes.
+// What an event costs in Go: cdrlog, and zap with its buffer, whose file has the same bytes.
 //
 //	bench cdrlog|zap DIRECTORY EVENTS
 package main
@@ -52,7 +52,8 @@ func ofZap(directory string) (send, flush, end func()) {
 	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{MessageKey: "message"})
 	logger := zap.New(zapcore.NewCore(encoder, writer, zap.InfoLevel))
 	// Sync would be an fsync of the file, too.
-	return func() { logger.Info(event) }, func() {}, func() { must(writer.Stop()) }
+	line := os.Getenv("BENCH_LINE")
+	return func() { logger.Info(line) }, func() {}, func() { must(writer.Stop()) }
 }
 
 func main() {

@@ -119,14 +119,76 @@ final class CdrlogTest {
         appender.close();
         check(failure(() -> producer.send(EVENT)).code() == Code.CLOSED);
         check(failure(() -> producer.trySend(EVENT)).code() == Code.CLOSED);
-        check(failure(appender::flush).code() == Code.INVALID_HANDLE);
         producer.close();
         producer.close();
+    }
+
+    /** The library uses the memory of a handle again: what was closed must not become what was opened later. */
+    static void whatWasClosedDoesNotBecomeWhatIsOpenedLater(Path directory) throws Exception {
+        Appender first = options(directory.resolve("first")).open();
+        Acks acks = new Acks();
+        Producer closed = first.producer();
+        Reader reader = new Reader(directory.resolve("first"));
+        closed.close();
+        acks.close();
+        acks.close();
+        reader.close();
+        reader.close();
+        for (int number = 0; number < 200; number++) {
+            first.producer().close();
+            new Acks().close();
+        }
+        first.close();
+        refused("the producer is closed", () -> closed.send(EVENT));
+        refused("the producer is closed", () -> closed.trySend(EVENT));
+        refused("the counter is closed", () -> acks.acked(Durability.WRITTEN));
+        refused("the reader is closed", reader::next);
+        refused("the appender is closed", first::flush);
+        refused("the appender is closed", first::cdrPath);
+        refused("the appender is closed", first::producer);
+    }
+
+    private static void refused(String message, Call call) throws Exception {
         try {
-            producer.send(EVENT);
-            throw new AssertionError("a producer that is closed sends");
+            call.run();
         } catch (IllegalStateException expected) {
-            check(expected.getMessage().equals("the producer is closed"));
+            check(expected.getMessage().equals(message), expected.getMessage());
+            return;
+        }
+        throw new AssertionError("not refused: " + message);
+    }
+
+    /** In a notice, the appender waits for the listener. */
+    static void aListenerThatWouldWaitForItselfIsRefused(Path directory) throws Exception {
+        Appender[] appender = new Appender[1];
+        Producer[] producer = new Producer[1];
+        List<Code> codes = Collections.synchronizedList(new ArrayList<>());
+        CountDownLatch told = new CountDownLatch(1);
+        Options options = options(directory).eventBytesMax(4096).journal(2, 4096).queueEventsMax(4).onNotice(notice -> {
+            if (told.getCount() == 0) {
+                return;
+            }
+            try {
+                // No line is written meanwhile: the journal and then the queue fill.
+                codes.add(failure(() -> {
+                    for (int sent = 0; sent < 1_000_000; sent++) {
+                        producer[0].send(EVENT);
+                    }
+                }).code());
+                codes.add(failure(appender[0]::close).code());
+            } catch (Exception fault) {
+                throw new AssertionError(fault);
+            } finally {
+                told.countDown();
+            }
+        });
+        try (Appender opened = options.open(); Producer sender = opened.producer()) {
+            appender[0] = opened;
+            producer[0] = sender;
+            Files.delete(Path.of(opened.cdrPath()));
+            sender.send(EVENT);
+            told.await();
+            check(codes.equals(List.of(Code.WOULD_DEADLOCK, Code.WOULD_DEADLOCK)), codes);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use cdrlog::{Ack, AckError, Appender, Bytes, Durability, SharedProducer, TrySendError};
@@ -134,28 +134,28 @@ impl NativeAppender {
 
     #[napi]
     pub fn stats(&self) -> Result<HashMap<&'static str, i64>> {
-        let stats = with(&self.open, |open| Ok(open.stats()))?;
+        let stats = look(&self.open, |open| Ok(open.stats()))?;
         Ok(stats.iter().map(|(name, value)| (name, value.cast_signed())).collect())
     }
 
     #[napi]
     pub fn cdr_path(&self) -> Result<String> {
-        with(&self.open, |open| Ok(text(&open.cdr_path())))
+        look(&self.open, |open| Ok(text(&open.cdr_path())))
     }
 
     #[napi]
     pub fn rejects_path(&self) -> Result<String> {
-        with(&self.open, |open| Ok(text(&open.rejects_path())))
+        look(&self.open, |open| Ok(text(&open.rejects_path())))
     }
 
     #[napi]
     pub fn inbox_path(&self) -> Result<Option<String>> {
-        with(&self.open, |open| Ok(open.inbox_path().map(text)))
+        look(&self.open, |open| Ok(open.inbox_path().map(text)))
     }
 
     #[napi]
     pub fn recovered(&self) -> Result<Option<String>> {
-        with(&self.open, |open| {
+        look(&self.open, |open| {
             let recovery = open.recovery();
             Ok((!recovery.is_nothing()).then(|| recovery.to_string()))
         })
@@ -165,6 +165,16 @@ impl NativeAppender {
 fn with<R>(open: &Open, run: impl FnOnce(&Appender) -> Result<R>) -> Result<R> {
     let open = open.read().unwrap_or_else(PoisonError::into_inner);
     run(open.as_ref().ok_or_else(failure::closed)?)
+}
+
+/// For the event loop, which never waits: while the appender is being closed, it counts as closed.
+fn look<R>(open: &Open, look: impl FnOnce(&Appender) -> Result<R>) -> Result<R> {
+    let open = match open.try_read() {
+        Ok(open) => open,
+        Err(TryLockError::Poisoned(open)) => open.into_inner(),
+        Err(TryLockError::WouldBlock) => return Err(failure::closed()),
+    };
+    look(open.as_ref().ok_or_else(failure::closed)?)
 }
 
 /// What cannot be written stays in the journal and the inbox.

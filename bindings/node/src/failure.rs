@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use cdrlog::reader::ReadError;
 use cdrlog::{AckError, FlushError, MaintenanceError, OpenError};
 use napi::Error;
 
@@ -21,8 +22,14 @@ pub fn rejected(message: impl Display) -> Error {
     failure("REJECTED", message)
 }
 
-pub fn read(message: impl Display) -> Error {
-    failure("READ", message)
+pub fn read(error: &ReadError) -> Error {
+    let code = match error {
+        ReadError::LineTooLong { .. } => "LINE_TOO_LONG",
+        ReadError::NoSuchPosition { .. } => "NO_SUCH_POSITION",
+        ReadError::PositionGone { .. } => "POSITION_GONE",
+        _ => "IO",
+    };
+    failure(code, error)
 }
 
 pub fn open(error: &OpenError) -> Error {
@@ -51,16 +58,18 @@ pub fn flush_because(cause: &FlushError, message: impl Display) -> Error {
 
 pub fn maintenance(error: &MaintenanceError) -> Error {
     let code = match error {
-        MaintenanceError::Io { .. } => "IO",
         MaintenanceError::Sync { .. } => "SYNC_FAILED",
-        _ => "DAMAGED",
+        MaintenanceError::Differs { .. } | MaintenanceError::Changed { .. } => "SEALED_FILE",
+        MaintenanceError::Closed => "CLOSED",
+        _ => "IO",
     };
     failure(code, error)
 }
 
 pub fn ack(error: &AckError) -> Error {
     match error {
+        AckError::Rejected(rejection) => rejected(rejection),
         AckError::Failed(error) => flush(error),
-        error => rejected(error),
+        error => failure("IO", error),
     }
 }

@@ -42,13 +42,13 @@ impl NativeReader {
             let offset = whole(offset)? as u64;
             builder = builder.begin_at(ReaderPosition { file: file.into(), offset });
         }
-        Ok(Self(Arc::new(Mutex::new(builder.open().map_err(failure::read)?))))
+        Ok(Self(Arc::new(Mutex::new(builder.open().map_err(|error| failure::read(&error))?))))
     }
 
     #[napi]
     pub fn next(&self) -> Result<Option<Buffer>> {
         let mut reader = lock(&self.0);
-        let line = reader.next_line().map_err(failure::read)?;
+        let line = reader.next_line().map_err(|error| failure::read(&error))?;
         Ok(line.map(|line| line.bytes().to_vec().into()))
     }
 

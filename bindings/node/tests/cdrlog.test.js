@@ -1,12 +1,13 @@
 // The module keeps what it says.
 
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, unlinkSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 
 import { Appender, CdrlogError, Reader, rewrite } from '../index.js'
 
@@ -155,6 +156,44 @@ test('every option is taken', async () => {
   assert.deepEqual(lines(), [LINE, LINE])
 })
 
+test('a sealed file that needs a person is an error of its own', () =>
+  withAppender({ compression: 'gzip' }, async appender => {
+    await appender.send(EVENT)
+    await appender.flush()
+    writeFileSync(appender.cdrPath + '.gz', gzipSync('other content'))
+    await appender.rotate()
+    await assert.rejects(appender.waitForMaintenance(), hasCode('SEALED_FILE'))
+  }))
+
+test('the event loop does not wait for a close', async () => {
+  const limitFiles = bytes => execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`])
+  const ignore = () => {}
+  process.on('SIGXFSZ', ignore)
+  const appender = new Appender(directory, { inboxDirectory, closeTimeoutMs: 4000 })
+  // No file may grow: the close tries for four seconds.
+  limitFiles(0)
+  try {
+    await appender.send(EVENT)
+    const closing = assert.rejects(appender.close(), hasCode('IO'))
+    let longestMs = 0
+    for (let isOpen = true; isOpen; await new Promise(resolve => setTimeout(resolve, 10))) {
+      const begin = performance.now()
+      try {
+        appender.stats()
+      } catch (error) {
+        assert.ok(hasCode('CLOSED')(error))
+        isOpen = false
+      }
+      longestMs = Math.max(longestMs, performance.now() - begin)
+    }
+    assert.ok(longestMs < 2000, `it waited for ${longestMs} ms`)
+    await closing
+  } finally {
+    limitFiles('unlimited')
+    process.off('SIGXFSZ', ignore)
+  }
+})
+
 test('a notice is given to the event loop', async () => {
   let tell
   const told = new Promise(resolve => (tell = resolve))
@@ -181,7 +220,10 @@ test('a reader follows and goes on at a position', () =>
     const begin = reader.position
     await appender.flush()
     assert.deepEqual([...new Reader(directory, { begin }).lines()].map(String), [LINE])
-    assert.throws(() => new Reader(directory, { begin: { ...begin, offset: 2 ** 40 } }), hasCode('READ'))
+    assert.throws(() => new Reader(directory, { begin: { ...begin, offset: 2 ** 40 } }), hasCode('NO_SUCH_POSITION'))
+    const gone = { file: 'CDR.2001-01-01_00-00-00.log', offset: 7 }
+    assert.throws(() => new Reader(directory, { begin: gone }), hasCode('POSITION_GONE'))
+    assert.throws(() => new Reader('/nowhere/at/all'), hasCode('IO'))
     assert.throws(() => new Reader(directory, { begin: { ...begin, offset: -1 } }), hasCode('INVALID_ARGUMENT'))
   }))
 

@@ -1,6 +1,7 @@
 //! `Appender`: an open directory, and the sends.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::event::with_bytes;
+use crate::process::Process;
 use crate::{errors, notice, options};
 
 /// Appends events to the CDR files of a directory. Any thread may use it.
@@ -20,6 +22,7 @@ pub struct Appender {
     producer: SharedProducer,
     /// `None` once it is closed. Calls that wait have it for reading, so a close waits for them.
     open: RwLock<Option<cdrlog::Appender>>,
+    process: Process,
 }
 
 #[pymethods]
@@ -34,7 +37,7 @@ impl Appender {
         let builder = options::builder(directory, options)?;
         let appender = py.detach(|| builder.open()).map_err(errors::open)?;
         let producer = appender.shared_producer();
-        Ok(Self { producer, open: RwLock::new(Some(appender)) })
+        Ok(Self { producer, open: RwLock::new(Some(appender)), process: Process::this() })
     }
 
     /// Sends an event, the body of a webhook: `str`, or anything with a buffer of bytes. Waits while
@@ -78,7 +81,7 @@ impl Appender {
             }
             Err(_) => return Err(errors::closed()),
         };
-        Ok(Ack(Mutex::new(Some(ack))))
+        Ok(Ack { ack: Mutex::new(Some(ack)), process: self.process })
     }
 
     /// Waits until everything sent before is written: readers see it.
@@ -112,20 +115,20 @@ impl Appender {
 
     /// The file that lines are being written to.
     #[getter]
-    fn cdr_path(&self) -> PyResult<String> {
-        self.look(|appender| text(&appender.cdr_path()))
+    fn cdr_path(&self) -> PyResult<OsString> {
+        self.look(|appender| appender.cdr_path().into())
     }
 
     /// The file of bodies that are not events. It exists once there is one.
     #[getter]
-    fn rejects_path(&self) -> PyResult<String> {
-        self.look(|appender| text(&appender.rejects_path()))
+    fn rejects_path(&self) -> PyResult<OsString> {
+        self.look(|appender| appender.rejects_path().into())
     }
 
     /// The file of accepted events; None if there is none, and they do not outlive the process.
     #[getter]
-    fn inbox_path(&self) -> PyResult<Option<String>> {
-        self.look(|appender| appender.inbox_path().map(text))
+    fn inbox_path(&self) -> PyResult<Option<OsString>> {
+        self.look(|appender| appender.inbox_path().map(OsString::from))
     }
 
     /// What the open repaired after a process that did not close, as a sentence; None if there was
@@ -143,6 +146,7 @@ impl Appender {
     /// same. A second close does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         notice::may_wait()?;
+        self.process.must_be_this()?;
         py.detach(|| {
             let appender = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
             appender.map_or(Ok(()), |appender| match appender.close_keeping() {
@@ -176,6 +180,7 @@ impl Appender {
         run: impl FnOnce(&cdrlog::Appender) -> PyResult<()> + Send,
     ) -> PyResult<()> {
         notice::may_wait()?;
+        self.process.must_be_this()?;
         py.detach(|| {
             let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
             open.as_ref().map_or_else(|| Err(errors::closed()), run)
@@ -185,6 +190,7 @@ impl Appender {
     /// Looks at the open appender. Never waits: while it is being closed, it counts as closed, so
     /// that a notice during the close can look.
     fn look<R>(&self, look: impl FnOnce(&cdrlog::Appender) -> R) -> PyResult<R> {
+        self.process.must_be_this()?;
         let open = match self.open.try_read() {
             Ok(open) => open,
             Err(TryLockError::Poisoned(open)) => open.into_inner(),
@@ -204,13 +210,13 @@ impl Drop for Appender {
     }
 }
 
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}
-
 /// Tells when an event has reached its level.
 #[pyclass(frozen, module = "cdrlog")]
-pub struct Ack(Mutex<Option<cdrlog::Ack>>);
+pub struct Ack {
+    /// `None` once it was answered.
+    ack: Mutex<Option<cdrlog::Ack>>,
+    process: Process,
+}
 
 #[pymethods]
 impl Ack {
@@ -221,10 +227,11 @@ impl Ack {
     #[pyo3(signature = (timeout = None))]
     fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Position> {
         notice::may_wait()?;
+        self.process.must_be_this()?;
         let timeout = timeout.map(Duration::try_from_secs_f64).transpose();
         let timeout = timeout.map_err(|error| PyValueError::new_err(error.to_string()))?;
         py.detach(|| {
-            let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut place = self.ack.lock().unwrap_or_else(PoisonError::into_inner);
             let ack = place.take().ok_or_else(|| PyValueError::new_err("it was answered"))?;
             let outcome = match timeout {
                 None => ack.wait(),
@@ -234,7 +241,7 @@ impl Ack {
                 })?,
             };
             let cdrlog::Position { file, offset, line_bytes, .. } = outcome.map_err(errors::ack)?;
-            Ok(Position { file: text(&file), offset, line_bytes })
+            Ok(Position { file: file.as_os_str().to_owned(), offset, line_bytes })
         })
     }
 }
@@ -243,7 +250,7 @@ impl Ack {
 #[pyclass(frozen, get_all, eq, module = "cdrlog")]
 #[derive(PartialEq)]
 pub struct Position {
-    file: String,
+    file: OsString,
     /// Of its first byte.
     offset: u64,
     /// With its line feed.

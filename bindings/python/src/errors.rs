@@ -12,8 +12,12 @@ pyo3::import_exception!(cdrlog._errors, Closed);
 pyo3::import_exception!(cdrlog._errors, Damaged);
 pyo3::import_exception!(cdrlog._errors, Error);
 pyo3::import_exception!(cdrlog._errors, IoError);
+pyo3::import_exception!(cdrlog._errors, LineTooLong);
 pyo3::import_exception!(cdrlog._errors, Locked);
+pyo3::import_exception!(cdrlog._errors, NoSuchPosition);
+pyo3::import_exception!(cdrlog._errors, PositionGone);
 pyo3::import_exception!(cdrlog._errors, Rejected);
+pyo3::import_exception!(cdrlog._errors, SealedFile);
 pyo3::import_exception!(cdrlog._errors, SyncFailed);
 pyo3::import_exception!(cdrlog._errors, WouldDeadlock);
 
@@ -21,6 +25,9 @@ pyo3::import_exception!(cdrlog._errors, WouldDeadlock);
 fn system(source: &io::Error, message: String, path: &Path) -> (i32, String, String) {
     (source.raw_os_error().unwrap_or(0), message, path.display().to_string())
 }
+
+/// `ENOENT` of Linux.
+const NO_SUCH_FILE: i32 = 2;
 
 pub fn closed() -> PyErr {
     Closed::new_err("the appender is closed")
@@ -67,14 +74,19 @@ pub fn maintenance(error: MaintenanceError) -> PyErr {
         MaintenanceError::Sync { path, source } => {
             SyncFailed::new_err(system(&source, message, &path))
         }
-        _ => Damaged::new_err(message),
+        MaintenanceError::Differs { .. } | MaintenanceError::Changed { .. } => {
+            SealedFile::new_err(message)
+        }
+        MaintenanceError::Closed => Closed::new_err(message),
+        _ => Error::new_err(message),
     }
 }
 
 pub fn ack(error: AckError) -> PyErr {
     match error {
+        AckError::Rejected(rejected) => rejection(rejected),
         AckError::Failed(error) => flush(error),
-        error => Rejected::new_err(error.to_string()),
+        error => Error::new_err(error.to_string()),
     }
 }
 
@@ -86,7 +98,12 @@ pub fn read(error: ReadError) -> PyErr {
     let message = error.to_string();
     match error {
         ReadError::Io { path, source, .. } => IoError::new_err(system(&source, message, &path)),
-        ReadError::NoSuchPosition { .. } => PyValueError::new_err(message),
+        ReadError::NoDirectory { path } => {
+            IoError::new_err((NO_SUCH_FILE, message, path.display().to_string()))
+        }
+        ReadError::LineTooLong { .. } => LineTooLong::new_err(message),
+        ReadError::NoSuchPosition { .. } => NoSuchPosition::new_err(message),
+        ReadError::PositionGone { .. } => PositionGone::new_err(message),
         _ => Error::new_err(message),
     }
 }

@@ -11,6 +11,7 @@ mod errors;
 mod event;
 mod notice;
 mod options;
+mod process;
 mod reader;
 
 use pyo3::prelude::*;

@@ -1,5 +1,6 @@
 //! `Reader`: the lines of a CDR directory.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors;
+use crate::process::Process;
 
 /// How long a reader that follows waits between two looks for a signal, such as that of Ctrl-C.
 const SIGNAL_POLL: Duration = Duration::from_millis(200);
@@ -19,6 +21,7 @@ const SIGNAL_POLL: Duration = Duration::from_millis(200);
 pub struct Reader {
     reader: Mutex<cdrlog::Reader>,
     follows: bool,
+    process: Process,
 }
 
 #[pymethods]
@@ -44,11 +47,12 @@ impl Reader {
             builder = builder.line_bytes_max(bytes);
         }
         let reader = py.detach(|| builder.open()).map_err(errors::read)?;
-        Ok(Self { reader: Mutex::new(reader), follows: follow })
+        Ok(Self { reader: Mutex::new(reader), follows: follow, process: Process::this() })
     }
 
     /// The next line, or None if there is none, or none yet.
     fn read_line<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.process.must_be_this()?;
         let line = py.detach(|| match self.lock().next_line() {
             Ok(line) => Ok(line.map(|line| line.bytes().to_vec())),
             Err(error) => Err(errors::read(error)),
@@ -58,9 +62,10 @@ impl Reader {
 
     /// Where the next line starts: the file and the offset. Save it, and begin there later.
     #[getter]
-    fn position(&self, py: Python<'_>) -> Option<(String, u64)> {
-        let position = py.detach(|| self.lock().position())?;
-        Some((position.file.display().to_string(), position.offset))
+    fn position(&self, py: Python<'_>) -> PyResult<Option<(OsString, u64)>> {
+        self.process.must_be_this()?;
+        let position = py.detach(|| self.lock().position());
+        Ok(position.map(|position| (position.file.into(), position.offset)))
     }
 
     const fn __iter__(this: Py<Self>) -> Py<Self> {

@@ -3,6 +3,7 @@
 import array
 import errno
 import gc
+import gzip
 import json
 import logging
 import os
@@ -147,6 +148,67 @@ class Opening(Test):
             with self.assertRaises(cdrlog.Closed):
                 call()
 
+    def test_a_path_may_have_bytes_that_are_not_utf_8(self):
+        directory = os.fsencode(self.directory) + b"/\xff\xfe"
+        with self.open(os.fsdecode(directory)) as appender:
+            appender.send(EVENT)
+            appender.flush()
+            self.assertEqual(os.path.dirname(os.fsencode(appender.cdr_path)), directory)
+            self.assertEqual(pathlib.Path(appender.cdr_path).read_bytes(), LINE + b"\n")
+            self.assertEqual(appender.send_acked(EVENT, "written").wait().file, appender.cdr_path)
+        reader = cdrlog.Reader(os.fsdecode(directory))
+        next(reader)
+        self.assertEqual(os.path.dirname(os.fsencode(reader.position[0])), directory)
+
+    def test_a_sealed_file_that_needs_a_person_is_an_error_of_its_own(self):
+        appender = self.open(compression="gzip")
+        appender.send(EVENT)
+        appender.flush()
+        pathlib.Path(appender.cdr_path + ".gz").write_bytes(gzip.compress(b"other content"))
+        appender.rotate()
+        with self.assertRaises(cdrlog.SealedFile):
+            appender.wait_for_maintenance()
+
+    def test_a_forked_child_is_told_that_it_is_closed(self):
+        held, hold = threading.Event(), threading.Event()
+        appender = self.open(on_notice=lambda _: [held.set(), hold.wait()])
+        self.addCleanup(hold.set)
+        os.unlink(appender.cdr_path)
+        ack = appender.send_acked(EVENT, "synced")
+        reader = cdrlog.Reader(self.directory)
+        # While another thread is in a call, which has a lock that the child will never get.
+        rotating = threading.Thread(target=appender.rotate)
+        rotating.start()
+        self.assertTrue(held.wait(20))
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            calls = [
+                appender.close,
+                appender.flush,
+                appender.stats,
+                ack.wait,
+                reader.read_line,
+                lambda: appender.cdr_path,
+                lambda: appender.send(EVENT),
+                lambda: appender.try_send(EVENT),
+                lambda: appender.send_acked(EVENT, "written"),
+            ]
+            told = 0
+            for call in calls:
+                try:
+                    call()
+                except cdrlog.Closed:
+                    told += 1
+            os._exit(0 if told == len(calls) else 1)
+        status = os.waitpid(child, 0)[1]
+        hold.set()
+        rotating.join()
+        self.assertEqual(status, 0)
+        self.assertEqual(ack.wait().line_bytes, len(LINE) + 1)
+        appender.close()
+        self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE])
+
     def test_every_option_is_taken(self):
         appender = cdrlog.Appender(
             self.directory,
@@ -237,15 +299,21 @@ class Reading(Test):
         position = reader.position
         appender.flush()
         self.assertEqual(list(cdrlog.Reader(self.directory, begin=position)), [LINE])
-        with self.assertRaises(ValueError):
+        with self.assertRaises(cdrlog.NoSuchPosition) as raised:
             cdrlog.Reader(self.directory, begin=(position[0], 1 << 40))
+        self.assertIsInstance(raised.exception, ValueError)
+        with self.assertRaises(cdrlog.PositionGone):
+            cdrlog.Reader(self.directory, begin=("CDR.2001-01-01_00-00-00.log", 7))
+        with self.assertRaises(cdrlog.IoError) as raised:
+            cdrlog.Reader("/nowhere/at/all")
+        self.assertEqual(raised.exception.errno, errno.ENOENT)
 
     def test_a_line_that_is_too_long_is_an_error_and_skipped(self):
         with self.open() as appender:
             appender.send(EVENT)
             appender.send('{"event":"a"}')
         reader = cdrlog.Reader(self.directory, line_bytes_max=20)
-        with self.assertRaises(cdrlog.Error):
+        with self.assertRaises(cdrlog.LineTooLong):
             next(reader)
         self.assertEqual(next(reader), b'{"a":{}}')
 

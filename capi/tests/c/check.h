@@ -8,6 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+// An event, and its line.
+#define EVENT "{\"event\":\"sessionCreated\",\"timestamp\":1}"
+#define LINE "{\"sessionCreated\":{\"timestamp\":1}}\n"
+
+struct test {
+    const char *name;
+    void (*run)(const char *directory);
+};
+
+#define TEST(name) {#name, name}
+
 #define CHECK(condition)                                                                          \
     do {                                                                                          \
         if (!(condition)) {                                                                       \
@@ -65,6 +76,20 @@ static inline uint64_t stat_of(const cdrlog_appender *appender, const char *name
     uint64_t value = 0;
     CHECK_OK(cdrlog_stat(appender, name, &value));
     return value;
+}
+
+// How many lines a directory has, if each is LINE.
+static inline int lines_in(const char *directory) {
+    cdrlog_reader_options *options = cdrlog_reader_options_new(directory);
+    cdrlog_reader *reader = NULL;
+    CHECK_OK(cdrlog_reader_open(options, &reader));
+    CHECK_OK(cdrlog_reader_options_free(options));
+    const uint8_t *lines = NULL;
+    size_t bytes = 0, total = 0;
+    while (cdrlog_reader_next_lines(reader, &lines, &bytes) == CDRLOG_OK) total += bytes;
+    CHECK_OK(cdrlog_reader_free(reader));
+    CHECK(total % strlen(LINE) == 0);
+    return (int)(total / strlen(LINE));
 }
 
 // The whole of a file, with a NUL after it.

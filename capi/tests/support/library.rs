@@ -1,8 +1,13 @@
 //! The shared and the static library, for programs in C. Cargo builds neither for a test.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+
+/// The name by which programs have the library loaded; all packages here have one version.
+pub const SONAME: &str =
+    concat!("libcdrlog.so.", env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR"));
 
 /// The folder in which `libcdrlog.so` and `libcdrlog.a` are, built now if they are old.
 pub fn library_directory() -> &'static Path {
@@ -33,5 +38,14 @@ fn build() -> PathBuf {
     for name in ["libcdrlog.so", "libcdrlog.a"] {
         assert!(directory.join(name).is_file(), "no {name} in {}", directory.display());
     }
+    link_soname(&directory);
     directory
+}
+
+/// What an installation does: the loader looks for the file by the SONAME of the library.
+fn link_soname(directory: &Path) {
+    match std::os::unix::fs::symlink("libcdrlog.so", directory.join(SONAME)) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{SONAME}: {error}"),
+        Ok(()) | Err(_) => {}
+    }
 }

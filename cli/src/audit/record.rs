@@ -5,19 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use cdrlog::LineFault;
-use cdrlog::reader::Line;
-
 use super::cause::FileSpan;
 use super::drops::{Drop, DropReader};
 use super::finding::Subject;
 use super::sequence::Sequences;
+use crate::count::ahead::FileLine;
 use crate::count::event::{ActivityRef, Says};
-use crate::count::line::Parser;
+use crate::count::line::Line;
+use crate::count::line_reader::{Depth, LineReader, ReadEvent};
 use crate::count::reading::LineTaker;
-use crate::count::{
-    Count, Level, Listener, Missing, MissingEvent, SessionTracker, Sign, Source, event_reader,
-};
+use crate::count::{Count, Level, Listener, Missing, MissingEvent, SessionTracker, Sign, Source};
 
 /// How many missing events are kept with their details; the rest is counted.
 const KEPT_MAX: usize = 100_000;
@@ -79,7 +76,6 @@ struct FileTimes {
 
 #[derive(Debug)]
 pub(super) struct Record {
-    parser: Parser,
     pub(super) tracker: SessionTracker,
     pub(super) absences: Absences,
     pub(super) sequences: Sequences,
@@ -101,7 +97,6 @@ impl Record {
     /// What has had no event for this long, in milliseconds, is given up.
     pub(super) fn new(grace_ms: i64) -> Self {
         Self {
-            parser: Parser::default(),
             tracker: SessionTracker::with_silence(grace_ms),
             absences: Absences::default(),
             sequences: Sequences::default(),
@@ -187,40 +182,32 @@ impl Record {
 }
 
 impl LineTaker for Record {
+    fn reader(&self) -> LineReader {
+        self.tracker.reader(Depth::Audit)
+    }
+
     fn take(
         &mut self,
-        line: Line<'_>,
+        line: FileLine<'_>,
+        event: Option<ReadEvent>,
         source: Source,
         before: Option<i64>,
-    ) -> Result<Option<i64>, LineFault> {
-        let bytes = line.bytes_with_end();
+    ) {
         self.lines += 1;
-        self.bytes += bytes.len() as u64;
-        let mut parser = std::mem::take(&mut self.parser);
-        let parsed = parser.parse(bytes);
-        let told = match &parsed {
-            Ok(parsed) => {
-                let event = event_reader::read_all(parsed);
-                let told = event.at;
-                if let Some(at) = told {
-                    self.note_time(line.path(), source, at);
-                }
-                self.note_heard(source, &event.says);
-                if let Some(at) = told.or(before) {
-                    let session = session_of(&event.says);
-                    if self.tracker.take(at, source, parsed, event) {
-                        self.sequences.take(parsed, source, at);
-                        if let Some(count) = self.drop_reader.count(parsed) {
-                            self.drops.push(Drop { source, at, count, session });
-                        }
-                    }
-                }
-                Ok(told)
-            }
-            Err(fault) => Err(*fault),
-        };
-        self.parser = parser;
-        told
+        self.bytes += line.bytes.len() as u64;
+        let Some(event) = event else { return };
+        if let Some(at) = event.at {
+            self.note_time(line.path, source, at);
+        }
+        self.note_heard(source, &event.says);
+        let Some(at) = event.at.or(before) else { return };
+        let parsed = Line::of_parsed(line.bytes);
+        let count = self.drop_reader.count(&parsed);
+        let session = count.and_then(|_| session_of(&event.says));
+        if self.tracker.take(at, source, event) {
+            self.sequences.take(&parsed, source, at);
+            self.drops.extend(count.map(|count| Drop { source, at, count, session }));
+        }
     }
 
     fn advance(&mut self, watermark: i64) {

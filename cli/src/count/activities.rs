@@ -3,10 +3,11 @@
 //! Tracks belong to a participant and are kept with it. These belong to a session, or to none, and
 //! may end after it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::counts::{Count, Counted};
 use super::event::{ActivityKey, ActivityRef, Source};
+use super::hash::Map;
 use super::missing::{Missing, MissingEvent, Sign};
 
 /// How long an end is remembered, in milliseconds of event time.
@@ -29,7 +30,7 @@ struct Activity {
 
 #[derive(Debug, Default)]
 pub(super) struct Activities {
-    by_key: HashMap<ActivityKey, Activity>,
+    by_key: Map<ActivityKey, Activity>,
     /// Those that ended some minutes ago, in the order in which they did.
     gone: VecDeque<(i64, ActivityKey)>,
 }

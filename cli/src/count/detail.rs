@@ -1,15 +1,12 @@
 //! What an event says beyond presence: who a participant is, and what was used. It changes no
-//! count, so it travels beside the events that do (`tracker.rs`).
+//! count (`tracker.rs`).
 
-use super::event::{Id, Says, SessionRef, owned};
+use super::event::{Event, Id, Says, owned};
 
 #[derive(Debug)]
 pub(crate) enum Detail<'a> {
-    Participant {
-        session: SessionRef<'a>,
-        participant: Id<'a>,
-        about: Box<About<'a>>,
-    },
+    /// Who the participant is that comes or goes.
+    About(About<'a>),
     /// An activity began or ended.
     Activity(Says<'a>),
 }
@@ -31,15 +28,18 @@ pub(crate) struct About<'a> {
     pub(crate) client_data: Option<Id<'a>>,
 }
 
-impl Detail<'_> {
+impl<'a> Detail<'a> {
+    /// `None` if the event says neither that an activity began nor that one ended.
+    pub(super) fn of_activity(event: Event<'a>) -> Option<Self> {
+        let says = event.says;
+        matches!(says, Says::ActivityBegan(_) | Says::ActivityEnded { .. })
+            .then_some(Self::Activity(says))
+    }
+
     /// The same without the line that it was read from.
     pub(crate) fn into_owned(self) -> Detail<'static> {
         match self {
-            Detail::Participant { session, participant, about } => Detail::Participant {
-                session: session.into_owned(),
-                participant: owned(participant),
-                about: Box::new(about.into_owned()),
-            },
+            Detail::About(about) => Detail::About(about.into_owned()),
             Detail::Activity(says) => Detail::Activity(says.into_owned()),
         }
     }
@@ -61,18 +61,18 @@ impl About<'_> {
 
 impl About<'static> {
     /// Adds what only a later event tells.
-    pub(super) fn add(&mut self, later: &Self) {
+    pub(super) fn add(&mut self, later: Self) {
         let members = [
-            (&mut self.connection, &later.connection),
-            (&mut self.identity, &later.identity),
-            (&mut self.kind, &later.kind),
-            (&mut self.platform, &later.platform),
-            (&mut self.location, &later.location),
-            (&mut self.client_data, &later.client_data),
+            (&mut self.connection, later.connection),
+            (&mut self.identity, later.identity),
+            (&mut self.kind, later.kind),
+            (&mut self.platform, later.platform),
+            (&mut self.location, later.location),
+            (&mut self.client_data, later.client_data),
         ];
         for (ours, theirs) in members {
             if ours.is_none() {
-                ours.clone_from(theirs);
+                *ours = theirs;
             }
         }
     }

@@ -5,9 +5,10 @@
 //! expected.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::event::Source;
+use super::tracker::LATENESS_MS;
 
 /// The maximum number of waiting events, so that memory is bounded if very many have the same time.
 const WAITING_MAX: usize = 500_000;
@@ -20,7 +21,7 @@ pub(crate) struct TimedEvent<T> {
     /// The number of the event in the input: events with the same time stay in their order.
     sequence: u64,
     pub(crate) source: Source,
-    pub(crate) says: Box<T>,
+    pub(crate) says: T,
 }
 
 impl<T> TimedEvent<T> {
@@ -52,7 +53,10 @@ impl<T> Ord for TimedEvent<T> {
 /// The waiting events, oldest first.
 #[derive(Debug)]
 pub(crate) struct EventOrder<T> {
-    waiting: BinaryHeap<Reverse<TimedEvent<T>>>,
+    /// Nearly all events: each is as old as the one before it, or newer.
+    in_order: VecDeque<TimedEvent<T>>,
+    /// Those that came late, and those whose time is far ahead of the one before.
+    others: BinaryHeap<Reverse<TimedEvent<T>>>,
     waiting_max: usize,
     sequence: u64,
 }
@@ -63,24 +67,42 @@ impl<T> EventOrder<T> {
     }
 
     fn with_limit(waiting_max: usize) -> Self {
-        Self { waiting: BinaryHeap::new(), waiting_max, sequence: 0 }
+        let (in_order, others) = (VecDeque::new(), BinaryHeap::new());
+        Self { in_order, others, waiting_max, sequence: 0 }
     }
 
     pub(crate) fn push(&mut self, at: i64, source: Source, says: T) {
         self.sequence += 1;
-        let says = Box::new(says);
-        self.waiting.push(Reverse(TimedEvent { at, sequence: self.sequence, source, says }));
+        let event = TimedEvent { at, sequence: self.sequence, source, says };
+        // One wrong time in the future does not make all others late.
+        let is_next = |last: i64| (last..=last.saturating_add(LATENESS_MS)).contains(&at);
+        if self.in_order.back().is_none_or(|last| is_next(last.at)) {
+            self.in_order.push_back(event);
+        } else {
+            self.others.push(Reverse(event));
+        }
     }
 
-    /// Moves all events with the oldest time to `events` if that is before `end`, or if too many
-    /// wait.
+    /// Moves all events with the oldest time to the end of `events` if that is before `end`, or if
+    /// too many wait.
     pub(crate) fn pop_before(&mut self, end: i64, events: &mut Vec<TimedEvent<T>>) -> Option<i64> {
-        let at = self.waiting.peek().map(|Reverse(event)| event.at)?;
-        if at >= end && self.waiting.len() <= self.waiting_max {
+        let first = self.in_order.front().map(|event| event.at);
+        let other = self.others.peek().map(|Reverse(event)| event.at);
+        let at = first.into_iter().chain(other).min()?;
+        if at >= end && self.in_order.len() + self.others.len() <= self.waiting_max {
             return None;
         }
-        while self.waiting.peek().is_some_and(|Reverse(event)| event.at == at) {
-            events.extend(self.waiting.pop().map(|Reverse(event)| event));
+        let begin = events.len();
+        if first == Some(at) {
+            while self.in_order.front().is_some_and(|event| event.at == at) {
+                events.extend(self.in_order.pop_front());
+            }
+        }
+        if other == Some(at) {
+            while self.others.peek().is_some_and(|Reverse(event)| event.at == at) {
+                events.extend(self.others.pop().map(|Reverse(event)| event));
+            }
+            events.get_mut(begin..).unwrap_or_default().sort_by_key(|event| event.sequence);
         }
         Some(at)
     }
@@ -110,6 +132,21 @@ mod tests {
     }
 
     #[test]
+    fn events_that_come_late_or_with_a_wrong_time_do_not_change_the_order() {
+        let mut order = EventOrder::new();
+        let far = 100 * LATENESS_MS;
+        let times = [10, far, 11, 9, 11, 12, 9, 20, 11, 19];
+        times.iter().for_each(|&at| order.push(at, 0, ()));
+        assert_eq!(order.others.len(), 5, "one time is far ahead, and four are late");
+        let mut events = Vec::new();
+        while order.pop_before(i64::MAX, &mut events).is_some() {}
+        let found: Vec<_> = events.iter().map(TimedEvent::key).collect();
+        let mut expected: Vec<_> = times.into_iter().zip(1..).collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
     fn a_hostile_number_of_events_at_one_time_takes_bounded_memory() {
         let mut order = EventOrder::with_limit(100);
         let mut events = Vec::new();
@@ -117,6 +154,6 @@ mod tests {
             order.push(at, 0, ());
             order.pop_before(0, &mut events);
         }
-        assert_eq!((order.waiting.len(), events.len()), (100, 10));
+        assert_eq!((order.in_order.len(), events.len()), (100, 10));
     }
 }

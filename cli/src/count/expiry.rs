@@ -25,9 +25,7 @@ impl Presence {
             self.give_up(now, counted);
         }
         self.activities.forget(now);
-        if !self.unsettled.is_empty() {
-            self.settle(now, counted);
-        }
+        self.settle(now, counted);
     }
 
     /// The input is over, at `now`.

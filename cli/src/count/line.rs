@@ -7,7 +7,10 @@
 use std::borrow::Cow;
 
 use cdrlog::{LineCheck, LineFault};
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
+
+/// Strings that are at most that long are searched here.
+const SHORT_BYTES: usize = 32;
 
 /// The line of an event.
 #[derive(Debug, Default)]
@@ -20,8 +23,15 @@ pub(crate) struct Line<'a> {
     pub(crate) text: &'a [u8],
 }
 
+impl<'a> Line<'a> {
+    /// Takes a line apart that was parsed before. It is empty if it was not.
+    pub(crate) fn of_parsed(line: &'a [u8]) -> Self {
+        take_apart(line).unwrap_or_default()
+    }
+}
+
 /// Parses lines; keeps its buffers from one to the next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Parser {
     check: LineCheck,
     ended: Vec<u8>,
@@ -42,7 +52,7 @@ impl Parser {
             self.ended.push(b'\n');
             self.check.line(&self.ended)?;
         }
-        Ok(take_apart(line).unwrap_or_default())
+        Ok(Line::of_parsed(line))
     }
 }
 
@@ -110,7 +120,7 @@ impl<'a> Iterator for Items<'a> {
 /// The decoded key at the start of `bytes`, and what follows it.
 fn split_key(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let inner = bytes.strip_prefix(b"\"")?;
-    let end = memchr2(b'"', b'\\', inner)?;
+    let end = quote_or_escape(inner)?;
     if inner.get(end) == Some(&b'"') {
         // Nearly all keys: searched once, and there was no escape.
         let (key, rest) = inner.split_at_checked(end)?;
@@ -123,7 +133,8 @@ fn split_key(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
 /// The decoded string; `None` if `value` is not a string.
 pub(crate) fn text(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if memchr(b'\\', inner).is_some() {
+    // There is no quote in it without an escape.
+    if quote_or_escape(inner).is_some() {
         let text: String = serde_json::from_slice(value).ok()?;
         return Some(Cow::Owned(text.into_bytes()));
     }
@@ -149,6 +160,36 @@ fn skip_separators(bytes: &[u8]) -> &[u8] {
     bytes.get(end..).unwrap_or_default()
 }
 
+/// The first quote or backslash. Nearly all strings are shorter than what a call of `memchr2` pays
+/// for.
+#[inline]
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // The lowest byte that is set in the result is the first one of `word` that is `byte`.
+    let find = |word: u64, byte: u8| {
+        let difference = word ^ u64::from_ne_bytes([byte; 8]);
+        difference.wrapping_sub(LOW) & !difference & HIGH
+    };
+    let mut at = 0;
+    while at < SHORT_BYTES {
+        let Some(word) = bytes.get(at..)?.first_chunk() else { break };
+        let word = u64::from_le_bytes(*word);
+        let found = find(word, b'"') | find(word, b'\\');
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    let found = if rest.len() < 8 {
+        rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))
+    } else {
+        memchr2(b'"', b'\\', rest)
+    };
+    found.map(|found| at + found)
+}
+
 /// The length of the string at the start of `bytes`, including its quotes.
 fn string_bytes(bytes: &[u8]) -> Option<usize> {
     if bytes.first() != Some(&b'"') {
@@ -156,7 +197,7 @@ fn string_bytes(bytes: &[u8]) -> Option<usize> {
     }
     let mut at = 1;
     loop {
-        at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        at += quote_or_escape(bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {
             return Some(at + 1);
         }
@@ -244,6 +285,21 @@ mod tests {
         let keys: Vec<_> = Members::of_object(body.as_bytes()).map(|(key, _)| key).collect();
         assert_eq!(keys, [Cow::Borrowed(b"c")]);
         assert_eq!(text(br#""\u0065\n""#).unwrap().as_ref(), b"e\n");
+    }
+
+    #[test]
+    fn strings_of_every_length_end_at_their_quote() {
+        for length in 0..100 {
+            for (at, special) in (0..=length).flat_map(|at| [(at, b'"'), (at, b'\\')]) {
+                let mut bytes = vec![b'a'; length];
+                // What differs from them in one bit, and is before them.
+                bytes.iter_mut().step_by(3).for_each(|byte| *byte = special ^ 1);
+                assert_eq!(quote_or_escape(&bytes), None);
+                bytes.insert(at, special);
+                bytes.push(b'"');
+                assert_eq!(quote_or_escape(&bytes), Some(at), "{length}");
+            }
+        }
     }
 
     #[test]

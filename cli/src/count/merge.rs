@@ -8,15 +8,18 @@
 //! If time goes back within a file (an archive was appended to it), the file is cut, and its parts
 //! are merged. That is known only at its end, so everything is then read once more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-use cdrlog::reader::{Line, ReadError, Reader, ReaderPosition};
+use cdrlog::LineFault;
+use cdrlog::reader::{ReadError, Reader, ReaderPosition};
 
 use super::Source;
+use super::ahead::{BLOCKS_MAX, FileLine, Pending, ReadBlock, Threads};
 use super::event_reader;
 use super::files::InputFile;
 use super::line::Parser;
+use super::line_reader::{LineReader, ReadEvent};
 use super::tracker::LATENESS_MS;
 use crate::cdr_path;
 
@@ -31,8 +34,18 @@ pub(crate) const CUTS_MAX: usize = 100;
 
 /// Receives what is read.
 pub(crate) trait LineListener {
-    /// A line, and the time of the line before it in its file. Returns the time that it contains.
-    fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64>;
+    /// What reads lines for it.
+    fn reader(&self) -> LineReader;
+
+    /// A line, what it says or why it is not that of an event, and the time of the line before it in
+    /// its file.
+    fn line(
+        &mut self,
+        line: FileLine<'_>,
+        event: Result<ReadEvent, LineFault>,
+        source: Source,
+        before: Option<i64>,
+    );
 
     /// Hardly any event before this time is still to come.
     fn advance(&mut self, watermark: i64);
@@ -70,7 +83,43 @@ struct Part {
 struct OpenPart {
     part: Part,
     reader: Reader,
+    /// What was read from it, and not taken yet.
+    ahead: VecDeque<Next>,
+    /// It was read to its end.
+    is_read: bool,
     clock: Clock,
+}
+
+/// What comes next in a part.
+enum Next {
+    Lines(Pending),
+    Failed(ReadError),
+}
+
+impl OpenPart {
+    fn new(part: Part, reader: Reader) -> Self {
+        let (ahead, clock) = (VecDeque::new(), Clock::new(part.begin));
+        Self { part, reader, ahead, is_read: false, clock }
+    }
+
+    /// Reads until so many blocks wait, or to the end.
+    fn read_ahead(&mut self, count_max: usize, threads: &mut Threads) {
+        while !self.is_read && self.ahead.len() < count_max {
+            match self.reader.next_lines() {
+                Ok(None) => self.is_read = true,
+                Ok(Some(lines)) if self.part.end.is_some_and(|end| lines.offset() >= end) => {
+                    self.is_read = true;
+                }
+                Ok(Some(lines)) => self.ahead.push_back(Next::Lines(threads.begin(lines))),
+                Err(error) => {
+                    if !matches!(error, ReadError::LineTooLong { .. }) {
+                        self.is_read = true;
+                    }
+                    self.ahead.push_back(Next::Failed(error));
+                }
+            }
+        }
+    }
 }
 
 /// The time in a part that is being read.
@@ -115,6 +164,7 @@ pub(crate) fn read(
         open: Vec::new(),
         cuts: Vec::new(),
         last: None,
+        threads: Threads::new(listener.reader()),
     };
     merge.waiting.sort_by_key(|part| std::cmp::Reverse((part.begin, part.file, part.offset)));
     while merge.open_due() {
@@ -133,6 +183,7 @@ struct Merge<'a> {
     cuts: Vec<Cut>,
     /// The time of the last event that was read.
     last: Option<i64>,
+    threads: Threads,
 }
 
 impl Merge<'_> {
@@ -153,7 +204,7 @@ impl Merge<'_> {
             if let Some(file) = self.files.get(part.file)
                 && let Ok(reader) = reader(file, part.offset)
             {
-                self.open.push(OpenPart { part, reader, clock: Clock::new(part.begin) });
+                self.open.push(OpenPart::new(part, reader));
             }
         }
         !self.open.is_empty()
@@ -161,6 +212,8 @@ impl Merge<'_> {
 
     /// Reads from the part that is furthest back.
     fn read_block(&mut self, listener: &mut impl LineListener) {
+        // With many files each has one block, which is in memory anyway.
+        let ahead = (BLOCKS_MAX / self.open.len().max(1)).max(1);
         let Some(furthest_back) = (0..self.open.len())
             .min_by_key(|&index| self.open.get(index).map(|open| open.clock.now))
         else {
@@ -168,45 +221,53 @@ impl Merge<'_> {
         };
         let Some(open) = self.open.get_mut(furthest_back) else { return };
         let Some(file) = self.files.get(open.part.file) else { return };
-        let mut before = open.clock.last.map(|(at, _)| at).or(self.last);
-        let is_over = match open.reader.next_lines() {
-            Ok(None) => true,
-            Ok(Some(lines)) => {
-                let mut is_over = false;
-                for line in lines.iter() {
-                    if open.part.end.is_some_and(|end| line.offset() >= end) {
-                        is_over = true;
-                        break;
-                    }
-                    let Some(at) = listener.line(line, file.source, before) else { continue };
-                    before = Some(at);
-                    let from = open.clock.now;
-                    let cut = open.clock.hear(at, line.offset());
-                    self.cuts.extend(cut.map(|(offset, begin)| Cut {
-                        file: open.part.file,
-                        offset,
-                        begin,
-                        from,
-                    }));
-                }
-                listener.read(lines.bytes().len() as u64);
-                is_over
+        open.read_ahead(ahead, &mut self.threads);
+        match open.ahead.pop_front() {
+            Some(Next::Lines(pending)) => {
+                let mut block = pending.wait();
+                self.take_block(furthest_back, &mut block, listener);
+                listener.read(block.bytes());
+                self.threads.end(block);
             }
-            Err(error) => {
+            Some(Next::Failed(error)) => {
                 if !(file.is_listed && is_not_found(&error)) {
                     listener.fail(&error);
                 }
-                let goes_on = matches!(error, ReadError::LineTooLong { .. });
-                if !goes_on {
-                    open.reader.skip_file();
-                }
-                !goes_on
             }
-        };
-        self.last = before;
-        if is_over {
-            self.open.swap_remove(furthest_back);
+            None => {
+                self.open.swap_remove(furthest_back);
+            }
         }
+    }
+
+    /// Takes the lines of a block of an open part.
+    fn take_block(
+        &mut self,
+        index: usize,
+        block: &mut ReadBlock,
+        listener: &mut impl LineListener,
+    ) {
+        let Some(OpenPart { part, clock, .. }) = self.open.get_mut(index) else { return };
+        let Some(file) = self.files.get(part.file) else { return };
+        let mut before = clock.last.map(|(at, _)| at).or(self.last);
+        for (line, event) in block.take_lines() {
+            if part.end.is_some_and(|end| line.offset >= end) {
+                break;
+            }
+            let at = event.as_ref().ok().and_then(|event| event.at);
+            listener.line(line, event, file.source, before);
+            let Some(at) = at else { continue };
+            before = Some(at);
+            let from = clock.now;
+            let cut = clock.hear(at, line.offset);
+            self.cuts.extend(cut.map(|(offset, begin)| Cut {
+                file: part.file,
+                offset,
+                begin,
+                from,
+            }));
+        }
+        self.last = before;
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a CDR says about sessions: the only code that counts, for every command.
 //!
 //! ```text
-//! files ──> merge ──> line, event_reader ──> tracker: seen ──> event_order ──> presence ──> Listener
-//!                                                                              ├ activities
-//!                                                                              └ records, usage
+//! files ──> ahead ──> merge ──> tracker: seen ──> event_order ──> presence ──> Listener
+//!           └ line_reader: line, event_reader                     ├ activities
+//!                                                                 └ records, usage
 //! ```
 //!
-//! Files are merged in the order of their events' times, repeated events are dropped, the others
-//! are sorted, and presence is followed from one to the next. Memory grows with the open sessions
+//! What each line says is read in several threads. The rest is done in one: files are merged in the
+//! order of their events' times, repeated events are dropped, the others are sorted, and presence is followed from one to the next. Memory grows with the open sessions
 //! and the events of the last minutes, not with the files.
 //!
 //! `records` hands over a record of each session and each participant, if a command wants them. A
@@ -15,6 +15,7 @@
 //! count.
 
 mod activities;
+pub(crate) mod ahead;
 mod counts;
 pub(crate) mod detail;
 pub(crate) mod event;
@@ -22,7 +23,9 @@ mod event_order;
 pub(crate) mod event_reader;
 mod expiry;
 pub(crate) mod files;
+mod hash;
 pub(crate) mod line;
+pub(crate) mod line_reader;
 mod losses;
 pub(crate) mod merge;
 mod missing;
@@ -43,8 +46,6 @@ pub(crate) use event::Source;
 pub(crate) use missing::{Missing, MissingEvent, Sign};
 pub(crate) use presence::GIVEN_UP_MS;
 pub(crate) use record::{End, SessionRecord, StayRecord};
-#[cfg(feature = "serve")]
-pub(crate) use seen::{Novelty, Seen};
 #[cfg(feature = "serve")]
 pub(crate) use sessions::KnownSession;
 pub(crate) use tracker::{Level, Listener, SessionTracker};

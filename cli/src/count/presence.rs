@@ -20,7 +20,7 @@ use super::record::End;
 #[cfg(feature = "serve")]
 use super::sessions::KnownSession;
 use super::sessions::{Gone, Key, Participant, Session, Sessions};
-use super::unsettled::Unsettled;
+use super::unsettled::WaitingSessions;
 
 /// A session without an event for this long (a day, in milliseconds) counts as over: usually its
 /// server died.
@@ -33,7 +33,7 @@ pub(crate) struct Presence {
     pub(super) activities: Activities,
     pub(super) gone: VecDeque<Gone>,
     /// Those whose records wait for an egress or a recording.
-    pub(super) unsettled: Vec<Unsettled>,
+    pub(super) unsettled: WaitingSessions,
     /// After the end of the input: the earliest time to which something that is open may belong.
     pub(crate) open_since: i64,
     pub(crate) session_gauge: Gauge,
@@ -54,7 +54,7 @@ impl Presence {
             sessions: Sessions::default(),
             activities: Activities::default(),
             gone: VecDeque::new(),
-            unsettled: Vec::new(),
+            unsettled: WaitingSessions::default(),
             open_since: i64::MAX,
             session_gauge: Gauge::default(),
             participant_gauge: Gauge::default(),

@@ -2,11 +2,13 @@
 //! everything again if files must be cut.
 
 use cdrlog::LineFault;
-use cdrlog::reader::{Line, ReadError};
+use cdrlog::reader::ReadError;
 use indicatif::HumanCount;
 
 use super::Source;
+use super::ahead::FileLine;
 use super::files::InputFiles;
+use super::line_reader::{LineReader, ReadEvent};
 use super::merge::{self, CUTS_MAX, Cut, LineListener};
 use crate::outcome::say;
 use crate::progress::Progress;
@@ -16,18 +18,18 @@ pub(crate) const BAD_LINES_NAMED: u64 = 10;
 
 /// Takes the lines.
 pub(crate) trait LineTaker {
-    /// Takes a line, and the time of the line before it in its file. Returns the time that it
-    /// tells.
-    ///
-    /// # Errors
-    ///
-    /// Why it is not the line of an event.
+    /// What reads lines for it.
+    fn reader(&self) -> LineReader;
+
+    /// Takes a line and what it says, `None` if it is not that of an event; and the time of the line
+    /// before it in its file.
     fn take(
         &mut self,
-        line: Line<'_>,
+        line: FileLine<'_>,
+        event: Option<ReadEvent>,
         source: Source,
         before: Option<i64>,
-    ) -> Result<Option<i64>, LineFault>;
+    );
 
     /// Hardly an event before this time is still to come.
     fn advance(&mut self, watermark: i64);
@@ -101,11 +103,11 @@ impl<T: LineTaker> Reading<T> {
     }
 
     #[cold]
-    fn note_bad(&mut self, line: Line<'_>, fault: LineFault) {
+    fn note_bad(&mut self, line: FileLine<'_>, fault: LineFault) {
         self.lines_bad += 1;
         if self.lines_bad <= BAD_LINES_NAMED && !self.has_told {
-            let at = line.offset() + fault.offset as u64;
-            let path = line.path().display();
+            let at = line.offset + fault.offset as u64;
+            let path = line.path.display();
             let message = format_args!("{path}: byte {at}: not an event: {}", fault.reason);
             self.progress.suspend(|| say(message));
         }
@@ -113,15 +115,19 @@ impl<T: LineTaker> Reading<T> {
 }
 
 impl<T: LineTaker> LineListener for Reading<T> {
-    #[inline]
-    fn line(&mut self, line: Line<'_>, source: Source, before: Option<i64>) -> Option<i64> {
-        match self.taker.take(line, source, before) {
-            Ok(at) => at,
-            Err(fault) => {
-                self.note_bad(line, fault);
-                None
-            }
-        }
+    fn reader(&self) -> LineReader {
+        self.taker.reader()
+    }
+
+    fn line(
+        &mut self,
+        line: FileLine<'_>,
+        event: Result<ReadEvent, LineFault>,
+        source: Source,
+        before: Option<i64>,
+    ) {
+        let event = event.map_err(|fault| self.note_bad(line, fault)).ok();
+        self.taker.take(line, event, source, before);
     }
 
     fn advance(&mut self, watermark: i64) {

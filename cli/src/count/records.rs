@@ -8,7 +8,7 @@
 use super::activities::AFTER_SESSION_MS;
 use super::counts::{Count, Counted};
 use super::detail::Detail;
-use super::event::{ActivityRef, Recorded, Says, SessionRef, Stay};
+use super::event::{ActivityKind, ActivityRef, Recorded, Says, SessionRef, Stay};
 use super::presence::Presence;
 use super::record::{End, SessionRecord, StayRecord};
 use super::sessions::{Participant, Session};
@@ -149,10 +149,7 @@ impl Presence {
 
     /// Hands over sessions of which nothing more is under way, or nothing came for too long.
     pub(super) fn settle(&mut self, now: i64, counted: &mut Counted<'_>) {
-        let is_settled = |one: &mut Unsettled| {
-            one.until < now || one.session.usage.as_ref().is_none_or(|usage| !usage.is_open())
-        };
-        for mut settled in self.unsettled.extract_if(.., is_settled) {
+        for mut settled in self.unsettled.take_settled(now) {
             settled.session.tell(settled.end, counted);
         }
     }
@@ -230,13 +227,22 @@ impl Presence {
         }
     }
 
-    pub(super) fn note_detail(&mut self, at: i64, detail: &Detail<'static>) {
+    /// Who it is that came or went.
+    pub(super) fn note_participant(&mut self, says: &Says<'_>, detail: Detail<'static>) {
+        let (Says::Joined { session, participant }
+        | Says::Left(session, Stay { participant: Some(participant), .. })) = says
+        else {
+            return;
+        };
+        if let Detail::About(about) = detail
+            && let Some(usage) = self.usage_of(session, None)
+        {
+            usage.participant(participant).learn(about);
+        }
+    }
+
+    pub(super) fn note_activity(&mut self, at: i64, detail: &Detail<'static>) {
         match detail {
-            Detail::Participant { session, participant, about } => {
-                if let Some(usage) = self.usage_of(session, None) {
-                    usage.participant(participant).learn(about);
-                }
-            }
             Detail::Activity(Says::ActivityBegan(activity)) => {
                 if let Some(usage) = self.usage_of_activity(activity) {
                     usage.began(at, activity);
@@ -247,12 +253,14 @@ impl Presence {
                     usage.ended(at, activity, *began, *duration);
                 }
             }
-            Detail::Activity(_) => {}
+            Detail::Activity(_) | Detail::About(_) => {}
         }
     }
 
     fn usage_of_activity(&mut self, activity: &ActivityRef<'_>) -> Option<&mut SessionUsage> {
-        self.usage_of(&activity.session, Some(&activity.id))
+        // No session waits for a track.
+        let id = (activity.kind != ActivityKind::Track).then_some(&*activity.id);
+        self.usage_of(&activity.session, id)
     }
 
     /// The usage of a session that is known, or that waits for this activity.
@@ -261,12 +269,9 @@ impl Presence {
         session: &SessionRef<'_>,
         activity: Option<&[u8]>,
     ) -> Option<&mut SessionUsage> {
-        let waits = |one: &Unsettled| {
-            let usage = one.session.usage.as_ref();
-            activity.is_some_and(|id| usage.is_some_and(|usage| usage.has_open(id)))
-        };
-        if let Some(index) = self.unsettled.iter().position(waits) {
-            return self.unsettled.get_mut(index)?.session.usage.as_deref_mut();
+        let waiting = activity.and_then(|id| self.unsettled.usage_of(id));
+        if waiting.is_some() {
+            return waiting;
         }
         let key = self.sessions.find(session)?;
         self.sessions.get_mut(&key)?.usage.as_deref_mut()

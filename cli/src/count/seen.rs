@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 use foldhash::quality::RandomState;
 
-use super::event::{Id, Says, SessionRef};
+use super::event::{Event, Id, Says, SessionRef};
 use super::line::Line;
 
 /// The span of event time of one set, in milliseconds.
@@ -48,10 +48,39 @@ pub(crate) enum Novelty {
     Unknown,
 }
 
+/// Computes fingerprints. Those of clones are comparable.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fingerprinter(RandomState);
+
+impl Fingerprinter {
+    /// What identifies an event of sessions: its kind, session, participant and time. For all
+    /// others it is the whole line: two tracks may well start in the same millisecond. `None` if the
+    /// event has no time: such events are never the same.
+    pub(crate) fn of(&self, line: &Line<'_>, event: &Event<'_>) -> Option<Fingerprint> {
+        let at = event.at?;
+        let identity = identity(&event.says).filter(|(session, _)| !is_nameless(session));
+        Some(Fingerprint(match identity {
+            Some((session, participant)) => {
+                let session = (&session.name, &session.unique);
+                self.hash((at, &line.name, session, participant))
+            }
+            None => self.hash(line.text),
+        }))
+    }
+
+    fn hash(&self, value: impl Hash) -> u64 {
+        self.0.hash_one(value)
+    }
+}
+
+/// Events with the same one are the same event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fingerprint(u64);
+
 /// The events of the last minutes of event time.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    seed: RandomState,
+    fingerprinter: Fingerprinter,
     /// The number of the set `current`.
     current_number: i64,
     /// The set of the last event, taken out of `sets`: nearly every event belongs to the same set
@@ -71,7 +100,7 @@ impl Seen {
 
     fn with_limit(count_max: usize) -> Self {
         Self {
-            seed: RandomState::default(),
+            fingerprinter: Fingerprinter::default(),
             current_number: 0,
             current: Fingerprints::default(),
             sets: BTreeMap::new(),
@@ -81,12 +110,16 @@ impl Seen {
         }
     }
 
-    /// Remembers the event of `line`, with the time `at`.
-    pub(crate) fn insert(&mut self, at: i64, line: &Line<'_>, says: &Says<'_>) -> Novelty {
+    /// What computes the fingerprints of events that are remembered here.
+    pub(crate) fn fingerprinter(&self) -> Fingerprinter {
+        self.fingerprinter.clone()
+    }
+
+    /// Remembers the event with this fingerprint and the time `at`.
+    pub(crate) fn insert(&mut self, at: i64, Fingerprint(fingerprint): Fingerprint) -> Novelty {
         if at < self.floor {
             return Novelty::Unknown;
         }
-        let fingerprint = self.fingerprint(at, line, says);
         let number = at.div_euclid(SET_MS);
         if number != self.current_number {
             self.change_set(number);
@@ -127,23 +160,6 @@ impl Seen {
         }
         self.current_number = number;
     }
-
-    /// What identifies an event of sessions: its kind, session, participant and time. For all
-    /// others it is the whole line: two tracks may well start in the same millisecond.
-    fn fingerprint(&self, at: i64, line: &Line<'_>, says: &Says<'_>) -> u64 {
-        let identity = identity(says).filter(|(session, _)| !is_nameless(session));
-        match identity {
-            Some((session, participant)) => {
-                let session = (&session.name, &session.unique);
-                self.hash((at, &line.name, session, participant))
-            }
-            None => self.hash(line.text),
-        }
-    }
-
-    fn hash(&self, value: impl Hash) -> u64 {
-        self.seed.hash_one(value)
-    }
 }
 
 fn identity<'a>(says: &'a Says<'_>) -> Option<(&'a SessionRef<'a>, Option<&'a Id<'a>>)> {
@@ -176,7 +192,8 @@ mod tests {
         let mut parser = Parser::default();
         let line = parser.parse(line.as_bytes()).unwrap();
         let event = event_reader::read(&line);
-        seen.insert(event.at.unwrap(), &line, &event.says)
+        let fingerprint = seen.fingerprinter().of(&line, &event);
+        seen.insert(event.at.unwrap(), fingerprint.unwrap())
     }
 
     fn joined(at: i64, participant: &str, more: &str) -> String {

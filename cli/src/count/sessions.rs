@@ -3,14 +3,16 @@
 //! An event has a name, which one session of a server has at a time, and usually also an id that no
 //! other session ever has. OpenVidu Meet has only the name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::counts::{Count, Counted};
 use super::event::{ActivityKey, SessionRef, Source};
+use super::hash::Map;
 use super::usage::SessionUsage;
 
 /// The key of a session: its unique id, or its name if no event has an id.
-pub(super) type Key = Box<[u8]>;
+pub(super) type Key = Arc<[u8]>;
 
 #[derive(Debug)]
 pub(super) struct Session {
@@ -29,7 +31,7 @@ pub(super) struct Session {
     /// When it started, according to its end.
     pub(super) began_told: Option<i64>,
     pub(super) ended: Option<i64>,
-    pub(super) participants: HashMap<Box<[u8]>, Participant>,
+    pub(super) participants: Map<Box<[u8]>, Participant>,
     /// What started in it, except for tracks.
     pub(super) activities: BTreeSet<ActivityKey>,
     /// What was used, until its record was handed over; `None` if no records are kept.
@@ -120,9 +122,9 @@ pub(super) struct Gone {
 /// The sessions that are open, and those that ended some minutes ago.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    by_key: HashMap<Key, Session>,
+    by_key: Map<Key, Session>,
     /// The key of the session that started last under a name.
-    names: HashMap<Box<[u8]>, Key>,
+    names: Map<Box<[u8]>, Key>,
     /// Records of them are wanted.
     pub(super) keeps_usage: bool,
 }
@@ -164,11 +166,11 @@ impl Sessions {
             (Some(ours), Some(theirs)) => **ours == **theirs,
             _ => true,
         };
-        is_same.then(|| key.into())
+        is_same.then(|| key.clone())
     }
 
     /// The session that started last under the name of `session`.
-    fn namesake(&self, session: &SessionRef<'_>) -> Option<(&[u8], &Session)> {
+    fn namesake(&self, session: &SessionRef<'_>) -> Option<(&Key, &Session)> {
         let key = self.names.get(session.name.as_ref())?;
         Some((key, self.by_key.get(key)?))
     }
@@ -176,7 +178,7 @@ impl Sessions {
     /// The same if it is open, on the same server: then the other one is over.
     pub(super) fn open_namesake(&self, source: Source, session: &SessionRef<'_>) -> Option<Key> {
         let (key, known) = self.namesake(session)?;
-        (known.ended.is_none() && known.source == source).then(|| key.into())
+        (known.ended.is_none() && known.source == source).then(|| key.clone())
     }
 
     /// A new session, and the one that it replaces. `None` if the event does not say which session.
@@ -190,7 +192,8 @@ impl Sessions {
         let name: Box<[u8]> = session.name.as_ref().into();
         let unique = session.unique.as_deref().filter(|unique| !unique.is_empty());
         let unique: Option<Box<[u8]>> = unique.map(Into::into);
-        let key = unique.clone().or_else(|| Some(name.clone()).filter(|name| !name.is_empty()))?;
+        let key = unique.as_deref().or_else(|| Some(&*name).filter(|name| !name.is_empty()));
+        let key = Key::from(key?);
         if !name.is_empty() {
             self.names.insert(name.clone(), key.clone());
         }
@@ -204,7 +207,7 @@ impl Sessions {
             has_start: false,
             began_told: None,
             ended: None,
-            participants: HashMap::new(),
+            participants: Map::default(),
             activities: BTreeSet::new(),
             usage: self.keeps_usage.then(Box::default),
         };

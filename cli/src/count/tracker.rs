@@ -4,14 +4,15 @@
 //! sorts the rest by time ([`EventOrder`]), follows who is present ([`Presence`]), and tells a
 //! [`Listener`] what to count, and how many there are at any time.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::counts::{Count, Gauge, SessionEnd};
 use super::detail::Detail;
-use super::event::{ActivityKind, Event, Id, Says, Source};
+use super::event::{ActivityKind, Id, Says, Source};
 use super::event_order::{EventOrder, TimedEvent};
-use super::line::Line;
+use super::hash::Map;
+use super::line_reader::{Depth, LineReader, ReadEvent};
 use super::presence::Presence;
 use super::seen::{Novelty, Seen};
 #[cfg(feature = "serve")]
@@ -39,12 +40,15 @@ pub(crate) trait Listener {
     fn level(&mut self, span: Range<i64>, level: Level);
 }
 
+/// What an event says, and who the participant is who comes or goes.
+type Told = (Says<'static>, Option<Box<Detail<'static>>>);
+
 #[derive(Debug)]
 pub(crate) struct SessionTracker {
     seen: Seen,
-    order: EventOrder<Says<'static>>,
-    /// What changes no count waits by itself, so that counts are the same without it.
-    details: EventOrder<Detail<'static>>,
+    order: EventOrder<Told>,
+    /// Activities change no count, and wait by themselves, so that counts are the same without them.
+    details: EventOrder<Box<Detail<'static>>>,
     presence: Presence,
     recordings: RecentIds,
     egresses: RecentIds,
@@ -55,8 +59,8 @@ pub(crate) struct SessionTracker {
     watermark: i64,
     events_repeated: u64,
     events_unknown: u64,
-    batch: Vec<TimedEvent<Says<'static>>>,
-    detail_batch: Vec<TimedEvent<Detail<'static>>>,
+    batch: Vec<TimedEvent<Told>>,
+    detail_batch: Vec<TimedEvent<Box<Detail<'static>>>>,
 }
 
 impl SessionTracker {
@@ -90,18 +94,18 @@ impl SessionTracker {
         tracker
     }
 
+    /// Reads lines whose events this tracker takes.
+    pub(crate) fn reader(&self, depth: Depth) -> LineReader {
+        LineReader::new(depth, self.seen.fingerprinter())
+    }
+
     /// Takes an event; one without a time is assigned `at`. False if it occurred before, and is not
     /// to be counted.
-    pub(crate) fn take(
-        &mut self,
-        at: i64,
-        source: Source,
-        line: &Line<'_>,
-        event: Event<'_>,
-    ) -> bool {
+    pub(crate) fn take(&mut self, at: i64, source: Source, event: ReadEvent) -> bool {
+        let ReadEvent { fingerprint, says, mut detail, .. } = event;
         self.latest = self.latest.max(at);
-        if event.at.is_some() {
-            match self.seen.insert(at, line, &event.says) {
+        if let Some(fingerprint) = fingerprint {
+            match self.seen.insert(at, fingerprint) {
                 Novelty::New => self.presence.begin_at(at),
                 Novelty::Repeated => {
                     self.events_repeated += 1;
@@ -110,15 +114,13 @@ impl SessionTracker {
                 Novelty::Unknown => self.events_unknown += 1,
             }
         }
-        if !matches!(event.says, Says::Nothing) {
-            self.order.push(at, source, event.says.into_owned());
+        if let Some(activity) = detail.take_if(|detail| matches!(**detail, Detail::Activity(_))) {
+            self.details.push(at, source, activity);
+        }
+        if !matches!(says, Says::Nothing) {
+            self.order.push(at, source, (says, detail));
         }
         true
-    }
-
-    /// Takes what the event that was taken last says beyond that, for its record.
-    pub(crate) fn take_detail(&mut self, at: i64, source: Source, detail: Detail<'_>) {
-        self.details.push(at, source, detail.into_owned());
     }
 
     /// No more events are expected that are [`LATENESS_MS`] older than `watermark`.
@@ -201,9 +203,14 @@ impl SessionTracker {
             // watermark.
             self.pass_time(at.min(self.watermark), listener);
             if batch.len() > 1 {
-                batch.sort_by_key(|event| rank(&self.presence, event));
+                batch.sort_by_cached_key(|event| rank(&self.presence, event.at, &event.says.0));
             }
-            batch.drain(..).for_each(|event| self.follow(&event, listener));
+            for TimedEvent { at, source, says: (says, detail), .. } in batch.drain(..) {
+                self.follow(at, source, &says, listener);
+                if let Some(detail) = detail {
+                    self.presence.note_participant(&says, *detail);
+                }
+            }
         }
         self.batch = batch;
         self.note_details(end);
@@ -215,7 +222,7 @@ impl SessionTracker {
         while let Some(at) = self.details.pop_before(end, &mut batch) {
             for event in batch.drain(..) {
                 if self.is_new_detail(at, &event.says) {
-                    self.presence.note_detail(at, &event.says);
+                    self.presence.note_activity(at, &event.says);
                 }
             }
         }
@@ -247,10 +254,15 @@ impl SessionTracker {
     }
 
     /// Who came and left, and what was recorded.
-    fn follow(&mut self, event: &TimedEvent<Says<'static>>, listener: &mut impl Listener) {
-        let (at, source) = (event.at, event.source);
+    fn follow(
+        &mut self,
+        at: i64,
+        source: Source,
+        says: &Says<'static>,
+        listener: &mut impl Listener,
+    ) {
         let mut count = |count: Count<'_>| listener.count(count);
-        match &*event.says {
+        match says {
             Says::Nothing => {}
             Says::SessionBegan(session) => {
                 self.presence.session_began(at, source, session, &mut count);
@@ -287,9 +299,8 @@ impl SessionTracker {
 
 /// The order in which events with the same time are followed, whatever order they came in: first
 /// the ends of what existed before, then starts, then what starts and ends at that time.
-fn rank(presence: &Presence, event: &TimedEvent<Says<'static>>) -> u8 {
-    let at = event.at;
-    match &*event.says {
+fn rank(presence: &Presence, at: i64, says: &Says<'static>) -> u8 {
+    match says {
         Says::Left(session, stay) => {
             let participant = stay.participant.as_ref();
             let was_there = participant.is_some_and(|one| presence.is_in_before(session, one, at));
@@ -314,7 +325,7 @@ fn rank(presence: &Presence, event: &TimedEvent<Says<'static>>) -> u8 {
 /// servers.
 #[derive(Debug, Default)]
 struct RecentIds {
-    known: HashMap<Box<[u8]>, i64>,
+    known: Map<Box<[u8]>, i64>,
     order: VecDeque<(i64, Box<[u8]>)>,
 }
 

@@ -1,12 +1,13 @@
 //! What sessions and participants used: tracks, egress, recordings. Kept for records only, and
 //! without any influence on what is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::detail::About;
 use super::event::{ActivityKey, ActivityKind, ActivityRef, MadeOf, Recorded};
+use super::hash::Map;
 
 /// How many tracks of a participant are told apart; of further ones, those that ended are only
 /// added up.
@@ -82,10 +83,10 @@ pub(super) struct ParticipantUsage {
 }
 
 impl ParticipantUsage {
-    pub(super) fn learn(&mut self, about: &About<'static>) {
+    pub(super) fn learn(&mut self, about: About<'static>) {
         match &mut self.about {
             Some(known) => known.add(about),
-            None => self.about = Some(Box::new(about.clone())),
+            None => self.about = Some(Box::new(about)),
         }
     }
 
@@ -153,7 +154,7 @@ impl ParticipantUsage {
 pub(super) struct SessionUsage {
     /// Why it ended.
     pub(super) reason: Option<Box<[u8]>>,
-    pub(super) participants: HashMap<Box<[u8]>, ParticipantUsage>,
+    pub(super) participants: Map<Box<[u8]>, ParticipantUsage>,
     /// What belongs to no participant.
     own: Usage,
     /// What the complete records of stays add up to: those that count as participants, and the
@@ -165,8 +166,13 @@ pub(super) struct SessionUsage {
 }
 
 impl SessionUsage {
+    #[expect(clippy::expect_used, reason = "it was just inserted")]
     pub(super) fn participant(&mut self, id: &[u8]) -> &mut ParticipantUsage {
-        self.participants.entry(id.into()).or_default()
+        // Without an allocation for one that is known.
+        if !self.participants.contains_key(id) {
+            self.participants.insert(id.into(), ParticipantUsage::default());
+        }
+        self.participants.get_mut(id).expect("a participant that was just inserted")
     }
 
     /// Whether a recording or an egress of it may still come.

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 /// The day of what has no time.
 pub(super) const NO_DAY: &str = "1970-01-01";
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Days {
     zone: TimeZone,
     /// The day of the last time, and its milliseconds since 1970.

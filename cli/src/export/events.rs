@@ -1,8 +1,10 @@
 //! The table of events: each line of the CDR, with what its members tell in columns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use cdrlog::reader::{CdrFile, FileKind, Line, ReadError, Reader, ReaderPosition, cdr_files};
 
@@ -17,7 +19,6 @@ use crate::count::event::{ActivityRef, Id, Says, SessionRef};
 use crate::count::line::{Line as Event, Members, Parser, text};
 use crate::count::{detail::Detail, event_reader};
 use crate::outcome::say;
-use crate::progress::Progress;
 
 pub(super) const TABLE: &str = "events";
 
@@ -38,12 +39,78 @@ pub(super) struct Exported {
     pub(super) is_incomplete: bool,
 }
 
-/// Exports the lines that were not exported yet.
-pub(super) struct EventExport<'a> {
+impl Exported {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.files_created += other.files_created;
+        self.lines += other.lines;
+        self.lines_bad += other.lines_bad;
+        self.bytes += other.bytes;
+        self.is_incomplete |= other.is_incomplete;
+    }
+}
+
+/// The files of the CDR, which threads take one after the other. No file depends on another one.
+pub(super) struct EventFiles<'a> {
     target: &'a Target,
     days: Days,
+    /// What was exported before.
+    known: Ranges,
+    waiting: Mutex<VecDeque<(PathBuf, CdrFile)>>,
+    /// The bytes that all threads have read.
+    bytes: AtomicU64,
+    /// A thread has failed, and the others are to end.
+    has_failed: AtomicBool,
+}
+
+impl<'a> EventFiles<'a> {
+    pub(super) fn new(
+        target: &'a Target,
+        days: Days,
+        directories: &[PathBuf],
+    ) -> Result<Self, Box<dyn Error>> {
+        let names = target.files(TABLE)?;
+        let known = Ranges::of_names(names.iter().map(|(_, name)| name.as_str()));
+        let mut waiting = VecDeque::new();
+        for directory in directories {
+            let files = cdr_files(directory)?.into_iter();
+            let files = files.filter(|file| file.kind == FileKind::Cdr);
+            waiting.extend(files.map(|file| (directory.clone(), file)));
+        }
+        let (waiting, bytes) = (Mutex::new(waiting), AtomicU64::new(0));
+        let has_failed = AtomicBool::new(false);
+        Ok(Self { target, days, known, waiting, bytes, has_failed })
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Exports file after file, until there is none. Several threads may do so.
+    pub(super) fn export(&self) -> Result<Exported, String> {
+        let days = self.days.clone();
+        let (parser, exported) = (Parser::default(), Exported::default());
+        let mut export = EventExport { files: self, days, parser, exported };
+        while let Some((directory, file)) = self.next() {
+            export.file(&directory, &file).inspect_err(|_| {
+                self.has_failed.store(true, Ordering::Relaxed);
+            })?;
+        }
+        Ok(export.exported)
+    }
+
+    fn next(&self) -> Option<(PathBuf, CdrFile)> {
+        if self.has_failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// Exports the lines of files that were not exported yet.
+struct EventExport<'a> {
+    files: &'a EventFiles<'a>,
+    days: Days,
     parser: Parser,
-    progress: Progress,
     exported: Exported,
 }
 
@@ -54,39 +121,12 @@ struct OpenRange {
     files: BTreeMap<String, TableFile>,
 }
 
-impl<'a> EventExport<'a> {
-    pub(super) fn new(target: &'a Target, days: Days) -> Self {
-        let (parser, exported) = (Parser::default(), Exported::default());
-        Self { target, days, parser, progress: Progress::new(None), exported }
-    }
-
-    /// Exports all directories.
-    pub(super) fn run(mut self, directories: &[PathBuf]) -> Result<Exported, Box<dyn Error>> {
-        let names = self.target.files(TABLE)?;
-        let known = Ranges::of_names(names.iter().map(|(_, name)| name.as_str()));
-        for directory in directories {
-            let hash = ranges::hash_of(directory);
-            for file in cdr_files(directory)? {
-                if file.kind != FileKind::Cdr {
-                    continue;
-                }
-                let plain = cdr_path::plain_path(&file.path);
-                let name = plain.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                self.file(directory, &file, (hash, name), &known)?;
-            }
-        }
-        self.progress.end();
-        Ok(self.exported)
-    }
-
-    fn file(
-        &mut self,
-        directory: &Path,
-        file: &CdrFile,
-        key: CdrFileKey,
-        known: &Ranges,
-    ) -> Result<(), String> {
-        let known = known.of_file(&key);
+impl EventExport<'_> {
+    fn file(&mut self, directory: &Path, file: &CdrFile) -> Result<(), String> {
+        let plain = cdr_path::plain_path(&file.path);
+        let name = plain.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let key = (ranges::hash_of(directory), name);
+        let known = self.files.known.of_file(&key);
         let mut from = 0;
         loop {
             let gap = known.next_gap(from);
@@ -151,7 +191,7 @@ impl<'a> EventExport<'a> {
                     return Ok(Err(error));
                 }
             }
-            self.progress.add(lines.bytes().len() as u64);
+            self.files.bytes.fetch_add(lines.bytes().len() as u64, Ordering::Relaxed);
         }
     }
 
@@ -176,7 +216,7 @@ impl<'a> EventExport<'a> {
         let file = match range.files.get_mut(day) {
             Some(file) => file,
             None => {
-                let file = TableFile::new(self.target, TABLE, day, EVENTS)?;
+                let file = TableFile::new(self.files.target, TABLE, day, EVENTS)?;
                 range.files.entry(day.to_owned()).or_insert(file)
             }
         };
@@ -203,20 +243,20 @@ impl<'a> EventExport<'a> {
         let OpenRange { end, mut files, .. } = range;
         if files.is_empty() {
             // Not one event: an empty file says that these lines were read.
-            let file = TableFile::new(self.target, TABLE, NO_DAY, EVENTS)?;
+            let file = TableFile::new(self.files.target, TABLE, NO_DAY, EVENTS)?;
             files.insert(NO_DAY.to_owned(), file);
         }
         let count = files.len();
         for (number, (_, file)) in (1..).zip(files) {
             let name = ranges::name(key, &(start..end), number, count);
-            self.exported.files_created += u64::from(file.commit(self.target, &name)?);
+            self.exported.files_created += u64::from(file.commit(self.files.target, &name)?);
         }
         Ok(())
     }
 
     fn fail(&mut self, error: &ReadError) {
         self.exported.is_incomplete = true;
-        self.progress.suspend(|| say(error));
+        say(error);
     }
 }
 
@@ -238,7 +278,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn of(event: &Event<'a>) -> Self {
-        let read = event_reader::read(event);
+        let (read, detail) = event_reader::read_with_detail(event);
         let mut fields = Self { at: read.at, ..Self::default() };
         match read.says {
             Says::SessionBegan(session) => fields.set_session(session),
@@ -260,7 +300,7 @@ impl<'a> Fields<'a> {
                 fields.activity = recorded.id;
                 fields.recording_bytes = Some(recorded.bytes);
             }
-            _ => fields.set_others(event),
+            _ => fields.set_others(event, detail),
         }
         fields
     }
@@ -271,8 +311,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The members of events that are not counted.
-    fn set_others(&mut self, event: &Event<'a>) {
-        let activity = match event_reader::read_detail(event) {
+    fn set_others(&mut self, event: &Event<'a>, detail: Option<Detail<'a>>) {
+        let activity = match detail {
             Some(Detail::Activity(
                 Says::ActivityBegan(activity) | Says::ActivityEnded { activity, .. },
             )) => activity,

@@ -19,7 +19,11 @@ mod target;
 
 use std::error::Error;
 use std::fs;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanCount;
@@ -28,7 +32,7 @@ use serde_json::json;
 
 use self::columns::FORMAT;
 use self::days::Days;
-use self::events::{EventExport, Exported};
+use self::events::{EventFiles, Exported};
 use self::target::{Description, Target};
 use super::cdr_path::{self, PathArgs};
 use super::count::files::InputFiles;
@@ -37,7 +41,14 @@ use super::json_output::{self, ObjectType};
 use super::local_time::zone_of_name;
 use super::outcome::{Outcome, say};
 use super::print::print;
+use super::progress::Progress;
 use super::sessions::{Filter, Ledger, RowType, begin_of_day, day};
+
+/// Threads that export events, each with files of its own: more would take too much memory.
+const THREADS_MAX: usize = 4;
+
+/// How often it looks whether they have ended.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Export events and sessions as Parquet files, to query them with SQL
 ///
@@ -83,10 +94,17 @@ impl Export {
         let description =
             Description { format: FORMAT, zone: zone_name, directories: names.collect() };
         let target = Target::open(&parquet, &description)?;
-        let mut exported = EventExport::new(&target, Days::new(zone.clone())).run(&directories)?;
-        let kinds = [RowType::Participant, RowType::Session];
-        let reading = reading::read(&files, || Ledger::new(&kinds, &Filter::default()));
-        let (mut ledger, _, is_incomplete) = reading.end();
+        let events = EventFiles::new(&target, Days::new(zone.clone()), &directories)?;
+        // Both read the whole CDR, the ledger also what was exported before.
+        let (mut exported, reading) = thread::scope(|scope| {
+            let processors = thread::available_parallelism().map_or(1, NonZero::get);
+            let threads = 0..processors.min(THREADS_MAX);
+            let threads: Vec<_> = threads.map(|_| scope.spawn(|| events.export())).collect();
+            let kinds = [RowType::Participant, RowType::Session];
+            let reading = reading::read(&files, || Ledger::new(&kinds, &Filter::default())).end();
+            Ok::<_, String>((join(threads, &events)?, reading))
+        })?;
+        let (mut ledger, _, is_incomplete) = reading;
         exported.is_incomplete |= is_incomplete;
         let closed_before = ledger.end().and_then(|at| begin_of_day(at, &zone));
         // Without all lines, a day is not known to be complete.
@@ -101,6 +119,25 @@ impl Export {
         }
         Ok(if exported.is_incomplete { Outcome::Failed } else { Outcome::Done })
     }
+}
+
+/// Waits for the threads that export events.
+fn join(
+    threads: Vec<ScopedJoinHandle<'_, Result<Exported, String>>>,
+    events: &EventFiles<'_>,
+) -> Result<Exported, String> {
+    let (mut progress, mut shown) = (Progress::new(None), 0);
+    while threads.iter().any(|thread| !thread.is_finished()) {
+        let bytes = events.bytes();
+        progress.add(bytes - std::mem::replace(&mut shown, bytes));
+        thread::sleep(LOOK_INTERVAL);
+    }
+    progress.end();
+    let mut exported = Exported::default();
+    for thread in threads {
+        exported.add(&thread.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+    }
+    Ok(exported)
 }
 
 /// The directories by their full paths, in the order of these.

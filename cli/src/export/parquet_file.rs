@@ -3,20 +3,21 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, Type as PhysicalType, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use parquet::schema::types::Type;
+use parquet::schema::types::{ColumnPath, Type};
 
 use super::columns::FORMAT;
 
 /// How many rows, and bytes of texts, are gathered before they are written.
 const GROUP_ROWS_MAX: usize = 100_000;
-const GROUP_BYTES_MAX: usize = 48 << 20;
+const GROUP_BYTES_MAX: usize = 24 << 20;
 
 /// A value of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +53,35 @@ impl<'a> Cell<'a> {
 enum Values {
     Whole(Vec<i64>),
     Real(Vec<f64>),
-    Text(Vec<ByteArray>),
+    Text(Texts),
+}
+
+/// Texts, one after the other.
+#[derive(Debug, Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where each one ends.
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// All of them, which share their memory.
+    fn take(&mut self) -> Vec<ByteArray> {
+        let capacity = self.bytes.capacity();
+        let bytes = Bytes::from(std::mem::replace(&mut self.bytes, Vec::with_capacity(capacity)));
+        let mut begin = 0;
+        let texts = self.ends.drain(..).map(|end| {
+            let text = bytes.slice(begin..end);
+            begin = end;
+            ByteArray::from(text)
+        });
+        texts.collect()
+    }
 }
 
 /// A column of the row group that is being gathered.
@@ -76,7 +105,12 @@ impl ParquetFile {
     pub(super) fn new(file: File, schema: &str) -> Result<Self, ParquetError> {
         let schema = Arc::new(parse_message_type(schema)?);
         let format = KeyValue::new("cdrlog.format".to_owned(), FORMAT.to_string());
+        let unique = |name: &str| ColumnPath::from(name);
         let properties = WriterProperties::builder()
+            // Hardly two of them are equal, and nobody asks for the least line.
+            .set_column_dictionary_enabled(unique("line"), false)
+            .set_column_dictionary_enabled(unique("offset"), false)
+            .set_column_statistics_enabled(unique("line"), EnabledStatistics::None)
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_key_value_metadata(Some(vec![format]))
             .set_created_by(concat!("cdrlog ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -123,8 +157,7 @@ impl ParquetFile {
                     values.clear();
                 }
                 Values::Text(values) => {
-                    writer.typed::<ByteArrayType>().write_batch(values, levels, None)?;
-                    values.clear();
+                    writer.typed::<ByteArrayType>().write_batch(&values.take(), levels, None)?;
                 }
             }
             column.is_there.clear();
@@ -140,7 +173,7 @@ fn column_of(field: &Type) -> Column {
     let values = match field.get_physical_type() {
         PhysicalType::INT64 => Values::Whole(Vec::new()),
         PhysicalType::DOUBLE => Values::Real(Vec::new()),
-        _ => Values::Text(Vec::new()),
+        _ => Values::Text(Texts::default()),
     };
     Column { is_optional: field.is_optional(), values, is_there: Vec::new() }
 }
@@ -163,7 +196,7 @@ impl Column {
                 8
             }
             (Values::Text(values), Cell::Text(text)) => {
-                values.push(ByteArray::from(text.to_vec()));
+                values.push(text);
                 text.len()
             }
             (values, cell) => panic!("a column of {values:?} gets no {cell:?}"),

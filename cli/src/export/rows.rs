@@ -62,7 +62,7 @@ pub(super) fn export(
     Ok(files_created)
 }
 
-fn participant(row: &Row) -> Vec<Cell<'_>> {
+fn participant<'a>(row: &'a Row<'_>) -> Vec<Cell<'a>> {
     let mut cells: Vec<_> = [
         &row.session,
         &row.session_id,
@@ -89,7 +89,7 @@ fn participant(row: &Row) -> Vec<Cell<'_>> {
     cells
 }
 
-fn session(row: &Row) -> Vec<Cell<'_>> {
+fn session<'a>(row: &'a Row<'_>) -> Vec<Cell<'a>> {
     let mut cells = vec![
         Cell::text(&row.session),
         Cell::text(&row.session_id),
@@ -105,12 +105,12 @@ fn session(row: &Row) -> Vec<Cell<'_>> {
     cells
 }
 
-fn ended_by(row: &Row) -> Cell<'static> {
+fn ended_by(row: &Row<'_>) -> Cell<'static> {
     // Open rows are in no day that is closed.
     Cell::Text(row.ended_by.map_or("open", |by| by.word()).as_bytes())
 }
 
-fn usage(row: &Row) -> [Cell<'static>; 9] {
+fn usage(row: &Row<'_>) -> [Cell<'static>; 9] {
     let usage = &row.usage;
     let sum = |sum: Sum| [Cell::count(sum.count), seconds(sum.ms)];
     let [tracks, track_seconds] = sum(usage.tracks);

@@ -4,10 +4,10 @@
 //! renamed without replacing anything, so what has its name is complete. What was exported is
 //! derived from the names of the files and from nothing else.
 
-use std::cell::Cell;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub(super) struct Begun {
 pub(super) struct Target {
     path: PathBuf,
     /// How many temporary files there were.
-    begun: Cell<u64>,
+    begun: AtomicU64,
     /// Held as long as this run may write.
     _lock: File,
 }
@@ -63,7 +63,7 @@ impl Target {
             }
             Err(TryLockError::Error(error)) => return Err(of_path(error)),
         }
-        let target = Self { path: path.to_owned(), begun: Cell::new(0), _lock: lock };
+        let target = Self { path: path.to_owned(), begun: AtomicU64::new(0), _lock: lock };
         target.remove_temporary_files(path).map_err(of_path)?;
         target.check(description)?;
         Ok(target)
@@ -128,8 +128,7 @@ impl Target {
         let directory = self.path.join(directory);
         let failed = |error: io::Error| format!("cannot create {}: {error}", directory.display());
         create_synced(&directory).map_err(failed)?;
-        let number = self.begun.get();
-        self.begun.set(number + 1);
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("{number}{TEMPORARY}"));
         let file = File::create(&path).map_err(failed)?;
         Ok(Begun { path, file })

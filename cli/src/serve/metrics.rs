@@ -156,27 +156,42 @@ struct Shipping(std::path::PathBuf);
 #[cfg(feature = "ship")]
 impl Collector for Shipping {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        type Value = fn(&crate::ship::Shipped) -> i64;
-        let gauges: [(&str, &str, Value); 4] = [
+        type Value = fn(&crate::ship::Shipped) -> Option<i64>;
+        let gauges: [(&str, &str, Value); 6] = [
             ("ship_acknowledged_seq", "Number of the last block that the destination has", |it| {
-                i64::try_from(it.seq).unwrap_or(i64::MAX)
+                i64::try_from(it.seq).ok()
             }),
             ("ship_lag_bytes", "Synced bytes that the destination does not have yet", |it| {
-                i64::try_from(it.lag_bytes).unwrap_or(i64::MAX)
+                i64::try_from(it.lag_bytes).ok()
             }),
             (
                 "ship_caught_up_timestamp_seconds",
                 "When the destination last had everything",
-                |it| it.caught_up_at_ms / 1000,
+                |it| Some(it.caught_up_at_ms / 1000),
             ),
-            ("ship_failing", "1 while shipping fails or has stopped", |it| it.is_failing.into()),
+            ("ship_failing", "1 while shipping fails or has stopped", |it| {
+                Some(it.is_failing.into())
+            }),
+            ("ship_stopped", "1 after shipping stopped, as GET /healthz/ship says", |it| {
+                Some(it.stopped.is_some().into())
+            }),
+            (
+                "ship_disk_full_seconds",
+                "How long the disk has room, while files are kept for a destination that is away",
+                |it| it.disk_full_in_seconds.and_then(|seconds| i64::try_from(seconds).ok()),
+            ),
         ];
         let shipped = crate::ship::shipped(&self.0);
-        for (name, help, value) in gauges.into_iter().filter(|_| !shipped.is_empty()) {
+        for (name, help, value) in gauges {
+            let known = shipped.iter().filter_map(|it| Some((it, value(it)?)));
+            let known: Vec<_> = known.collect();
+            if known.is_empty() {
+                continue;
+            }
             let mut descriptor = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            for it in &shipped {
+            for (it, value) in known {
                 let labels = [("destination", it.destination.as_str()), ("stream", it.stream)];
-                ConstGauge::new(value(it)).encode(descriptor.encode_family(&labels)?)?;
+                ConstGauge::new(value).encode(descriptor.encode_family(&labels)?)?;
             }
         }
         Ok(())

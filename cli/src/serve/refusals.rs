@@ -19,6 +19,7 @@ use hyper::StatusCode;
 
 use super::listen::PeerName;
 use super::response::Response;
+use crate::print::beginning;
 
 /// The time between two lines about the same reason and address.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -280,7 +281,7 @@ fn key(
 
 /// The beginning of a text that a peer chose, for the log.
 pub(super) fn shortened(text: &str) -> String {
-    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().to_owned()
+    beginning(text, TEXT_BYTES_MAX).to_owned()
 }
 
 #[cfg(test)]

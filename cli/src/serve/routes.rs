@@ -17,6 +17,9 @@ use super::{body, downloads, intake};
 
 const LIST: &str = "/openvidu/cdr";
 
+/// Whether everything is shipped that can be.
+const SHIP_HEALTH: &str = "/healthz/ship";
+
 /// How long the rest of a request may take once it was refused because of its head.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -99,7 +102,7 @@ async fn others(conn: &ConnContext, request: Request<Incoming>) -> Response {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
     let name = path.strip_prefix(LIST).map(|rest| rest.strip_prefix('/').unwrap_or(rest));
     let is_list = path == LIST || is_below_list(path);
-    let is_known = matches!(path, "/healthz" | "/metrics") || is_list;
+    let is_known = matches!(path, "/healthz" | SHIP_HEALTH | "/metrics") || is_list;
     let needs_credentials = is_list || path == "/metrics" && shared.settings.metrics_auth;
     if needs_credentials && is_read {
         match conn.check(request.headers()) {
@@ -110,6 +113,7 @@ async fn others(conn: &ConnContext, request: Request<Incoming>) -> Response {
     match (path, name) {
         _ if !is_read && is_known => lost(method, response::not_allowed("GET, HEAD")),
         ("/healthz", _) => health(shared),
+        (SHIP_HEALTH, _) => ship_health(shared),
         ("/metrics", _) => render_metrics(shared),
         (LIST, _) | (_, Some("")) => {
             downloads::list(&shared.settings.directory, request.headers()).await
@@ -146,6 +150,25 @@ fn health(shared: &ServerContext) -> Response {
         None => response::text(StatusCode::OK, response::JSON, r#"{"status":"ok"}"#.to_owned()),
         Some(failure) => response::unavailable(&failure),
     }
+}
+
+/// 200 unless the shipping of a stream has stopped. Not a part of `/healthz`: events can be taken
+/// meanwhile, and whoever sends none to a server that does not ship loses them.
+#[cfg(feature = "ship")]
+fn ship_health(shared: &ServerContext) -> Response {
+    let stopped = crate::ship::shipped(&shared.settings.directory).into_iter().find_map(|it| {
+        let fault = it.stopped?;
+        Some(format!("the {} do not go to {} any more: {fault}", it.stream, it.destination))
+    });
+    match stopped {
+        None => response::text(StatusCode::OK, response::JSON, r#"{"status":"ok"}"#.to_owned()),
+        Some(fault) => response::unavailable(&fault),
+    }
+}
+
+#[cfg(not(feature = "ship"))]
+fn ship_health(_: &ServerContext) -> Response {
+    response::error(StatusCode::NOT_FOUND, "this program was built without the feature ship")
 }
 
 fn render_metrics(shared: &ServerContext) -> Response {

@@ -1,97 +1,97 @@
 //! Rows for programs: JSON and CSV, with the same names.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::clock::Clock;
 use super::row::{Row, RowType};
-use crate::count::Sum;
+use crate::count::{Sum, Usage};
 use crate::json_output::{self, ObjectType};
 
-/// A row, and what is known of it at the end of the input.
+/// A row, and what is known of it at the end of the input. Serialized, it is one JSON object.
 #[derive(Debug)]
 pub(super) struct Final<'a> {
-    pub(super) row: &'a Row,
+    pub(super) row: &'a Row<'a>,
     /// The local day that it belongs to; empty while it is open.
-    pub(super) day: String,
+    pub(super) day: &'a str,
     /// Nothing that belongs to this day can change or come.
     pub(super) is_closed: bool,
 }
 
-/// One JSON object.
-pub(super) fn json(row: &Final<'_>) -> Value {
-    let members: Map<_, _> =
-        members(row).into_iter().map(|(name, value)| (name.into(), value)).collect();
-    let of_type = match row.row.of {
-        RowType::Participant => ObjectType::Participant,
-        RowType::Session => ObjectType::Session,
-    };
-    json_output::object("sessions", of_type, Value::Object(members))
-}
-
-fn members(row: &Final<'_>) -> Vec<(&'static str, Value)> {
-    let Final { row, day, is_closed } = row;
-    let text = |text: &String| if text.is_empty() { Value::Null } else { json!(text) };
-    let mut members = vec![
-        ("day", text(day)),
-        ("closed", json!(is_closed)),
-        ("session", text(&row.session)),
-        ("session_id", text(&row.session_id)),
-    ];
-    match row.of {
-        RowType::Participant => members.extend([
-            ("participant", text(&row.participant)),
-            ("identity", text(&row.identity)),
-            ("kind", text(&row.kind)),
-            ("connection", text(&row.connection)),
-            ("platform", text(&row.platform)),
-            ("location", text(&row.location)),
-            ("client_data", text(&row.client_data)),
-            ("joined_ms", json!(row.began)),
-            ("left_ms", json!(row.ended)),
-            ("last_ms", json!(row.last)),
-            ("seconds", seconds(row.stay_ms)),
-        ]),
-        RowType::Session => members.extend([
-            ("began_ms", json!(row.began)),
-            ("ended_ms", json!(row.ended)),
-            ("last_ms", json!(row.last)),
-            ("participants", json!(row.participants)),
-            ("participant_seconds", seconds(row.stay_ms)),
-        ]),
+impl Serialize for Final<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { row, day, is_closed } = *self;
+        let mut object = serializer.serialize_map(None)?;
+        let of_type = match row.of {
+            RowType::Participant => ObjectType::Participant,
+            RowType::Session => ObjectType::Session,
+        };
+        json_output::begin("sessions", of_type, &mut object)?;
+        object.serialize_entry("day", &told(day))?;
+        object.serialize_entry("closed", &is_closed)?;
+        object.serialize_entry("session", &told(&row.session))?;
+        object.serialize_entry("session_id", &told(&row.session_id))?;
+        match row.of {
+            RowType::Participant => {
+                for (name, text) in participant(row) {
+                    object.serialize_entry(name, &told(text))?;
+                }
+                object.serialize_entry("joined_ms", &row.began)?;
+                object.serialize_entry("left_ms", &row.ended)?;
+                object.serialize_entry("last_ms", &row.last)?;
+                object.serialize_entry("seconds", &seconds(row.stay_ms))?;
+            }
+            RowType::Session => {
+                object.serialize_entry("began_ms", &row.began)?;
+                object.serialize_entry("ended_ms", &row.ended)?;
+                object.serialize_entry("last_ms", &row.last)?;
+                object.serialize_entry("participants", &row.participants)?;
+                object.serialize_entry("participant_seconds", &seconds(row.stay_ms))?;
+            }
+        }
+        object.serialize_entry("ended_by", &row.ended_by.map(|by| by.word()))?;
+        object.serialize_entry("reason", &told(&row.reason))?;
+        for (count_name, count, seconds_name, ms) in sums(&row.usage) {
+            object.serialize_entry(count_name, &count)?;
+            object.serialize_entry(seconds_name, &seconds(ms))?;
+        }
+        object.serialize_entry("recording_bytes", &row.usage.recording_bytes)?;
+        object.end()
     }
-    members.extend([
-        ("ended_by", json!(row.ended_by.map(|by| by.word()))),
-        ("reason", text(&row.reason)),
-    ]);
-    members.extend(usage(row));
-    members
 }
 
-fn usage(row: &Row) -> [(&'static str, Value); 9] {
-    let usage = &row.usage;
-    let sum = |sum: Sum| (json!(sum.count), seconds(sum.ms));
-    let (tracks, track_seconds) = sum(usage.tracks);
-    let (received, received_seconds) = sum(usage.received);
-    let (egresses, egress_seconds) = sum(usage.egress);
-    let (recordings, recording_seconds) = sum(usage.recordings);
+/// Null if no event told it.
+fn told(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn participant<'a>(row: &'a Row<'_>) -> [(&'static str, &'a str); 7] {
     [
-        ("tracks", tracks),
-        ("track_seconds", track_seconds),
-        ("tracks_received", received),
-        ("track_received_seconds", received_seconds),
-        ("egresses", egresses),
-        ("egress_seconds", egress_seconds),
-        ("recordings", recordings),
-        ("recording_seconds", recording_seconds),
-        ("recording_bytes", json!(usage.recording_bytes)),
+        ("participant", &row.participant),
+        ("identity", &row.identity),
+        ("kind", &row.kind),
+        ("connection", &row.connection),
+        ("platform", &row.platform),
+        ("location", &row.location),
+        ("client_data", &row.client_data),
     ]
 }
 
-fn seconds(ms: i64) -> Value {
-    json!(ms as f64 / 1000.0)
+/// Names and values of counts, and names and milliseconds of durations.
+fn sums(usage: &Usage) -> [(&'static str, u64, &'static str, i64); 4] {
+    let of = |count, seconds, sum: Sum| (count, sum.count, seconds, sum.ms);
+    [
+        of("tracks", "track_seconds", usage.tracks),
+        of("tracks_received", "track_received_seconds", usage.received),
+        of("egresses", "egress_seconds", usage.egress),
+        of("recordings", "recording_seconds", usage.recordings),
+    ]
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
 }
 
 /// The columns of CSV. They are the same whatever was read: see `docs/json.md`.
@@ -155,8 +155,10 @@ const SESSION_COLUMNS: [&str; 22] = [
 /// Writes rows as CSV (RFC 4180, with plain line feeds) below a header.
 pub(super) struct CsvRows<W: Write> {
     writer: csv::Writer<W>,
-    columns: &'static [&'static str],
-    zone: TimeZone,
+    of: RowType,
+    clock: Clock,
+    /// The text of a number.
+    text: Vec<u8>,
 }
 
 impl<W: Write> CsvRows<W> {
@@ -167,43 +169,58 @@ impl<W: Write> CsvRows<W> {
         };
         let mut writer = csv::Writer::from_writer(out);
         writer.write_record(columns)?;
-        Ok(Self { writer, columns, zone })
+        Ok(Self { writer, of, clock: Clock::new(zone), text: Vec::new() })
     }
 
-    /// Columns that a row of this type does not have are empty.
+    /// Writes all columns in their order; those that a row of this type does not have are empty.
     pub(super) fn write(&mut self, row: &Final<'_>) -> Result<(), csv::Error> {
-        let members = members(row);
-        let cell = |column: &&str| {
-            let time = |at: Option<i64>| at.map(|at| local(at, &self.zone)).unwrap_or_default();
-            match *column {
-                "joined" | "began" => return time(row.row.began),
-                "left" | "ended" => return time(row.row.ended),
-                // A session among participants.
-                "joined_ms" => return row.row.began.map(|at| at.to_string()).unwrap_or_default(),
-                "left_ms" => return row.row.ended.map(|at| at.to_string()).unwrap_or_default(),
-                "seconds" => return seconds(row.row.stay_ms).to_string(),
-                _ => {}
-            }
-            match members.iter().find(|(name, _)| name == column).map(|(_, value)| value) {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => text.clone(),
-                Some(value) => value.to_string(),
-            }
+        let Final { row, day, is_closed } = *row;
+        let closed = if is_closed { "true" } else { "false" };
+        for text in [day, closed, &row.session, &row.session_id] {
+            self.writer.write_field(text)?;
+        }
+        if self.of == RowType::Participant {
+            // A session among participants has empty ones.
+            participant(row).iter().try_for_each(|(_, text)| self.writer.write_field(text))?;
+        }
+        self.time(row.began)?;
+        self.time(row.ended)?;
+        self.number(row.last)?;
+        if self.of == RowType::Session {
+            self.number(row.participants)?;
+        }
+        self.number(seconds(row.stay_ms))?;
+        self.writer.write_field(row.ended_by.map_or("", |by| by.word()))?;
+        self.writer.write_field(&*row.reason)?;
+        for (_, count, _, ms) in sums(&row.usage) {
+            self.number(count)?;
+            self.number(seconds(ms))?;
+        }
+        self.number(row.usage.recording_bytes)?;
+        // Ends the row.
+        self.writer.write_record(None::<&[u8]>)
+    }
+
+    /// A local time, and its milliseconds since 1970.
+    fn time(&mut self, at: Option<i64>) -> Result<(), csv::Error> {
+        let Some(at) = at else {
+            return [""; 2].iter().try_for_each(|none| self.writer.write_field(none));
         };
-        self.writer.write_record(self.columns.iter().map(cell))
+        match self.clock.local(at) {
+            Some(local) => self.writer.write_field(local.rfc3339())?,
+            None => self.number(at)?,
+        }
+        self.number(at)
+    }
+
+    fn number(&mut self, number: impl Serialize) -> Result<(), csv::Error> {
+        self.text.clear();
+        serde_json::to_writer(&mut self.text, &number).map_err(io::Error::from)?;
+        self.writer.write_field(&self.text)
     }
 
     /// Everything was written.
-    pub(super) fn end(mut self) -> std::io::Result<()> {
+    pub(super) fn end(mut self) -> io::Result<()> {
         self.writer.flush()
     }
-}
-
-/// RFC 3339 with the offset of the time zone; the number if it is not a time.
-fn local(at: i64, zone: &TimeZone) -> String {
-    let time = Timestamp::from_millisecond(at).map(|time| time.to_zoned_datetime(zone.clone()));
-    time.map_or_else(
-        |_| at.to_string(),
-        |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
-    )
 }

@@ -3,17 +3,13 @@
 use std::io;
 use std::ops::Range;
 
-use cdrlog::LineFault;
-use cdrlog::reader::Line;
-
 use super::row::{Row, RowType};
 use super::spool::Spool;
-use crate::count::line::Parser;
+use crate::count::ahead::FileLine;
+use crate::count::line_reader::{Depth, LineReader, ReadEvent};
 use crate::count::reading::LineTaker;
 use crate::count::tracker::LATENESS_MS;
-use crate::count::{
-    Count, Level, Listener, SessionRecord, SessionTracker, Source, StayRecord, event_reader,
-};
+use crate::count::{Count, Level, Listener, SessionRecord, SessionTracker, Source, StayRecord};
 
 /// Which sessions are wanted.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +94,6 @@ struct Clock {
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    parser: Parser,
     tracker: SessionTracker,
     rows: RowSets,
     clocks: Vec<Option<Clock>>,
@@ -113,7 +108,6 @@ impl Ledger {
     pub(crate) fn new(kinds: &[RowType], filter: &Filter) -> Self {
         let rows = |of: &RowType| Rows { of: *of, filter: filter.clone(), spool: Spool::default() };
         Self {
-            parser: Parser::default(),
             tracker: SessionTracker::with_records(),
             rows: RowSets(kinds.iter().map(rows).collect()),
             clocks: Vec::new(),
@@ -140,7 +134,7 @@ impl Ledger {
     pub(crate) fn rows<E: From<io::Error>>(
         &mut self,
         of: RowType,
-        take: impl FnMut(Row) -> Result<(), E>,
+        take: impl FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         match self.rows.0.iter_mut().find(|rows| rows.of == of) {
             Some(rows) => rows.spool.rows(take),
@@ -166,33 +160,26 @@ impl Ledger {
 }
 
 impl LineTaker for Ledger {
+    fn reader(&self) -> LineReader {
+        self.tracker.reader(Depth::Records)
+    }
+
     fn take(
         &mut self,
-        line: Line<'_>,
+        line: FileLine<'_>,
+        event: Option<ReadEvent>,
         source: Source,
         before: Option<i64>,
-    ) -> Result<Option<i64>, LineFault> {
-        let bytes = line.bytes_with_end();
+    ) {
         self.lines += 1;
-        self.bytes += bytes.len() as u64;
-        let mut parser = std::mem::take(&mut self.parser);
-        let parsed = parser.parse(bytes);
-        let told = parsed.map(|line| {
-            let event = event_reader::read(&line);
-            let told = event.at;
-            if let Some(at) = told {
-                self.note_time(at, source);
-            }
-            if let Some(at) = told.or(before)
-                && self.tracker.take(at, source, &line, event)
-                && let Some(detail) = event_reader::read_detail(&line)
-            {
-                self.tracker.take_detail(at, source, detail);
-            }
-            told
-        });
-        self.parser = parser;
-        told
+        self.bytes += line.bytes.len() as u64;
+        let Some(event) = event else { return };
+        if let Some(at) = event.at {
+            self.note_time(at, source);
+        }
+        if let Some(at) = event.at.or(before) {
+            self.tracker.take(at, source, event);
+        }
     }
 
     fn advance(&mut self, watermark: i64) {

@@ -1,15 +1,17 @@
 //! `cdrlog sessions`: who was in which session for how long, a row each.
 //!
 //! ```text
-//! files ──> count ──> ledger (row) ──> spool ──> export (JSON, CSV), table (text)
+//! files ──> count ──> ledger (row) ──> spool (packed) ──> export (JSON, CSV), table (text)
 //! ```
 //!
 //! The counting core hands over a record of each participant and session (`count/records.rs`), with
 //! what was counted for it, so rows add up to the figures of `stats`. `docs/billing.md` has the
 //! rules.
 
+mod clock;
 mod export;
 mod ledger;
+mod packed;
 mod row;
 mod spool;
 mod table;
@@ -24,6 +26,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
+use self::clock::Clock;
 use self::export::{CsvRows, Final};
 pub(crate) use self::ledger::{Filter, Ledger};
 pub(crate) use self::row::{Row, RowType};
@@ -139,7 +142,7 @@ struct Printed {
 }
 
 impl Printed {
-    fn add(&mut self, row: &Row) {
+    fn add(&mut self, row: &Row<'_>) {
         self.rows += 1;
         self.participants += row.participants;
         self.stay_ms = self.stay_ms.saturating_add(row.stay_ms);
@@ -165,17 +168,17 @@ struct Selection {
 }
 
 impl Selection {
-    fn is_closed(&self, row: &Row) -> bool {
+    fn is_closed(&self, row: &Row<'_>) -> bool {
         let at = row.at();
         at.is_some_and(|at| self.closed_before.is_some_and(|before| at < before))
     }
 
-    fn is_wanted(&self, row: &Row) -> bool {
+    fn is_wanted(&self, row: &Row<'_>) -> bool {
         self.period.contains(&row.at().unwrap_or(self.now)) && (!self.closed || self.is_closed(row))
     }
 
-    fn finish<'a>(&self, row: &'a Row) -> Final<'a> {
-        let day = row.at().and_then(|at| day(at, &self.zone)).unwrap_or_default();
+    fn finish<'a>(&self, row: &'a Row<'a>, clock: &'a mut Clock) -> Final<'a> {
+        let day = row.at().and_then(|at| clock.date(at)).unwrap_or_default();
         Final { row, day, is_closed: self.is_closed(row) }
     }
 }
@@ -230,7 +233,7 @@ fn print_rows(
     ledger: &mut Ledger,
     selection: &Selection,
     of: RowType,
-    mut print: impl FnMut(&Row) -> io::Result<()>,
+    mut print: impl FnMut(&Row<'_>) -> io::Result<()>,
 ) -> Result<Printed, Box<dyn Error>> {
     let mut printed = Printed::default();
     let written = ledger.rows(of, |row| {
@@ -252,8 +255,10 @@ fn print_json(
     lines_bad: u64,
 ) -> Result<(), Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
+    let mut clock = Clock::new(selection.zone.clone());
     let printed = print_rows(ledger, selection, of, |row| {
-        writeln!(out, "{}", export::json(&selection.finish(row)))
+        serde_json::to_writer(&mut out, &selection.finish(row, &mut clock))?;
+        out.write_all(b"\n")
     })?;
     let tracker = ledger.tracker();
     let (sessions_open, participants_open) = tracker.open();
@@ -286,8 +291,9 @@ fn print_csv(
 ) -> Result<(), Box<dyn Error>> {
     let out = BufWriter::new(io::stdout().lock());
     let mut csv = CsvRows::new(out, of, selection.zone.clone())?;
+    let mut clock = Clock::new(selection.zone.clone());
     print_rows(ledger, selection, of, |row| {
-        csv.write(&selection.finish(row)).map_err(io::Error::from)
+        csv.write(&selection.finish(row, &mut clock)).map_err(io::Error::from)
     })?;
     or_nobody_reads(csv.end())
 }

@@ -1,12 +1,13 @@
 //! A row: a participant of a session, or a session, with everything that is printed of it.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 use crate::count::detail::About;
+use crate::count::event::Id;
 use crate::count::{End, SessionRecord, StayRecord, Usage};
 
 /// What a row is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RowType {
     #[default]
     Participant,
@@ -14,7 +15,7 @@ pub(crate) enum RowType {
 }
 
 /// What ended it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndedBy {
     /// The participant left.
     Leave,
@@ -35,25 +36,25 @@ impl EndedBy {
 }
 
 /// A row. Times are milliseconds since 1970; names are empty if no event told them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Row {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
     pub(crate) of: RowType,
-    pub(crate) session: String,
-    pub(crate) session_id: String,
-    pub(crate) participant: String,
-    pub(crate) identity: String,
-    pub(crate) kind: String,
-    pub(crate) connection: String,
-    pub(crate) platform: String,
-    pub(crate) location: String,
-    pub(crate) client_data: String,
+    pub(crate) session: Cow<'a, str>,
+    pub(crate) session_id: Cow<'a, str>,
+    pub(crate) participant: Cow<'a, str>,
+    pub(crate) identity: Cow<'a, str>,
+    pub(crate) kind: Cow<'a, str>,
+    pub(crate) connection: Cow<'a, str>,
+    pub(crate) platform: Cow<'a, str>,
+    pub(crate) location: Cow<'a, str>,
+    pub(crate) client_data: Cow<'a, str>,
     /// When the participant joined, or the session began.
     pub(crate) began: Option<i64>,
     pub(crate) ended: Option<i64>,
     /// The last event of the session that is known.
     pub(crate) last: i64,
     pub(crate) ended_by: Option<EndedBy>,
-    pub(crate) reason: String,
+    pub(crate) reason: Cow<'a, str>,
     /// The participants that `stats` counts: those of a session, or 0 or 1.
     pub(crate) participants: u64,
     /// What `stats` counts for these stays.
@@ -61,7 +62,7 @@ pub(crate) struct Row {
     pub(crate) usage: Usage,
 }
 
-impl Row {
+impl<'a> Row<'a> {
     /// The time that it belongs to: its end; if that is not known, the last event of its session.
     /// `None` while it is open.
     pub(crate) fn at(&self) -> Option<i64> {
@@ -73,24 +74,25 @@ impl Row {
         if self.identity.is_empty() { &self.participant } else { &self.identity }
     }
 
-    pub(crate) fn of_stay(stay: &StayRecord<'_>) -> Self {
+    pub(crate) fn of_stay(stay: &StayRecord<'a>) -> Self {
         let ended_by = match stay.end {
             End::Event(_) => Some(EndedBy::Leave),
             End::OfSession(_) => Some(EndedBy::SessionEnd),
             End::Inferred => Some(EndedBy::Inferred),
             End::Open => None,
         };
-        let nobody = About::default();
-        let about = stay.about.unwrap_or(&nobody);
+        let about = |text: for<'x> fn(&'x About<'static>) -> &'x Option<Id<'static>>| {
+            told(stay.about.and_then(|about| text(about).as_deref()))
+        };
         Self {
             session_id: told(stay.unique),
             participant: told(stay.participant),
-            identity: told(about.identity.as_deref()),
-            kind: told(about.kind.as_deref()),
-            connection: told(about.connection.as_deref()),
-            platform: told(about.platform.as_deref()),
-            location: told(about.location.as_deref()),
-            client_data: told(about.client_data.as_deref()),
+            identity: about(|about| &about.identity),
+            kind: about(|about| &about.kind),
+            connection: about(|about| &about.connection),
+            platform: about(|about| &about.platform),
+            location: about(|about| &about.location),
+            client_data: about(|about| &about.client_data),
             began: stay.joined,
             ended: stay.end.at(),
             last: stay.last,
@@ -103,7 +105,7 @@ impl Row {
     }
 
     /// The row of a whole session.
-    pub(crate) fn of_session(session: &SessionRecord<'_>) -> Self {
+    pub(crate) fn of_session(session: &SessionRecord<'a>) -> Self {
         Self {
             participants: session.stays,
             stay_ms: session.stay_ms,
@@ -112,13 +114,13 @@ impl Row {
     }
 
     /// What belongs to a session and to none of its participants; `None` if there is nothing.
-    pub(crate) fn of_rest(session: &SessionRecord<'_>) -> Option<Self> {
+    pub(crate) fn of_rest(session: &SessionRecord<'a>) -> Option<Self> {
         let has_own = session.own != Usage::default();
         has_own.then(|| Self::of_session_with(session, &session.own))
     }
 
     /// The session of a leave that belongs to none that is known.
-    pub(crate) fn of_lone_stay(stay: &StayRecord<'_>) -> Self {
+    pub(crate) fn of_lone_stay(stay: &StayRecord<'a>) -> Self {
         Self {
             session_id: told(stay.unique),
             last: stay.last,
@@ -130,7 +132,7 @@ impl Row {
         }
     }
 
-    fn of_session_with(session: &SessionRecord<'_>, usage: &Usage) -> Self {
+    fn of_session_with(session: &SessionRecord<'a>, usage: &Usage) -> Self {
         let ended_by = match session.end {
             End::Event(_) | End::OfSession(_) => Some(EndedBy::SessionEnd),
             End::Inferred => Some(EndedBy::Inferred),
@@ -147,11 +149,11 @@ impl Row {
         }
     }
 
-    fn of(of: RowType, session: &[u8], usage: &Usage) -> Self {
+    fn of(of: RowType, session: &'a [u8], usage: &Usage) -> Self {
         Self { of, session: told(Some(session)), usage: *usage, ..Self::default() }
     }
 }
 
-fn told(text: Option<&[u8]>) -> String {
-    text.map(|text| String::from_utf8_lossy(text).into_owned()).unwrap_or_default()
+fn told(text: Option<&[u8]>) -> Cow<'_, str> {
+    text.map(String::from_utf8_lossy).unwrap_or_default()
 }

@@ -4,14 +4,18 @@
 //! Whether a day is closed, and how wide a column is, is known only at the end.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Seek, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Seek, Write};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::packed::{pack, unpack};
 use super::row::Row;
 
 /// The bytes of rows that are kept in memory.
 const MEMORY_BYTES_MAX: usize = 8 << 20;
+
+/// The bytes of the length of a row.
+const LENGTH_BYTES: usize = size_of::<u32>();
 
 #[derive(Debug, Default)]
 pub(crate) struct Spool {
@@ -24,11 +28,11 @@ pub(crate) struct Spool {
 
 impl Spool {
     /// Adds a row. An error is reported by [`Spool::rows`].
-    pub(crate) fn push(&mut self, row: &Row) {
+    pub(crate) fn push(&mut self, row: &Row<'_>) {
         self.push_with_limit(row, MEMORY_BYTES_MAX);
     }
 
-    fn push_with_limit(&mut self, row: &Row, bytes_max: usize) {
+    fn push_with_limit(&mut self, row: &Row<'_>, bytes_max: usize) {
         if self.error.is_some() {
             return;
         }
@@ -37,9 +41,16 @@ impl Spool {
         }
     }
 
-    fn try_push(&mut self, row: &Row, bytes_max: usize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.memory, row)?;
-        self.memory.push(b'\n');
+    fn try_push(&mut self, row: &Row<'_>, bytes_max: usize) -> io::Result<()> {
+        let begin = self.memory.len();
+        // The length comes first.
+        self.memory.extend([0; LENGTH_BYTES]);
+        pack(row, &mut self.memory);
+        let length = self.memory.len() - begin - LENGTH_BYTES;
+        let length = u32::try_from(length).map_err(io::Error::other)?;
+        if let Some(place) = self.memory.get_mut(begin..).and_then(<[u8]>::first_chunk_mut) {
+            *place = length.to_le_bytes();
+        }
         if self.memory.len() < bytes_max {
             return Ok(());
         }
@@ -59,7 +70,7 @@ impl Spool {
     /// The rows could not be kept, or `take` failed.
     pub(crate) fn rows<E: From<io::Error>>(
         &mut self,
-        mut take: impl FnMut(Row) -> Result<(), E>,
+        mut take: impl FnMut(Row<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         if let Some(error) = self.error.take() {
             return Err(error.into());
@@ -68,18 +79,21 @@ impl Spool {
             file.rewind()?;
             read(BufReader::with_capacity(1 << 18, &*file), &mut take)?;
         }
-        read(Cursor::new(&self.memory), &mut take)
+        read(&*self.memory, &mut take)
     }
 }
 
 fn read<E: From<io::Error>>(
-    mut lines: impl BufRead,
-    take: &mut impl FnMut(Row) -> Result<(), E>,
+    mut rows: impl BufRead,
+    take: &mut impl FnMut(Row<'_>) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line)? > 0 {
-        take(serde_json::from_slice(&line).map_err(io::Error::from)?)?;
-        line.clear();
+    let mut row = Vec::new();
+    while !rows.fill_buf()?.is_empty() {
+        let mut length = [0; LENGTH_BYTES];
+        rows.read_exact(&mut length)?;
+        row.resize(u32::from_le_bytes(length) as usize, 0);
+        rows.read_exact(&mut row)?;
+        take(unpack(&row).ok_or_else(|| io::Error::from(ErrorKind::InvalidData))?)?;
     }
     Ok(())
 }
@@ -114,11 +128,12 @@ mod tests {
                 let mut rows = Vec::new();
                 spool
                     .rows(|row| {
-                        rows.push(row);
+                        rows.push((row.last, row.session.into_owned()));
                         Ok::<_, io::Error>(())
                     })
                     .unwrap();
-                assert_eq!(rows, (0..100).map(row).collect::<Vec<_>>());
+                let expected = (0..100).map(|number| (number, "ä\n\"".to_owned()));
+                assert!(rows.into_iter().eq(expected));
             }
         }
     }

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 use indicatif::{DecimalBytes, HumanCount};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::clock::Clock;
 use super::row::{EndedBy, Row, RowType};
 use crate::print::shown;
 
@@ -39,13 +39,13 @@ const SESSION_COLUMNS: [(&str, bool); 9] = [
 #[derive(Debug)]
 pub(super) struct Table {
     of: RowType,
-    zone: TimeZone,
+    clock: Clock,
     widths: Vec<usize>,
 }
 
 impl Table {
     pub(super) fn new(of: RowType, zone: TimeZone) -> Self {
-        let mut table = Self { of, zone, widths: Vec::new() };
+        let mut table = Self { of, clock: Clock::new(zone), widths: Vec::new() };
         table.widths = table.columns().iter().map(|(name, _)| name.len()).collect();
         table
     }
@@ -57,7 +57,7 @@ impl Table {
         }
     }
 
-    pub(super) fn measure(&mut self, row: &Row) {
+    pub(super) fn measure(&mut self, row: &Row<'_>) {
         let cells = self.cells(row);
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(cell.chars().count());
@@ -69,8 +69,9 @@ impl Table {
         self.write_cells(&header, out)
     }
 
-    pub(super) fn write(&self, row: &Row, out: &mut impl Write) -> io::Result<()> {
-        self.write_cells(&self.cells(row), out)
+    pub(super) fn write(&mut self, row: &Row<'_>, out: &mut impl Write) -> io::Result<()> {
+        let cells = self.cells(row);
+        self.write_cells(&cells, out)
     }
 
     fn write_cells(&self, cells: &[String], out: &mut impl Write) -> io::Result<()> {
@@ -90,7 +91,7 @@ impl Table {
         writeln!(out, "{}", line.trim_end())
     }
 
-    fn cells(&self, row: &Row) -> Vec<String> {
+    fn cells(&mut self, row: &Row<'_>) -> Vec<String> {
         let usage = &row.usage;
         let counted = |sum: crate::count::Sum| match sum.count {
             0 => "-".to_owned(),
@@ -124,11 +125,9 @@ impl Table {
         vec![began, ended, time, session, who, ended_by, platform, location, tracks, recorded]
     }
 
-    fn time(&self, at: Option<i64>) -> String {
-        let time = at.and_then(|at| Timestamp::from_millisecond(at).ok());
-        time.map_or("-".to_owned(), |time| {
-            time.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
-        })
+    fn time(&mut self, at: Option<i64>) -> String {
+        let local = at.and_then(|at| self.clock.local(at));
+        local.map_or("-".to_owned(), |local| local.text())
     }
 }
 

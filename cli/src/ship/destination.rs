@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use cdrlog::manifest::Hash;
+
 use super::header::{Block, Chain, Header};
+use super::watermark::Watermark;
 
 /// A destination could not be asked, or did not answer. Whoever asked tries again later.
 #[derive(Clone, Debug)]
@@ -69,4 +72,28 @@ pub(crate) trait Destination {
 
     /// What to do where the destination went back to an older state.
     fn after_rollback(&self) -> AfterRollback;
+
+    /// Gives up the connection, and what is remembered of answers: what follows is asked anew. A
+    /// server whose place another one took may go on answering on an old connection.
+    fn reconnect(&mut self);
+
+    /// The numbers of those of `blocks` that it does not have, or not whole.
+    fn lacks(&mut self, chain: &Chain, blocks: &[Header]) -> Result<Vec<u64>, Failure>;
+
+    /// Puts a block back that is missing before the last one.
+    fn fill(&mut self, block: &Block) -> Answer;
+
+    /// The watermark of a chain, if it ever got one.
+    fn watermark(&mut self, chain: &Chain) -> Result<Option<Watermark>, Failure>;
+
+    /// Replaces the watermark of a chain if it is the expected one.
+    fn put_watermark(
+        &mut self,
+        chain: &Chain,
+        expected: Option<&Watermark>,
+        mark: &Watermark,
+    ) -> Answer;
+
+    /// Claims the files of a birth for a node, and says whose they are: the first claim stays.
+    fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure>;
 }

@@ -3,15 +3,19 @@
 use std::mem;
 use std::path::{Path, PathBuf};
 
-use cdrlog::manifest::{Manifest, ManifestFile};
+use cdrlog::manifest::{Manifest, ManifestFile, SealedFile};
 use cdrlog::reader::{FileKind, cdr_files};
 use cdrlog::synced::{
-    Birth, CursorError, GoneReason, NextBlock, Pin, SyncedBlock, SyncedCursor, SyncedPosition, Wait,
+    Birth, CursorError, GoneReason, NextBlock, Pin, SyncedBlock, SyncedCursor, SyncedFile,
+    SyncedPosition, Wait,
 };
 
-use super::header::{Header, Missing, Position, Stream};
+use super::header::{Header, Missing, MissingFile, Position, Stream};
 use super::source::{Cursor, Found, Held, Lines, Source, SourceError};
 use cdrlog::manifest::Hash;
+
+/// A gap names so many files at most: a header is short.
+const MISSING_FILES_MAX: usize = 100;
 
 /// One stream of a directory, pinned for one destination.
 pub(super) struct Directory {
@@ -21,23 +25,30 @@ pub(super) struct Directory {
     pin: Pin,
     /// The block that was returned last, without its lines, for the floor of the pin.
     last: Option<SyncedBlock>,
-    /// The file before which the pin needs nothing any more.
-    released: Option<String>,
 }
 
 impl Directory {
     /// Pins the stream, and reads nothing yet.
-    pub(super) fn pin(path: &Path, stream: Stream, name: &str) -> Result<Self, SourceError> {
-        let pin = Pin::create(path, name, library_stream(stream), true).map_err(fault)?;
-        Ok(Self { path: path.to_owned(), stream, cursor: None, pin, last: None, released: None })
+    pub(super) fn pin(
+        path: &Path,
+        stream: Stream,
+        name: &str,
+        required: bool,
+    ) -> Result<Self, SourceError> {
+        let pin = Pin::create(path, name, library_stream(stream), required).map_err(fault)?;
+        Ok(Self { path: path.to_owned(), stream, cursor: None, pin, last: None })
     }
 
     /// How many synced bytes the destination does not have yet.
     pub(super) fn lag_bytes(&self) -> Result<u64, SourceError> {
-        match &self.cursor {
-            Some(cursor) => cursor.lag_bytes().map_err(fault),
-            None => Ok(0),
+        if let Some(cursor) = &self.cursor {
+            return cursor.lag_bytes().map_err(fault);
         }
+        // The destination was not asked yet: what was cut before this start may be there.
+        let stream = library_stream(self.stream);
+        let cursor = SyncedCursor::open(&self.path, stream, self.pin.state().floor.as_ref());
+        let cursor = cursor.or_else(|_| SyncedCursor::open(&self.path, stream, None));
+        cursor.and_then(|cursor| cursor.lag_bytes()).map_err(fault)
     }
 
     /// Puts the cursor after `after`, where it may be already.
@@ -81,22 +92,49 @@ impl Directory {
             let fault = format!("{file} has {bytes} bytes, and {offset} bytes of it were shipped");
             return Ok(Err(Found::Changed(fault)));
         }
-        if reason == GoneReason::NextRemoved {
-            let missing =
-                Missing { file: Some(file.clone()), offset: *offset, reason: reason.to_string() };
-            return Ok(Err(Found::Gap { missing, resume: resume(after, next) }));
+        let manifest = self.manifest()?;
+        let mut length = String::new();
+        if reason != GoneReason::NextRemoved {
+            let listed = manifest.file(file).map(|file| file.sealed.bytes);
+            if after.file_end || (reason == GoneReason::Removed && listed == Some(*offset)) {
+                return Ok(Ok(()));
+            }
+            let told = |bytes| format!(", which had {bytes} bytes");
+            length = listed.map(told).unwrap_or_default();
         }
-        let listed = self.manifest()?.file(file).map(|file| file.sealed.bytes);
-        if after.file_end || (reason == GoneReason::Removed && listed == Some(*offset)) {
-            return Ok(Ok(()));
-        }
-        let length = listed.map(|bytes| format!(", which had {bytes} bytes")).unwrap_or_default();
+        let before = next.map(|next| next.file.as_str());
         let missing = Missing {
             file: Some(file.clone()),
             offset: *offset,
             reason: format!("{reason}{length}"),
+            files: self.gone_files(&manifest, file, before)?,
         };
         Ok(Err(Found::Gap { missing, resume: resume(after, next) }))
+    }
+
+    /// The files from `first` on up to `before` that held lines and are gone.
+    fn gone_files(
+        &self,
+        manifest: &Manifest,
+        first: &str,
+        before: Option<&str>,
+    ) -> Result<Vec<MissingFile>, SourceError> {
+        let there = cdr_files(&self.path).map_err(fault)?;
+        let kind = file_kind(self.stream);
+        let is_gone = |sealed: &&SealedFile| {
+            let name = sealed.name.as_str();
+            let is_between = name >= first && before.is_none_or(|before| name < before);
+            let held_lines = FileKind::of_name(name) == Some(kind) && sealed.bytes > 0;
+            is_between && held_lines && there.iter().all(|file| file.name != name)
+        };
+        let gone = manifest.files().map(|file| &file.sealed).filter(is_gone);
+        let gone = gone.take(MISSING_FILES_MAX).map(|sealed| MissingFile {
+            name: sealed.name.clone(),
+            bytes: sealed.bytes,
+            lines: sealed.lines,
+            hash: sealed.blake3,
+        });
+        Ok(gone.collect())
     }
 
     fn manifest(&self) -> Result<Manifest, SourceError> {
@@ -127,14 +165,16 @@ impl Directory {
         after: Option<&Cursor>,
         mut block: SyncedBlock,
     ) -> Result<Found, SourceError> {
-        if let Some(after) = after.filter(|after| after.position.file < block.file)
-            && let Some(missing) = self.missing_between(&after.position.file, &block.file)?
+        let after = after.map_or("", |after| after.position.file.as_str());
+        if after < block.file.as_str()
+            && let Some(missing) = self.missing_between(after, &block.file)?
         {
             self.cursor = None;
             let sealed = missing.sealed;
             let reason =
                 format!("the file of {} bytes and {} lines is gone", sealed.bytes, sealed.lines);
-            let missing = Missing { file: Some(sealed.name), offset: 0, reason };
+            let files = self.gone_files(&self.manifest()?, &sealed.name, Some(&block.file))?;
+            let missing = Missing { file: Some(sealed.name), offset: 0, reason, files };
             let resume = Cursor { position: position_of(&block.start_position()), file_end: false };
             return Ok(Found::Gap { missing, resume });
         }
@@ -150,14 +190,41 @@ impl Directory {
 }
 
 impl Source for Directory {
+    fn beginning(&mut self) -> Result<Option<Cursor>, SourceError> {
+        let cursor = SyncedCursor::open(&self.path, library_stream(self.stream), None);
+        let files = cursor.and_then(|cursor| cursor.files()).map_err(fault)?;
+        let oldest = files.into_iter().find_map(|SyncedFile { name, birth, .. }| {
+            let position = SyncedPosition { file: name, birth: birth?, offset: 0 };
+            Some(Cursor { position: position_of(&position), file_end: false })
+        });
+        if oldest.is_some() {
+            return Ok(oldest);
+        }
+        let kind = file_kind(self.stream);
+        let manifest = self.manifest()?;
+        let files = manifest.files().map(|file| &file.sealed);
+        let last = files.filter(|sealed| FileKind::of_name(&sealed.name) == Some(kind));
+        Ok(last.max_by_key(|sealed| &sealed.name).map(|sealed| {
+            let (file, offset) = (sealed.name.clone(), sealed.bytes);
+            // Nothing is read of it any more.
+            Cursor { position: Position { file, birth: Hash::NONE, offset }, file_end: true }
+        }))
+    }
+
     fn next(&mut self, after: Option<&Cursor>, bytes_max: usize) -> Result<Found, SourceError> {
         if let Err(found) = self.go_to(after)? {
             return Ok(found);
         }
-        let Some(cursor) = &mut self.cursor else { return Ok(Found::Nothing { waits_for: None }) };
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(Found::Nothing { waits_for: None, through: None, is_closed: false });
+        };
         match cursor.next_block(bytes_max) {
             Ok(NextBlock::Block(block)) => self.found(after, block),
-            Ok(NextBlock::Wait(wait)) => Ok(Found::Nothing { waits_for: reason_of(wait) }),
+            Ok(NextBlock::Wait(wait)) => Ok(Found::Nothing {
+                waits_for: reason_of(wait),
+                through: cursor.through_ms().and_then(|through| i64::try_from(through).ok()),
+                is_closed: wait == Wait::Open,
+            }),
             Err(CursorError::PositionGone { reason, next, .. }) => {
                 self.cursor = None;
                 let Some(after) = after else {
@@ -231,13 +298,24 @@ impl Source for Directory {
     }
 
     fn release(&mut self, position: &Position) -> Result<(), SourceError> {
-        // Files are removed whole.
-        if self.released.as_ref() == Some(&position.file) {
-            return Ok(());
+        self.pin.advance(&library_position(position)).map_err(fault)
+    }
+
+    fn needed_file(&self) -> Option<String> {
+        self.pin.state().needed.as_ref().map(|needed| needed.file.clone())
+    }
+
+    fn births(&mut self) -> Result<Vec<(String, Hash)>, SourceError> {
+        let mut births = Vec::new();
+        for stream in Stream::ALL {
+            let cursor = SyncedCursor::open(&self.path, library_stream(stream), None);
+            for file in cursor.and_then(|cursor| cursor.files()).map_err(fault)? {
+                if let Some(birth) = file.birth {
+                    births.push((file.name, Hash::from_bytes(*birth.as_bytes())));
+                }
+            }
         }
-        self.pin.advance(&library_position(position)).map_err(fault)?;
-        self.released = Some(position.file.clone());
-        Ok(())
+        Ok(births)
     }
 }
 

@@ -72,6 +72,11 @@ pub(crate) enum Kind {
     Lines,
     /// It holds no lines, and says which ones are missing.
     Gap,
+    /// It holds no lines, and begins a chain, or opens it again after it was closed: whoever waits for
+    /// all nodes waits for this one too.
+    Registered,
+    /// It holds no lines: the node has ended, and nobody need wait for it. Blocks may follow.
+    Closed,
     /// It holds no lines: an operator ended the node, and no block follows.
     Retired,
 }
@@ -82,6 +87,8 @@ impl Kind {
         match self {
             Self::Lines => "lines",
             Self::Gap => "gap",
+            Self::Registered => "registered",
+            Self::Closed => "closed",
             Self::Retired => "retired",
         }
     }
@@ -95,6 +102,19 @@ pub(crate) struct Missing {
     pub(crate) offset: u64,
     /// Why they are missing.
     pub(crate) reason: String,
+    /// The files that are gone, as far as the manifest of the node has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<MissingFile>,
+}
+
+/// A file whose lines, or the last ones of them, are missing.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct MissingFile {
+    pub(crate) name: String,
+    /// Of the whole file.
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    pub(crate) hash: Hash,
 }
 
 /// The members of a header.
@@ -108,6 +128,7 @@ pub(crate) struct Fields {
     /// The id of the block before, or zeros.
     pub(crate) prev: Hash,
     pub(crate) kind: Kind,
+    /// Empty as long as there never was a line.
     pub(crate) file: String,
     pub(crate) birth: Hash,
     /// The first byte in the file, and the one after the last.
@@ -130,6 +151,27 @@ pub(crate) struct Fields {
     pub(crate) through: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) missing: Option<Missing>,
+    /// Of the block that registers a copy: where the lines before it are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<Origin>,
+    /// By what the lines were redacted. Then `local` and `birth` are keyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) redaction: Option<Redaction>,
+}
+
+/// Rules and a key.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Redaction {
+    pub(crate) rules: String,
+    /// Names the key, and gives nothing of it away.
+    pub(crate) key: String,
+}
+
+/// A block of the node that a copy was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Origin {
+    pub(crate) node: String,
+    pub(crate) seq: u64,
 }
 
 /// A header that cannot change any more: its bytes and its id.
@@ -225,6 +267,8 @@ pub(super) mod tests {
             cut: 7,
             through: None,
             missing: None,
+            origin: None,
+            redaction: None,
         }
     }
 

@@ -4,7 +4,7 @@ use cdrlog::manifest::Hash;
 
 use super::destination::{Destination, Failure};
 use super::header::{Chain, Fields, Header, Kind};
-use super::source::{Held, Source, SourceError, are_those_of, is_contiguous, start_of};
+use super::source::{Held, Source, SourceError, is_contiguous};
 
 /// How many blocks behind the noted ones are read to find the last common one.
 const UNKNOWN_MAX: usize = 10_000;
@@ -97,8 +97,12 @@ pub(crate) fn judge(
 /// Why a block cannot be one of this directory.
 fn fault_of(block: &Fields, source: &mut dyn Source) -> Result<Option<String>, SourceError> {
     let Fields { seq, file, start, end, .. } = block;
-    Ok(match source.find(&start_of(block), *end)? {
-        Held::Bytes(bytes) if are_those_of(block, &bytes) => None,
+    if file.is_empty() {
+        // It stands before the first line ever.
+        return Ok(None);
+    }
+    Ok(match source.find_block(block)? {
+        Held::Bytes(bytes) if source.is_of(block, &bytes)? => None,
         Held::Bytes(_) => {
             Some(format!("block {seq} holds other lines than bytes {start} to {end} of {file}"))
         }

@@ -26,7 +26,12 @@ pub(super) fn print(
         let path = place.status_path();
         let status = Status::read(&path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        known.push(status.unwrap_or(Status { destination: place.address, streams: Vec::new() }));
+        known.push(status.unwrap_or(Status {
+            destination: place.address,
+            required: true,
+            disk_full_in_seconds: None,
+            streams: Vec::new(),
+        }));
     }
     print::print(if is_json { as_json(&known) } else { as_table(&known) })?;
     let has_errors = known.iter().flat_map(|status| &status.streams).any(|it| it.error.is_some());
@@ -56,7 +61,7 @@ fn as_table(known: &[Status]) -> String {
                     .as_ref()
                     .map_or("-".to_owned(), |file| format!("{file}:{}", stream.offset)),
                 stream.acknowledged_at.map_or("-".to_owned(), time),
-                state_of(stream),
+                state_of(status, stream),
             ]);
         }
     }
@@ -67,9 +72,12 @@ fn time(ms: i64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| ms.to_string(), |at| at.to_string())
 }
 
-fn state_of(stream: &StreamStatus) -> String {
+fn state_of(status: &Status, stream: &StreamStatus) -> String {
+    let full = status.disk_full_in_seconds.map(|seconds| seconds / 3600);
+    let full = full.map(|hours| format!("; the disk is full in {hours} hours")).unwrap_or_default();
     match (&stream.error, &stream.waits_for) {
-        (Some(error), _) => error.clone(),
+        (Some(error), _) if stream.has_stopped => format!("stopped: {error}{full}"),
+        (Some(error), _) => format!("{error}{full}"),
         (None, Some(reason)) => format!("waits: {reason}"),
         (None, None) => "ok".to_owned(),
     }

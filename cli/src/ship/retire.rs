@@ -46,6 +46,7 @@ fn last_block(tail: &Header, writer: &str, now: i64) -> Block {
         writer: writer.to_owned(),
         cut: now.max(tail.fields.cut),
         missing: None,
+        origin: None,
         ..tail.fields.clone()
     };
     Block { header: Header::new(fields), body: Vec::new() }

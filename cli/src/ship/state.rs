@@ -85,18 +85,21 @@ impl State {
             Err(error) => return Err(StateError::io("read", &path, &error)),
         };
         match (given, kept) {
-            (Some(given), Some(kept)) if given != kept => Err(StateError(format!(
-                "this directory is shipped as {kept}, not as {given}: leave --node out; for another \
+            (Some(given), Some(kept)) if given != kept && self.has_notes()? => {
+                Err(StateError(format!(
+                    "this directory is shipped as {kept}, not as {given}: leave --node out; for another \
                  name, remove {}, and its lines are shipped anew from the oldest one on",
-                path.display()
-            ))),
-            (_, Some(kept)) => Ok(check_node(&kept)?.to_owned()),
+                    path.display()
+                )))
+            }
+            (None, Some(kept)) => Ok(check_node(&kept)?.to_owned()),
+            (Some(given), Some(kept)) if given == kept => Ok(check_node(given)?.to_owned()),
             (None, None) if self.was_shipped() => Err(StateError(format!(
                 "{} is missing, but lines were shipped from here: name the node with --node, as at \
                  the destination",
                 path.display()
             ))),
-            (given, None) => {
+            (given, _) => {
                 let node = match given {
                     Some(given) => check_node(given)?.to_owned(),
                     None => random_uuid().map_err(|error| StateError::io("make", &path, &error))?,
@@ -106,6 +109,24 @@ impl State {
                 Ok(node)
             }
         }
+    }
+
+    /// Whether a block was ever cut here. Before that, nobody knows the name.
+    fn has_notes(&self) -> Result<bool, StateError> {
+        for place in self.destinations()? {
+            for stream in Stream::ALL {
+                let NoteFile { path } = place.notes(stream);
+                let bytes = match fs::metadata(&path) {
+                    Ok(metadata) => metadata.len(),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+                    Err(error) => return Err(StateError::io("examine", &path, &error)),
+                };
+                if bytes > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn was_shipped(&self) -> bool {
@@ -279,6 +300,19 @@ mod tests {
         assert_eq!((name.len(), name.matches('-').count()), (36, 4), "{name}");
         assert_eq!(state.node(None).unwrap(), name);
         assert_eq!(state.node(Some(&name)).unwrap(), name);
+        // It may be another one for as long as nobody was told.
+        assert_eq!(state.node(Some("other")).unwrap(), "other");
+        assert_eq!(state.node(None).unwrap(), "other");
+    }
+
+    #[test]
+    fn a_node_that_shipped_keeps_its_name() {
+        let directory = directory();
+        let state = State::lock(directory.path()).unwrap().unwrap();
+        state.node(Some("media-1")).unwrap();
+        let place = state.place("file:///archive");
+        place.make().unwrap();
+        place.notes(Stream::Rejects).append(b"{}\n").unwrap();
         assert!(state.node(Some("other")).unwrap_err().0.contains("is shipped as"));
     }
 

@@ -63,10 +63,18 @@ pub(super) struct StreamStatus {
     pub(super) rollbacks: u64,
     pub(super) waits_for: Option<String>,
     pub(super) error: Option<String>,
+    /// It does not go on before somebody did something.
+    #[serde(default)]
+    pub(super) has_stopped: bool,
 }
 
 impl StreamStatus {
-    pub(super) fn new<S: NoteStore>(stream: Stream, shipper: &Shipper<S>, health: &Health) -> Self {
+    pub(super) fn new<S: NoteStore>(
+        stream: Stream,
+        shipper: &Shipper<S>,
+        health: &Health,
+        has_stopped: bool,
+    ) -> Self {
         let last = shipper.acknowledged().map(|header| &header.fields);
         Self {
             stream,
@@ -76,12 +84,13 @@ impl StreamStatus {
             acknowledged_at: health.acknowledged_at,
             caught_up_at: health.caught_up_at,
             lag_bytes: health.lag_bytes,
-            through: last.and_then(|last| last.through),
+            through: shipper.through(),
             lines: health.lines,
             bytes: health.bytes,
             rollbacks: shipper.rollbacks,
             waits_for: health.waits_for.clone(),
             error: health.error.clone(),
+            has_stopped,
         }
     }
 }
@@ -90,7 +99,17 @@ impl StreamStatus {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Status {
     pub(super) destination: String,
+    /// Files are kept until it has them.
+    #[serde(default = "yes")]
+    pub(super) required: bool,
+    /// When the disk will be full, if the destination stays away: `null` while it is there.
+    #[serde(default)]
+    pub(super) disk_full_in_seconds: Option<u64>,
     pub(super) streams: Vec<StreamStatus>,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Status {
@@ -108,16 +127,22 @@ impl Status {
 pub(super) struct StatusFile {
     path: PathBuf,
     destination: String,
+    required: bool,
     written: Option<(Instant, Vec<StreamStatus>)>,
 }
 
 impl StatusFile {
-    pub(super) const fn new(path: PathBuf, destination: String) -> Self {
-        Self { path, destination, written: None }
+    pub(super) const fn new(path: PathBuf, destination: String, required: bool) -> Self {
+        Self { path, destination, required, written: None }
     }
 
     /// Writes what changed. It is not synced: a power loss takes only this report away.
-    pub(super) fn write(&mut self, streams: &[StreamStatus], is_last: bool) -> io::Result<()> {
+    pub(super) fn write(
+        &mut self,
+        streams: &[StreamStatus],
+        disk_full_in_seconds: Option<u64>,
+        is_last: bool,
+    ) -> io::Result<()> {
         let is_due = self.written.as_ref().is_none_or(|(at, last)| {
             let has_news = last.iter().zip(streams).any(|(last, now)| last.error != now.error);
             last != streams && (is_last || has_news || at.elapsed() >= WRITE_INTERVAL)
@@ -125,7 +150,12 @@ impl StatusFile {
         if !is_due {
             return Ok(());
         }
-        let status = Status { destination: self.destination.clone(), streams: streams.to_vec() };
+        let status = Status {
+            destination: self.destination.clone(),
+            required: self.required,
+            disk_full_in_seconds,
+            streams: streams.to_vec(),
+        };
         let new = self.path.with_extension("json.new");
         fs::write(&new, serde_json::to_vec_pretty(&status)?)?;
         fs::rename(&new, &self.path)?;

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::destination::{Destination, Failure};
+#[cfg(feature = "nats")]
+use super::nats::{JetStream, StreamAddress};
 use super::objects::Objects;
 #[cfg(feature = "postgres")]
 use super::postgres::{Database, Postgres};
@@ -15,11 +17,16 @@ use super::postgres::{Database, Postgres};
 const OBJECT_BYTES: usize = 16 << 20;
 #[cfg(feature = "postgres")]
 const TRANSACTION_BYTES: usize = 8 << 20;
+/// Compressed, it usually fits into one message of 1 MB.
+#[cfg(feature = "nats")]
+const MESSAGE_BYTES: usize = 4 << 20;
 
 /// How long lines may wait for more lines of the same block.
 const OBJECT_AGE: Duration = Duration::from_secs(60);
 #[cfg(feature = "postgres")]
 const TRANSACTION_AGE: Duration = Duration::from_millis(500);
+#[cfg(feature = "nats")]
+const MESSAGE_AGE: Duration = Duration::from_millis(500);
 
 /// Where blocks go, as given with `--to`. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +39,9 @@ pub(crate) enum Target {
     /// `postgres://user@host/database`
     #[cfg(feature = "postgres")]
     Database(Database),
+    /// `nats://host:port/STREAM`
+    #[cfg(feature = "nats")]
+    Stream(StreamAddress),
 }
 
 impl Target {
@@ -43,6 +53,8 @@ impl Target {
             Self::Bucket(bucket) => Box::new(Objects::of_bucket(bucket)?),
             #[cfg(feature = "postgres")]
             Self::Database(database) => Box::new(Postgres::new(database)?),
+            #[cfg(feature = "nats")]
+            Self::Stream(address) => Box::new(JetStream::new(address.clone())),
         })
     }
 
@@ -54,6 +66,8 @@ impl Target {
             Self::Bucket(_) => Ok("it needs nothing but the bucket".to_owned()),
             #[cfg(feature = "postgres")]
             Self::Database(database) => Postgres::new(database)?.init(),
+            #[cfg(feature = "nats")]
+            Self::Stream(address) => JetStream::new(address.clone()).init(),
         }
     }
 
@@ -65,6 +79,8 @@ impl Target {
             Self::Bucket(_) => OBJECT_BYTES,
             #[cfg(feature = "postgres")]
             Self::Database(_) => TRANSACTION_BYTES,
+            #[cfg(feature = "nats")]
+            Self::Stream(_) => MESSAGE_BYTES,
         }
     }
 
@@ -76,6 +92,8 @@ impl Target {
             Self::Bucket(_) => OBJECT_AGE,
             #[cfg(feature = "postgres")]
             Self::Database(_) => TRANSACTION_AGE,
+            #[cfg(feature = "nats")]
+            Self::Stream(_) => MESSAGE_AGE,
         }
     }
 }
@@ -98,6 +116,10 @@ impl FromStr for Target {
             "postgres" | "postgresql" => {
                 Err("this program was built without the feature postgres".to_owned())
             }
+            #[cfg(feature = "nats")]
+            "nats" | "tls" => StreamAddress::parse(rest, scheme == "tls").map(Self::Stream),
+            #[cfg(not(feature = "nats"))]
+            "nats" | "tls" => Err("this program was built without the feature nats".to_owned()),
             _ => Err(unknown(text)),
         }
     }
@@ -106,8 +128,8 @@ impl FromStr for Target {
 fn unknown(text: &str) -> String {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     format!(
-        "{scheme:?} is no kind of destination: write file:///path, s3://bucket/prefix or \
-         postgres://user@host/database"
+        "{scheme:?} is no kind of destination: write file:///path, s3://bucket/prefix, \
+         postgres://user@host/database or nats://host:port/STREAM"
     )
 }
 
@@ -128,6 +150,8 @@ impl fmt::Display for Target {
             }
             #[cfg(feature = "postgres")]
             Self::Database(database) => write!(f, "{database}"),
+            #[cfg(feature = "nats")]
+            Self::Stream(address) => write!(f, "{address}"),
         }
     }
 }

@@ -1,20 +1,23 @@
 //! Ships both streams of a directory to one destination, in a thread of its own.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::clock::uptime;
 use super::destination::{Destination, Failure, Unfit};
-use super::directory::Directory;
-use super::header::{Chain, Stream};
-use super::notes::Notes;
-use super::shipper::{Rules, Shipper, Step, Stop};
-use super::state::{NoteFile, Place};
-use super::status::{Health, StatusFile, StreamStatus};
+use super::forecast::{Forecast, free_bytes};
+use super::header::Stream;
+use super::lane::{Lane, Round};
+use super::redact::Redactor;
+use super::shipper::{Rules, Stop};
+use super::state::Place;
+use super::status::StatusFile;
 use super::target::Target;
 
-/// How often a destination is asked what it has, even if nothing failed.
+/// How often a destination is asked what it has, even if nothing failed, and after which pause.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// The pauses after failures: doubled from the first to the longest one.
@@ -36,9 +39,15 @@ pub(super) struct Job<'a> {
     pub(super) node: &'a str,
     pub(super) writer: &'a str,
     pub(super) rules: Rules,
+    /// Takes out of the shipped copy what must not leave the machine.
+    pub(super) redactor: Option<&'a Redactor>,
     pub(super) block_age: Duration,
+    /// Files are kept until the destination has them.
+    pub(super) required: bool,
     /// End when everything that may be shipped is acknowledged.
     pub(super) once: bool,
+    /// Ship the other stream for as long as the program runs, if one has stopped.
+    pub(super) outlives_stop: bool,
     pub(super) ends: &'a AtomicBool,
     /// Where sentences go.
     pub(super) tell: &'a (dyn Fn(String) + Sync),
@@ -57,15 +66,6 @@ pub(super) enum Ended {
     Failed(String),
 }
 
-/// One stream on its way.
-struct Lane {
-    stream: Stream,
-    source: Directory,
-    shipper: Shipper<NoteFile>,
-    health: Health,
-    stop: Option<Stop>,
-}
-
 impl Job<'_> {
     /// Ships until there is nothing left, or until it is told to end.
     pub(super) fn run(&self) -> Ended {
@@ -78,24 +78,33 @@ impl Job<'_> {
     fn try_run(&self) -> Result<Ended, Failure> {
         let mut destination = self.target.open()?;
         let mut patience = Patience::new(self.once);
+        let mut watch = Watch::new(self);
+        let mut lanes = Vec::new();
         while let Err(unfit) = destination.probe(self.writer) {
-            match unfit {
+            let failure = match unfit {
                 Unfit::Refused(fault) => return Err(Failure(fault)),
-                Unfit::Failed(failure) => {
-                    (self.tell)(format!("{}: {failure}; trying again", self.target));
-                    let Some(pause) = patience.after_failure() else { return Err(failure) };
-                    self.sleep(pause);
-                }
+                Unfit::Failed(failure) => failure,
+            };
+            // Files are kept for a destination that was never there, too.
+            if lanes.is_empty() {
+                lanes = self.lanes()?;
             }
+            lanes.iter_mut().for_each(|lane| lane.fail(self, failure.clone()));
+            watch.look(&lanes, false);
+            let Some(pause) = patience.after_failure() else { return Err(failure) };
+            self.sleep(pause);
             if self.ends() {
                 return Ok(Ended::Done);
             }
         }
-        let mut lanes = Vec::new();
-        for stream in Stream::ALL {
-            lanes.push(self.lane(stream)?);
+        if lanes.is_empty() {
+            lanes = self.lanes()?;
         }
-        self.ship(&mut lanes, destination.as_mut(), patience)
+        self.ship(&mut lanes, destination.as_mut(), patience, watch)
+    }
+
+    fn lanes(&self) -> Result<Vec<Lane>, Failure> {
+        Stream::ALL.into_iter().map(|stream| Lane::open(self, stream)).collect()
     }
 
     fn ship(
@@ -103,21 +112,21 @@ impl Job<'_> {
         lanes: &mut [Lane],
         destination: &mut dyn Destination,
         mut patience: Patience,
+        mut watch: Watch<'_>,
     ) -> Result<Ended, Failure> {
-        let mut report = StatusFile::new(self.place.status_path(), self.target.to_string());
-        let mut looked = SystemTime::now();
+        let mut looked = uptime();
         while !self.ends() {
-            if is_old(looked) {
-                lanes.iter_mut().for_each(|lane| lane.shipper.look_again());
-                looked = SystemTime::now();
+            if uptime().saturating_sub(looked) > LOOK_INTERVAL {
+                lanes.iter_mut().for_each(Lane::look_again);
+                looked = uptime();
             }
-            let round = self.round(lanes, destination);
+            let steps = lanes.iter_mut().map(|lane| lane.round(self, destination));
+            let round = steps.max().unwrap_or(Round::Idle);
             // What stopped needs somebody; the other stream is shipped before that is told by the end.
             let has_stopped = lanes.iter().any(|lane| lane.stop.is_some());
-            let is_last = round == Round::Idle && (self.once || has_stopped);
-            if let Err(error) = report.write(&self.streams(lanes), is_last) {
-                (self.tell)(format!("cannot write the status of {}: {error}", self.target));
-            }
+            let ends_now = self.once || (has_stopped && !self.outlives_stop);
+            let is_last = round == Round::Idle && ends_now;
+            watch.look(lanes, is_last);
             match round {
                 Round::Busy => patience.after_success(),
                 Round::Idle if is_last => break,
@@ -141,87 +150,44 @@ impl Job<'_> {
         self.ends.load(Ordering::Relaxed)
     }
 
-    fn lane(&self, stream: Stream) -> Result<Lane, Failure> {
-        let source = Directory::pin(self.directory, stream, &self.place.pin_name());
-        let source = source.map_err(|error| Failure(error.to_string()))?;
-        let file = self.place.notes(stream);
-        let path = file.path.clone();
-        let notes = Notes::open(file).map_err(|error| {
-            Failure(format!(
-                "cannot use {}: {error}; without it, the record at the destination alone counts: \
-                 move it away",
-                path.display()
-            ))
-        })?;
-        let chain = Chain { node: self.node.to_owned(), stream };
-        let shipper = Shipper::new(chain, self.writer.to_owned(), self.rules, notes);
-        Ok(Lane { stream, source, shipper, health: Health::default(), stop: None })
-    }
-
-    /// A step of each stream.
-    fn round(&self, lanes: &mut [Lane], destination: &mut dyn Destination) -> Round {
-        let mut round = Round::Idle;
-        for lane in lanes.iter_mut().filter(|lane| lane.stop.is_none()) {
-            let Lane { source, shipper, .. } = lane;
-            let step = shipper.step(source, destination, now_ms());
-            for remark in shipper.remarks.drain(..) {
-                (self.tell)(format!("{}: {remark}", self.target));
-            }
-            // It is for people: without an answer, the last one stays.
-            lane.health.lag_bytes = lane.source.lag_bytes().unwrap_or(lane.health.lag_bytes);
-            round = round.max(match step {
-                Ok(step) => self.note(lane, step),
-                Err(stop) => {
-                    (self.tell)(format!("{}: {stop}", self.target));
-                    lane.health.error = Some(stop.to_string());
-                    lane.stop = Some(stop);
-                    Round::Idle
-                }
-            });
-        }
-        round
-    }
-
-    fn note(&self, lane: &mut Lane, step: Step) -> Round {
-        let health = &mut lane.health;
-        match step {
-            Step::Shipped { lines, bytes } => {
-                health.shipped(lines, bytes, now_ms());
-                Round::Busy
-            }
-            Step::Again => Round::Busy,
-            Step::Idle => {
-                health.waits_for = None;
-                health.caught_up(now_ms());
-                Round::Idle
-            }
-            Step::Waiting(reason) => {
-                if health.waits_for.as_ref() != Some(&reason) {
-                    (self.tell)(format!("{}: waits: {reason}", self.target));
-                }
-                health.caught_up(now_ms());
-                health.waits_for = Some(reason);
-                Round::Idle
-            }
-            Step::Retry(Failure(fault)) => {
-                if health.error.as_ref() != Some(&fault) {
-                    (self.tell)(format!("{}: {fault}; trying again", self.target));
-                }
-                health.error = Some(fault);
-                Round::Failed
-            }
-        }
-    }
-
-    fn streams(&self, lanes: &[Lane]) -> Vec<StreamStatus> {
-        let status = |lane: &Lane| StreamStatus::new(lane.stream, &lane.shipper, &lane.health);
-        lanes.iter().map(status).collect()
+    /// Says something about this destination.
+    pub(super) fn tell(&self, sentence: &dyn Display) {
+        (self.tell)(format!("{}: {sentence}", self.target));
     }
 
     fn sleep(&self, time: Duration) {
         let begin = Instant::now();
         while begin.elapsed() < time && !self.ends() {
             thread::sleep(NAP.min(time.saturating_sub(begin.elapsed())));
+        }
+    }
+}
+
+/// What people are told of a destination: its status, and when the disk will be full.
+struct Watch<'a> {
+    job: &'a Job<'a>,
+    report: StatusFile,
+    forecast: Forecast,
+}
+
+impl<'a> Watch<'a> {
+    fn new(job: &'a Job<'a>) -> Self {
+        let report = StatusFile::new(job.place.status_path(), job.target.to_string(), job.required);
+        Self { job, report, forecast: Forecast::default() }
+    }
+
+    fn look(&mut self, lanes: &[Lane], is_last: bool) {
+        let job = self.job;
+        let is_away = lanes.iter().any(|lane| lane.health.error.is_some());
+        let lag_bytes = lanes.iter().map(|lane| lane.health.lag_bytes).sum();
+        let is_away = is_away && job.required;
+        let free = if is_away { free_bytes(job.directory) } else { 0 };
+        if let Some(sentence) = self.forecast.look(is_away, lag_bytes, free, uptime()) {
+            job.tell(&sentence);
+        }
+        let streams: Vec<_> = lanes.iter().map(Lane::status).collect();
+        if let Err(error) = self.report.write(&streams, self.forecast.seconds, is_last) {
+            (job.tell)(format!("cannot write the status of {}: {error}", job.target));
         }
     }
 }
@@ -255,25 +221,12 @@ impl Patience {
     }
 }
 
-/// What a round of steps did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Round {
-    Idle,
-    Busy,
-    Failed,
-}
-
 fn ended(lanes: &[Lane]) -> Ended {
     if let Some(stop) = lanes.iter().find_map(|lane| lane.stop.clone()) {
         return Ended::Stopped(stop);
     }
     let waits = lanes.iter().find_map(|lane| lane.health.waits_for.clone());
     waits.map_or(Ended::Done, Ended::Waiting)
-}
-
-/// Whether so much time has passed, by a clock that goes on while the machine is suspended.
-fn is_old(looked: SystemTime) -> bool {
-    SystemTime::now().duration_since(looked).is_ok_and(|age| age > LOOK_INTERVAL)
 }
 
 pub(super) fn now_ms() -> i64 {

@@ -24,8 +24,6 @@ mod tests;
 use std::error::Error;
 use std::io::{self, IsTerminal};
 
-use cdrlog::LineFault;
-use cdrlog::reader::Line;
 use clap::Args;
 use indicatif::HumanCount;
 use rustix::termios::tcgetwinsize;
@@ -40,7 +38,9 @@ use self::table::Look;
 use self::tally::Tally;
 use super::cdr_path::PathArgs;
 use super::count::Source;
+use super::count::ahead::FileLine;
 use super::count::files::InputFiles;
+use super::count::line_reader::{LineReader, ReadEvent};
 use super::count::merge::LineListener;
 use super::count::reading::{self, LineTaker};
 use super::local_time::UtcOption;
@@ -191,14 +191,18 @@ fn look() -> Look {
 }
 
 impl LineTaker for Tally {
-    #[inline]
+    fn reader(&self) -> LineReader {
+        self.reader()
+    }
+
     fn take(
         &mut self,
-        line: Line<'_>,
+        line: FileLine<'_>,
+        event: Option<ReadEvent>,
         source: Source,
         before: Option<i64>,
-    ) -> Result<Option<i64>, LineFault> {
-        self.take(line.bytes_with_end(), source, before)
+    ) {
+        self.take(line.bytes, event, source, before);
     }
 
     fn advance(&mut self, watermark: i64) {

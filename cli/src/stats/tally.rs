@@ -1,18 +1,16 @@
 //! Counts the events of lines.
 
-use cdrlog::LineFault;
-
 use super::figures::{Figures, Report};
 use super::names::Names;
 use super::period::{Divider, Span};
 use super::rows::Rows;
-use crate::count::line::Parser;
-use crate::count::{SessionTracker, Source, event_reader};
+use crate::count::line::Line;
+use crate::count::line_reader::{Depth, LineReader, ReadEvent};
+use crate::count::{SessionTracker, Source};
 
 /// Takes lines, and counts.
 #[derive(Debug)]
 pub(super) struct Tally {
-    parser: Parser,
     kinds: Names,
     tracker: SessionTracker,
     rows: Rows,
@@ -26,7 +24,6 @@ impl Tally {
     /// Events outside of `period` are followed, but not counted.
     pub(super) fn new(divider: Divider, period: Span) -> Self {
         Self {
-            parser: Parser::default(),
             kinds: Names::default(),
             tracker: SessionTracker::new(),
             rows: Rows::new(divider, period),
@@ -37,33 +34,32 @@ impl Tally {
         }
     }
 
-    /// Takes a line, with or without its line feed. An event without a time is assigned `before`,
-    /// the time of the line before it. Returns the time in the event.
-    ///
-    /// # Errors
-    ///
-    /// Why the line is not an event.
+    /// Reads lines for [`Tally::take`].
+    pub(super) fn reader(&self) -> LineReader {
+        self.tracker.reader(Depth::Counts)
+    }
+
+    /// Takes a line, with or without its line feed, and what it says; `None` if it is not the line of
+    /// an event. An event without a time is assigned `before`, the time of the line before it.
     pub(super) fn take(
         &mut self,
         line: &[u8],
+        event: Option<ReadEvent>,
         source: Source,
         before: Option<i64>,
-    ) -> Result<Option<i64>, LineFault> {
+    ) {
         self.lines += 1;
         self.bytes += line.len() as u64;
-        let line = self.parser.parse(line)?;
-        let event = event_reader::read(&line);
-        let told = event.at;
-        if let Some(at) = told {
+        let Some(event) = event else { return };
+        if let Some(at) = event.at {
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
             self.last = Some(self.last.map_or(at, |last| last.max(at)));
         }
-        let at = told.or(before);
-        let is_new = at.is_none_or(|at| self.tracker.take(at, source, &line, event));
+        let at = event.at.or(before);
+        let is_new = at.is_none_or(|at| self.tracker.take(at, source, event));
         if is_new {
-            self.rows.count_event(at, self.kinds.number(&line.name));
+            self.rows.count_event(at, self.kinds.number(&Line::of_parsed(line).name));
         }
-        Ok(told)
     }
 
     /// Hardly any event before this time is still to come.

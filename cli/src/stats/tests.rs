@@ -27,7 +27,9 @@ impl Feed {
     }
 
     fn take(&mut self, line: &str) {
-        let at = self.tally.take(line.as_bytes(), 0, self.before).unwrap();
+        let event = self.tally.reader().read(line.as_bytes()).unwrap();
+        let at = event.at;
+        self.tally.take(line.as_bytes(), Some(event), 0, self.before);
         if let (Some(at), Some(before)) = (at, self.before) {
             self.watermark = self.watermark.max(at.min(before));
             self.tally.advance(self.watermark);

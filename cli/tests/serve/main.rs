@@ -25,6 +25,7 @@ mod full_disk;
 mod gaps;
 mod guide;
 mod handover;
+mod health_check;
 mod idle;
 mod inbox;
 mod kills;

@@ -3,7 +3,6 @@
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 
 use crate::inbox::{self, InboxName};
 use crate::journal::Stream;
@@ -118,7 +117,7 @@ pub(crate) fn fresh_page(
 }
 
 fn encode_inbox(page: &mut [u8; CONTROL_BYTES], name: &InboxName) {
-    let path = name.directory.as_os_str().as_bytes();
+    let path = name.directory.as_os_str().as_encoded_bytes();
     page[OFFSET_INBOX..OFFSET_INBOX + 16].copy_from_slice(&name.id);
     let path_bytes = (path.len() as u32).to_le_bytes();
     page[OFFSET_INBOX + 16..OFFSET_INBOX + 20].copy_from_slice(&path_bytes);

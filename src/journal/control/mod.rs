@@ -98,9 +98,10 @@ impl Control {
         Ok(())
     }
 
-    /// Makes the anchors survive a power loss. Syncing a file writes what was stored through its
-    /// mappings too.
+    /// Makes the anchors survive a power loss.
     pub(crate) fn sync(&self) -> DiskResult<()> {
+        let written = self.mapping.write_back();
+        written.map_err(|error| DiskError::new("sync", self.file.path(), error))?;
         self.file.sync_data()
     }
 

@@ -2,10 +2,6 @@
 
 #![expect(clippy::indexing_slicing, reason = "offsets are constants inside a page of fixed size")]
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
-
 use super::layout::{
     Anchor, CONTROL_BYTES, EPOCH_MAX, GENERATION_MAX, INBOX_ABANDONED, INBOX_IN_USE, MAGIC,
     OFFSET_CHECKSUM, OFFSET_CLEAN, OFFSET_COUNTERS, OFFSET_EPOCH, OFFSET_INBOX,
@@ -19,6 +15,7 @@ use crate::inbox::InboxName;
 use crate::journal::Stream;
 use crate::journal::page::{u32_at, u64_at};
 use crate::storage::{DiskFile, DiskResult};
+use crate::system::path_from_bytes;
 
 /// What the control file of an earlier opening says.
 #[derive(Clone, Debug)]
@@ -181,7 +178,8 @@ fn decode_inbox(page: &[u8; CONTROL_BYTES]) -> Result<Option<InboxState>, Contro
     if inbox_checksum(page, path) != u32_at(page, OFFSET_INBOX + 20) {
         return Err(ControlFault::Inbox);
     }
-    let name = InboxName { id, directory: PathBuf::from(OsStr::from_bytes(path)) };
+    let directory = path_from_bytes(path).ok_or(ControlFault::Inbox)?;
+    let name = InboxName { id, directory };
     let word = u64_at(page, OFFSET_INBOX_IN_USE);
     let is_abandoned = word == INBOX_ABANDONED;
     Ok(Some(InboxState { name, in_use: is_abandoned || word == INBOX_IN_USE, is_abandoned }))

@@ -27,8 +27,9 @@ use super::control::{Control, ControlState};
 use super::remainder::Remainder;
 use super::state_dir::{JournalError, StateDir};
 use super::{Stream, accepted};
-use crate::file::{FileStamp, boot_id};
+use crate::file::FileStamp;
 use crate::pins::Pins;
+use crate::system::boot_id;
 
 /// Finishes what the last process left in the journal of `directory`. A file that is missing is
 /// made again with the names of `stamp`.

@@ -4,7 +4,20 @@ An event that `Appender.send` took is in the CDR, even if the process is killed 
 """
 
 from ._cdrlog import Ack, Appender, Position, Reader, rewrite
-from ._errors import Closed, Damaged, Error, IoError, Locked, Rejected, SyncFailed, WouldDeadlock
+from ._errors import (
+    Closed,
+    Damaged,
+    Error,
+    IoError,
+    LineTooLong,
+    Locked,
+    NoSuchPosition,
+    PositionGone,
+    Rejected,
+    SealedFile,
+    SyncFailed,
+    WouldDeadlock,
+)
 from ._handler import EventFormatter, Handler
 
 __all__ = [
@@ -16,10 +29,14 @@ __all__ = [
     "EventFormatter",
     "Handler",
     "IoError",
+    "LineTooLong",
     "Locked",
+    "NoSuchPosition",
     "Position",
+    "PositionGone",
     "Reader",
     "Rejected",
+    "SealedFile",
     "SyncFailed",
     "WouldDeadlock",
     "rewrite",

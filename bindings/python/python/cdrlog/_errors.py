@@ -28,6 +28,22 @@ class SyncFailed(IoError):
     """A sync failed, now or earlier. Close the appender, check the disk, open the directory again."""
 
 
+class SealedFile(Error):
+    """A sealed file needs a person; the message names it and says why. No line is affected."""
+
+
+class LineTooLong(Error):
+    """The line is longer than `line_bytes_max`. The next call continues after it."""
+
+
+class NoSuchPosition(Error, ValueError):
+    """The position to begin at does not exist. Begin at byte 0 of the file, or at the next file."""
+
+
+class PositionGone(Error):
+    """The file of the position to begin at was removed or renamed; the message names the next file."""
+
+
 class Rejected(Error):
     """The body is not an event."""
 

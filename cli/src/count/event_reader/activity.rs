@@ -3,7 +3,7 @@
 
 use super::super::event::{ActivityKind, ActivityRef, Event, Id, MadeOf, Says, SessionRef};
 use super::super::line::{Members, text};
-use super::value::{milliseconds, nanoseconds, seconds};
+use super::value::{milliseconds, nanoseconds, seconds, time};
 use super::{livekit, meet};
 
 /// What an event does to its activity.
@@ -61,6 +61,11 @@ struct Told<'a> {
 }
 
 impl<'a> Told<'a> {
+    /// The first one that is a time, as for all events.
+    fn add_time(&mut self, key: &[u8], value: &[u8]) {
+        self.at = self.at.or_else(|| time(key, value));
+    }
+
     /// If the event does not tell the id, it says nothing.
     fn into_event(self, kind: ActivityKind, step: Step) -> Event<'a> {
         let Self { at, session, participant, made_of, is_received, id, began, ended, .. } = self;
@@ -84,7 +89,7 @@ fn read_openvidu(kind: ActivityKind, step: Option<Step>, body: &[u8]) -> Event<'
     let mut step_told = Step::GoesOn;
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"timestamp" => told.at = milliseconds(value),
+            b"timestamp" | b"creationDate" | b"createdAt" => told.add_time(&key, value),
             b"startTime" => told.began = milliseconds(value),
             b"duration" => told.duration = seconds(value),
             b"sessionId" => told.session.name = text(value).unwrap_or_default(),
@@ -118,7 +123,7 @@ fn read_livekit(kind: ActivityKind, step: Step, body: &[u8]) -> Event<'_> {
     let mut told = Told::default();
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"createdAt" => told.at = seconds(value),
+            b"timestamp" | b"creationDate" | b"createdAt" => told.add_time(&key, value),
             b"room" => told.session = livekit::read_room(value).0,
             b"participant" => told.participant = livekit::read_participant(value).participant,
             b"track" | b"egressInfo" | b"ingressInfo" => read_info(value, &mut told),
@@ -157,7 +162,7 @@ fn read_failed(body: &[u8]) -> Event<'_> {
     let mut session = SessionRef::default();
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"createdAt" => at = seconds(value),
+            b"timestamp" | b"creationDate" | b"createdAt" => at = at.or_else(|| time(&key, value)),
             b"room" => session = livekit::read_room(value).0,
             b"participant" => participant = livekit::read_participant(value).participant,
             _ => {}
@@ -172,7 +177,7 @@ fn read_meet(step: Step, body: &[u8]) -> Event<'_> {
     let mut told = Told::default();
     for (key, value) in Members::of_object(body) {
         match key.as_ref() {
-            b"creationDate" => told.at = milliseconds(value),
+            b"timestamp" | b"creationDate" | b"createdAt" => told.add_time(&key, value),
             b"data" => {
                 for (key, value) in Members::of_object(value) {
                     match key.as_ref() {

@@ -1,11 +1,36 @@
 //! The events of LiveKit and OpenVidu 3.
 
+use super::super::detail::{About, Detail};
 use super::super::event::{Event, Id, MadeOf, Recorded, Says, SessionRef, Stay};
 use super::super::line::{Items, Members, text};
+use super::known_text;
 use super::value::{milliseconds, nanoseconds, seconds, whole};
 
 /// Reads an event of this name.
 pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
+    read_members(name, body, |_, _| {})
+}
+
+/// The same of a participant who comes or goes, and who that is.
+pub(super) fn read_with_about<'a>(name: &[u8], body: &'a [u8]) -> (Event<'a>, Option<Detail<'a>>) {
+    let mut about = About::default();
+    let event = read_members(name, body, |key, value| match key {
+        b"sid" => about.connection = known_text(value),
+        b"identity" => about.identity = known_text(value),
+        b"kind" => about.kind = known_text(value),
+        b"region" => about.location = known_text(value),
+        _ => {}
+    });
+    (event, Some(Detail::About(about)))
+}
+
+/// Also hands over each member of the participant.
+#[inline]
+fn read_members<'a>(
+    name: &[u8],
+    body: &'a [u8],
+    mut take: impl FnMut(&[u8], &'a [u8]),
+) -> Event<'a> {
     let mut at = None;
     let mut session = SessionRef::default();
     let (mut began, mut egress) = (None, None);
@@ -14,7 +39,7 @@ pub(super) fn read<'a>(name: &[u8], body: &'a [u8]) -> Event<'a> {
         match key.as_ref() {
             b"createdAt" => at = seconds(value),
             b"room" => (session, began) = read_room(value),
-            b"participant" => stay = read_participant(value),
+            b"participant" => stay = read_participant_members(value, &mut take),
             b"egressInfo" => egress = Some(value),
             _ => {}
         }
@@ -49,9 +74,17 @@ pub(super) fn read_room(room: &[u8]) -> (SessionRef<'_>, Option<i64>) {
 }
 
 pub(super) fn read_participant(participant: &[u8]) -> Stay<'_> {
+    read_participant_members(participant, |_, _| {})
+}
+
+fn read_participant_members<'a>(
+    participant: &'a [u8],
+    mut take: impl FnMut(&[u8], &'a [u8]),
+) -> Stay<'a> {
     let (mut sid, mut identity, mut joined_ms, mut joined_s) = (None, None, None, None);
     let mut reason = None;
     for (key, value) in Members::of_object(participant) {
+        take(&key, value);
         match key.as_ref() {
             b"sid" => sid = text(value),
             b"identity" => identity = text(value),

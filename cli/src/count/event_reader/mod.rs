@@ -4,35 +4,53 @@
 //! LiveKit and OpenVidu 3 (`room_started`, nested members, seconds in strings), and OpenVidu Meet
 //! (`meetingStarted`, members under `data`).
 
-mod about;
 mod activity;
 mod livekit;
 mod meet;
 mod openvidu;
 mod value;
 
-use self::value::{milliseconds, seconds};
+use self::value::time;
 use super::detail::Detail;
-use super::event::{Event, Says};
-use super::line::{Line, Members};
+use super::event::{Event, Id, Says};
+use super::line::{Line, Members, text};
+
+/// The families of the events that are counted.
+#[derive(Clone, Copy)]
+enum Family {
+    OpenVidu,
+    LiveKit,
+    Meet,
+}
+
+impl Family {
+    fn of(name: &[u8]) -> Option<Self> {
+        match name {
+            b"sessionCreated"
+            | b"sessionDestroyed"
+            | b"participantJoined"
+            | b"participantLeft"
+            | b"recordingStatusChanged"
+            | b"recordingStopped" => Some(Self::OpenVidu),
+            b"room_started"
+            | b"room_finished"
+            | b"participant_joined"
+            | b"participant_left"
+            | b"egress_ended" => Some(Self::LiveKit),
+            b"meetingStarted" | b"meetingEnded" | b"recordingEnded" => Some(Self::Meet),
+            _ => None,
+        }
+    }
+}
 
 /// Reads what `line` says.
 pub(crate) fn read<'a>(line: &Line<'a>) -> Event<'a> {
     let body = line.body;
-    match line.name.as_ref() {
-        b"sessionCreated"
-        | b"sessionDestroyed"
-        | b"participantJoined"
-        | b"participantLeft"
-        | b"recordingStatusChanged"
-        | b"recordingStopped" => openvidu::read(&line.name, body),
-        b"room_started"
-        | b"room_finished"
-        | b"participant_joined"
-        | b"participant_left"
-        | b"egress_ended" => livekit::read(&line.name, body),
-        b"meetingStarted" | b"meetingEnded" | b"recordingEnded" => meet::read(&line.name, body),
-        _ => Event { at: time_of(body), says: Says::Nothing },
+    match Family::of(&line.name) {
+        Some(Family::OpenVidu) => openvidu::read(&line.name, body),
+        Some(Family::LiveKit) => livekit::read(&line.name, body),
+        Some(Family::Meet) => meet::read(&line.name, body),
+        None => Event { at: time_of(body), says: Says::Nothing },
     }
 }
 
@@ -42,24 +60,36 @@ pub(crate) fn read_all<'a>(line: &Line<'a>) -> Event<'a> {
     activity::read(&line.name, line.body).unwrap_or_else(|| read(line))
 }
 
-/// What `line` says beyond [`read`], for the records of sessions: who a participant is, and which
-/// activities began and ended.
-pub(crate) fn read_detail<'a>(line: &Line<'a>) -> Option<Detail<'a>> {
-    if let Some(about) = about::read(&line.name, line.body) {
-        return Some(about);
+/// The same as [`read`], and what the line says beyond it, for the records of sessions: who a
+/// participant is, and which activities began and ended.
+pub(crate) fn read_with_detail<'a>(line: &Line<'a>) -> (Event<'a>, Option<Detail<'a>>) {
+    let body = line.body;
+    match line.name.as_ref() {
+        b"participantJoined" | b"participantLeft" => openvidu::read_with_about(&line.name, body),
+        b"participant_joined" | b"participant_left" => livekit::read_with_about(&line.name, body),
+        b"egress_ended" | b"recordingEnded" | b"recordingStatusChanged" | b"recordingStopped" => {
+            (read(line), activity::read(&line.name, body).and_then(Detail::of_activity))
+        }
+        name if Family::of(name).is_some() => (read(line), None),
+        // Read once: its time is that of all other events too.
+        name => match activity::read(name, body) {
+            Some(Event { at, says }) => {
+                let detail = Detail::of_activity(Event { at, says });
+                (Event { at, says: Says::Nothing }, detail)
+            }
+            None => (Event { at: time_of(body), says: Says::Nothing }, None),
+        },
     }
-    let says = activity::read(&line.name, line.body)?.says;
-    matches!(says, Says::ActivityBegan(_) | Says::ActivityEnded { .. })
-        .then_some(Detail::Activity(says))
+}
+
+/// A text that tells something.
+fn known_text(value: &[u8]) -> Option<Id<'_>> {
+    text(value).filter(|text| !text.is_empty() && text.as_ref() != b"unknown")
 }
 
 /// The time of an event of any family.
 fn time_of(body: &[u8]) -> Option<i64> {
-    Members::of_object(body).find_map(|(key, value)| match key.as_ref() {
-        b"timestamp" | b"creationDate" => milliseconds(value),
-        b"createdAt" => seconds(value),
-        _ => None,
-    })
+    Members::of_object(body).find_map(|(key, value)| time(&key, value))
 }
 
 #[cfg(test)]

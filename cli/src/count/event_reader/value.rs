@@ -5,6 +5,15 @@ use super::super::line::number;
 /// The last millisecond of the year 9999. A later time is an error.
 const MS_MAX: f64 = 253_402_300_799_999.0;
 
+/// The time of an event of any family, if this member has it.
+pub(super) fn time(key: &[u8], value: &[u8]) -> Option<i64> {
+    match key {
+        b"timestamp" | b"creationDate" => milliseconds(value),
+        b"createdAt" => seconds(value),
+        _ => None,
+    }
+}
+
 pub(super) fn milliseconds(value: &[u8]) -> Option<i64> {
     let ms = number(value)?;
     // LiveKit writes 0 for "not yet".

@@ -43,6 +43,49 @@ impl Disk {
     }
 }
 
+/// How far a destination of `cdrlog ship` is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Shipping {
+    destination: String,
+    /// `lines` or `rejects`.
+    stream: &'static str,
+    /// Synced bytes that the destination does not have.
+    lag_bytes: u64,
+    /// When it last had everything; `None` if it never had since the shipper started.
+    caught_up_ms: Option<i64>,
+    /// Why shipping fails or has stopped, if it does.
+    failure: Option<String>,
+    /// It does not go on before somebody does something.
+    has_stopped: bool,
+    /// When the disk will be full, if the destination stays away.
+    disk_full_in_seconds: Option<u64>,
+}
+
+impl Shipping {
+    /// What the shippers of a directory last said. Empty if there are none.
+    #[cfg(feature = "ship")]
+    pub(super) fn of(directory: &Path) -> Vec<Self> {
+        let shipped = crate::ship::shipped(directory).into_iter();
+        shipped
+            .map(|it| Self {
+                destination: it.destination,
+                stream: it.stream,
+                lag_bytes: it.lag_bytes,
+                caught_up_ms: Some(it.caught_up_at_ms).filter(|at| *at > 0),
+                has_stopped: it.stopped.is_some(),
+                failure: it.error,
+                disk_full_in_seconds: it.disk_full_in_seconds,
+            })
+            .collect()
+    }
+
+    /// Nothing is shipped without the feature.
+    #[cfg(not(feature = "ship"))]
+    pub(super) fn of(_: &Path) -> Vec<Self> {
+        Vec::new()
+    }
+}
+
 /// The last status; `None` if there is no endpoint.
 #[derive(Debug, Default)]
 pub(in super::super) struct Board(Mutex<Option<Status>>);

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::board::{Board, Disk, Status};
-use super::rooms::{Open, RoomRow};
+use super::board::{Board, Disk, Shipping, Status};
+use super::room::{Open, RoomRow};
 use super::series::Part;
 use super::settings::PageSettings;
 use super::view::{Outside, Shown, View};
@@ -54,6 +54,7 @@ pub(super) struct Live {
     /// What keeps the record from being read, if anything.
     pub(super) fault: Option<String>,
     pub(super) disk: Option<Disk>,
+    pub(super) shipping: Vec<Shipping>,
     viewers: Vec<Sender<Bytes>>,
     /// The last status that was sent.
     status: Option<Status>,
@@ -74,6 +75,9 @@ struct Message<'a> {
     open: Open,
     viewers: usize,
     disk: Option<Disk>,
+    shipping: &'a [Shipping],
+    /// What ended before this time is counted.
+    counted_until_ms: Option<i64>,
     series: Part<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rooms: Option<Vec<RoomRow<'a>>>,
@@ -120,6 +124,7 @@ impl Hub {
             is_caught_up: false,
             fault: None,
             disk: None,
+            shipping: Vec::new(),
             viewers: Vec::new(),
             status: None,
             ticks: 0,
@@ -189,6 +194,7 @@ impl Hub {
         live.has_unsent_rooms &= !has_rooms;
         let viewers = live.viewers.len();
         let (open, outside, newest_ms) = (live.view.open(), live.view.outside, live.view.newest_ms);
+        let counted_until_ms = live.view.counted_until_ms();
         let View { series, rooms, .. } = &mut live.view;
         let series = series.take_changes();
         let is_quiet = series.is_empty() && !has_rooms && !has_status && events_count == 0;
@@ -206,6 +212,8 @@ impl Hub {
                 open,
                 viewers,
                 disk: live.disk,
+                shipping: &live.shipping,
+                counted_until_ms,
                 series,
                 rooms: has_rooms.then(|| rooms.open_rows(ROOMS_MAX)),
                 status: live.status.as_ref().filter(|_| has_status),
@@ -236,6 +244,8 @@ impl Hub {
             open: live.view.open(),
             viewers: live.viewers.len() + 1,
             disk: live.disk,
+            shipping: &live.shipping,
+            counted_until_ms: live.view.counted_until_ms(),
             series: live.view.series.all(),
             rooms: Some(live.view.rooms.open_rows(ROOMS_MAX)),
             status: live.status.as_ref(),

@@ -19,6 +19,7 @@ mod listener;
 mod past;
 mod person;
 mod record;
+mod room;
 mod rooms;
 mod routes;
 mod series;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::count::line::{Members, text};
+use crate::print::beginning;
 
 /// A longer text is cut.
 const TEXT_BYTES_MAX: usize = 160;
@@ -48,7 +49,7 @@ fn label(value: &[u8]) -> Box<str> {
 /// A text of an event, as it is shown: not longer than people read.
 pub(super) fn shown(text: Cow<'_, [u8]>) -> Box<str> {
     let text = String::from_utf8_lossy(&text);
-    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default().into()
+    beginning(&text, TEXT_BYTES_MAX).into()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use cdrlog::reader::{FileKind, Line, Lines, ReadError};
 use cdrlog::{LineCheck, Reader};
 use jiff::Timestamp;
 
-use super::board::Disk;
+use super::board::{Disk, Shipping};
 use super::hub::Hub;
 use super::series::MINUTE_MS;
 use super::view::View;
@@ -87,10 +87,14 @@ fn follow_to_fault(directory: &Path, hub: &Hub, stop: &AtomicBool) -> Result<(),
         let is_idle = !has_read && !has_rejects;
         if advanced.is_none_or(|at: Instant| at.elapsed() >= ADVANCE_INTERVAL) {
             advanced = Some(Instant::now());
-            let disk = Disk::of(directory);
+            let (disk, shipping) = (Disk::of(directory), Shipping::of(directory));
             let mut live = hub.live();
             live.view.advance(live_span(now_ms()).end);
-            live.disk = disk;
+            if live.is_caught_up {
+                // Events that are not there now are late.
+                live.view.note_read_up_to(now_ms() - AHEAD_MS);
+            }
+            (live.disk, live.shipping) = (disk, shipping);
         }
         if is_idle {
             hub.live().note_caught_up();

@@ -9,6 +9,9 @@ use std::ops::Range;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
+use crate::count::{Count, Level as Levels, Listener};
+use crate::print::beginning;
+
 pub(super) const MINUTE_MS: i64 = 60_000;
 pub(super) const QUARTER_MS: i64 = 15 * MINUTE_MS;
 
@@ -29,11 +32,10 @@ pub(super) enum Figure {
     Left,
     Began,
     Ended,
-    Recorded,
     Rejected,
 }
 
-const FIGURES: usize = 7;
+const FIGURES: usize = 6;
 
 /// The numbers of one minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub(super) struct Words(BTreeMap<Box<str>, u64>);
 
 impl Words {
     pub(super) fn add(&mut self, word: &str) {
-        let word = word.get(..word.floor_char_boundary(WORD_BYTES_MAX)).unwrap_or_default();
+        let word = beginning(word, WORD_BYTES_MAX);
         if let Some(count) = self.0.get_mut(word) {
             *count += 1;
             return;
@@ -101,7 +103,23 @@ impl Serialize for Words {
     }
 }
 
-type Quarter = BTreeMap<Kind, Words>;
+/// What is counted as `stats` does: once nothing more is expected that changes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Counted {
+    sessions: u64,
+    participants: u64,
+    /// The time that participants were there, in milliseconds, when they left.
+    stay_ms: u64,
+    recordings: u64,
+    recording_bytes: u64,
+}
+
+/// A quarter of an hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Quarter {
+    words: BTreeMap<Kind, Words>,
+    counted: Counted,
+}
 
 /// The minutes and quarters of a span of event time.
 #[derive(Debug)]
@@ -146,7 +164,16 @@ impl Series {
     pub(super) fn add_word(&mut self, at: i64, kind: Kind, word: &str) {
         if self.span.contains(&at) {
             let number = at.div_euclid(QUARTER_MS);
-            self.quarters.entry(number).or_default().entry(kind).or_default().add(word);
+            let quarter = self.quarters.entry(number).or_default();
+            quarter.words.entry(kind).or_default().add(word);
+            self.changed_quarters.insert(number);
+        }
+    }
+
+    fn add_counted(&mut self, at: i64, add: impl FnOnce(&mut Counted)) {
+        if self.span.contains(&at) {
+            let number = at.div_euclid(QUARTER_MS);
+            add(&mut self.quarters.entry(number).or_default().counted);
             self.changed_quarters.insert(number);
         }
     }
@@ -196,10 +223,38 @@ impl Series {
     }
 }
 
+impl Listener for Series {
+    fn count(&mut self, count: Count<'_>) {
+        match count {
+            Count::Session { at } => self.add_counted(at, |sums| sums.sessions += 1),
+            Count::Participant { at } => self.add_counted(at, |sums| sums.participants += 1),
+            Count::Stay { at, ms } => self.add_counted(at, |sums| {
+                sums.stay_ms = sums.stay_ms.saturating_add(ms.max(0) as u64);
+            }),
+            Count::Recording { at, bytes } => self.add_counted(at, |sums| {
+                sums.recordings += 1;
+                sums.recording_bytes = sums.recording_bytes.saturating_add(bytes);
+            }),
+            // The words of events are counted when they come.
+            Count::Left { .. }
+            | Count::SessionEnd { .. }
+            | Count::Missing(_)
+            | Count::StayRecord(_)
+            | Count::SessionRecord(_) => {}
+        }
+    }
+
+    /// The page shows how many there are when an event comes.
+    fn level(&mut self, _: Range<i64>, _: Levels) {}
+}
+
 /// Minutes and quarters, as they are sent.
 ///
 /// A minute is an array: its number since 1970, the figures in the order of [`Figure`], then the
 /// most and the last number of participants, and of rooms.
+///
+/// A quarter is its number and an object: the words of each kind with their counts, and what was
+/// counted.
 #[derive(Debug, Serialize)]
 pub(super) struct Part<'a> {
     #[serde(serialize_with = "minutes")]
@@ -217,11 +272,9 @@ impl Part<'_> {
 fn minutes<S: Serializer>(minutes: &[(i64, Minute)], serializer: S) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(minutes.len()))?;
     for (number, Minute { figures, participants, rooms }) in minutes {
-        let [events, joined, left, began, ended, recorded, rejected] = figures;
+        let [events, joined, left, began, ended, rejected] = figures;
         let levels = [participants.most, participants.last, rooms.most, rooms.last];
-        list.serialize_element(&(
-            number, events, joined, left, began, ended, recorded, rejected, levels,
-        ))?;
+        list.serialize_element(&(number, events, joined, left, began, ended, rejected, levels))?;
     }
     list.end()
 }
@@ -230,9 +283,13 @@ fn quarters<S: Serializer>(quarters: &[(i64, &Quarter)], serializer: S) -> Resul
     struct Named<'a>(&'a Quarter);
     impl Serialize for Named<'_> {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(Some(self.0.len()))?;
-            for (kind, words) in self.0 {
+            let Quarter { words, counted } = self.0;
+            let mut map = serializer.serialize_map(None)?;
+            for (kind, words) in words {
                 map.serialize_entry(kind.as_str(), words)?;
+            }
+            if *counted != Counted::default() {
+                map.serialize_entry("counted", counted)?;
             }
             map.end()
         }
@@ -255,7 +312,7 @@ mod tests {
         let told = serde_json::to_string(&series.all()).unwrap();
         assert_eq!(
             told,
-            r#"{"minutes":[[0,1,0,0,0,0,0,0,[0,0,0,0]],[1,1,1,0,0,0,0,0,[7,3,2,1]]],"quarters":[]}"#
+            r#"{"minutes":[[0,1,0,0,0,0,0,[0,0,0,0]],[1,1,1,0,0,0,0,[7,3,2,1]]],"quarters":[]}"#
         );
     }
 

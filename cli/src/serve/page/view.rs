@@ -8,15 +8,18 @@ use cdrlog::LineFault;
 use serde::Serialize;
 
 use super::person::{Person, shown};
-use super::rooms::{Change, Open, Rooms};
-use super::series::{Figure, Kind, MINUTE_MS, Series};
+use super::room::{Change, Open};
+use super::rooms::Rooms;
+use super::series::{Figure, Kind, Series};
 use crate::count::event::{Event, Says, SessionRef};
 use crate::count::event_reader;
 use crate::count::line::{Line, Parser};
-use crate::count::{GIVEN_UP_MS, Novelty, Seen};
+use crate::count::line_reader::{Depth, LineReader};
+use crate::count::tracker::LATENESS_MS;
+use crate::count::{GIVEN_UP_MS, SessionTracker};
 
-/// How much older than the newest event one may be that is still recognised as repeated.
-const REPEATED_MS: i64 = 5 * MINUTE_MS;
+/// How far event time goes on before it is told to the tracker.
+const ADVANCE_MS: i64 = 1000;
 
 /// Events that are kept to be shown until the next message.
 const SAMPLE_MAX: usize = 20;
@@ -52,7 +55,11 @@ pub(super) struct View {
     /// Some of the events since [`View::take_sample`], and the number of all of them.
     sample: Vec<Shown>,
     sampled: u64,
-    seen: Seen,
+    /// Counts as `stats` does, some minutes later than rooms show.
+    tracker: SessionTracker,
+    reader: LineReader,
+    /// Everything up to this time was read, as far as the tracker was told.
+    advanced_ms: i64,
     parser: Parser,
     /// The time of the event before: that of one which tells none.
     before_ms: Option<i64>,
@@ -61,14 +68,17 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(span: Range<i64>) -> Self {
+        let tracker = SessionTracker::new();
         Self {
+            reader: tracker.reader(Depth::Counts),
+            tracker,
+            advanced_ms: i64::MIN,
             series: Series::new(span),
             rooms: Rooms::default(),
             outside: Outside::default(),
             newest_ms: None,
             sample: Vec::new(),
             sampled: 0,
-            seen: Seen::new(),
             parser: Parser::default(),
             before_ms: None,
             are_rooms_changed: true,
@@ -100,9 +110,23 @@ impl View {
         self.rooms.give_up_before(end - GIVEN_UP_MS);
     }
 
-    /// Nothing more comes: forgets what recognises repeated events.
+    /// Nothing more comes.
     pub(super) fn finish(&mut self) {
-        self.seen = Seen::new();
+        let mut tracker = std::mem::replace(&mut self.tracker, SessionTracker::new());
+        tracker.end(&mut self.series);
+    }
+
+    /// Everything up to this time was read: what ended some minutes before it is counted.
+    pub(super) fn note_read_up_to(&mut self, at: i64) {
+        if at >= self.advanced_ms.saturating_add(ADVANCE_MS) {
+            self.advanced_ms = at;
+            self.tracker.advance(at, &mut self.series);
+        }
+    }
+
+    /// What ended before this time is counted; `None` if nothing is yet.
+    pub(super) fn counted_until_ms(&self) -> Option<i64> {
+        self.advanced_ms.checked_sub(LATENESS_MS).filter(|until| *until > self.series.span().start)
     }
 
     pub(super) fn open(&self) -> Open {
@@ -121,13 +145,11 @@ impl View {
 
     fn take_event(&mut self, line: &Line<'_>) {
         let event = event_reader::read_all(line);
-        if let Some(at) = event.at
-            && self.seen.insert(at, line, &event.says) == Novelty::Repeated
-        {
+        let at = event.at.or(self.before_ms).unwrap_or(self.series.span().start);
+        if !self.tracker.take(at, 0, self.reader.read_parsed(line)) {
             self.outside.repeated += 1;
             return;
         }
-        let at = event.at.or(self.before_ms).unwrap_or(self.series.span().start);
         self.before_ms = Some(at);
         self.note_newest(at);
         if !self.series.span().contains(&at) {
@@ -149,7 +171,7 @@ impl View {
     fn note_newest(&mut self, at: i64) {
         if at < self.series.span().end && self.newest_ms.is_none_or(|newest| newest < at) {
             self.newest_ms = Some(at);
-            self.seen.forget_before(at - REPEATED_MS);
+            self.note_read_up_to(at);
         }
     }
 
@@ -182,9 +204,6 @@ impl View {
             }
             Says::ActivityEnded { activity, began, .. } => {
                 let bytes = recorded_bytes(line);
-                if bytes.is_some() {
-                    self.series.add(at, Figure::Recorded);
-                }
                 self.rooms.activity(at, &activity, Change::Ended { began, bytes });
             }
             Says::JoinFailed { session, .. } => self.rooms.hear(at, &session),
@@ -284,8 +303,8 @@ mod tests {
         assert_eq!(
             told["minutes"],
             serde_json::json!([
-                [0, 2, 1, 0, 1, 0, 0, 0, [1, 1, 1, 1]],
-                [1, 1, 0, 1, 0, 0, 0, 0, [0, 0, 1, 1]]
+                [0, 2, 1, 0, 1, 0, 0, [1, 1, 1, 1]],
+                [1, 1, 0, 1, 0, 0, 0, [0, 0, 1, 1]]
             ])
         );
         assert_eq!(told["quarters"][0][1]["left"]["networkDisconnect"], 1);
@@ -297,13 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recording_counts_when_it_is_complete_and_is_open_before() {
-        let mut view = View::new(0..i64::MAX);
-        for line in include_str!("../../../../tests/data/cdr.jsonl").lines() {
-            view.take(line.as_bytes()).unwrap();
-        }
-        // One of each: `ready`, `recordingStopped`, `egress_ended`, and Meet's `recordingEnded`.
-        assert_eq!(view.series.count(Figure::Recorded), 4);
+    fn a_recording_is_open_until_it_is_complete() {
         let mut view = View::new(0..DAY_MS);
         for (status, at, open) in [("started", 1000, 1), ("ready", 9000, 0)] {
             let line = format!(
@@ -312,7 +325,33 @@ mod tests {
             view.take(line.as_bytes()).unwrap();
             assert_eq!(view.open().recordings, open, "{status}");
         }
-        assert_eq!(view.series.count(Figure::Recorded), 1);
+    }
+
+    #[test]
+    fn what_is_counted_is_what_stats_counts_once_nothing_more_is_expected() {
+        let mut view = View::new(0..DAY_MS);
+        for line in [
+            joined(2000, "p"),
+            left(62_000, "p", "disconnect"),
+            // The same recording by LiveKit and by OpenVidu Meet.
+            r#"{"egress_ended":{"egressInfo":{"egressId":"EG_1","roomName":"r","fileResults":[{"size":"7"}]},"createdAt":"70"}}"#.to_owned(),
+            r#"{"recordingEnded":{"creationDate":71000,"data":{"recordingId":"r--EG_1--x","roomId":"r","status":"complete","size":7}}}"#.to_owned(),
+        ] {
+            view.take(line.as_bytes()).unwrap();
+        }
+        let counted = |view: &View| {
+            serde_json::to_value(view.series.all()).unwrap()["quarters"][0][1]["counted"].clone()
+        };
+        assert_eq!(counted(&view), serde_json::Value::Null, "more may come");
+        view.note_read_up_to(62_001 + LATENESS_MS);
+        let mut expected = serde_json::json!({
+            "sessions": 0, "participants": 1, "stay_ms": 60_000, "recordings": 0, "recording_bytes": 0
+        });
+        assert_eq!(counted(&view), expected, "the recording may still come");
+        view.finish();
+        expected["recordings"] = 1.into();
+        expected["recording_bytes"] = 7.into();
+        assert_eq!(counted(&view), expected);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) const HEADER_BYTES_MAX: usize = 64 << 10;
 const LEVEL: i32 = 3;
 
 /// The object of a block.
-pub(super) fn encode(block: &Block) -> std::io::Result<Vec<u8>> {
+pub(in crate::ship) fn encode(block: &Block) -> std::io::Result<Vec<u8>> {
     let header = block.header.text.as_bytes();
     assert!(header.len() <= HEADER_BYTES_MAX, "a header has names and hashes only");
     let mut object = Vec::with_capacity(FRAME_BYTES + header.len() + block.body.len() / 8);

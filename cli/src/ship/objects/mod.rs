@@ -6,6 +6,7 @@
 //! noted.
 
 mod encoding;
+mod marks;
 mod probe;
 #[cfg(feature = "s3")]
 mod s3;
@@ -13,22 +14,26 @@ mod s3;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use cdrlog::manifest::Hash;
 use futures_util::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{
     Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload,
+    PutOptions, PutPayload, UpdateVersion,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use super::clock::uptime;
 use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
 use super::header::{Block, Chain, Header};
-use encoding::{HEADER_BYTES_MAX, encode, header_of};
+use super::watermark::Watermark;
+use encoding::{HEADER_BYTES_MAX, header_of};
 
+pub(super) use encoding::encode;
 #[cfg(feature = "s3")]
 pub(super) use s3::Bucket;
 
@@ -46,6 +51,8 @@ pub(super) struct Objects {
     /// Directories keep no metadata.
     has_metadata: bool,
     known: HashMap<Chain, Known>,
+    /// The watermarks as they were last seen.
+    marks: HashMap<Chain, (Watermark, UpdateVersion)>,
 }
 
 /// What a listing of a chain showed.
@@ -53,8 +60,8 @@ pub(super) struct Objects {
 struct Known {
     /// The blocks from 1 to this one exist.
     seq: u64,
-    /// When all of them were listed.
-    listed: SystemTime,
+    /// When all of them were listed, by the clock of [`uptime`].
+    listed: Duration,
 }
 
 impl Objects {
@@ -72,7 +79,8 @@ impl Objects {
     fn new(store: Arc<dyn ObjectStore>, prefix: Key, has_metadata: bool) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure(format!("cannot start: {error}")))?;
-        Ok(Self { runtime, store, prefix, has_metadata, known: HashMap::new() })
+        let (known, marks) = (HashMap::new(), HashMap::new());
+        Ok(Self { runtime, store, prefix, has_metadata, known, marks })
     }
 
     fn folder(&self, chain: &Chain) -> Key {
@@ -158,10 +166,8 @@ impl Destination for Objects {
     }
 
     fn tail(&mut self, chain: &Chain) -> Result<Option<Header>, Failure> {
-        let now = SystemTime::now();
-        // A clock that went back makes it unknown too.
-        let is_recent =
-            |known: &&Known| now.duration_since(known.listed).is_ok_and(|age| age <= KNOWN_AGE_MAX);
+        let now = uptime();
+        let is_recent = |known: &&Known| now.saturating_sub(known.listed) <= KNOWN_AGE_MAX;
         let known = self.known.get(chain).filter(is_recent).copied();
         let known = known.unwrap_or(Known { seq: 0, listed: now });
         let tail = self.runtime.block_on(self.find_tail(chain, known.seq))?;
@@ -192,6 +198,63 @@ impl Destination for Objects {
 
     fn after_rollback(&self) -> AfterRollback {
         AfterRollback::Ask
+    }
+
+    fn reconnect(&mut self) {
+        // Each request is answered by whoever has the name then; only what was listed is remembered.
+        self.known.clear();
+        self.marks.clear();
+    }
+
+    fn lacks(&mut self, chain: &Chain, blocks: &[Header]) -> Result<Vec<u64>, Failure> {
+        let mut lacking = Vec::new();
+        for block in blocks {
+            let seq = block.fields.seq;
+            if self.header(chain, seq)?.as_ref() != Some(block) {
+                lacking.push(seq);
+            }
+        }
+        Ok(lacking)
+    }
+
+    fn fill(&mut self, block: &Block) -> Answer {
+        self.append(None, block)
+    }
+
+    fn watermark(&mut self, chain: &Chain) -> Result<Option<Watermark>, Failure> {
+        self.marks.remove(chain);
+        let Some(found) = self.runtime.block_on(self.read_watermark(chain))? else {
+            return Ok(None);
+        };
+        let (mark, _) = self.marks.entry(chain.clone()).insert_entry(found).into_mut();
+        Ok(Some(mark.clone()))
+    }
+
+    fn put_watermark(
+        &mut self,
+        chain: &Chain,
+        expected: Option<&Watermark>,
+        mark: &Watermark,
+    ) -> Answer {
+        if self.marks.get(chain).map(|(known, _)| known) != expected {
+            match self.watermark(chain) {
+                Ok(found) if found.as_ref() != expected => return Answer::Conflict,
+                Ok(_) => {}
+                Err(failure) => return Answer::Unknown(failure),
+            }
+        }
+        let version = self.marks.remove(chain).map(|(_, version)| version);
+        match self.runtime.block_on(self.replace_watermark(chain, version, mark)) {
+            Ok(version) => {
+                self.marks.insert(chain.clone(), (mark.clone(), version));
+                Answer::Appended
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure> {
+        self.runtime.block_on(self.claim_birth(birth, node))
     }
 }
 

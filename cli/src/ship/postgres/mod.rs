@@ -5,6 +5,8 @@
 //! lost on the way.
 
 mod address;
+mod fill;
+mod marks;
 mod rows;
 mod tls;
 
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cdrlog::manifest::Hash;
 use futures_util::SinkExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -23,6 +26,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Transaction};
 
 use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
 use super::header::{Block, Chain, Fields, Header};
+use super::watermark::Watermark;
 use crate::trusted_roots::tls_config;
 use rows::{COLUMNS, Detail, rows};
 use tls::Tls;
@@ -30,15 +34,16 @@ use tls::Tls;
 pub(super) use address::Database;
 
 const SCHEMA: &str = include_str!("schema.sql");
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long anything may take before the connection is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Less than [`ANSWER_TIMEOUT`], so that a server that hangs says why.
+/// Less than [`ANSWER_TIMEOUT`], so that a server that hangs says why. A connection that was lost in a
+/// transaction holds up the next one for as long as it may be idle.
 const TRANSACTION_OPTIONS: &str = "\
-SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '60s'; \
-SET LOCAL statement_timeout = '100s'; SET LOCAL idle_in_transaction_session_timeout = '100s'";
+SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '10s'; \
+SET LOCAL statement_timeout = '100s'; SET LOCAL idle_in_transaction_session_timeout = '15s'";
 
 /// How many bytes of rows go into one message.
 const COPY_BYTES: usize = 64 << 10;
@@ -144,6 +149,23 @@ impl Postgres {
             Ok(())
         })?;
         Ok(format!("the tables are those of version {SCHEMA_VERSION}"))
+    }
+
+    /// Stores a block, without the columns that the server refuses. `storing` says whether it was the
+    /// turn of this block.
+    fn store(
+        &mut self,
+        storing: impl AsyncFn(&mut Client, Detail) -> Result<bool, Fault>,
+    ) -> Answer {
+        for detail in Detail::ALL {
+            match self.ask(async |client| storing(client, detail).await) {
+                Ok(true) => return Answer::Appended,
+                Ok(false) => return Answer::Conflict,
+                Err(fault) if fault.is_of_value() => {}
+                Err(fault) => return Answer::Unknown(fault.into()),
+            }
+        }
+        Answer::Unknown(Failure("it refused the bytes of a line".to_owned()))
     }
 
     /// Asks on a connection, which is given up unless there is an answer.
@@ -256,19 +278,45 @@ impl Destination for Postgres {
     }
 
     fn append(&mut self, expected: Option<&Header>, block: &Block) -> Answer {
-        for detail in Detail::ALL {
-            match self.ask(async |client| append(client, expected, block, detail).await) {
-                Ok(true) => return Answer::Appended,
-                Ok(false) => return Answer::Conflict,
-                Err(fault) if fault.is_of_value() => {}
-                Err(fault) => return Answer::Unknown(fault.into()),
-            }
-        }
-        Answer::Unknown(Failure("it refused the bytes of a line".to_owned()))
+        self.store(async |client, detail| append(client, expected, block, detail).await)
     }
 
     fn after_rollback(&self) -> AfterRollback {
         AfterRollback::Heal
+    }
+
+    fn reconnect(&mut self) {
+        self.client = None;
+    }
+
+    fn lacks(&mut self, chain: &Chain, blocks: &[Header]) -> Result<Vec<u64>, Failure> {
+        Ok(self.ask(async |client| fill::lacking(client, chain, blocks).await)?)
+    }
+
+    fn fill(&mut self, block: &Block) -> Answer {
+        self.store(async |client, detail| fill::fill(client, block, detail).await)
+    }
+
+    fn watermark(&mut self, chain: &Chain) -> Result<Option<Watermark>, Failure> {
+        let text = self.ask(async |client| marks::watermark(client, chain).await)?;
+        text.map(|text| Watermark::parse(&text).map_err(Failure)).transpose()
+    }
+
+    fn put_watermark(
+        &mut self,
+        chain: &Chain,
+        expected: Option<&Watermark>,
+        mark: &Watermark,
+    ) -> Answer {
+        match self.ask(async |client| marks::replace(client, chain, expected, mark).await) {
+            Ok(true) => Answer::Appended,
+            Ok(false) => Answer::Conflict,
+            Err(fault) => Answer::Unknown(fault.into()),
+        }
+    }
+
+    fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure> {
+        Ok(self.ask(async |client| marks::claim(client, birth, node).await)?)
     }
 }
 

@@ -41,14 +41,17 @@ impl Detail {
 /// The rows of a block.
 pub(super) fn rows(block: &Block, detail: Detail) -> String {
     let Fields { node, stream, seq, file, birth, start, cut, .. } = &block.header.fields;
+    let cut = time(*cut).unwrap_or_else(|| "1970-01-01 00:00:00Z".to_owned());
+    // The same in each row.
+    let (chain, place) = (format!("{node}\t{stream}\t{seq}\t"), format!("\t{file}\t{birth}\t"));
     let mut rows = String::with_capacity(block.body.len() * 3);
     let mut offset = *start;
     for (index, line) in block.body.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let number = index + 1;
-        write!(rows, "{node}\t{stream}\t{seq}\t{number}\t{file}\t{birth}\t{offset}\t")
-            .expect("a string takes everything");
-        rows.push_str(&time(*cut).unwrap_or_else(|| "1970-01-01 00:00:00Z".to_owned()));
+        rows.push_str(&chain);
+        write!(rows, "{}", index + 1).expect("a string takes everything");
+        rows.push_str(&place);
+        write!(rows, "{offset}\t{cut}").expect("a string takes everything");
         push_line(&mut rows, text, *stream, detail);
         rows.push('\n');
         offset += line.len() as u64;
@@ -200,7 +203,7 @@ fn push(rows: &mut String, value: Option<&str>) {
     rows.push('\t');
     let Some(value) = value else { return rows.push_str("\\N") };
     let mut rest = value;
-    while let Some(at) = rest.find(['\\', '\t', '\n', '\r']) {
+    while let Some(at) = special_at(rest.as_bytes()) {
         let (before, from) = rest.split_at(at);
         rows.push_str(before);
         rows.push_str(match from.as_bytes().first() {
@@ -212,6 +215,13 @@ fn push(rows: &mut String, value: Option<&str>) {
         rest = from.get(1..).unwrap_or_default();
     }
     rows.push_str(rest);
+}
+
+/// The first byte that COPY reads as something else.
+fn special_at(text: &[u8]) -> Option<usize> {
+    let first = memchr::memchr2(b'\\', b'\t', text);
+    let before = text.get(..first.unwrap_or(text.len())).unwrap_or_default();
+    memchr::memchr2(b'\n', b'\r', before).or(first)
 }
 
 fn push_bytes(rows: &mut String, bytes: &[u8]) {

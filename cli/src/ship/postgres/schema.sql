@@ -1,4 +1,4 @@
--- The schema of `cdrlog ship`, version 1. Every statement can be run again.
+-- The schema of `cdrlog ship`, version 2. Every statement can be run again.
 
 CREATE TABLE IF NOT EXISTS cdr_schema (version int NOT NULL);
 
@@ -25,6 +25,24 @@ CREATE TABLE IF NOT EXISTS cdr_block (
     cut timestamptz NOT NULL,
     header text NOT NULL,
     PRIMARY KEY (node, stream, seq)
+);
+
+-- How far an idle chain is complete: what the node took before through is in it up to the block seq. It
+-- counts once that block is there and has this id. mark is its exact text.
+CREATE TABLE IF NOT EXISTS cdr_watermark (
+    node text NOT NULL,
+    stream text NOT NULL,
+    seq bigint NOT NULL,
+    id text NOT NULL,
+    through timestamptz NOT NULL,
+    mark text NOT NULL,
+    PRIMARY KEY (node, stream)
+);
+
+-- Which node shipped the files that begin with a line of this hash first.
+CREATE TABLE IF NOT EXISTS cdr_birth (
+    birth text PRIMARY KEY,
+    node text NOT NULL
 );
 
 -- One row for each line. line is the exact text without its line feed; raw has it instead where it is
@@ -113,4 +131,5 @@ BEGIN
 END
 $$;
 
-INSERT INTO cdr_schema SELECT 1 WHERE NOT EXISTS (SELECT FROM cdr_schema);
+INSERT INTO cdr_schema SELECT 2 WHERE NOT EXISTS (SELECT FROM cdr_schema);
+UPDATE cdr_schema SET version = 2 WHERE version < 2;

@@ -36,6 +36,12 @@ pub(super) struct Files {
     files: Vec<SimFile>,
     /// Every line that was written and not lost, in order.
     pub(super) written: Vec<String>,
+    /// When each of them was taken.
+    pub(super) times: Vec<i64>,
+    /// What the clock shows.
+    pub(super) now: i64,
+    /// What the pin says: the files before this one are not needed any more.
+    pub(super) needed: Option<String>,
     /// Tells the lines of one machine from those of its copy.
     tag: String,
     stamps: u64,
@@ -43,7 +49,15 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(tag: &str) -> Self {
-        Self { files: Vec::new(), written: Vec::new(), tag: tag.to_owned(), stamps: 0 }
+        Self {
+            files: Vec::new(),
+            written: Vec::new(),
+            times: Vec::new(),
+            now: 0,
+            needed: None,
+            tag: tag.to_owned(),
+            stamps: 0,
+        }
     }
 
     pub(super) fn copy(&self, tag: &str) -> Self {
@@ -62,6 +76,7 @@ impl Files {
         file.bytes.extend_from_slice(line.as_bytes());
         file.bytes.push(b'\n');
         self.written.push(line);
+        self.times.push(self.now);
     }
 
     pub(super) fn sync(&mut self) {
@@ -85,6 +100,7 @@ impl Files {
         file.bytes.truncate(file.synced);
         file.is_over = true;
         self.written.truncate(self.written.len() - lost);
+        self.times.truncate(self.written.len());
         // A line of later must not look like one that was lost.
         self.tag.push('\'');
     }
@@ -94,6 +110,38 @@ impl Files {
         for file in &mut self.files {
             file.is_here &= file.name.as_str() >= name;
         }
+    }
+
+    /// Removes what the pin does not hold.
+    pub(super) fn retain_needed(&mut self) {
+        if let Some(needed) = self.needed.clone() {
+            self.retain_from(&needed);
+        }
+    }
+
+    /// The disk is full, and the oldest file goes, wherever its lines are.
+    pub(super) fn remove_oldest(&mut self) {
+        if let Some(oldest) = self.files.iter_mut().find(|file| file.is_here && file.is_over) {
+            oldest.is_here = false;
+        }
+    }
+
+    /// The names and the bytes of the files that the pin does not hold any more.
+    pub(super) fn released(&self) -> Vec<(&str, &[u8])> {
+        let Some(needed) = &self.needed else { return Vec::new() };
+        let released = self.files.iter().filter(|file| file.name < *needed);
+        released.map(|file| (file.name.as_str(), file.bytes.as_slice())).collect()
+    }
+
+    /// The time before which everything that was taken may be shipped.
+    fn through(&self) -> Option<i64> {
+        let is_safe = self.files.iter().all(|file| file.shippable().len() == file.bytes.len());
+        is_safe.then_some(self.now)
+    }
+
+    fn nothing(&self) -> Found {
+        let is_closed = self.files.last().is_none_or(|file| file.is_over);
+        Found::Nothing { waits_for: None, through: self.through(), is_closed }
     }
 
     fn file(&self, name: &str) -> &SimFile {
@@ -116,7 +164,7 @@ impl Files {
                 return self.gap(index, *offset);
             }
             if !file.is_over {
-                return Found::Nothing { waits_for: None };
+                return self.nothing();
             }
             later = &self.files[index + 1..];
         }
@@ -124,14 +172,14 @@ impl Files {
             match (file.is_here, file.shippable().is_empty()) {
                 (true, false) => return lines(file, 0),
                 (true, true) if !file.is_over => break,
-                (false, false) if after.is_some() => {
+                (false, false) => {
                     let index = self.files.iter().position(|other| other.name == file.name);
                     return self.gap(index.unwrap(), 0);
                 }
                 _ => {}
             }
         }
-        Found::Nothing { waits_for: None }
+        self.nothing()
     }
 
     fn gap(&self, index: usize, offset: u64) -> Found {
@@ -140,7 +188,8 @@ impl Files {
         let (file, offset_end) = (last.name.clone(), last.bytes.len() as u64);
         let position = Position { file, birth: last.birth().unwrap(), offset: offset_end };
         let file = Some(self.files[index].name.clone());
-        let missing = Missing { file, offset, reason: "it was removed".to_owned() };
+        let missing =
+            Missing { file, offset, reason: "it was removed".to_owned(), files: Vec::new() };
         Found::Gap { missing, resume: Cursor { position, file_end: true } }
     }
 }
@@ -155,6 +204,23 @@ fn lines(file: &SimFile, offset: u64) -> Found {
 pub(super) struct Disk(pub(super) Rc<RefCell<Files>>);
 
 impl Source for Disk {
+    fn beginning(&mut self) -> Result<Option<Cursor>, SourceError> {
+        let files = self.0.borrow();
+        let mut here = files.files.iter().filter(|file| file.is_here);
+        let oldest = here.find_map(|file| {
+            let (file, birth) = (file.name.clone(), file.birth()?);
+            Some(Cursor { position: Position { file, birth, offset: 0 }, file_end: false })
+        });
+        let mut gone = files.files.iter().filter(|file| !file.is_here);
+        Ok(oldest.or_else(|| {
+            gone.next_back().map(|last| {
+                let (file, offset) = (last.name.clone(), last.bytes.len() as u64);
+                let position = Position { file, birth: Hash::NONE, offset };
+                Cursor { position, file_end: true }
+            })
+        }))
+    }
+
     fn next(&mut self, after: Option<&Cursor>, bytes_max: usize) -> Result<Found, SourceError> {
         let mut found = self.0.borrow().next(after);
         if let Found::Lines(Lines { bytes, file_end, .. }) = &mut found {
@@ -199,13 +265,27 @@ impl Source for Disk {
 
     fn hold(&mut self, block: &Header) -> Result<(), SourceError> {
         let files = self.0.borrow();
+        if block.fields.lines == 0 {
+            return Ok(());
+        }
         let file = files.file(&block.fields.file);
         let is_safe = file.shippable().len() as u64 >= block.fields.end;
         assert!(is_safe, "lines are shipped that a power loss can take away");
         Ok(())
     }
 
-    fn release(&mut self, _: &Position) -> Result<(), SourceError> {
+    fn release(&mut self, position: &Position) -> Result<(), SourceError> {
+        self.0.borrow_mut().needed = Some(position.file.clone());
         Ok(())
+    }
+
+    fn needed_file(&self) -> Option<String> {
+        self.0.borrow().needed.clone()
+    }
+
+    fn births(&mut self) -> Result<Vec<(String, Hash)>, SourceError> {
+        let files = self.0.borrow();
+        let here = files.files.iter().filter(|file| file.is_here);
+        Ok(here.filter_map(|file| Some((file.name.clone(), file.birth()?))).collect())
     }
 }

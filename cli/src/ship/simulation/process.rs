@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
+use super::NODE;
 use super::directory::{Disk, Files};
 use super::memory::{Memory, Server};
 use super::random::Random;
 use crate::ship::destination::Failure;
 use crate::ship::header::{Chain, Stream};
+use crate::ship::mark::Unmarked;
 use crate::ship::notes::{NoteStore, Notes};
 use crate::ship::shipper::{Rules, Shipper, Step, Stop};
 
@@ -66,12 +68,15 @@ pub(super) struct Process {
     pub(super) files: Rc<RefCell<Files>>,
     notes: SimNotes,
     server: Rc<RefCell<Server>>,
-    rules: Rules,
+    connection: Memory,
+    pub(super) node: String,
+    pub(super) rules: Rules,
     shipper: Option<Shipper<SimNotes>>,
     starts: u64,
     name: String,
     pub(super) stop: Option<Stop>,
-    pub(super) gap_was_told: bool,
+    /// How often an operator was told something.
+    pub(super) remarks: usize,
 }
 
 impl Process {
@@ -88,12 +93,14 @@ impl Process {
             files: Rc::clone(files),
             notes,
             server: Rc::clone(server),
+            connection: Memory::connect(server),
+            node: NODE.to_owned(),
             rules,
             shipper: None,
             starts: 0,
             name: name.to_owned(),
             stop: None,
-            gap_was_told: false,
+            remarks: 0,
         }
     }
 
@@ -104,8 +111,21 @@ impl Process {
         copy
     }
 
+    /// A copy of the machine that ships under a name of its own.
+    pub(super) fn image(&self, node: &str, files: &Rc<RefCell<Files>>, seed: u64) -> Self {
+        let image = Self::new(node, files, &self.server, self.rules, seed);
+        Self { node: node.to_owned(), ..image }
+    }
+
     pub(super) fn kill(&mut self) {
         self.shipper = None;
+        self.connection = Memory::connect(&self.server);
+    }
+
+    /// Starts it again, perhaps to end the chain or to open it again.
+    pub(super) fn restart(&mut self, closes: bool, opens: bool) {
+        self.kill();
+        self.rules = Rules { closes, opens, ..self.rules };
     }
 
     pub(super) fn lose_notes(&mut self) {
@@ -127,7 +147,7 @@ impl Process {
     /// The file of the last acknowledged block.
     pub(super) fn acknowledged_file(&self) -> Option<String> {
         let header = self.shipper.as_ref()?.acknowledged()?;
-        Some(header.fields.file.clone())
+        Some(header.fields.file.clone()).filter(|file| !file.is_empty())
     }
 
     /// The outcome of one step; a chain that stopped stays stopped.
@@ -137,19 +157,43 @@ impl Process {
         }
         if self.shipper.is_none() {
             self.starts += 1;
-            let chain = Chain { node: "node".to_owned(), stream: Stream::Lines };
+            let chain = Chain { node: self.node.clone(), stream: Stream::Lines };
             let writer = format!("{}-{}", self.name, self.starts);
             let notes = Notes::open(self.notes.clone()).expect("notes are always whole lines");
             self.shipper = Some(Shipper::new(chain, writer, self.rules, notes));
         }
         let shipper = self.shipper.as_mut().unwrap();
-        let mut destination = Memory(Rc::clone(&self.server));
-        let stepped = shipper.step(&mut Disk(Rc::clone(&self.files)), &mut destination, now);
+        let mut disk = Disk(Rc::clone(&self.files));
+        let given_up = self.files.borrow().released().len();
+        let stepped = shipper.step(&mut disk, &mut self.connection, now);
+        self.remarks += shipper.remarks.drain(..).count();
+        self.check_released(given_up);
         stepped.unwrap_or_else(|stop| {
-            self.gap_was_told |= matches!(stop, Stop::Gap(_));
             self.stop = Some(stop);
             Step::Retry(Failure("stopped".to_owned()))
         })
+    }
+
+    /// What the last step gave up is at the destination, as a new connection sees it. Gaps that an
+    /// operator accepted are not, nor is what another node shipped.
+    fn check_released(&self, given_up: usize) {
+        if self.rules.accept_gap || self.node != NODE {
+            return;
+        }
+        let (files, server) = (self.files.borrow(), self.server.borrow());
+        for (name, bytes) in files.released().into_iter().skip(given_up) {
+            let of_file = server.blocks(&self.node).filter(|it| it.header.fields.file == name);
+            let shipped: Vec<u8> = of_file.flat_map(|block| block.body.clone()).collect();
+            assert!(shipped == bytes, "{name} is given up, and is not at the destination");
+        }
+    }
+
+    /// A minute without a block.
+    pub(super) fn mark(&mut self) {
+        let Some(shipper) = self.shipper.as_mut().filter(|_| self.stop.is_none()) else { return };
+        if let Err(Unmarked::Stop(stop)) = shipper.mark(&mut self.connection) {
+            self.stop = Some(stop);
+        }
     }
 
     /// Steps until there is nothing left to do.

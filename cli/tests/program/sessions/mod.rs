@@ -1,6 +1,7 @@
 //! `sessions`: who was in which session for how long, and that it adds up to what `stats` says.
 
 mod billing;
+mod memory;
 mod naive;
 pub mod random;
 

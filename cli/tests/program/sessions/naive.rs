@@ -1,5 +1,5 @@
-//! A naive program for the rows of `sessions`: it keeps everything in memory, compares everything
-//! with everything, and shares no code with the real one.
+//! A naive program for the rows of `sessions`: it keeps everything in memory, knows nothing of
+//! times that pass, and shares no code with the real one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +42,6 @@ struct Present {
 
 #[derive(Debug)]
 struct Session {
-    name: String,
     source: usize,
     ended: Option<i64>,
     is_lost: bool,
@@ -123,7 +122,13 @@ pub fn expected(lines: &[(usize, String)], silent_ms: i64) -> Expected {
         }
     }
     events.sort_by_key(|event| event.at);
-    let mut state = State { first, sessions: Vec::new(), result: &mut result };
+    let mut state = State {
+        first,
+        sessions: Vec::new(),
+        of_id: BTreeMap::new(),
+        of_name: BTreeMap::new(),
+        result: &mut result,
+    };
     let mut before = first;
     for event in &events {
         if event.at - before > silent_ms {
@@ -158,6 +163,9 @@ struct State<'a> {
     first: i64,
     /// The last one of a name is the one that began last.
     sessions: Vec<(String, Session)>,
+    /// The places of the sessions of an id, and of a name: there are very many sessions.
+    of_id: BTreeMap<String, Vec<usize>>,
+    of_name: BTreeMap<String, Vec<usize>>,
     result: &'a mut Expected,
 }
 
@@ -183,28 +191,27 @@ impl State<'_> {
 
     /// Another session of the name that is open on this server.
     fn namesake(&self, event: &Event) -> Option<usize> {
-        let last =
-            self.sessions.iter().rposition(|(_, one)| one.name == event.session && !one.is_lost)?;
+        let all = self.of_name.get(&event.session)?;
+        let last = *all.iter().rfind(|index| !self.sessions[**index].1.is_lost)?;
         let (id, session) = &self.sessions[last];
         (*id != event.id && session.ended.is_none() && session.source == event.source)
             .then_some(last)
     }
 
     fn begin(&mut self, event: &Event) -> &mut Session {
-        let session = Session {
-            name: event.session.clone(),
-            source: event.source,
-            ended: None,
-            is_lost: false,
-            present: BTreeMap::new(),
-        };
+        let session =
+            Session { source: event.source, ended: None, is_lost: false, present: BTreeMap::new() };
+        let index = self.sessions.len();
+        self.of_id.entry(event.id.clone()).or_default().push(index);
+        self.of_name.entry(event.session.clone()).or_default().push(index);
         self.sessions.push((event.id.clone(), session));
         &mut self.sessions.last_mut().unwrap().1
     }
 
     /// The session of an event. `None` if another one of its name is open.
     fn session(&mut self, event: &Event) -> Option<&mut Session> {
-        let known = self.sessions.iter().position(|(id, one)| *id == event.id && !one.is_lost);
+        let known = self.of_id.get(&event.id).into_iter().flatten();
+        let known = known.copied().find(|index| !self.sessions[*index].1.is_lost);
         match known {
             Some(index) => Some(&mut self.sessions[index].1),
             None if self.namesake(event).is_some() => None,

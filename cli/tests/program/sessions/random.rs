@@ -355,11 +355,22 @@ fn rows_of_random_records_are_those_of_a_naive_program_and_add_up_to_stats() {
     assert_eq!(ended_by, ["-", "inferred", "leave", "session_end"].into());
 }
 
-/// `cargo test --release -p cdrlog-cli --test program -- --ignored sessions::random`, some minutes.
+/// The seeds and the events of large records: ten of a million events, or `CDRLOG_RANDOM_RECORDS` of
+/// `CDRLOG_RANDOM_EVENTS`.
+pub fn large_records(first_seed: u64) -> (std::ops::Range<u64>, usize) {
+    let number = |name, otherwise| std::env::var(name).map_or(otherwise, |it| it.parse().unwrap());
+    let (records, events) =
+        (number("CDRLOG_RANDOM_RECORDS", 10), number("CDRLOG_RANDOM_EVENTS", 1_000_000));
+    (first_seed..first_seed + records, events as usize)
+}
+
+/// `cargo test --release -p cdrlog-cli --test program -- --ignored large_random`, some minutes.
 #[test]
 #[ignore = "a million events, ten times: some minutes"]
 fn rows_of_large_random_records_are_those_of_a_naive_program_and_add_up_to_stats() {
-    for seed in 100..110 {
-        check(seed, 1_000_000);
+    let (seeds, events) = large_records(100);
+    for seed in seeds {
+        let ended_by = check(seed, events);
+        eprintln!("seed {seed}: {events} events, rows that ended by {ended_by:?}");
     }
 }

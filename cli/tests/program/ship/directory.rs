@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{append_events, archive, record, ship};
-use crate::common::{CDR, WEBHOOKS, files};
-use crate::run::{Run, append, run, run_with};
+use crate::common::{CDR, WEBHOOKS, body, files};
+use crate::run::{Run, append, cdrlog, end, run, run_with, start, wait_for};
 use crate::support::{copy_tree, killed};
 
 fn to(archive: &Path) -> String {
@@ -81,28 +82,180 @@ fn a_copy_of_a_machine_stops_with_a_code_of_its_own() {
     append_events(copy.path(), 50..70, "0");
     once(directory.path(), archive.path(), &[]).expect(0, &[]);
     once(copy.path(), archive.path(), &[])
-        .expect(6, &["another writer has this node's name", "--node"]);
+        .expect(6, &["another writer has this node's name", "--new-node"]);
     check(directory.path(), archive.path());
 }
 
 #[test]
-fn blocks_that_an_archive_lost_come_back_the_same_if_the_operator_says_so() {
+fn blocks_that_an_archive_lost_at_its_end_come_back_the_same_if_the_operator_says_so() {
     let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (directory, archive) = (directory.path(), archive.path());
     append_events(directory, 0..100, "5K");
     once(directory, archive, &[]).expect(0, &[]);
     let before = archive::blocks(archive, "lines");
-    let (first, rest) = before.split_at(1);
-    for block in rest.iter().step_by(2) {
+    for block in &before[2..] {
         fs::remove_file(&block.path).unwrap();
     }
     once(directory, archive, &[]).expect(5, &["the destination lost blocks", "--accept-rollback"]);
-    let told = once(directory, archive, &["--accept-rollback"]).expect(0, &["gets them again"]);
-    let after = archive::blocks(archive, "lines");
-    let ids =
-        |blocks: &[archive::Block]| -> Vec<_> { blocks.iter().map(|it| it.id.clone()).collect() };
-    assert_eq!(ids(&after), ids(&before), "{told:?} after {}", first[0].id);
+    once(directory, archive, &["--accept-rollback"]).expect(0, &["gets them again"]);
+    assert_eq!(ids(&archive::blocks(archive, "lines")), ids(&before));
     check(directory, archive);
+}
+
+fn ids(blocks: &[archive::Block]) -> Vec<String> {
+    blocks.iter().map(|block| block.id.clone()).collect()
+}
+
+#[test]
+fn holes_in_an_archive_are_filled_with_the_same_blocks_before_a_file_is_given_up() {
+    let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, archive) = (directory.path(), archive.path());
+    append_events(directory, 0..100, "5K");
+    once(directory, archive, &[]).expect(0, &[]);
+    let needed = || needed(directory, "lines-");
+    assert_eq!(needed(), ["all"]);
+    let before = archive::blocks(archive, "lines");
+    assert!(before.len() > 4);
+    for index in [1, 3] {
+        fs::remove_file(&before[index].path).unwrap();
+    }
+    once(directory, archive, &["--keep-after-ship", "0"]).expect(0, &["gets them again"]);
+    assert_eq!(ids(&archive::blocks(archive, "lines")), ids(&before));
+    check(directory, archive);
+    let last = before.last().unwrap().header["file"].as_str().unwrap();
+    assert!(needed()[0].ends_with(last), "{:?} instead of {last}", needed());
+}
+
+/// From where on the pins of a stream need the files.
+fn needed(directory: &Path, prefix: &str) -> Vec<String> {
+    let pins = fs::read_dir(directory.join(".cdrlog/pins")).unwrap().map(|pin| pin.unwrap().path());
+    let pins = pins.filter(|pin| pin.file_name().unwrap().to_str().unwrap().starts_with(prefix));
+    let newest = |path: std::path::PathBuf| {
+        let text = fs::read_to_string(path).unwrap();
+        let slots = text.split("cdrlog-pin 1\n").filter(|slot| slot.starts_with("generation "));
+        let value = |slot: &str, key: &str| {
+            let line = slot.lines().find_map(|line| line.strip_prefix(key).map(str::to_owned));
+            line.unwrap()
+        };
+        let newest = slots.max_by_key(|slot| value(slot, "generation ").parse::<u64>().unwrap());
+        value(newest.unwrap(), "needed ")
+    };
+    pins.map(newest).collect()
+}
+
+#[test]
+fn a_node_registers_first_and_is_closed_until_its_next_start() {
+    let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, archive) = (directory.path(), archive.path());
+    append_events(directory, 0..5, "0");
+    let kinds = |stream| -> Vec<_> {
+        let blocks = archive::blocks(archive, stream);
+        blocks.iter().map(|it| it.header["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    once(directory, archive, &["--close"]).expect(0, &[]);
+    assert_eq!(kinds("lines"), ["registered", "lines", "closed"]);
+    assert_eq!(kinds("rejects"), ["registered", "closed"]);
+    once(directory, archive, &["--close"]).expect(0, &[]);
+    assert_eq!(kinds("rejects"), ["registered", "closed"]);
+    append_events(directory, 5..9, "0");
+    once(directory, archive, &[]).expect(0, &[]);
+    assert_eq!(kinds("lines"), ["registered", "lines", "closed", "lines"]);
+    // A shipper that stays opens the record again, even if nothing is to be shipped.
+    let rejects = archive.join("rejects");
+    let mut stays = start(ship(directory, &to(archive)).args(["--block-age", "0"]));
+    wait_for("the third block of the rejects", || {
+        let node = fs::read_dir(&rejects).unwrap().next().unwrap().unwrap().path();
+        node.join("0000000000000003.jsonl.zst").exists().then_some(())
+    });
+    stays.kill().unwrap();
+    end(stays);
+    assert_eq!(kinds("rejects"), ["registered", "closed", "registered"]);
+    check(directory, archive);
+}
+
+#[test]
+fn an_idle_directory_says_up_to_when_its_record_is_complete() {
+    let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, archive) = (directory.path(), archive.path());
+    append_events(directory, 0..5, "0");
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    for _ in 0..2 {
+        let before = now();
+        once(directory, archive, &[]).expect(0, &[]);
+        let last = archive::blocks(archive, "lines").pop().unwrap();
+        let mark = fs::read(last.path.with_file_name("watermark.json")).unwrap();
+        let mark: serde_json::Value = serde_json::from_slice(&mark).unwrap();
+        assert_eq!((&mark["seq"], &mark["id"]), (&2.into(), &last.id.into()));
+        let through = mark["through"].as_u64().unwrap();
+        assert!((before..=now()).contains(&through), "{before} {mark}");
+    }
+}
+
+#[test]
+fn a_copy_without_a_name_is_refused_and_a_lost_name_is_found_again() {
+    let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, archive, copy) =
+        (directory.path(), archive.path(), tempfile::tempdir().unwrap());
+    append_events(directory, 0..40, "3K");
+    once(directory, archive, &["--node", "media-1"]).expect(0, &[]);
+    let lose_name = |directory: &Path| {
+        fs::remove_file(directory.join(".cdrlog/node")).unwrap();
+        fs::remove_dir_all(directory.join(".cdrlog/ship")).unwrap();
+    };
+    copy_tree(directory, copy.path());
+    lose_name(copy.path());
+    append_events(copy.path(), 100..120, "3K");
+    let ways = ["was shipped by node media-1", "--node media-1", "--new-node"];
+    once(copy.path(), archive, &[]).expect(6, &ways);
+    once(copy.path(), archive, &["--node", "media-2", "--new-node"]).expect(0, &[]);
+    let lines = |node: &str| -> Vec<u8> {
+        let blocks = archive::blocks_of(&archive.join("lines").join(node));
+        blocks.into_iter().flat_map(|block| block.body).collect()
+    };
+    let all = record(copy.path(), "CDR.");
+    assert_eq!([record(directory, "CDR."), lines("media-2")].concat(), all);
+    // The directory of media-1 itself.
+    lose_name(directory);
+    append_events(directory, 40..50, "3K");
+    once(directory, archive, &[]).expect(6, &ways);
+    once(directory, archive, &["--node", "media-1"]).expect(0, &[]);
+    assert_eq!(lines("media-1"), record(directory, "CDR."));
+}
+
+#[test]
+fn no_file_is_kept_for_an_optional_destination_and_a_gap_names_what_went() {
+    for optional in [true, false] {
+        let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (directory, archive) = (directory.path(), archive.path());
+        let ship_once = || {
+            let option = if optional { "--optional" } else { "--to" };
+            run(cdrlog().arg("ship").arg("--dir").arg(directory).args([
+                option,
+                &to(archive),
+                "--once",
+            ]))
+        };
+        append_events(directory, 0..40, "3K");
+        ship_once().expect(0, &[]);
+        let shipped = archive::lines(archive, "lines").len();
+        let bodies: String = (40..100).map(|number| body(number) + "\n").collect();
+        let mut writer = append(directory);
+        writer.args(["--rotate-bytes", "3K", "--sync", "always", "--retention-bytes", "4K"]);
+        run_with(&mut writer, bodies.as_bytes()).expect(0, &[]);
+        let told = if optional { vec!["lines are missing"] } else { vec![] };
+        ship_once().expect(0, &told);
+        let blocks = archive::blocks(archive, "lines");
+        let gaps: Vec<_> = blocks.iter().filter(|it| it.header["kind"] == "gap").collect();
+        assert_eq!(gaps.len(), usize::from(optional));
+        let lines = archive::lines(archive, "lines");
+        let there = lines.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let mut missing = 0;
+        for file in gaps.iter().flat_map(|gap| gap.header["missing"]["files"].as_array().unwrap()) {
+            missing += file["lines"].as_u64().unwrap();
+            assert_eq!(file["hash"].as_str().unwrap().len(), 64);
+        }
+        assert_eq!(there + missing, 100, "shipped before: {shipped} bytes");
+    }
 }
 
 #[test]
@@ -133,7 +286,7 @@ fn what_only_the_journal_of_a_killed_writer_has_is_waited_for() {
     let archive = tempfile::tempdir().unwrap();
     let (directory, archive) = (directory.path(), archive.path());
     once(directory, archive, &[]).expect(4, &["waits", "cdrlog recover"]);
-    let recovered = run(crate::run::cdrlog().args(["recover", "--apply"]).arg(directory));
+    let recovered = run(cdrlog().args(["recover", "--apply"]).arg(directory));
     recovered.expect(0, &[]);
     once(directory, archive, &[]).expect(0, &[]);
     check(directory, archive);
@@ -146,9 +299,7 @@ fn a_retired_node_ships_no_more() {
     append_events(directory, 0..5, "0");
     once(directory, archive, &["--node", "media-1"]).expect(0, &[]);
     let before = archive::lines(archive, "lines");
-    let retire = |node: &str| {
-        run(crate::run::cdrlog().args(["ship", "--to", &to(archive), "--retire", node]))
-    };
+    let retire = |node: &str| run(cdrlog().args(["ship", "--to", &to(archive), "--retire", node]));
     retire("media-2").expect(0, &["no block of media-2"]);
     retire("media-1").expect(0, &["media-1 is retired"]);
     append_events(directory, 5..10, "0");

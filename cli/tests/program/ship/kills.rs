@@ -27,6 +27,9 @@ pub fn kill_at_every_step(directory: &Path, shipper: impl Fn() -> Command) {
         fs::write(&input, numbers.map(|number| body(number) + "\n").collect::<String>()).unwrap();
         let mut writer = append(directory);
         writer.args(["--rotate-bytes", "6K", "--sync", "always"]).arg(&input);
+        if round % 2 == 1 {
+            writer.args(["--compress", "zstd"]);
+        }
         if round % 3 == 0 {
             kill_after(start(writer.arg("-")), round % 40);
         } else {

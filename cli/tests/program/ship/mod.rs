@@ -4,10 +4,21 @@
 
 mod archive;
 mod directory;
+#[cfg(feature = "nats")]
+mod jetstream;
 mod kills;
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+mod proxies;
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+mod proxy;
+mod redaction;
 #[cfg(feature = "s3")]
 mod s3;
 mod servers;

@@ -10,7 +10,7 @@ use crate::common::{CDR, WEBHOOKS};
 use crate::run::{Run, append, end, run, run_with, start};
 use crate::support::skip;
 
-fn server() -> Option<Server> {
+pub fn server() -> Option<Server> {
     let server = postgres("UTF8");
     if server.is_none() {
         skip("there is no PostgreSQL", "install the package postgresql");
@@ -24,12 +24,12 @@ fn to(server: &Server, directory: &std::path::Path) -> Command {
     command
 }
 
-fn init(server: &Server, directory: &std::path::Path) -> Run {
-    run(to(server, directory).arg("--init")).expect(0, &["the tables are those of version 1"])
+pub fn init(server: &Server, directory: &std::path::Path) -> Run {
+    run(to(server, directory).arg("--init")).expect(0, &["the tables are those of version 2"])
 }
 
 /// The record as the database has it.
-fn lines(server: &Server, stream: &str) -> Vec<u8> {
+pub fn lines(server: &Server, stream: &str) -> Vec<u8> {
     let hex = server.query(&format!(
         "SELECT encode(coalesce(raw, convert_to(line, 'UTF8')), 'hex') FROM cdr_event \
          WHERE stream = '{stream}' ORDER BY node, seq, line_number"
@@ -122,12 +122,13 @@ fn a_restored_database_gets_the_same_blocks_again() {
     init(&server, directory);
     append_events(directory, 0..100, "5K");
     run(to(&server, directory).arg("--once")).expect(0, &[]);
-    let ids = "SELECT string_agg(id, ',' ORDER BY seq) FROM cdr_block";
+    let ids = "SELECT string_agg(id, ',' ORDER BY seq) FROM cdr_block WHERE stream = 'lines'";
     let before = server.query(ids);
     // As a backup of the time of block 2 has it.
     server.query(
         "BEGIN; DELETE FROM cdr_event WHERE seq > 2; DELETE FROM cdr_block WHERE seq > 2; \
-         UPDATE cdr_cursor SET seq = 2, id = (SELECT id FROM cdr_block WHERE seq = 2); COMMIT",
+         UPDATE cdr_cursor SET seq = 2, id = (SELECT id FROM cdr_block WHERE seq = 2) \
+         WHERE stream = 'lines'; COMMIT",
     );
     append_events(directory, 100..120, "5K");
     run(to(&server, directory).arg("--once")).expect(0, &["gets them again"]);
@@ -135,6 +136,52 @@ fn a_restored_database_gets_the_same_blocks_again() {
     assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
     server.query("TRUNCATE cdr_event, cdr_block, cdr_cursor");
     run(to(&server, directory).arg("--once")).expect(0, &["gets them again"]);
+    assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
+}
+
+#[test]
+fn blocks_and_rows_that_a_database_lost_are_filled_in_before_their_file_is_given_up() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    append_events(directory, 0..100, "3K");
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    let ids = "SELECT string_agg(id, ',' ORDER BY seq) FROM cdr_block WHERE stream = 'lines'";
+    let before = server.query(ids);
+    server.query(
+        "BEGIN; DELETE FROM cdr_event WHERE seq = 3 AND line_number > 1; \
+         DELETE FROM cdr_event WHERE seq = 4; DELETE FROM cdr_block WHERE seq = 4; COMMIT",
+    );
+    let told = ["had lost block 3", "had lost block 4"];
+    run(to(&server, directory).args(["--once", "--keep-after-ship", "0"])).expect(0, &told);
+    assert_eq!(server.query(ids), before);
+    assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
+    // Each file is claimed, and the idle node says up to when its record is complete.
+    let births = "SELECT count(DISTINCT birth) FROM cdr_block WHERE kind = 'lines'";
+    assert_eq!(server.query(births), server.query("SELECT count(*) FROM cdr_birth"));
+    let marks = "SELECT count(*) FROM cdr_watermark m JOIN cdr_cursor c USING (node, stream, seq, id) \
+         WHERE m.through > now() - interval '5 min'";
+    assert_eq!(server.query(marks), "2\n");
+}
+
+#[test]
+fn an_append_waits_for_a_transaction_that_hangs() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    append_events(directory, 0..10, "3K");
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    append_events(directory, 10..40, "3K");
+    std::thread::scope(|scope| {
+        // As a COMMIT that was lost on its way holds the row of the chain.
+        let held = scope.spawn(|| {
+            server.query("BEGIN; UPDATE cdr_cursor SET seq = seq; SELECT pg_sleep(2); COMMIT")
+        });
+        run(to(&server, directory).arg("--once")).expect(0, &[]);
+        held.join().unwrap();
+    });
     assert_eq!(lines(&server, "lines"), record(directory, "CDR."));
 }
 

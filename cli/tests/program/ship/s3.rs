@@ -9,7 +9,7 @@ use crate::run::{append, run, run_with};
 use crate::support::skip;
 
 /// The server takes seconds to start: all tests of this file are one run of it.
-fn server() -> Option<Server> {
+pub fn server() -> Option<Server> {
     let server = s3();
     if server.is_none() {
         skip("there is no server for S3", "install SeaweedFS, so that `weed` can be run");
@@ -18,7 +18,7 @@ fn server() -> Option<Server> {
 }
 
 /// Buckets are directories of the server's own file system: they are made at the first write.
-fn to(port: u16, directory: &Path, place: &str) -> Command {
+pub fn to(port: u16, directory: &Path, place: &str) -> Command {
     let to = format!("s3://{place}?endpoint=http://127.0.0.1:{port}&region=us-east-1");
     let mut command = ship(directory, &to);
     for name in ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SESSION_TOKEN"] {
@@ -29,7 +29,7 @@ fn to(port: u16, directory: &Path, place: &str) -> Command {
 }
 
 /// The objects of a prefix, fetched by the server's own means.
-fn fetch(server: &Server, prefix: &str) -> tempfile::TempDir {
+pub fn fetch(server: &Server, prefix: &str) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     server.copy_objects(&format!("cdr/{prefix}"), copy.path());
     copy

@@ -3,7 +3,9 @@
 use std::fs;
 #[cfg(feature = "s3")]
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
+#[cfg(any(feature = "nats", feature = "s3"))]
+use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -40,7 +42,7 @@ impl Drop for Server {
 
 /// A port that nobody has, nor the one 10000 above it, which servers of SeaweedFS take too. Below those
 /// that the system gives to connections, so that no other test gets it meanwhile.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
@@ -53,7 +55,7 @@ fn free_port() -> u16 {
 }
 
 /// Waits until something listens.
-#[cfg(feature = "s3")]
+#[cfg(any(feature = "nats", feature = "s3"))]
 fn wait_for_port(port: u16, child: &mut Child) {
     let begin = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -196,6 +198,51 @@ impl Server {
     }
 }
 
+#[cfg(any(feature = "nats", feature = "s3"))]
+fn program(name: &str) -> Option<PathBuf> {
+    let paths = std::env::var_os("PATH")?;
+    std::env::split_paths(&paths).map(|path| path.join(name)).find(|it| it.exists())
+}
+
+// ===== NATS =====
+
+/// A nats-server that syncs every message, with more lines for its configuration; `None` if there is
+/// no program `nats-server`.
+#[cfg(feature = "nats")]
+pub fn nats(configuration: &str) -> Option<Server> {
+    program("nats-server")?;
+    let directory = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let store = directory.path().join("store");
+    let text = format!(
+        "listen: \"127.0.0.1:{port}\"\n\
+         jetstream {{ store_dir: {store:?}, sync_interval: always }}\n{configuration}\n"
+    );
+    fs::write(directory.path().join("nats.conf"), text).unwrap();
+    let mut child = spawn_nats(directory.path());
+    wait_for_port(port, &mut child);
+    Some(Server { child, port, filer_port: 0, directory })
+}
+
+#[cfg(feature = "nats")]
+fn spawn_nats(directory: &Path) -> Child {
+    let mut command = Command::new(program("nats-server").expect("it was there"));
+    command.arg("-c").arg(directory.join("nats.conf"));
+    command.arg("-l").arg(directory.join("log"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[cfg(feature = "nats")]
+impl Server {
+    /// Kills it, and starts it again.
+    pub fn kill_and_restart_nats(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn_nats(self.directory.path());
+        wait_for_port(self.port, &mut self.child);
+    }
+}
+
 // ===== S3 =====
 
 /// The keys that the server knows.
@@ -207,9 +254,7 @@ pub const S3_SECRET: &str = "cdrsecretcdrsecret";
 /// A SeaweedFS with a bucket `cdr`; `None` if there is no program `weed`.
 #[cfg(feature = "s3")]
 pub fn s3() -> Option<Server> {
-    let paths = std::env::var_os("PATH")?;
-    let weed =
-        std::env::split_paths(&paths).map(|path| path.join("weed")).find(|it| it.exists())?;
+    let weed = program("weed")?;
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("s3.json");
     let text = format!(

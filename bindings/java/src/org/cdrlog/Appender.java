@@ -9,53 +9,52 @@ import java.util.Map;
 
 /** An open directory. Any thread may use it. It must be closed; producers may outlive it, their sends fail then. */
 public final class Appender implements AutoCloseable {
-    private final MemorySegment handle;
+    private final Handle handle;
     private final Arena notices;
-    private boolean isClosed;
 
     Appender(MemorySegment handle, Arena notices) {
-        this.handle = handle;
+        this.handle = new Handle(handle, "appender");
         this.notices = notices;
     }
 
     /** A new producer. Each thread should have its own. It must be closed. */
     public Producer producer() throws CdrlogException {
-        return new Producer(NativeFunction.PRODUCER_NEW.make(handle));
+        return new Producer(NativeFunction.PRODUCER_NEW.make(handle.get()));
     }
 
     /** Waits until everything sent before is written: readers see it. */
     public void flush() throws CdrlogException {
-        NativeFunction.FLUSH.call(handle);
+        NativeFunction.FLUSH.call(handle.get());
     }
 
     /** Waits until everything sent before survives a power loss. */
     public void sync() throws CdrlogException {
-        NativeFunction.SYNC.call(handle);
+        NativeFunction.SYNC.call(handle.get());
     }
 
     /** Starts new files after everything sent before. */
     public void rotate() throws CdrlogException {
-        NativeFunction.ROTATE.call(handle);
+        NativeFunction.ROTATE.call(handle.get());
     }
 
     /** Waits until sealed files are listed, compressed, and the oldest removed: maybe minutes. */
     public void waitForMaintenance() throws CdrlogException {
-        NativeFunction.WAIT_FOR_MAINTENANCE.call(handle);
+        NativeFunction.WAIT_FOR_MAINTENANCE.call(handle.get());
     }
 
     /** The file that lines are being written to. */
     public String cdrPath() throws CdrlogException {
-        return NativeFunction.CDR_PATH.path(handle);
+        return NativeFunction.CDR_PATH.path(handle.get());
     }
 
     /** The file of bodies that are not events. It exists once there is one. */
     public String rejectsPath() throws CdrlogException {
-        return NativeFunction.REJECTS_PATH.path(handle);
+        return NativeFunction.REJECTS_PATH.path(handle.get());
     }
 
     /** The file of accepted events; empty if there is none, and they do not outlive the process. */
     public String inboxPath() throws CdrlogException {
-        return NativeFunction.INBOX_PATH.path(handle);
+        return NativeFunction.INBOX_PATH.path(handle.get());
     }
 
     /** All counters since the open, by their names, such as "events_journaled". */
@@ -64,7 +63,7 @@ public final class Appender implements AutoCloseable {
         Map<String, Long> stats = new LinkedHashMap<>();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment values = arena.allocate(JAVA_LONG, count);
-            NativeFunction.STATS.call(handle, values, count, MemorySegment.NULL);
+            NativeFunction.STATS.call(handle.get(), values, count, MemorySegment.NULL);
             for (long index = 0; index < count; index++) {
                 stats.put(NativeFunction.STATS_NAME.string(index), values.getAtIndex(JAVA_LONG, index));
             }
@@ -74,7 +73,7 @@ public final class Appender implements AutoCloseable {
 
     /** What the open repaired after a process that did not close, as a sentence for the log; empty if nothing. */
     public String recovered() throws CdrlogException {
-        MemorySegment recovery = NativeFunction.RECOVERY_OF.make(handle);
+        MemorySegment recovery = NativeFunction.RECOVERY_OF.make(handle.get());
         try {
             return NativeFunction.RECOVERY_MESSAGE.string(recovery);
         } finally {
@@ -88,19 +87,14 @@ public final class Appender implements AutoCloseable {
      * notice. A second close does nothing.
      */
     @Override
-    public synchronized void close() throws CdrlogException {
-        if (isClosed) {
-            return;
-        }
-        int code = (int) NativeFunction.CLOSE.invoke(handle);
-        CdrlogException failure = code == CdrlogException.OK ? null : CdrlogException.last(code);
-        if (failure != null && failure.code() == CdrlogException.Code.WOULD_DEADLOCK) {
-            throw failure;
-        }
-        isClosed = true;
-        notices.close();
-        if (failure != null) {
-            throw failure;
+    public void close() throws CdrlogException {
+        boolean wasOpen = !handle.isClosed();
+        try {
+            wasOpen = handle.close(NativeFunction.CLOSE);
+        } finally {
+            if (wasOpen && handle.isClosed()) {
+                notices.close();
+            }
         }
     }
 }

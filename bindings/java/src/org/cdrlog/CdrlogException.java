@@ -8,10 +8,11 @@ public final class CdrlogException extends IOException {
 
     static final int OK = 0;
     static final int FULL = 1;
-    static final int CLOSED = 2;
+    static final int INVALID_HANDLE = 4;
     static final int TIMED_OUT = 10;
     static final int END = 11;
     static final int BUFFER_TOO_SMALL = 12;
+    static final int WOULD_DEADLOCK = 15;
 
     /** What the caller can do; cdrlog.h explains each. */
     public enum Code {

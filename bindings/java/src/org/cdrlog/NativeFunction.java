@@ -81,14 +81,14 @@ enum NativeFunction {
     }
 
     private static final class Library {
-        /** The library, by its name for the loader or by the path in the property cdrlog.library. */
+        /** The library: by its SONAME, which all versions have that this class fits, or by the path in cdrlog.library. */
         static final SymbolLookup SYMBOLS =
-                SymbolLookup.libraryLookup(System.getProperty("cdrlog.library", "libcdrlog.so"), Arena.global());
+                SymbolLookup.libraryLookup(System.getProperty("cdrlog.library", "libcdrlog.so.0.1"), Arena.global());
     }
 
     static MethodHandle handle(String name, FunctionDescriptor descriptor, Linker.Option... options) {
         MemorySegment symbol = Library.SYMBOLS.find(name)
-                .orElseThrow(() -> new UnsatisfiedLinkError("libcdrlog.so is older than this binding: no " + name));
+                .orElseThrow(() -> new UnsatisfiedLinkError("libcdrlog is older than this binding: no " + name));
         return Linker.nativeLinker().downcallHandle(symbol, descriptor, options);
     }
 

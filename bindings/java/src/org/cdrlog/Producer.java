@@ -21,8 +21,6 @@ public final class Producer implements AutoCloseable {
     private final MemorySegment handle;
     // Sends that do not wait take turns: to the library, one that finds another one at work looks like a full queue.
     private final Object turn = new Object();
-    // Held while waiting for room; before `turn` where both are needed.
-    private final Object waiting = new Object();
     private volatile boolean isClosed;
 
     Producer(MemorySegment handle) {
@@ -31,7 +29,8 @@ public final class Producer implements AutoCloseable {
 
     /**
      * Sends an event, the body of a webhook; waits while the queue is full. Once it returns, the event outlives the
-     * process. Allocates nothing unless it must wait.
+     * process. Allocates nothing unless it must wait. In a notice it does not wait: it throws
+     * {@link CdrlogException.Code#WOULD_DEADLOCK}.
      */
     public void send(byte[] event) throws CdrlogException {
         send(MemorySegment.ofArray(event));
@@ -81,15 +80,13 @@ public final class Producer implements AutoCloseable {
     }
 
     private void sendWhenThereIsRoom(MemorySegment event) throws CdrlogException {
+        checkOpen();
         int code;
-        synchronized (waiting) {
-            checkOpen();
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment copy = arena.allocate(event.byteSize()).copyFrom(event);
-                code = (int) SEND.invokeExact(handle, copy, copy.byteSize());
-            } catch (Throwable fault) {
-                throw new AssertionError("a call of C does not throw", fault);
-            }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment copy = arena.allocate(event.byteSize()).copyFrom(event);
+            code = (int) SEND.invokeExact(handle, copy, copy.byteSize());
+        } catch (Throwable fault) {
+            throw new AssertionError("a call of C does not throw", fault);
         }
         if (code != CdrlogException.OK) {
             throw CdrlogException.last(code);
@@ -101,10 +98,8 @@ public final class Producer implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment number = arena.allocate(JAVA_LONG);
             MemorySegment copy = arena.allocate(event.length).copyFrom(MemorySegment.ofArray(event));
-            synchronized (waiting) {
-                checkOpen();
-                NativeFunction.SEND_ACKED.call(handle, copy, copy.byteSize(), level.ordinal(), acks.handle(), number);
-            }
+            checkOpen();
+            NativeFunction.SEND_ACKED.call(handle, copy, copy.byteSize(), level.ordinal(), acks.handle(), number);
             return number.get(JAVA_LONG, 0);
         }
     }
@@ -115,16 +110,21 @@ public final class Producer implements AutoCloseable {
         }
     }
 
-    /** Frees it, after a send that waits for room; what it has sent is not affected. A second close does nothing. */
+    /**
+     * Frees it, after a send that waits for room; what it has sent is not affected. A second close does nothing. In a
+     * notice it is refused if another thread waits in a send.
+     */
     @Override
     public void close() throws CdrlogException {
-        synchronized (waiting) {
-            synchronized (turn) {
-                if (!isClosed) {
-                    isClosed = true;
-                    NativeFunction.PRODUCER_FREE.call(handle);
-                }
+        synchronized (turn) {
+            if (isClosed) {
+                return;
             }
+            isClosed = true;
         }
+        // Not in turn: senders that do not wait would wait for it.
+        int code = (int) NativeFunction.PRODUCER_FREE.invoke(handle);
+        isClosed = code != CdrlogException.WOULD_DEADLOCK;
+        CdrlogException.check(code);
     }
 }

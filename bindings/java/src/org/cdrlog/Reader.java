@@ -14,8 +14,7 @@ import java.time.Duration;
  * it at a time. It must be closed.
  */
 public final class Reader implements AutoCloseable {
-    private final MemorySegment handle;
-    private boolean isClosed;
+    private final Handle handle;
 
     /** A place in the CDR, in uncompressed bytes. */
     public record Position(String file, long offset) {}
@@ -71,7 +70,7 @@ public final class Reader implements AutoCloseable {
                     MemorySegment file = arena.allocateFrom(options.begin.file);
                     NativeFunction.READER_OPTIONS_SET_BEGIN.call(made, file, options.begin.offset);
                 }
-                handle = NativeFunction.READER_OPEN.make(made);
+                handle = new Handle(NativeFunction.READER_OPEN.make(made), "reader");
             } finally {
                 NativeFunction.READER_OPTIONS_FREE.invoke(made);
             }
@@ -83,7 +82,7 @@ public final class Reader implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment line = arena.allocate(ADDRESS);
             MemorySegment length = arena.allocate(JAVA_LONG);
-            int code = (int) NativeFunction.READER_NEXT.invoke(handle, line, length);
+            int code = (int) NativeFunction.READER_NEXT.invoke(handle.get(), line, length);
             if (code == CdrlogException.END) {
                 return null;
             }
@@ -94,7 +93,7 @@ public final class Reader implements AutoCloseable {
 
     /** Waits until there may be a line to read, or for this time. */
     public void await(Duration timeout) throws CdrlogException {
-        NativeFunction.READER_WAIT.call(handle, timeout.toMillis());
+        NativeFunction.READER_WAIT.call(handle.get(), timeout.toMillis());
     }
 
     /** Where the next line starts: save it, and begin there later. Null if nothing was read yet. */
@@ -102,7 +101,7 @@ public final class Reader implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment file = arena.allocate(ADDRESS);
             MemorySegment offset = arena.allocate(JAVA_LONG);
-            int code = (int) NativeFunction.READER_POSITION.invoke(handle, file, offset);
+            int code = (int) NativeFunction.READER_POSITION.invoke(handle.get(), file, offset);
             if (code == CdrlogException.END) {
                 return null;
             }
@@ -113,10 +112,7 @@ public final class Reader implements AutoCloseable {
 
     /** Frees the reader. A second close does nothing. */
     @Override
-    public synchronized void close() throws CdrlogException {
-        if (!isClosed) {
-            isClosed = true;
-            NativeFunction.READER_FREE.call(handle);
-        }
+    public void close() throws CdrlogException {
+        handle.close(NativeFunction.READER_FREE);
     }
 }

@@ -1,7 +1,18 @@
 // What the server has told: numbers by minute, words by quarter, rooms, health.
 
 export const MINUTE = 60000, QUARTER = 15 * MINUTE, HOUR = 60 * MINUTE;
-export const EVENTS = 1, JOINED = 2, LEFT = 3, BEGAN = 4, ENDED = 5, RECORDED = 6, REJECTED = 7, LEVELS = 8;
+export const EVENTS = 1, JOINED = 2, LEFT = 3, BEGAN = 4, ENDED = 5, REJECTED = 6, LEVELS = 7;
+
+// The span from one time to the next in which `at` is; -1 if it is in none.
+function spanOf(times, at) {
+  if (at < times[0] || at >= times[times.length - 1]) return -1;
+  let low = 0, high = times.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (times[middle] <= at) low = middle; else high = middle;
+  }
+  return low;
+}
 
 // Minutes and quarters, by their numbers since 1970.
 export class Series {
@@ -46,15 +57,18 @@ export class Series {
   }
   each(times, take) {
     for (const row of this.minutes.values()) {
-      const at = row[0] * MINUTE;
-      if (at < times[0] || at >= times[times.length - 1]) continue;
-      let low = 0, high = times.length - 1;
-      while (high - low > 1) {
-        const middle = (low + high) >> 1;
-        if (times[middle] <= at) low = middle; else high = middle;
-      }
-      take(low, row);
+      const index = spanOf(times, row[0] * MINUTE);
+      if (index >= 0) take(index, row);
     }
+  }
+  // Sums of what is counted as `cdrlog stats` does, in spans of whole quarters.
+  counted(times, name) {
+    const sums = new Array(times.length - 1).fill(0);
+    for (const [number, { counted }] of this.quarters) {
+      const index = spanOf(times, number * QUARTER);
+      if (counted && index >= 0) sums[index] += counted[name];
+    }
+    return sums;
   }
   // How often each word of a kind occurred, most frequent first.
   words(kind, from, until) {

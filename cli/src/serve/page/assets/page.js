@@ -1,7 +1,7 @@
 // The page: which view is shown, and when it is drawn.
 
-import { applyMessage, ask, BEGAN, dayOf, ENDED, EVENTS, HOUR, isLive, JOINED, LEFT, live, MINUTE, RECORDED, REJECTED, Series, textOfDay } from "./data.js";
-import { bytes, Chart, count, dateTime, duration, hourMinute, table, tiles, time, wordTable, zone } from "./charts.js";
+import { applyMessage, ask, BEGAN, dayOf, ENDED, EVENTS, HOUR, isLive, JOINED, LEFT, live, MINUTE, REJECTED, Series, textOfDay } from "./data.js";
+import { bytes, Chart, count, dateTime, duration, el, hourMinute, table, tiles, time, wordTable, zone } from "./charts.js";
 import { findRooms, openRooms } from "./rooms.js";
 
 const $ = (id) => document.getElementById(id);
@@ -20,6 +20,7 @@ const nowCharts = [
 ];
 const dayCharts = [
   new Chart($("day-charts"), "Events by hour", ["events"]),
+  new Chart($("day-charts"), "Participant-minutes by hour", ["minutes"]),
   new Chart($("day-charts"), "Most participants at once by hour", ["participants"]),
   new Chart($("day-charts"), "Joined and left by hour", ["joined", "left"]),
   new Chart($("day-charts"), "Rooms that began and ended by hour", ["began", "ended"]),
@@ -36,10 +37,12 @@ function drawState() {
     if (message.fault) parts.push(`The record cannot be read: ${message.fault}`);
     else parts.push(message.is_caught_up ? "Live" : "Reading the last day…");
     if (live.status?.failure) parts.push(`events cannot be written: ${live.status.failure}`);
+    const stopped = message.shipping.filter((one) => one.failure !== null).length;
+    if (stopped > 0) parts.push(stopped === 1 ? "a destination gets no lines: see Health" : `${stopped} destinations get no lines: see Health`);
     parts.push(`newest event ${message.newest_ms === null ? "none" : dateTime(message.newest_ms)}`);
     parts.push(`times in ${zone}`);
   }
-  const isBad = !connected || Boolean(message?.fault || live.status?.failure), text = parts.join(" · ");
+  const isBad = !connected || Boolean(message?.fault || live.status?.failure || message?.shipping.some((one) => one.failure !== null)), text = parts.join(" · ");
   state.className = isBad ? "bad" : "";
   if (state.textContent !== text) state.textContent = text;
 }
@@ -74,31 +77,37 @@ function drawNow() {
 }
 
 function drawDay() {
-  const [from, until] = dayOf(day);
+  const [from, next] = dayOf(day);
   $("h-day").textContent = `${new Date(from).toLocaleDateString(undefined, { dateStyle: "full" })}`;
   const isLiveDay = isLive(from), series = isLiveDay ? live.series : past.day === day ? past.series : null;
   if (!series) {
     tiles($("day-tiles"), [["Day", past.day === day && past.error ? past.error : "Reading…", "text"]]);
-    if (past.day !== day) readPast(from, until);
+    if (past.day !== day) readPast(from, next);
     return;
   }
   const times = [];
-  for (let at = from; at < until; at += HOUR) times.push(at);
-  times.push(until);
+  for (let at = from; at < next; at += HOUR) times.push(at);
+  times.push(next);
   const labels = times.slice(0, -1).map(hourMinute);
   const of = (figure) => series.sums(times, figure), sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
-  const figures = { events: of(EVENTS), joined: of(JOINED), left: of(LEFT), began: of(BEGAN), ended: of(ENDED), recorded: of(RECORDED), rejected: of(REJECTED) };
+  const figures = { events: of(EVENTS), joined: of(JOINED), left: of(LEFT), began: of(BEGAN), ended: of(ENDED), rejected: of(REJECTED) };
+  const counted = (name) => series.counted(times, name), total = (name) => sum(counted(name));
+  const minutes = counted("stay_ms").map((ms) => Math.round(ms / 6000) / 10);
   const people = series.levels(times, 0), hour = new Date(live.now).getTime();
   // Hours that are still to come have nobody.
   times.slice(0, -1).forEach((at, index) => { if (at > hour) people[index] = 0; });
   tiles($("day-tiles"), [
-    ["Events", count(sum(figures.events))], ["Rooms began", count(sum(figures.began))], ["Joined", count(sum(figures.joined))],
-    ["Left", count(sum(figures.left))], ["Most at once", count(Math.max(0, ...people))],
-    ["Recordings", count(sum(figures.recorded))], ["Rejected", count(sum(figures.rejected)), sum(figures.rejected) > 0 ? "bad" : ""],
+    ["Events", count(sum(figures.events))], ["Sessions", count(total("sessions"))], ["Participants", count(total("participants"))],
+    ["Participant-minutes", count(Math.round(total("stay_ms") / 6000) / 10)], ["Most at once", count(Math.max(0, ...people))],
+    ["Recordings", count(total("recordings"))], ["Recorded", bytes(total("recording_bytes")), "text"],
+    ["Rejected", count(sum(figures.rejected)), sum(figures.rejected) > 0 ? "bad" : ""],
   ]);
-  [[figures.events], [people], [figures.joined, figures.left], [figures.began, figures.ended], [figures.recorded], [figures.rejected]]
+  const until = live.message.counted_until_ms;
+  $("day-counted").textContent = "Sessions, participants, minutes and recordings are counted as cdrlog stats does" +
+    (isLiveDay && isToday ? `, for events before ${until === null ? time(from) : time(until)}: later ones may still be missing.` : ".");
+  [[figures.events], [minutes], [people], [figures.joined, figures.left], [figures.began, figures.ended], [counted("recordings")], [figures.rejected]]
     .forEach((numbers, index) => dayCharts[index].update(labels, numbers));
-  const words = (kind) => series.words(kind, from, until);
+  const words = (kind) => series.words(kind, from, next);
   $("day-words").replaceChildren(
     wordTable("Why participants left", words("left"), "Reason"), wordTable("Why rooms ended", words("ended"), "Reason"),
     wordTable("Why bodies were rejected", words("rejected"), "Reason"), wordTable("Events by name", words("event"), "Event"));
@@ -114,6 +123,19 @@ async function readPast(from, until) {
     if (past.day === asked) past.error = String(error.message);
   }
   draw();
+}
+
+// How far each destination of the shipped record is.
+function shippingTable(shipping) {
+  const rows = shipping.map((one) => [
+    one.destination, one.stream, bytes(one.lag_bytes),
+    one.caught_up_ms === null ? "not yet" : `${duration(live.now - one.caught_up_ms)} ago`,
+    one.disk_full_in_seconds === null ? "" : `in ${duration(one.disk_full_in_seconds * 1000)}`,
+    one.failure === null ? el("span", { class: "good" }, "ships")
+      : el("span", { class: "bad" }, `${one.has_stopped ? "stopped" : "tries again"}: ${one.failure}`),
+  ]);
+  const columns = [["Destination"], ["What"], ["Behind", "n"], ["Had everything", "t"], ["Disk full", "t"], ["State"]];
+  return el("div", { class: "whole" }, el("h3", {}, "Shipping"), table(columns, rows));
 }
 
 function drawHealth() {
@@ -137,7 +159,8 @@ function drawHealth() {
     ["Lines that are no events", count(outside.not_an_event), outside.not_an_event > 0 ? "bad" : ""], ["Viewers", count(message.viewers)]);
   tiles($("health-tiles"), list);
   const words = (kind) => live.series.words(kind, live.now - 24 * HOUR, live.now + HOUR);
-  const parts = [wordTable("Rejected bodies, last day", words("rejected"), "Reason")];
+  const parts = message?.shipping.length > 0 ? [shippingTable(message.shipping)] : [];
+  parts.push(wordTable("Rejected bodies, last day", words("rejected"), "Reason"));
   if (live.about?.has_endpoint) parts.push(
     wordTable("Refused requests, since the start", (status?.refused ?? []).toSorted((a, b) => b[1] - a[1]), "Reason"),
     wordTable("Counters, since the start", status?.counters ?? [], "Counter"));
@@ -158,6 +181,7 @@ function draw() {
   $("about").textContent = `cdrlog ${about.version} · ${about.directory}`;
   $("logout").hidden = !about.has_login;
   document.body.dataset.drawn = view;
+  if (!drawn) performance.mark("drawn");
   drawn = true;
 }
 
