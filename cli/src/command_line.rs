@@ -167,7 +167,7 @@ mod tests {
         let line: Vec<OsString> = ["program", "read"].iter().chain(line).map(Into::into).collect();
         let Program { command: Read::Read(read) } =
             parse(&line).map_err(|error: Error| error.kind())?;
-        Ok(read.paths.into_paths())
+        Ok(read.paths.into_places().unwrap().paths)
     }
 
     #[test]

@@ -38,6 +38,8 @@ mod serve;
 mod sessions;
 #[cfg(feature = "ship")]
 mod ship;
+#[cfg(feature = "ship")]
+mod shipped;
 mod sighup;
 mod stats;
 mod summary;

@@ -92,6 +92,13 @@ pub struct Lines<'reader> {
 }
 
 impl<'reader> Lines<'reader> {
+    /// Lines that were read by other means than a [`Reader`](super::Reader), such as those of a copy:
+    /// `bytes` of the file `path`, from `offset` of the uncompressed file on.
+    #[must_use]
+    pub const fn new(path: &'reader Path, offset: u64, bytes: &'reader [u8]) -> Self {
+        Self { bytes, path, offset }
+    }
+
     /// All of the lines, with their line feeds. Only the last line of a file may lack one: see
     /// [`Line::is_whole`].
     #[must_use]

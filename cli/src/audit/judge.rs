@@ -131,11 +131,7 @@ impl Judge<'_> {
 
     /// A finding for each place where time goes back: within files, and from one listed file to the
     /// next.
-    pub(super) fn clock_steps(
-        &self,
-        cuts: &[(Cut, &Path)],
-        listed: &[(&Path, FileSpan)],
-    ) -> Vec<Finding> {
+    pub(super) fn clock_steps(&self, cuts: &[Cut], listed: &[(&Path, FileSpan)]) -> Vec<Finding> {
         let step = |path: &Path, source, from, to, place: String| {
             let message = format!(
                 "time goes back from {} to {} in {}{place}: a clock was set back, or an archive \
@@ -147,15 +143,21 @@ impl Judge<'_> {
             let finding = Finding::new(Reason::ClockStep, to, message);
             Finding { from: Some(to), until: Some(from), source: Some(source), ..finding }
         };
-        let within = cuts.iter().filter_map(|(cut, path)| {
+        let within = cuts.iter().filter_map(|cut| {
+            let Cut { path, from, begin, offset, .. } = cut;
             let source = self.record.span(path)?.source;
-            Some(step(path, source, cut.from, cut.begin, format!(" at byte {}", cut.offset)))
+            let place = if *offset == 0 { String::new() } else { format!(" at byte {offset}") };
+            Some(step(path, source, *from, *begin, place))
         });
         // A file with a cut ends at some other time.
-        let cut: BTreeSet<_> = cuts.iter().map(|(_, path)| *path).collect();
+        let cut: BTreeSet<_> = cuts.iter().map(|cut| cut.path.as_path()).collect();
+        // What a node shipped is one input, which is cut between its files too.
+        let is_cut_before =
+            |path: &Path| cuts.iter().any(|cut| cut.path == path && cut.offset == 0);
         let between = listed.iter().zip(listed.iter().skip(1)).filter_map(|(one, next)| {
             let is_back = one.1.source == next.1.source
                 && !cut.contains(one.0)
+                && !is_cut_before(next.0)
                 && next.1.first < one.1.last.saturating_sub(LATENESS_MS);
             is_back.then(|| step(next.0, next.1.source, one.1.last, next.1.first, String::new()))
         });

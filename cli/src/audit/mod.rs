@@ -1,7 +1,7 @@
 //! `cdrlog audit`: the events that never came.
 //!
 //! ```text
-//! files ──> count ──> record ──> judge (cause) ──> report
+//! inputs ─> count ──> record ──> judge (cause) ──> report
 //!  gaps.jsonl ──> drops ──────────┘ │
 //!  server ──> livekit ──────────────┘
 //! ```
@@ -21,7 +21,6 @@ mod report;
 mod sequence;
 
 use std::error::Error;
-use std::path::Path;
 
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -33,7 +32,8 @@ use self::judge::Judge;
 use self::record::Record;
 use self::report::{Report, Summary};
 use super::cdr_path::PathArgs;
-use super::count::files::{InputFile, InputFiles};
+use super::count::input::Input;
+use super::count::inputs::Inputs;
 use super::count::merge::Cut;
 use super::count::reading;
 use super::local_time::{UtcOption, zone_of_name};
@@ -102,6 +102,7 @@ Examples:
   cdrlog audit /opt/openvidu/cdr
   cdrlog audit --since yesterday --until today
   cdrlog audit --session ses_Jd8tUyvhXO ./cdr
+  cdrlog audit --since 7d s3://bucket/cdr
   cdrlog audit --json ./cdr | jq -r 'select(.type == \"finding\") | .reason' | sort | uniq -c
   cdrlog audit --livekit https://livekit.example.org --livekit-key-file livekit.keys ./cdr
 
@@ -137,8 +138,7 @@ impl Audit {
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let grace_ms = i64::try_from(self.grace.0.as_millis()).unwrap_or(i64::MAX);
-        let paths = self.paths.into_paths();
-        let files = InputFiles::of(&paths)?;
+        let files = Inputs::of(&self.paths.into_places()?, &period)?;
         reading::say_what_is_odd(&files);
         // The server first: what begins while the record is read is then not a finding.
         #[cfg(feature = "serve")]
@@ -181,7 +181,7 @@ impl Audit {
 
 /// What the `gaps.jsonl` files of the directories say. One that cannot be read makes the audit
 /// incomplete.
-fn read_gaps(files: &InputFiles, record: &Record, is_incomplete: &mut bool) -> Vec<Drop> {
+fn read_gaps(files: &Inputs, record: &Record, is_incomplete: &mut bool) -> Vec<Drop> {
     let mut gaps = Vec::new();
     for (source, directory) in files.directories() {
         let Some(begin) = record.begin(source) else { continue };
@@ -201,7 +201,7 @@ fn read_gaps(files: &InputFiles, record: &Record, is_incomplete: &mut bool) -> V
 /// All findings and notes of a record.
 fn judge(
     record: &mut Record,
-    files: &[InputFile],
+    files: &[Input],
     cuts: &[Cut],
     gaps: Vec<Drop>,
     grace_ms: i64,
@@ -210,18 +210,14 @@ fn judge(
     let drops = drops::merge(std::mem::take(&mut record.drops), gaps);
     let sequences = std::mem::take(&mut record.sequences).end();
     let record = &*record;
-    let of_file = |path| record.span(path).map(|span| (path, span));
-    let listed = files.iter().filter(|file| file.is_listed);
-    let listed: Vec<_> = listed.filter_map(|file| of_file(&file.path)).collect();
-    let spans = files.iter().filter_map(|file| record.span(&file.path)).collect();
-    let path_of = |cut: &Cut| files.get(cut.file).map(|file| (*cut, file.path.as_path()));
-    let cuts: Vec<(Cut, &Path)> = cuts.iter().filter_map(path_of).collect();
+    let listed: Vec<_> = files.iter().flat_map(|input| record.listed_spans(input)).collect();
+    let spans = files.iter().flat_map(|input| record.spans(input)).map(|(_, span)| span).collect();
     let causes = Causes::new(spans, &drops, zone);
     let judge = Judge { record, causes, grace_ms, zone };
     let mut findings = judge.absences();
     findings.extend(judge.drops(&drops));
     findings.extend(judge.gaps(&sequences));
-    findings.extend(judge.clock_steps(&cuts, &listed));
+    findings.extend(judge.clock_steps(cuts, &listed));
     findings
 }
 

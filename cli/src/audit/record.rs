@@ -1,7 +1,7 @@
 //! Takes the lines of a record, and keeps what an audit needs from them: what is missing, not what
 //! is there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use super::finding::Subject;
 use super::sequence::Sequences;
 use crate::count::ahead::FileLine;
 use crate::count::event::{ActivityRef, Says};
+use crate::count::input::Input;
 use crate::count::line::Line;
 use crate::count::line_reader::{Depth, LineReader, ReadEvent};
 use crate::count::reading::LineTaker;
@@ -134,6 +135,27 @@ impl Record {
         };
         let FileTimes { source, first, last } = *times;
         Some(FileSpan { source, first, last })
+    }
+
+    /// The files of an input, in their order, with their times.
+    pub(super) fn spans<'a>(&'a self, input: &'a Input) -> Vec<(&'a Path, FileSpan)> {
+        let paths: Vec<&Path> = if input.is_file() {
+            vec![&input.path]
+        } else {
+            // What a node shipped is of many files, whose names sort as they were written.
+            let open = self.file.iter().map(|(path, _)| path);
+            let paths: BTreeSet<&Path> =
+                self.files.keys().chain(open).map(PathBuf::as_path).collect();
+            paths.into_iter().collect()
+        };
+        let span = |path| self.span(path).map(|span| (path, span));
+        let spans = paths.into_iter().filter_map(span);
+        spans.filter(|(_, span)| input.is_file() || span.source == input.source).collect()
+    }
+
+    /// The same, if they follow one another.
+    pub(super) fn listed_spans<'a>(&'a self, input: &'a Input) -> Vec<(&'a Path, FileSpan)> {
+        if input.is_file() && !input.is_listed { Vec::new() } else { self.spans(input) }
     }
 
     /// The input is over.

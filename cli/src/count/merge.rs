@@ -10,18 +10,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::PathBuf;
 
 use cdrlog::LineFault;
-use cdrlog::reader::{ReadError, Reader, ReaderPosition};
+use cdrlog::reader::ReadError;
 
 use super::Source;
 use super::ahead::{BLOCKS_MAX, FileLine, Pending, ReadBlock, Threads};
 use super::event_reader;
-use super::files::InputFile;
+use super::input::{Input, InputReader, InputRemark, Piece};
 use super::line::Parser;
 use super::line_reader::{LineReader, ReadEvent};
 use super::tracker::LATENESS_MS;
-use crate::cdr_path;
 
 /// The maximum number of open files; each has a block in memory.
 const OPEN_MAX: usize = 128;
@@ -55,14 +55,20 @@ pub(crate) trait LineListener {
 
     /// Something could not be read, and is skipped.
     fn fail(&mut self, error: &ReadError);
+
+    /// Something is to be told of an input.
+    fn remark(&mut self, remark: &InputRemark);
 }
 
 /// A position in a file at which time goes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cut {
-    /// The number of the file.
+    /// The number of the input.
     pub(crate) file: usize,
-    /// The byte at which the first line with an earlier time starts.
+    /// The position in the input at which the first line with an earlier time starts.
+    pub(crate) position: u64,
+    /// The file of that line, and the byte at which it starts.
+    pub(crate) path: PathBuf,
     pub(crate) offset: u64,
     /// That time.
     pub(crate) begin: i64,
@@ -75,14 +81,14 @@ pub(crate) struct Cut {
 struct Part {
     file: usize,
     begin: i64,
-    offset: u64,
+    position: u64,
     end: Option<u64>,
 }
 
 /// How far a part was read.
 struct OpenPart {
     part: Part,
-    reader: Reader,
+    reader: InputReader,
     /// What was read from it, and not taken yet.
     ahead: VecDeque<Next>,
     /// It was read to its end.
@@ -92,12 +98,17 @@ struct OpenPart {
 
 /// What comes next in a part.
 enum Next {
-    Lines(Pending),
+    Lines {
+        pending: Pending,
+        /// What is added to the offset of a line to get its position in the input.
+        shift: u64,
+    },
     Failed(ReadError),
+    Remark(InputRemark),
 }
 
 impl OpenPart {
-    fn new(part: Part, reader: Reader) -> Self {
+    fn new(part: Part, reader: InputReader) -> Self {
         let (ahead, clock) = (VecDeque::new(), Clock::new(part.begin));
         Self { part, reader, ahead, is_read: false, clock }
     }
@@ -107,10 +118,13 @@ impl OpenPart {
         while !self.is_read && self.ahead.len() < count_max {
             match self.reader.next_lines() {
                 Ok(None) => self.is_read = true,
-                Ok(Some(lines)) if self.part.end.is_some_and(|end| lines.offset() >= end) => {
+                Ok(Some(piece)) if self.part.end.is_some_and(|end| piece.position >= end) => {
                     self.is_read = true;
                 }
-                Ok(Some(lines)) => self.ahead.push_back(Next::Lines(threads.begin(lines))),
+                Ok(Some(Piece { lines, position })) => {
+                    let shift = position.wrapping_sub(lines.offset());
+                    self.ahead.push_back(Next::Lines { pending: threads.begin(lines), shift });
+                }
                 Err(error) => {
                     if !matches!(error, ReadError::LineTooLong { .. }) {
                         self.is_read = true;
@@ -118,6 +132,7 @@ impl OpenPart {
                     self.ahead.push_back(Next::Failed(error));
                 }
             }
+            self.ahead.extend(self.reader.take_remarks().into_iter().map(Next::Remark));
         }
     }
 }
@@ -126,8 +141,9 @@ impl OpenPart {
 #[derive(Debug)]
 struct Clock {
     now: i64,
-    /// The time of the last event, and the offset of its line.
-    last: Option<(i64, u64)>,
+    /// The time of the last event, and where its line is: its position in the input, and its offset
+    /// in the file.
+    last: Option<(i64, (u64, u64))>,
 }
 
 impl Clock {
@@ -135,15 +151,15 @@ impl Clock {
         Self { now: begin, last: None }
     }
 
-    /// An event has the time `at`, in the line at `offset`. Returns the position if time went back.
+    /// An event has the time `at`, in the line at `place`. Returns the place if time went back.
     ///
     /// A single event with a wrong time means nothing: two consecutive ones must agree.
-    fn hear(&mut self, at: i64, offset: u64) -> Option<(u64, i64)> {
-        let (last, last_offset) = self.last.replace((at, offset)).unwrap_or((at, offset));
+    fn hear(&mut self, at: i64, place: (u64, u64)) -> Option<((u64, u64), i64)> {
+        let (last, last_place) = self.last.replace((at, place)).unwrap_or((at, place));
         let begin = at.min(last);
         if at.max(last) < self.now.saturating_sub(LATENESS_MS) {
             self.now = begin;
-            return Some((last_offset, begin));
+            return Some((last_place, begin));
         }
         self.now = self.now.max(begin);
         None
@@ -152,21 +168,25 @@ impl Clock {
 
 /// Reads all files once, with the cuts that an earlier pass found, and returns all cuts that are
 /// known now.
-pub(crate) fn read(
-    files: &[InputFile],
-    cuts: &[Cut],
-    listener: &mut impl LineListener,
-) -> Vec<Cut> {
+pub(crate) fn read(files: &[Input], cuts: &[Cut], listener: &mut impl LineListener) -> Vec<Cut> {
+    let mut opened = BTreeMap::new();
+    // A single input needs no place among others, unless it is cut.
+    if files.len() > 1 || !cuts.is_empty() {
+        // All of them before the first is read: nodes are then asked at the same time.
+        let chains = files.iter().enumerate().filter(|(_, input)| !input.is_file());
+        opened.extend(chains.filter_map(|(number, input)| Some((number, input.open(0).ok()?))));
+    }
     let mut merge = Merge {
         files,
         // The first one is the last of the list.
-        waiting: parts(files, cuts),
+        waiting: parts(files, cuts, &mut opened),
+        opened,
         open: Vec::new(),
         cuts: Vec::new(),
         last: None,
         threads: Threads::new(listener.reader()),
     };
-    merge.waiting.sort_by_key(|part| std::cmp::Reverse((part.begin, part.file, part.offset)));
+    merge.waiting.sort_by_key(|part| std::cmp::Reverse((part.begin, part.file, part.position)));
     while merge.open_due() {
         merge.read_block(listener);
         if let Some(watermark) = merge.watermark() {
@@ -177,8 +197,10 @@ pub(crate) fn read(
 }
 
 struct Merge<'a> {
-    files: &'a [InputFile],
+    files: &'a [Input],
     waiting: Vec<Part>,
+    /// What nodes shipped, of which the first lines were looked at, by the number of the input.
+    opened: BTreeMap<usize, InputReader>,
     open: Vec<OpenPart>,
     cuts: Vec<Cut>,
     /// The time of the last event that was read.
@@ -197,13 +219,14 @@ impl Merge<'_> {
     fn open_due(&mut self) -> bool {
         while let Some(&part) = self.waiting.last() {
             let now = self.open.iter().map(|open| open.clock.now).min();
-            if now.is_some_and(|now| now < part.begin) || self.open.len() >= OPEN_MAX {
+            let Some(input) = self.files.get(part.file) else { break };
+            let is_full = input.is_file() && self.open.len() >= OPEN_MAX;
+            if now.is_some_and(|now| now < part.begin) || is_full {
                 break;
             }
             self.waiting.pop();
-            if let Some(file) = self.files.get(part.file)
-                && let Ok(reader) = reader(file, part.offset)
-            {
+            let opened = if part.position == 0 { self.opened.remove(&part.file) } else { None };
+            if let Ok(reader) = opened.map_or_else(|| input.open(part.position), Ok) {
                 self.open.push(OpenPart::new(part, reader));
             }
         }
@@ -223,9 +246,9 @@ impl Merge<'_> {
         let Some(file) = self.files.get(open.part.file) else { return };
         open.read_ahead(ahead, &mut self.threads);
         match open.ahead.pop_front() {
-            Some(Next::Lines(pending)) => {
+            Some(Next::Lines { pending, shift }) => {
                 let mut block = pending.wait();
-                self.take_block(furthest_back, &mut block, listener);
+                self.take_block(furthest_back, &mut block, shift, listener);
                 listener.read(block.bytes());
                 self.threads.end(block);
             }
@@ -234,6 +257,7 @@ impl Merge<'_> {
                     listener.fail(&error);
                 }
             }
+            Some(Next::Remark(remark)) => listener.remark(&remark),
             None => {
                 self.open.swap_remove(furthest_back);
             }
@@ -245,13 +269,15 @@ impl Merge<'_> {
         &mut self,
         index: usize,
         block: &mut ReadBlock,
+        shift: u64,
         listener: &mut impl LineListener,
     ) {
         let Some(OpenPart { part, clock, .. }) = self.open.get_mut(index) else { return };
         let Some(file) = self.files.get(part.file) else { return };
         let mut before = clock.last.map(|(at, _)| at).or(self.last);
         for (line, event) in block.take_lines() {
-            if part.end.is_some_and(|end| line.offset >= end) {
+            let position = line.offset.wrapping_add(shift);
+            if part.end.is_some_and(|end| position >= end) {
                 break;
             }
             let at = event.as_ref().ok().and_then(|event| event.at);
@@ -259,9 +285,11 @@ impl Merge<'_> {
             let Some(at) = at else { continue };
             before = Some(at);
             let from = clock.now;
-            let cut = clock.hear(at, line.offset);
-            self.cuts.extend(cut.map(|(offset, begin)| Cut {
+            let cut = clock.hear(at, (position, line.offset));
+            self.cuts.extend(cut.map(|((position, offset), begin)| Cut {
                 file: part.file,
+                position,
+                path: line.path.to_owned(),
                 offset,
                 begin,
                 from,
@@ -275,36 +303,30 @@ fn is_not_found(error: &ReadError) -> bool {
     matches!(error, ReadError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
-fn reader(file: &InputFile, offset: u64) -> Result<Reader, ReadError> {
-    let builder = Reader::of_files([&file.path]);
-    if offset == 0 {
-        return builder.open();
-    }
-    builder.begin_at(ReaderPosition { file: cdr_path::plain_path(&file.path), offset }).open()
-}
-
-/// All files, each cut where necessary.
-fn parts(files: &[InputFile], cuts: &[Cut]) -> Vec<Part> {
+/// All inputs, each cut where necessary.
+fn parts(files: &[Input], cuts: &[Cut], opened: &mut BTreeMap<usize, InputReader>) -> Vec<Part> {
     let mut begins: BTreeMap<(usize, u64), i64> = BTreeMap::new();
-    for (number, file) in files.iter().enumerate() {
-        // A single file needs no place among others, unless it is cut.
-        let begin = if files.len() == 1 && cuts.is_empty() { None } else { first_time(file) };
+    for (number, input) in files.iter().enumerate() {
+        let begin = match opened.get_mut(&number) {
+            Some(reader) => first_time(reader),
+            None if files.len() == 1 && cuts.is_empty() => None,
+            None => input.open(0).ok().and_then(|mut reader| first_time(&mut reader)),
+        };
         begins.insert((number, 0), begin.unwrap_or(i64::MIN));
     }
-    begins.extend(cuts.iter().map(|cut| ((cut.file, cut.offset), cut.begin)));
+    begins.extend(cuts.iter().map(|cut| ((cut.file, cut.position), cut.begin)));
     let ends = begins.keys().skip(1).copied().map(Some).chain([None]);
-    let parts = begins.iter().zip(ends).map(|((&(file, offset), &begin), next)| {
+    let parts = begins.iter().zip(ends).map(|((&(file, position), &begin), next)| {
         let end = next.filter(|next| next.0 == file).map(|next| next.1);
-        Part { file, begin, offset, end }
+        Part { file, begin, position, end }
     });
     parts.collect()
 }
 
-/// The earliest time in the first lines of a file; `None` if there is none. An unreadable file is
-/// reported when it is read.
-fn first_time(file: &InputFile) -> Option<i64> {
-    let mut reader = Reader::of_files([&file.path]).open().ok()?;
-    let lines = reader.next_lines().ok()??;
+/// The earliest time in the first lines of an input; `None` if there is none. One that cannot be read
+/// is reported when it is read.
+fn first_time(reader: &mut InputReader) -> Option<i64> {
+    let lines = reader.peek_lines().ok()??.lines;
     let mut parser = Parser::default();
     let times = lines.iter().take(PEEK_LINES).filter_map(|line| {
         let line = parser.parse(line.bytes_with_end()).ok()?;
@@ -326,9 +348,9 @@ mod tests {
         let cuts: Vec<_> = times
             .iter()
             .zip(0..)
-            .filter_map(|(minutes, offset)| clock.hear(minutes * MINUTE, offset))
+            .filter_map(|(minutes, offset)| clock.hear(minutes * MINUTE, (offset, offset)))
             .collect();
-        assert_eq!(cuts, [(7, MINUTE)]);
+        assert_eq!(cuts, [((7, 7), MINUTE)]);
         assert_eq!(clock.now, 4 * MINUTE);
     }
 }

@@ -1,7 +1,7 @@
 //! What a CDR says about sessions: the only code that counts, for every command.
 //!
 //! ```text
-//! files ──> ahead ──> merge ──> tracker: seen ──> event_order ──> presence ──> Listener
+//! inputs ─> ahead ──> merge ──> tracker: seen ──> event_order ──> presence ──> Listener
 //!           └ line_reader: line, event_reader                     ├ activities
 //!                                                                 └ records, usage
 //! ```
@@ -16,14 +16,17 @@
 
 mod activities;
 pub(crate) mod ahead;
+#[cfg(feature = "ship")]
+mod chain;
 mod counts;
 pub(crate) mod detail;
 pub(crate) mod event;
 mod event_order;
 pub(crate) mod event_reader;
 mod expiry;
-pub(crate) mod files;
 mod hash;
+pub(crate) mod input;
+pub(crate) mod inputs;
 pub(crate) mod line;
 pub(crate) mod line_reader;
 mod losses;

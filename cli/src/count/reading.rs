@@ -7,7 +7,8 @@ use indicatif::HumanCount;
 
 use super::Source;
 use super::ahead::FileLine;
-use super::files::InputFiles;
+use super::input::InputRemark;
+use super::inputs::Inputs;
 use super::line_reader::{LineReader, ReadEvent};
 use super::merge::{self, CUTS_MAX, Cut, LineListener};
 use crate::outcome::say;
@@ -49,7 +50,7 @@ pub(crate) struct Reading<T> {
 }
 
 /// Reads everything; a second time if files must be cut because time goes back in them.
-pub(crate) fn read<T: LineTaker>(files: &InputFiles, new_taker: impl Fn() -> T) -> Reading<T> {
+pub(crate) fn read<T: LineTaker>(files: &Inputs, new_taker: impl Fn() -> T) -> Reading<T> {
     let mut reading = Reading::new(new_taker(), files);
     let cuts = merge::read(&files.files, &[], &mut reading);
     // With very many, each would be an open file.
@@ -67,7 +68,8 @@ pub(crate) fn read<T: LineTaker>(files: &InputFiles, new_taker: impl Fn() -> T) 
 }
 
 /// Reports what is odd about the files of the command line.
-pub(crate) fn say_what_is_odd(files: &InputFiles) {
+pub(crate) fn say_what_is_odd(files: &Inputs) {
+    files.told.iter().for_each(say);
     for path in &files.empty {
         say(format_args!("{} has no CDR files", path.display()));
     }
@@ -81,7 +83,7 @@ pub(crate) fn say_what_is_odd(files: &InputFiles) {
 }
 
 impl<T: LineTaker> Reading<T> {
-    fn new(taker: T, files: &InputFiles) -> Self {
+    fn new(taker: T, files: &Inputs) -> Self {
         Self {
             taker,
             lines_bad: 0,
@@ -142,6 +144,13 @@ impl<T: LineTaker> LineListener for Reading<T> {
         self.is_incomplete = true;
         if !self.has_told {
             self.progress.suspend(|| say(error));
+        }
+    }
+
+    fn remark(&mut self, remark: &InputRemark) {
+        self.is_incomplete |= remark.is_fault;
+        if !self.has_told {
+            self.progress.suspend(|| say(&remark.text));
         }
     }
 }

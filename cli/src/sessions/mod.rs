@@ -1,7 +1,7 @@
 //! `cdrlog sessions`: who was in which session for how long, a row each.
 //!
 //! ```text
-//! files ──> count ──> ledger (row) ──> spool (packed) ──> export (JSON, CSV), table (text)
+//! inputs ─> count ──> ledger (row) ──> spool (packed) ──> export (JSON, CSV), table (text)
 //! ```
 //!
 //! The counting core hands over a record of each participant and session (`count/records.rs`), with
@@ -32,7 +32,7 @@ pub(crate) use self::ledger::{Filter, Ledger};
 pub(crate) use self::row::{Row, RowType};
 use self::table::Table;
 use super::cdr_path::PathArgs;
-use super::count::files::InputFiles;
+use super::count::inputs::Inputs;
 use super::count::reading;
 use super::json_output::{self, ObjectType};
 use super::local_time::{UtcOption, zone_of_name};
@@ -111,6 +111,7 @@ Examples:
   cdrlog sessions --since yesterday --until today
   cdrlog sessions --by session --closed --csv /var/lib/cdrlog > sessions.csv
   cdrlog sessions --room daily --tz Europe/Madrid node1 node2
+  cdrlog sessions --since yesterday --until today postgres://cdr@db.example.org/cdr
   cdrlog sessions --json ./cdr | jq -r 'select(.type == \"participant\") | [.session, .seconds] | @tsv'
 
 What ended a row:
@@ -128,7 +129,8 @@ to it.
     times_help!(),
     "
 
-Exit codes: 0 success; 1 a file could not be read; 2 usage error"
+Exit codes: 0 success; 1 a file could not be read, or blocks of a shipped record are missing; 2 usage
+error"
 );
 
 /// The rows that are printed, and what they add up to.
@@ -197,7 +199,7 @@ impl Sessions {
         };
         let filter = Filter { session: self.session.clone(), room: self.room.clone() };
         let (closed, json, csv) = (self.closed, self.json, self.csv);
-        let files = InputFiles::of(&self.paths.into_paths())?;
+        let files = Inputs::of(&self.paths.into_places()?, &period)?;
         reading::say_what_is_odd(&files);
         let reading = reading::read(&files, || Ledger::new(&[of], &filter));
         let (mut ledger, lines_bad, is_incomplete) = reading.end();

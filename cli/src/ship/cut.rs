@@ -60,7 +60,7 @@ impl<S: NoteStore> Shipper<S> {
             files: Vec::new(),
         };
         let resume = Cursor { position: last.end(), file_end: last.fields.file_end };
-        self.remarks.push(format!("lines are missing: {}", text_of(&missing)));
+        self.remarks.push(format!("lines are missing: {missing}"));
         let gap = self.gap_block(missing, resume, now);
         Ok(self.notes.replace_after(count, vec![gap.header])?)
     }
@@ -94,10 +94,10 @@ impl<S: NoteStore> Shipper<S> {
             }
             Found::Changed(fault) => Err(Stop::Foreign(fault).into()),
             Found::Gap { missing, resume } if self.rules.accept_gap => {
-                self.remarks.push(format!("lines are missing: {}", text_of(&missing)));
+                self.remarks.push(format!("lines are missing: {missing}"));
                 Ok(self.gap_block(missing, resume, now))
             }
-            Found::Gap { missing, .. } => Err(Stop::Gap(text_of(&missing)).into()),
+            Found::Gap { missing, .. } => Err(Stop::Gap(missing.to_string()).into()),
         }
     }
 
@@ -194,13 +194,5 @@ impl<S: NoteStore> Shipper<S> {
             origin: None,
             redaction: self.redaction.clone(),
         }
-    }
-}
-
-pub(super) fn text_of(missing: &Missing) -> String {
-    let Missing { file, offset, reason, .. } = missing;
-    match file {
-        Some(file) => format!("{file} from byte {offset} on: {reason}"),
-        None => reason.clone(),
     }
 }

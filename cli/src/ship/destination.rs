@@ -96,4 +96,11 @@ pub(crate) trait Destination {
 
     /// Claims the files of a birth for a node, and says whose they are: the first claim stays.
     fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure>;
+
+    /// Gathers the blocks of each day that is over in one place, where a destination has reason to.
+    /// `now` is in milliseconds since 1970. A call does one piece of work, and says what it was; `None` if there was
+    /// nothing to do.
+    fn compact(&mut self, _chain: &Chain, _now: i64) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
 }

@@ -117,6 +117,15 @@ pub(crate) struct MissingFile {
     pub(crate) hash: Hash,
 }
 
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(f, "{file} from byte {} on: {}", self.offset, self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
 /// The members of a header.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Fields {
@@ -245,6 +254,13 @@ pub(crate) struct Block {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+
+    /// The header of a block, with changed members.
+    pub(crate) fn header_for_tests(change: impl FnOnce(&mut Fields)) -> Header {
+        let mut fields = fields();
+        change(&mut fields);
+        Header::new(fields)
+    }
 
     pub(in crate::ship) fn fields() -> Fields {
         Fields {

@@ -33,6 +33,7 @@ mod objects;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;
+mod record;
 mod redact;
 mod register;
 mod release;
@@ -66,13 +67,25 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::cdr_path::{self, DirArg};
 use super::outcome::{Outcome, WrongUsage, say};
 use super::units::{Seconds, units_help};
-use header::Stream;
+pub(crate) use destination::Failure;
+#[cfg(test)]
+pub(crate) use destination::{Answer, Destination};
+#[cfg(test)]
+pub(crate) use header::Missing;
+#[cfg(test)]
+pub(crate) use header::tests::header_for_tests;
+pub(crate) use header::{Block, Chain, Fields, Header, Kind, Stream};
+#[cfg(test)]
+pub(crate) use objects::Objects;
+pub(crate) use record::Record;
 use redact::Redactor;
 #[cfg(feature = "serve")]
 pub(crate) use service::{Service, Shipped, Table, shipped};
 use shipper::{Rules, Stop};
+pub(crate) use source::is_contiguous;
 use state::{Place, State};
-use target::Target;
+pub(crate) use target::Target;
+pub(crate) use watermark::Watermark;
 use worker::{Ended, Job};
 
 /// How long acknowledged files are kept by default: a destination may go back to the backup of
@@ -97,6 +110,7 @@ Examples:
   cdrlog ship --dir ./cdr --to nats://nats.example.org:4222/CDR
   cdrlog ship --dir ./cdr --to s3://bucket/cdr --once
   cdrlog ship --dir ./cdr --status
+  cdrlog ship --dir ./cdr --to s3://bucket/cdr --compact
 
 Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from
 PGPASSWORD or the file that PGPASSFILE names. NATS_CREDS and NATS_NKEY name files of credentials of
@@ -175,6 +189,11 @@ pub(super) struct Ship {
     #[arg(long, value_name = "NODE", conflicts_with_all = ["once", "init", "forget", "status"])]
     retire: Option<String>,
 
+    /// Gather the blocks of each day that is over in one object, remove the small ones a day later, and
+    /// end; runs beside a shipper
+    #[arg(long, conflicts_with_all = ["once", "init", "forget", "status", "retire"])]
+    compact: bool,
+
     /// How long a line may wait for others of its block; a number without a unit is seconds
     /// [default: 60s, 500ms for a database or a stream]
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true, env = "CDRLOG_BLOCK_AGE")]
@@ -213,6 +232,10 @@ impl Ship {
         cdr_path::check_directory(directory)?;
         if *status {
             return report::print(&State::of(directory)?, to, *json);
+        }
+        if self.compact {
+            let node = State::of(directory)?.node(node.as_deref())?;
+            return compact_all(to, &node);
         }
         let state = State::lock(directory)?.ok_or_else(|| {
             let directory = directory.display();
@@ -319,6 +342,24 @@ fn retire_at_all(targets: &[Target], node: &str) -> Result<Outcome, Box<dyn Erro
             true => format!("{target}: {node} is retired"),
             false => format!("{target}: there is no block of {node}, or it was retired before"),
         });
+    }
+    Ok(Outcome::Done)
+}
+
+/// Compacts the record of a node at the destinations, until nothing is left to do.
+fn compact_all(targets: &[Target], node: &str) -> Result<Outcome, Box<dyn Error>> {
+    for target in targets {
+        let mut destination = target.open()?;
+        for stream in Stream::ALL {
+            let chain = Chain { node: node.to_owned(), stream };
+            loop {
+                let done = destination.compact(&chain, worker::now_ms());
+                match done.map_err(|failure| format!("{target}: {failure}"))? {
+                    Some(done) => say(format_args!("{target}: {done}")),
+                    None => break,
+                }
+            }
+        }
     }
     Ok(Outcome::Done)
 }

@@ -10,7 +10,8 @@ use super::destination::{Destination, Failure};
 use super::nats::{JetStream, StreamAddress};
 use super::objects::Objects;
 #[cfg(feature = "postgres")]
-use super::postgres::{Database, Postgres};
+use super::postgres::{Database, Postgres, Use};
+use super::record::Record;
 
 /// The lines of a block, in bytes. A block is in memory while it is sent, and in a database it is one
 /// transaction.
@@ -52,10 +53,43 @@ impl Target {
             #[cfg(feature = "s3")]
             Self::Bucket(bucket) => Box::new(Objects::of_bucket(bucket)?),
             #[cfg(feature = "postgres")]
-            Self::Database(database) => Box::new(Postgres::new(database)?),
+            Self::Database(database) => Box::new(Postgres::new(database, Use::Ship)?),
             #[cfg(feature = "nats")]
             Self::Stream(address) => Box::new(JetStream::new(address.clone())),
         })
+    }
+
+    /// A connection to read what was shipped there.
+    pub(crate) fn record(&self) -> Result<Box<dyn Record>, Failure> {
+        Ok(match self {
+            Self::Directory(path) => Box::new(Objects::of_existing_directory(path)?),
+            #[cfg(feature = "s3")]
+            Self::Bucket(bucket) => Box::new(Objects::of_bucket(bucket)?),
+            #[cfg(feature = "postgres")]
+            Self::Database(database) => Box::new(Postgres::new(database, Use::Read)?),
+            #[cfg(feature = "nats")]
+            Self::Stream(_) => {
+                return Err(Failure(
+                    "what is in a stream of NATS cannot be read here yet: read another destination \
+                     of these nodes"
+                        .to_owned(),
+                ));
+            }
+        })
+    }
+
+    /// How many connections are used to read several chains at the same time: where each answer comes
+    /// from far away, many are needed to read fast.
+    pub(crate) const fn readers_max(&self) -> usize {
+        match self {
+            Self::Directory(_) => 4,
+            #[cfg(feature = "s3")]
+            Self::Bucket(_) => 16,
+            #[cfg(feature = "postgres")]
+            Self::Database(_) => 4,
+            #[cfg(feature = "nats")]
+            Self::Stream(_) => 1,
+        }
     }
 
     /// Makes what it needs before the first block, and says what that was.
@@ -65,7 +99,7 @@ impl Target {
             #[cfg(feature = "s3")]
             Self::Bucket(_) => Ok("it needs nothing but the bucket".to_owned()),
             #[cfg(feature = "postgres")]
-            Self::Database(database) => Postgres::new(database)?.init(),
+            Self::Database(database) => Postgres::new(database, Use::Ship)?.init(),
             #[cfg(feature = "nats")]
             Self::Stream(address) => JetStream::new(address.clone()).init(),
         }

@@ -1,7 +1,7 @@
 //! `cdrlog stats`: what a CDR says about sessions, participants and recordings.
 //!
 //! ```text
-//! files ──> count ──> tally ──> rows, figures ──> export (JSON, CSV), table (text)
+//! inputs ─> count ──> tally ──> rows, figures ──> export (JSON, CSV), table (text)
 //!           └ rejects ────────────────────────────┘
 //! ```
 //!
@@ -39,9 +39,8 @@ use self::tally::Tally;
 use super::cdr_path::PathArgs;
 use super::count::Source;
 use super::count::ahead::FileLine;
-use super::count::files::InputFiles;
+use super::count::inputs::Inputs;
 use super::count::line_reader::{LineReader, ReadEvent};
-use super::count::merge::LineListener;
 use super::count::reading::{self, LineTaker};
 use super::local_time::UtcOption;
 use super::outcome::{Outcome, say};
@@ -98,6 +97,7 @@ Examples:
   cdrlog stats --by day --since 30d
   cdrlog stats --by hour --csv CDR.2026-11-23_00-00-00.log.zst > hours.csv
   cdrlog stats --json ./cdr | jq .participant_minutes
+  cdrlog stats --since yesterday --until today s3://bucket/cdr
 
 What is counted:
   events               lines, at their own time; a line without a time counts at the time of the
@@ -114,7 +114,7 @@ What is counted:
 If the start of a session or participant is missing, the start time in its last event is used. If
 that is before the first line, or missing too, it counts only in the peaks. A session without an
 event for 24 hours counts as over: its server died. --since and --until select what is counted;
-earlier lines are read too.
+earlier lines are read too, but of shipped records only those of an hour before.
 Two events of sessions are the same event if kind, session, participant and time are equal; two other
 events, if their lines are equal. Events may be up to 5 minutes late; a message says how many events
 could not be compared.
@@ -125,7 +125,8 @@ could not be compared.
 A line that is not an event is counted, and reported on standard error; with --strict the exit code
 is 1.
 
-Exit codes: 0 success; 1 a file could not be read, or a bad line with --strict; 2 usage error"
+Exit codes: 0 success; 1 a file could not be read, blocks of a shipped record are missing, or a bad
+line with --strict; 2 usage error"
 );
 
 impl Stats {
@@ -137,10 +138,10 @@ impl Stats {
         };
         let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
         let divider = Divider { by: self.by, zone };
-        let files = InputFiles::of(&self.paths.into_paths())?;
+        let files = Inputs::of(&self.paths.into_places()?, &period)?;
         reading::say_what_is_odd(&files);
         let mut reading = reading::read(&files, || Tally::new(divider.clone(), period.clone()));
-        let rejects = Rejects::read(&files, &period, |error| reading.fail(error));
+        let rejects = Rejects::read(&files, &period, &mut reading);
         let (tally, lines_bad, is_incomplete) = reading.end();
         let report = tally.end();
         let input = Input {

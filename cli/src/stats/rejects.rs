@@ -1,12 +1,13 @@
 //! The rejected bodies, by reason.
 
-use cdrlog::reader::{FileKind, ReadError, Reader};
+use cdrlog::reader::ReadError;
 use cdrlog::{LineCheck, reader::Line};
 
 use super::names::NameCounts;
 use super::period::Span;
-use crate::count::files::InputFiles;
+use crate::count::inputs::Inputs;
 use crate::count::line::{Members, number, text};
+use crate::count::merge::LineListener;
 
 /// The reason that counts lines of a rejects file that are not records.
 const NO_RECORD: &[u8] = b"(not a record)";
@@ -21,39 +22,38 @@ pub(super) struct Rejects {
 
 impl Rejects {
     /// Reads all rejects files. Records whose time is outside `period` are not counted.
-    pub(super) fn read(
-        files: &InputFiles,
-        period: &Span,
-        mut fail: impl FnMut(&ReadError),
-    ) -> Self {
+    pub(super) fn read(inputs: &Inputs, period: &Span, listener: &mut impl LineListener) -> Self {
         let mut counts = NameCounts::default();
         let mut count = 0;
-        for path in &files.rejects {
-            let mut reader = match Reader::of_files([path]).kind(FileKind::Rejects).open() {
+        for input in &inputs.rejects {
+            let mut reader = match input.open(0) {
                 Ok(reader) => reader,
                 Err(error) => {
-                    fail(&error);
+                    listener.fail(&error);
                     continue;
                 }
             };
             let mut check = LineCheck::new();
             loop {
-                match reader.next_line() {
-                    Ok(Some(line)) => {
-                        if let Some(reason) = reason_of(line, &mut check, period) {
-                            count += 1;
-                            counts.add(&reason);
+                match reader.next_lines() {
+                    Ok(Some(piece)) => {
+                        for line in piece.lines.iter() {
+                            if let Some(reason) = reason_of(line, &mut check, period) {
+                                count += 1;
+                                counts.add(&reason);
+                            }
                         }
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        fail(&error);
+                        listener.fail(&error);
                         if !matches!(error, ReadError::LineTooLong { .. }) {
                             break;
                         }
                     }
                 }
             }
+            reader.take_remarks().iter().for_each(|remark| listener.remark(remark));
         }
         Self { count, reasons: counts.into_sorted() }
     }

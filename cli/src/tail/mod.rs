@@ -4,15 +4,20 @@ mod backwards;
 mod filter;
 mod output;
 mod pretty;
+#[cfg(feature = "ship")]
+mod record;
 mod start;
 
 use std::error::Error;
+use std::fmt::{self, Display};
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use cdrlog::Reader;
-use cdrlog::reader::{FileKind, ReadError};
+use cdrlog::reader::{FileKind, Line, ReadError};
 use clap::Args;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::cdr_path::{self, PathArg};
@@ -21,6 +26,8 @@ use super::print::or_nobody_reads;
 use super::time_arg::{TimeArg, times_help};
 pub(crate) use filter::Filter;
 use output::Output;
+#[cfg(feature = "ship")]
+use record::RecordSource;
 pub(crate) use start::Source;
 
 /// The default number of lines.
@@ -42,6 +49,7 @@ Examples:
   cdrlog tail --since '2 hours' --session ses_Jd8tUyvhXO ./cdr
   cdrlog tail --since yesterday --until today ./cdr
   cdrlog tail -f ./cdr | jq -r 'keys[0]'
+  cdrlog tail -f --node media-1 s3://bucket/cdr
 
 ", times_help!(), "
 It is compared with the timestamp of the event.
@@ -72,6 +80,10 @@ pub(super) struct Tail {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "follow")]
     until: Option<TimeArg>,
 
+    /// The rejected bodies instead
+    #[arg(long, conflicts_with_all = ["events", "session", "since", "until"])]
+    rejects: bool,
+
     /// Print lines as they are, even on a terminal
     #[arg(long, visible_alias = "raw")]
     json: bool,
@@ -85,45 +97,101 @@ impl Tail {
         let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
         let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
         let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
-        let path = self.path.into_path();
-        let source = Source::new(&path, &cdr_path::metadata(&path)?, FileKind::Cdr)?;
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
-        let begin = source.start(count, &filter, since, until)?;
-        let builder = source.reader(until).follow(self.follow);
-        let reader = match begin {
-            Some(begin) => builder.begin_at(begin),
-            None => builder,
+        #[cfg_attr(
+            not(feature = "ship"),
+            expect(unused_variables, reason = "records need the feature")
+        )]
+        let (path, nodes) = self.path.into_parts()?;
+        let kind = if self.rejects { FileKind::Rejects } else { FileKind::Cdr };
+        let wanted = Wanted { kind, filter, count, since, until, follows: self.follow };
+        let mut output = Output::new(self.json);
+        match cdr_path::record_address(&path) {
+            #[cfg(feature = "ship")]
+            Some(address) => {
+                let target = cdr_path::record_target(address)?;
+                let period = in_ms(since, i64::MIN)..in_ms(until, i64::MAX);
+                let selection = nodes.selection(&period);
+                let source = RecordSource::open(&target, &selection, &wanted);
+                let source = source.map_err(|failure| format!("{target}: {failure}"))?;
+                print(source, &wanted, &mut output)
+            }
+            #[cfg(not(feature = "ship"))]
+            Some(_) => Err(cdr_path::RECORDS_NEED_SHIP.into()),
+            None => print(directory_source(&path, &wanted)?, &wanted, &mut output),
         }
-        .open()?;
-        let mut lines = Lines {
-            reader,
-            filter,
-            follows: self.follow,
-            left: count.filter(|_| !self.follow).unwrap_or(u64::MAX),
-            outcome: Outcome::Done,
-        };
-        match lines.print(&mut Output::new(self.json)) {
-            Err(Stop::Write(error)) => or_nobody_reads(Err(error))?,
-            Err(Stop::Read(error)) => return Err(error.into()),
-            Ok(()) => {}
-        }
-        Ok(lines.outcome)
     }
 }
 
-/// Lines on their way to standard output.
-struct Lines {
-    reader: Reader,
+/// Which lines are printed.
+struct Wanted {
+    kind: FileKind,
     filter: Filter,
+    /// The last ones; all if it is `None`.
+    count: Option<u64>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
     follows: bool,
-    /// How many lines are still to be printed.
-    left: u64,
-    outcome: Outcome,
+}
+
+/// Where lines come from, from the first wanted one on.
+trait LineSource {
+    /// The next line; `None` at the end, and while following if there is none yet.
+    fn next_line(&mut self) -> Result<Option<Line<'_>>, Stop>;
+
+    /// Waits for more, or for a moment.
+    fn wait(&mut self) -> Result<(), Stop>;
+
+    /// Whether to go on after an error, which was not told yet.
+    fn goes_on_after(&mut self, error: &Stop) -> bool;
+
+    /// What is to be told of what was read, and whether something was wrong with it.
+    fn tell(&mut self) -> Outcome;
+}
+
+impl LineSource for Reader {
+    fn next_line(&mut self) -> Result<Option<Line<'_>>, Stop> {
+        Ok(Self::next_line(self)?)
+    }
+
+    fn wait(&mut self) -> Result<(), Stop> {
+        Self::wait(self, LOOK_INTERVAL);
+        Ok(())
+    }
+
+    /// A line that is too long, or a damaged file, does not keep other lines from being printed.
+    fn goes_on_after(&mut self, error: &Stop) -> bool {
+        match error {
+            Stop::Read(ReadError::LineTooLong { .. }) => {}
+            Stop::Read(ReadError::Io { action: "open" | "read", .. }) => self.skip_file(),
+            _ => return false,
+        }
+        true
+    }
+
+    fn tell(&mut self) -> Outcome {
+        Outcome::Done
+    }
+}
+
+/// The files of a directory, or one file.
+fn directory_source(path: &Path, wanted: &Wanted) -> Result<Reader, Box<dyn Error>> {
+    let Wanted { kind, filter, count, since, until, follows } = wanted;
+    let source = Source::new(path, &cdr_path::metadata(path)?, *kind)?;
+    let begin = source.start(*count, filter, *since, *until)?;
+    let builder = source.reader(*until).follow(*follows);
+    Ok(match begin {
+        Some(begin) => builder.begin_at(begin),
+        None => builder,
+    }
+    .open()?)
 }
 
 /// Why printing stopped early.
 enum Stop {
     Read(ReadError),
+    #[cfg(feature = "ship")]
+    Record(crate::ship::Failure),
     Write(io::Error),
 }
 
@@ -133,39 +201,82 @@ impl From<io::Error> for Stop {
     }
 }
 
-impl Lines {
-    fn print(&mut self, output: &mut Output) -> Result<(), Stop> {
-        while self.left > 0 {
-            match self.reader.next_line() {
-                Ok(Some(line)) => {
-                    if line.is_whole() && self.filter.matches(line.bytes()) {
-                        output.line(&line)?;
-                        self.left -= 1;
-                    }
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+#[cfg(feature = "ship")]
+impl From<crate::ship::Failure> for Stop {
+    fn from(failure: crate::ship::Failure) -> Self {
+        Self::Record(failure)
+    }
+}
+
+impl Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(error) => error.fmt(f),
+            #[cfg(feature = "ship")]
+            Self::Record(failure) => failure.fmt(f),
+            Self::Write(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Prints the wanted lines of a source.
+fn print(
+    mut source: impl LineSource,
+    wanted: &Wanted,
+    output: &mut Output,
+) -> Result<Outcome, Box<dyn Error>> {
+    let mut outcome = Outcome::Done;
+    match print_lines(&mut source, wanted, output, &mut outcome) {
+        Err(Stop::Write(error)) => or_nobody_reads(Err(error))?,
+        Err(error) => return Err(error.to_string().into()),
+        Ok(()) => {}
+    }
+    let told = source.tell();
+    Ok(if outcome == Outcome::Done { told } else { outcome })
+}
+
+fn print_lines(
+    source: &mut impl LineSource,
+    wanted: &Wanted,
+    output: &mut Output,
+    outcome: &mut Outcome,
+) -> Result<(), Stop> {
+    let mut left = wanted.count.filter(|_| !wanted.follows).unwrap_or(u64::MAX);
+    while left > 0 {
+        match source.next_line() {
+            Ok(Some(line)) => {
+                if line.is_whole() && wanted.filter.matches(line.bytes()) {
+                    output.line(&line)?;
+                    left -= 1;
                 }
-                Ok(None) if self.follows => {
-                    output.flush()?;
-                    if output.is_closed() {
-                        return Ok(());
-                    }
-                    self.reader.wait(LOOK_INTERVAL);
+            }
+            Ok(None) if wanted.follows => {
+                output.flush()?;
+                if output.is_closed() {
+                    return Ok(());
                 }
-                Ok(None) => break,
-                Err(error) => self.go_on_after(error)?,
+                source.wait()?;
+            }
+            Ok(None) => break,
+            Err(error) => {
+                if !source.goes_on_after(&error) {
+                    return Err(error);
+                }
+                *outcome = Outcome::Failed;
+                say(error);
             }
         }
-        Ok(output.flush()?)
     }
+    Ok(output.flush()?)
+}
 
-    /// A line that is too long, or a damaged file, does not keep other lines from being printed.
-    fn go_on_after(&mut self, error: ReadError) -> Result<(), Stop> {
-        self.outcome = Outcome::Failed;
-        match &error {
-            ReadError::LineTooLong { .. } => {}
-            ReadError::Io { action: "open" | "read", .. } => self.reader.skip_file(),
-            _ => return Err(Stop::Read(error)),
-        }
-        say(error);
-        Ok(())
-    }
+#[cfg(feature = "ship")]
+fn in_ms(time: Option<Timestamp>, otherwise: i64) -> i64 {
+    time.map_or(otherwise, Timestamp::as_millisecond)
 }

@@ -8,7 +8,7 @@ use cdrlog::reader::{FileKind, Line, ReadError};
 use cdrlog::{LineCheck, LineFault, LineReason, Reader};
 
 use super::chain::has_writer;
-use super::plan::Task;
+use super::plan::FileTask;
 use super::remark::Remark;
 
 /// Receives the findings.
@@ -32,7 +32,10 @@ pub(super) struct Checked {
 }
 
 /// Checks every line of a file, and the file as a whole.
-pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked, NobodyListens> {
+pub(super) fn check(
+    task: FileTask,
+    listener: &mut impl Listener,
+) -> Result<Checked, NobodyListens> {
     let measure = task.sealed.is_some().then(Measure::new);
     let mut check = FileCheck {
         task: &task,
@@ -57,7 +60,7 @@ pub(super) fn check(task: Task, listener: &mut impl Listener) -> Result<Checked,
 }
 
 struct FileCheck<'a, L> {
-    task: &'a Task,
+    task: &'a FileTask,
     listener: &'a mut L,
     lines: LineCheck,
     /// `None` if there is nothing to compare with.

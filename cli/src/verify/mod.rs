@@ -6,6 +6,8 @@ mod journal;
 mod plan;
 mod remark;
 mod report;
+#[cfg(feature = "ship")]
+mod shipped;
 mod workers;
 
 use std::error::Error;
@@ -32,6 +34,9 @@ use report::Report;
 /// was changed, removed or inserted is a finding. So is a damaged journal, and one that holds lines
 /// of a killed process that are not in a file yet. Nothing is changed.
 ///
+/// Of a shipped record it checks every block: headers, the chain of their numbers and ids, hashes,
+/// lengths, that files have no hole, and every line. Gaps that were accepted are notes.
+///
 /// Anybody who can write to the directory can also remove the end of the manifest, or replace it.
 /// To detect that, keep its last hash on another machine with --print-hash, and pass that hash to
 /// --expect later.
@@ -43,6 +48,7 @@ use report::Report;
 Examples:
   cdrlog verify /opt/openvidu/cdr
   cdrlog verify CDR.2026-11-23_00-00-00.log.zst
+  cdrlog verify s3://bucket/cdr
   cdrlog verify --json ./cdr | jq -r 'select(.type == \"finding\") | .file' | sort | uniq -c
   cdrlog verify --print-hash ./cdr | ssh archive 'cat >>cdr-hashes'
   cdrlog verify --expect \"$(ssh archive tail -n 1 cdr-hashes)\" ./cdr
@@ -86,15 +92,16 @@ fn hash(text: &str) -> Result<Hash, String> {
 impl Verify {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let Self { paths, json, threads, expect, require_manifest, print_hash } = self;
-        let paths = paths.into_paths();
+        let places = paths.into_places()?;
+        let paths = &places.paths;
         if print_hash || !expect.is_empty() {
-            check_one_directory(&paths)?;
+            check_one_directory(paths)?;
         }
         if print_hash {
-            return print_last_hash(&paths, &expect);
+            return print_last_hash(paths, &expect);
         }
         let demands = Demands { expected: &expect, is_required: require_manifest };
-        let plan = Plan::new(&paths, demands)?;
+        let plan = Plan::new(&places, demands)?;
         let threads = threads.or_else(|| available_parallelism().ok());
         let mut report = Report::new(json, &plan);
         let threads = threads.map_or(1, NonZeroUsize::get);

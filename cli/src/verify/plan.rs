@@ -10,11 +10,25 @@ use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 use super::chain::{Chain, has_writer};
 use super::journal;
 use super::remark::{Kind, Remark};
-use crate::cdr_path;
+#[cfg(feature = "ship")]
+use super::shipped::ChainTask;
+use crate::cdr_path::{self, Places};
+#[cfg(feature = "ship")]
+use crate::ship::Stream;
+#[cfg(feature = "ship")]
+use crate::shipped::{Reach, Shipped};
+
+/// Something to check.
+#[derive(Debug)]
+pub(super) enum Task {
+    File(FileTask),
+    #[cfg(feature = "ship")]
+    Chain(ChainTask),
+}
 
 /// One file to check.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct FileTask {
     pub(super) path: PathBuf,
     pub(super) kind: FileKind,
     /// What it must be, if the manifest lists it.
@@ -46,9 +60,13 @@ pub(super) struct Demands<'a> {
 }
 
 impl Plan {
-    pub(super) fn new(paths: &[PathBuf], demands: Demands<'_>) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn new(places: &Places, demands: Demands<'_>) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
-        for path in paths {
+        for path in &places.paths {
+            if let Some(address) = cdr_path::record_address(path) {
+                plan.add_record(address, places)?;
+                continue;
+            }
             let metadata = cdr_path::metadata(path)?;
             if metadata.is_dir() {
                 plan.add_directory(path, demands)?;
@@ -60,7 +78,45 @@ impl Plan {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.tasks.iter().map(|task| task.bytes).sum()
+        let bytes = |task: &Task| match task {
+            Task::File(file) => file.bytes,
+            // Nobody knows before it is read.
+            #[cfg(feature = "ship")]
+            Task::Chain(_) => 0,
+        };
+        self.tasks.iter().map(bytes).sum()
+    }
+
+    /// Each chain of a shipped record, and how complete it is.
+    #[cfg(feature = "ship")]
+    fn add_record(&mut self, address: &str, places: &Places) -> Result<(), Box<dyn Error>> {
+        let target = cdr_path::record_target(address)?;
+        let selection = places.selection(&(i64::MIN..i64::MAX));
+        let path = PathBuf::from(target.to_string());
+        let mut is_empty = true;
+        for stream in Stream::ALL {
+            let opened = Shipped::open(&target, stream, &selection);
+            let Shipped { blocks, completeness } =
+                opened.map_err(|failure| format!("{target}: {failure}"))?;
+            if stream == Stream::Lines {
+                let note = |sentence| Remark::note(&path, "completeness", sentence);
+                self.remarks.extend(completeness.sentences().into_iter().map(note));
+            }
+            for Reach { chain, .. } in blocks.reaches() {
+                is_empty = false;
+                let (target, chain) = (target.clone(), chain.clone());
+                self.tasks.push(Task::Chain(ChainTask { target, chain }));
+            }
+        }
+        if is_empty {
+            return Err(format!("{target}: nothing was shipped there").into());
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "ship"))]
+    fn add_record(&mut self, _: &str, _: &Places) -> Result<(), Box<dyn Error>> {
+        Err(cdr_path::RECORDS_NEED_SHIP.into())
     }
 
     fn add_directory(
@@ -92,7 +148,8 @@ impl Plan {
             .collect();
         for file in files {
             let is_newest = newest.contains(&file.name);
-            self.tasks.push(Task::in_directory(file, &chain, is_newest, is_required));
+            let task = FileTask::in_directory(file, &chain, is_newest, is_required);
+            self.tasks.push(Task::File(task));
         }
         Ok(())
     }
@@ -127,7 +184,7 @@ impl Plan {
             let message = "it is not in the manifest, so it is not known whether it is complete";
             self.remarks.push(Remark::finding(path, "entry_missing", message));
         }
-        self.tasks.push(Task {
+        self.tasks.push(Task::File(FileTask {
             path: path.to_owned(),
             kind: if name.starts_with("rejected.") { FileKind::Rejects } else { FileKind::Cdr },
             may_grow: sealed.is_none(),
@@ -135,11 +192,11 @@ impl Plan {
             bytes,
             is_compressed: plain.is_some(),
             remark: None,
-        });
+        }));
     }
 }
 
-impl Task {
+impl FileTask {
     fn in_directory(file: CdrFile, chain: &Chain, is_newest: bool, is_required: bool) -> Self {
         let sealed = chain.sealed(&file.name).cloned();
         let is_listed = sealed.is_some() || file.bytes == 0 || chain.is_empty;

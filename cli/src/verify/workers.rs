@@ -10,6 +10,8 @@ use super::file::{self, Checked, Listener, NobodyListens};
 use super::plan::{Plan, Task};
 use super::remark::Remark;
 use super::report::Report;
+#[cfg(feature = "ship")]
+use super::shipped;
 
 /// The maximum number of remarks of a file that wait for their turn. A file that has more waits
 /// itself, so that memory stays bounded.
@@ -68,7 +70,12 @@ fn work(shared: &Shared<impl Iterator<Item = (Task, SyncSender<Message>)>>) {
         let next = shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
         let Some((task, sender)) = next else { return };
         let mut listener = Sender { sender, bytes: &shared.bytes, is_over: &shared.is_over };
-        let Ok(checked) = file::check(task, &mut listener) else { return };
+        let checked = match task {
+            Task::File(task) => file::check(task, &mut listener),
+            #[cfg(feature = "ship")]
+            Task::Chain(task) => shipped::check(&task, &mut listener),
+        };
+        let Ok(checked) = checked else { return };
         if listener.sender.send(Message::Done(checked)).is_err() {
             return;
         }

@@ -14,7 +14,7 @@ const PREFIX_DEFAULT: &str = "cdr";
 
 /// A stream of JetStream, as given with `--to`. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ship) struct StreamAddress {
+pub(crate) struct StreamAddress {
     pub(super) is_tls: bool,
     /// The host, and the port unless it is 4222.
     pub(super) server: String,

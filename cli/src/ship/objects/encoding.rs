@@ -11,7 +11,7 @@
 //! So `zstd -dc` prints the lines, and the header is found without reading the rest, also in a copy
 //! of the object that lost its metadata.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use crate::ship::header::{Block, Header};
 
@@ -24,6 +24,9 @@ const FRAME_BYTES: usize = 8;
 pub(super) const HEADER_BYTES_MAX: usize = 64 << 10;
 
 const LEVEL: i32 = 3;
+
+/// The most lines of a block that are read, in bytes: more than the longest event.
+const BODY_BYTES_MAX: u64 = 1 << 30;
 
 /// The object of a block.
 pub(in crate::ship) fn encode(block: &Block) -> std::io::Result<Vec<u8>> {
@@ -40,8 +43,23 @@ pub(in crate::ship) fn encode(block: &Block) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
+/// The block of an object.
+pub(super) fn decode(object: &[u8]) -> Result<Block, String> {
+    let (header, lines) = split(object)?;
+    let unreadable = |error: std::io::Error| format!("its lines cannot be decompressed: {error}");
+    let mut body = Vec::new();
+    let mut decoder = zstd::Decoder::new(lines).map_err(unreadable)?.take(BODY_BYTES_MAX);
+    decoder.read_to_end(&mut body).map_err(unreadable)?;
+    Ok(Block { header, body })
+}
+
 /// The header of an object that begins with these bytes.
 pub(super) fn header_of(object: &[u8]) -> Result<Header, String> {
+    split(object).map(|(header, _)| header)
+}
+
+/// The header of an object, and what follows it.
+fn split(object: &[u8]) -> Result<(Header, &[u8]), String> {
     let not_one = || "it does not begin with the header of a block".to_owned();
     let (magic, rest) = object.split_first_chunk::<4>().ok_or_else(not_one)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(not_one)?;
@@ -49,8 +67,9 @@ pub(super) fn header_of(object: &[u8]) -> Result<Header, String> {
         return Err(not_one());
     }
     let length = u32::from_le_bytes(*length) as usize;
-    let text = rest.get(..length).ok_or_else(not_one)?;
-    Header::parse(std::str::from_utf8(text).map_err(|_| not_one())?)
+    let (text, lines) = rest.split_at_checked(length).ok_or_else(not_one)?;
+    let header = Header::parse(std::str::from_utf8(text).map_err(|_| not_one())?)?;
+    Ok((header, lines))
 }
 
 #[cfg(test)]
@@ -63,6 +82,7 @@ mod tests {
         let block = Block { header: Header::new(fields()), body: b"{}\n".repeat(1000) };
         let object = encode(&block).unwrap();
         assert_eq!(header_of(&object).unwrap().id, block.header.id);
+        assert_eq!(decode(&object).unwrap().body, block.body);
         // Any decoder passes over the header.
         assert_eq!(zstd::decode_all(object.as_slice()).unwrap(), block.body);
     }

@@ -5,9 +5,13 @@
 //! the tail is the last block before the first hole, and a hole is filled with the block that was
 //! noted.
 
+mod compact;
+mod day;
+mod days;
 mod encoding;
 mod marks;
 mod probe;
+mod reading;
 #[cfg(feature = "s3")]
 mod s3;
 
@@ -21,8 +25,8 @@ use futures_util::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, Attributes, Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, PutPayload, UpdateVersion,
+    Attribute, Attributes, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    UpdateVersion,
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -31,7 +35,7 @@ use super::clock::uptime;
 use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
 use super::header::{Block, Chain, Header};
 use super::watermark::Watermark;
-use encoding::{HEADER_BYTES_MAX, header_of};
+use days::Days;
 
 pub(super) use encoding::encode;
 #[cfg(feature = "s3")]
@@ -44,13 +48,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const KNOWN_AGE_MAX: Duration = Duration::from_secs(3600);
 
 /// A directory or a bucket.
-pub(super) struct Objects {
+pub(crate) struct Objects {
     runtime: Runtime,
     store: Arc<dyn ObjectStore>,
     prefix: Key,
     /// Directories keep no metadata.
     has_metadata: bool,
     known: HashMap<Chain, Known>,
+    days: HashMap<Chain, Days>,
     /// The watermarks as they were last seen.
     marks: HashMap<Chain, (Watermark, UpdateVersion)>,
 }
@@ -71,16 +76,30 @@ impl Objects {
             Failure(format!("cannot use the directory {}: {error}", directory.display()))
         };
         std::fs::create_dir_all(directory).map_err(|error| unusable(&error))?;
+        Self::of_existing_directory(directory)
+    }
+
+    /// The same, to read.
+    pub(super) fn of_existing_directory(directory: &Path) -> Result<Self, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            Failure(format!("cannot use the directory {}: {error}", directory.display()))
+        };
         let store =
             LocalFileSystem::new_with_prefix(directory).map_err(|error| unusable(&error))?;
         Self::new(Arc::new(store.with_fsync(true)), Key::default(), false)
     }
 
+    /// The objects of a store that was made by a test.
+    #[cfg(test)]
+    pub(crate) fn of_store(store: Arc<dyn ObjectStore>) -> Self {
+        Self::new(store, Key::default(), true).expect("a thread can wait")
+    }
+
     fn new(store: Arc<dyn ObjectStore>, prefix: Key, has_metadata: bool) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure(format!("cannot start: {error}")))?;
-        let (known, marks) = (HashMap::new(), HashMap::new());
-        Ok(Self { runtime, store, prefix, has_metadata, known, marks })
+        let (known, marks, days) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { runtime, store, prefix, has_metadata, known, marks, days })
     }
 
     fn folder(&self, chain: &Chain) -> Key {
@@ -100,7 +119,7 @@ impl Objects {
         };
         let names: Vec<_> = within(REQUEST_TIMEOUT, names.try_collect()).await?;
         let seqs: BTreeSet<u64> =
-            names.iter().filter_map(|object| seq_of(object.location.filename()?)).collect();
+            names.iter().filter_map(|object| number_of(object.location.filename()?)).collect();
         let mut last = known;
         loop {
             // A listing may be older than the last append.
@@ -122,28 +141,24 @@ impl Objects {
         }
     }
 
-    async fn read_header(&self, key: &Key) -> Result<Option<Header>, Failure> {
-        let range = GetRange::Bounded(0..HEADER_BYTES_MAX as u64);
-        let options = GetOptions { range: Some(range), ..GetOptions::default() };
-        let reading = async { self.store.get_opts(key, options).await?.bytes().await };
-        match timeout(REQUEST_TIMEOUT, reading).await {
-            Ok(Ok(bytes)) => header_of(&bytes)
-                .map(Some)
-                .map_err(|fault| Failure(format!("cannot read {key}: {fault}"))),
-            Ok(Err(Error::NotFound { .. })) => Ok(None),
-            Ok(Err(error)) => Err(failure(&error)),
-            Err(_) => Err(no_answer()),
+    async fn find_tail(
+        &self,
+        chain: &Chain,
+        known: u64,
+        days: &mut Days,
+    ) -> Result<Option<Header>, Failure> {
+        if known == 0 {
+            *days = Days::default();
         }
-    }
-
-    async fn find_tail(&self, chain: &Chain, known: u64) -> Result<Option<Header>, Failure> {
-        let last = self.last_seq(chain, known).await?;
+        // What a day object has is there, also if its own object was removed.
+        let compacted = self.last_compacted(chain, days).await?;
+        let last = self.last_seq(chain, known.max(compacted)).await?;
         if last == 0 {
             return Ok(None);
         }
-        match self.read_header(&self.key(chain, last)).await? {
+        match self.find_header(chain, last, days).await? {
             // What was known was removed.
-            None if known > 0 => Box::pin(self.find_tail(chain, 0)).await,
+            None if known > 0 => Box::pin(self.find_tail(chain, 0, days)).await,
             None => Err(Failure(format!("block {last} was removed just now"))),
             header => Ok(header),
         }
@@ -170,14 +185,16 @@ impl Destination for Objects {
         let is_recent = |known: &&Known| now.saturating_sub(known.listed) <= KNOWN_AGE_MAX;
         let known = self.known.get(chain).filter(is_recent).copied();
         let known = known.unwrap_or(Known { seq: 0, listed: now });
-        let tail = self.runtime.block_on(self.find_tail(chain, known.seq))?;
+        let tail = self.with_days(chain, async |objects, days| {
+            objects.find_tail(chain, known.seq, days).await
+        })?;
         let seq = tail.as_ref().map_or(0, |tail| tail.fields.seq);
         self.known.insert(chain.clone(), Known { seq, ..known });
         Ok(tail)
     }
 
     fn header(&mut self, chain: &Chain, seq: u64) -> Result<Option<Header>, Failure> {
-        self.runtime.block_on(self.read_header(&self.key(chain, seq)))
+        self.with_days(chain, async |objects, days| objects.find_header(chain, seq, days).await)
     }
 
     fn append(&mut self, _expected: Option<&Header>, block: &Block) -> Answer {
@@ -203,6 +220,7 @@ impl Destination for Objects {
     fn reconnect(&mut self) {
         // Each request is answered by whoever has the name then; only what was listed is remembered.
         self.known.clear();
+        self.days.clear();
         self.marks.clear();
     }
 
@@ -253,6 +271,11 @@ impl Destination for Objects {
         }
     }
 
+    fn compact(&mut self, chain: &Chain, now: i64) -> Result<Option<String>, Failure> {
+        let newest = Destination::tail(self, chain)?;
+        self.with_days(chain, async |objects, _| objects.compact_chain(chain, newest, now).await)
+    }
+
     fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure> {
         self.runtime.block_on(self.claim_birth(birth, node))
     }
@@ -292,8 +315,8 @@ fn no_answer() -> Failure {
     Failure(format!("no answer within {} seconds", REQUEST_TIMEOUT.as_secs()))
 }
 
-/// The number in the name of an object, if it is the name of a block.
-fn seq_of(name: &str) -> Option<u64> {
+/// The number in the name of an object, if it is the name of a block or of a day.
+fn number_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".jsonl.zst")?;
     (digits.len() == 16).then(|| digits.parse().ok()).flatten()
 }

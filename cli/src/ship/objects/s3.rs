@@ -12,7 +12,7 @@ use crate::ship::http::Connector;
 
 /// Where the objects are. Credentials come from the environment, as for Amazon's own tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ship) struct Bucket {
+pub(crate) struct Bucket {
     pub(in crate::ship) name: String,
     pub(in crate::ship) prefix: String,
     /// Of a server that is not Amazon's; else `AWS_ENDPOINT` counts.

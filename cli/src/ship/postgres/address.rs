@@ -18,7 +18,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(45);
 
 /// A database, as given with `--to`, without its password.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::ship) struct Database(String);
+pub(crate) struct Database(String);
 
 impl fmt::Display for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@
 mod address;
 mod fill;
 mod marks;
+mod reading;
 mod rows;
 mod tls;
 
@@ -55,6 +56,16 @@ pub(super) struct Postgres {
     /// Or why there can be no TLS.
     tls: Result<Tls, String>,
     client: Option<Client>,
+    use_for: Use,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Only the primary takes blocks.
+    Ship,
+    /// A standby will do, and nothing is changed.
+    Read,
 }
 
 /// Why something did not work.
@@ -130,12 +141,12 @@ impl From<Fault> for Failure {
 
 impl Postgres {
     /// Nothing is sent yet.
-    pub(super) fn new(database: &Database) -> Result<Self, Failure> {
+    pub(super) fn new(database: &Database, use_for: Use) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure(format!("cannot start: {error}")))?;
         let tls = tls_config().map(|config| Tls(Arc::new(config)));
         let tls = tls.map_err(|error| error.to_string());
-        Ok(Self { runtime, config: database.config()?, tls, client: None })
+        Ok(Self { runtime, config: database.config()?, tls, client: None, use_for })
     }
 
     /// Makes the tables, or what they lack.
@@ -173,12 +184,12 @@ impl Postgres {
         &mut self,
         asking: impl AsyncFnOnce(&mut Client) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let Self { runtime, config, tls, client } = self;
+        let Self { runtime, config, tls, client, use_for } = self;
         let answer = runtime.block_on(async {
             timeout(ANSWER_TIMEOUT, async {
                 let mut open = match client.take().filter(|client| !client.is_closed()) {
                     Some(open) => open,
-                    None => connect(config, tls).await?,
+                    None => connect(config, tls, *use_for).await?,
                 };
                 let answer = asking(&mut open).await?;
                 *client = Some(open);
@@ -192,7 +203,11 @@ impl Postgres {
     }
 }
 
-async fn connect(config: &Config, tls: &Result<Tls, String>) -> Result<Client, Fault> {
+async fn connect(
+    config: &Config,
+    tls: &Result<Tls, String>,
+    use_for: Use,
+) -> Result<Client, Fault> {
     // The error of a connection is also the error of what was asked on it.
     let client = match (config.get_ssl_mode(), tls) {
         (SslMode::Disable, _) => {
@@ -207,6 +222,10 @@ async fn connect(config: &Config, tls: &Result<Tls, String>) -> Result<Client, F
         }
         (_, Err(fault)) => return Err(Fault::Other(fault.clone())),
     };
+    if use_for == Use::Read {
+        client.batch_execute("SET default_transaction_read_only = on").await?;
+        return Ok(client);
+    }
     let row = client
         .query_typed_one(
             "SELECT pg_is_in_recovery(), current_setting('server_encoding'), \

@@ -41,7 +41,7 @@ impl Detail {
 /// The rows of a block.
 pub(super) fn rows(block: &Block, detail: Detail) -> String {
     let Fields { node, stream, seq, file, birth, start, cut, .. } = &block.header.fields;
-    let cut = time(*cut).unwrap_or_else(|| "1970-01-01 00:00:00Z".to_owned());
+    let cut = cut_text(*cut);
     // The same in each row.
     let (chain, place) = (format!("{node}\t{stream}\t{seq}\t"), format!("\t{file}\t{birth}\t"));
     let mut rows = String::with_capacity(block.body.len() * 3);
@@ -57,6 +57,11 @@ pub(super) fn rows(block: &Block, detail: Detail) -> String {
         offset += line.len() as u64;
     }
     rows
+}
+
+/// The time at which a block was cut, as the column has it.
+pub(super) fn cut_text(cut: i64) -> String {
+    time(cut).unwrap_or_else(|| "1970-01-01 00:00:00Z".to_owned())
 }
 
 fn push_line(rows: &mut String, line: &[u8], stream: Stream, detail: Detail) {

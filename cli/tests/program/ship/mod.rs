@@ -18,6 +18,7 @@ mod postgres;
 mod proxies;
 #[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxy;
+mod reading;
 mod redaction;
 #[cfg(feature = "s3")]
 mod s3;

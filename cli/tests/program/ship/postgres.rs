@@ -4,10 +4,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::reading::check_reading;
 use super::servers::{Server, postgres};
 use super::{append_events, kills, record, ship};
 use crate::common::{CDR, WEBHOOKS};
-use crate::run::{Run, append, end, run, run_with, start};
+use crate::run::{Run, append, cdrlog, end, run, run_with, start};
 use crate::support::skip;
 
 pub fn server() -> Option<Server> {
@@ -77,6 +78,11 @@ fn every_line_is_a_row_and_the_views_show_sessions() {
         server.query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'cdr_event'::regclass");
     assert_eq!(partitions, "15\n");
     assert_eq!(server.query("SELECT count(*) FROM cdr_event_default"), "0\n");
+    check_reading(directory, &server.database(), || {
+        let mut command = cdrlog();
+        command.env_remove("PGPASSWORD").env_remove("PGPASSFILE");
+        command
+    });
 }
 
 #[test]
@@ -227,4 +233,28 @@ fn a_database_that_cannot_hold_the_record_is_refused() {
     let wrong = server.database().replace("/cdr?", "/other?");
     run(ship(directory.path(), &wrong).arg("--once"))
         .expect(1, &["does not exist", "create the database"]);
+}
+
+#[test]
+#[ignore = "counts for docs/scale.md: cargo test -p cdrlog-cli --features postgres --test program how_many_bytes -- --ignored --nocapture"]
+fn how_many_bytes_a_line_takes_in_the_database() {
+    const LINES: u64 = 50_000;
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    append_events(directory, 0..LINES, "0");
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    let size = |what: &str| -> u64 {
+        let sql = format!("SELECT sum({what}(relid)) FROM pg_partition_tree('cdr_event')");
+        server.query(&sql).trim().parse().unwrap()
+    };
+    let lines = record(directory, "CDR.").len() as u64;
+    println!(
+        "a line of {} bytes takes {} bytes, {} of them in indexes",
+        lines / LINES,
+        size("pg_total_relation_size") / LINES,
+        size("pg_indexes_size") / LINES,
+    );
+    assert!(size("pg_total_relation_size") < LINES * 4096);
 }

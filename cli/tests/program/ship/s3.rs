@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
+use super::reading::check_reading;
 use super::servers::{S3_KEY, S3_SECRET, Server, s3};
 use super::{append_events, archive, kills, record, ship};
-use crate::run::{append, run, run_with};
+use crate::run::{append, cdrlog, run, run_with};
 use crate::support::skip;
 
 /// The server takes seconds to start: all tests of this file are one run of it.
@@ -17,15 +18,23 @@ pub fn server() -> Option<Server> {
     server
 }
 
+fn address(port: u16, place: &str) -> String {
+    format!("s3://{place}?endpoint=http://127.0.0.1:{port}&region=us-east-1")
+}
+
 /// Buckets are directories of the server's own file system: they are made at the first write.
 pub fn to(port: u16, directory: &Path, place: &str) -> Command {
-    let to = format!("s3://{place}?endpoint=http://127.0.0.1:{port}&region=us-east-1");
+    let to = address(port, place);
     let mut command = ship(directory, &to);
+    with_keys(&mut command);
+    command
+}
+
+fn with_keys(command: &mut Command) {
     for name in ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_SESSION_TOKEN"] {
         command.env_remove(name);
     }
     command.env("AWS_ACCESS_KEY_ID", S3_KEY).env("AWS_SECRET_ACCESS_KEY", S3_SECRET);
-    command
 }
 
 /// The objects of a prefix, fetched by the server's own means.
@@ -48,6 +57,12 @@ fn every_line_is_an_object_of_a_bucket_once() {
     let copy = fetch(&server, "one");
     assert_eq!(archive::lines(copy.path(), "lines"), record(directory, "CDR."));
     assert_eq!(archive::lines(copy.path(), "rejects"), record(directory, "rejected."));
+
+    check_reading(directory, &address(port, "cdr/one"), || {
+        let mut command = cdrlog();
+        with_keys(&mut command);
+        command
+    });
 
     // A kill at any time.
     let parent = tempfile::tempdir().unwrap();
