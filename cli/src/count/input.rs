@@ -44,7 +44,7 @@ pub(crate) struct InputRemark {
 pub(crate) enum InputReader {
     File(Box<Reader>),
     #[cfg(feature = "ship")]
-    Chain(ChainReader),
+    Chain(Box<ChainReader>),
 }
 
 impl Input {
@@ -76,7 +76,7 @@ impl Input {
     pub(crate) fn open(&self, position: u64) -> Result<InputReader, ReadError> {
         #[cfg(feature = "ship")]
         if let Some(chain) = &self.chain {
-            return Ok(InputReader::Chain(chain.open(position)));
+            return Ok(InputReader::Chain(Box::new(chain.open(position))));
         }
         let builder = Reader::of_files([&self.path]);
         let builder = match position {
