@@ -33,7 +33,6 @@ pub(crate) struct Piece<'a> {
 }
 
 /// Something to tell of an input beside its lines.
-#[cfg_attr(not(feature = "ship"), expect(dead_code, reason = "only shipped records have any"))]
 pub(crate) struct InputRemark {
     pub(crate) text: String,
     /// The input could not be read as a whole.

@@ -47,6 +47,16 @@ enum Origin {
     Node(String, String),
 }
 
+impl Origin {
+    fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            #[cfg(feature = "ship")]
+            Self::Node(..) => None,
+        }
+    }
+}
+
 impl Inputs {
     /// Checks everything before the first line is read, so that a typing error shows at once.
     pub(crate) fn of(places: &Places, period: &Range<i64>) -> Result<Self, Box<dyn Error>> {
@@ -79,11 +89,8 @@ impl Inputs {
 
     /// The directories that were named, and those of single files.
     pub(crate) fn directories(&self) -> impl Iterator<Item = (Source, &Path)> {
-        self.origins.iter().enumerate().filter_map(|(source, origin)| match origin {
-            Origin::Directory(directory) => Some((source, directory.as_path())),
-            #[cfg(feature = "ship")]
-            Origin::Node(..) => None,
-        })
+        let origins = self.origins.iter().enumerate();
+        origins.filter_map(|(source, origin)| Some((source, origin.directory()?)))
     }
 
     fn add_directory(&mut self, directory: &Path) -> Result<(), Box<dyn Error>> {
