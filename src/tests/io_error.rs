@@ -11,11 +11,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failing::Failing;
 use crate::storage::{Disk, FaultHook};
-use crate::{Appender, Builder, FlushError, SyncPolicy};
+use crate::{Appender, Builder, FlushError, OpenError, SyncPolicy};
 
 const EVENTS: u64 = 60;
 
@@ -85,8 +85,16 @@ fn numbers(directory: &Path) -> (Vec<u64>, Vec<u64>) {
 }
 
 fn check(directory: &Path, kept: &[u64], what: &str) {
-    // The next opening finds a disk that works again.
-    builder(directory).open().unwrap_or_else(|error| panic!("{what}: {error}")).close().unwrap();
+    // The next opening finds a disk that works again. The unlocking failed too: until a child that
+    // another test just forked has become its program, it has a copy of the lock.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let appender = loop {
+        match builder(directory).open() {
+            Err(OpenError::Locked { .. }) if Instant::now() < deadline => std::thread::yield_now(),
+            opened => break opened.unwrap_or_else(|error| panic!("{what}: {error}")),
+        }
+    };
+    appender.close().unwrap();
     let (rejects, lines): (Vec<u64>, Vec<u64>) = kept.iter().partition(|&number| number % 8 == 5);
     assert_eq!(numbers(directory), (lines, rejects), "{what}");
 }
