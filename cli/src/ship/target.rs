@@ -68,13 +68,7 @@ impl Target {
             #[cfg(feature = "postgres")]
             Self::Database(database) => Box::new(Postgres::new(database, Use::Read)?),
             #[cfg(feature = "nats")]
-            Self::Stream(_) => {
-                return Err(Failure(
-                    "what is in a stream of NATS cannot be read here yet: read another destination \
-                     of these nodes"
-                        .to_owned(),
-                ));
-            }
+            Self::Stream(address) => Box::new(JetStream::reader(address.clone())),
         })
     }
 
@@ -88,7 +82,7 @@ impl Target {
             #[cfg(feature = "postgres")]
             Self::Database(_) => 4,
             #[cfg(feature = "nats")]
-            Self::Stream(_) => 1,
+            Self::Stream(_) => 4,
         }
     }
 

@@ -8,7 +8,7 @@ use async_nats::{ConnectOptions, ServerAddr};
 use cdrlog::manifest::Hash;
 
 use crate::ship::destination::Failure;
-use crate::ship::header::Chain;
+use crate::ship::header::{Chain, Stream};
 
 const PREFIX_DEFAULT: &str = "cdr";
 
@@ -78,9 +78,24 @@ impl StreamAddress {
         format!("{}.{}", self.prefix, of_chain(chain))
     }
 
+    /// Those of all chains of a stream of blocks.
+    pub(super) fn chains(&self, stream: Stream) -> String {
+        format!("{}.{stream}.*", self.prefix)
+    }
+
+    /// The node of a subject of these.
+    pub(super) fn node_of(&self, subject: &str, stream: Stream) -> Option<String> {
+        let name = subject.strip_prefix(&format!("{}.{stream}.", self.prefix))?;
+        Some(name.replace("%2E", "."))
+    }
+
     /// That of blocks that were put back, because they were missing before the last one.
     pub(super) fn fills_subject(&self, chain: &Chain) -> String {
         format!("{}.fills.{}", self.prefix, of_chain(chain))
+    }
+
+    pub(super) fn is_of_fills(&self, subject: &str) -> bool {
+        subject.starts_with(&format!("{}.fills.", self.prefix))
     }
 
     /// That of the node that ships the files of a birth.
@@ -146,7 +161,6 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ship::header::Stream;
 
     fn parse(rest: &str) -> Result<StreamAddress, String> {
         StreamAddress::parse(rest, false)
@@ -179,5 +193,7 @@ mod tests {
         let address = parse("nats/CDR?prefix=eu.cdr").unwrap();
         let chain = Chain { node: "media-1.example.".to_owned(), stream: Stream::Rejects };
         assert_eq!(address.subject(&chain), "eu.cdr.rejects.media-1%2Eexample%2E");
+        let node = address.node_of(&address.subject(&chain), Stream::Rejects);
+        assert_eq!(node, Some(chain.node));
     }
 }

@@ -1,5 +1,6 @@
 //! The requests to JetStream that are needed, and their answers.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -107,6 +108,36 @@ pub(super) fn stream_config(connection: &Connection, stream: &str) -> Result<Str
     }
     let info: Info = call(connection, &format!("STREAM.INFO.{stream}"), None)?;
     Ok(info.config)
+}
+
+/// The subjects that have messages, of those that `filter` names.
+pub(super) fn subjects(
+    connection: &Connection,
+    stream: &str,
+    filter: &str,
+) -> Result<Vec<String>, Fault> {
+    #[derive(Deserialize)]
+    struct Info {
+        state: State,
+        #[serde(default)]
+        total: usize,
+    }
+    #[derive(Deserialize)]
+    struct State {
+        #[serde(default)]
+        subjects: HashMap<String, u64>,
+    }
+    let mut subjects = Vec::new();
+    loop {
+        let request = json!({ "subjects_filter": filter, "offset": subjects.len() });
+        let Info { state, total } =
+            call(connection, &format!("STREAM.INFO.{stream}"), Some(request))?;
+        let is_last = state.subjects.is_empty();
+        subjects.extend(state.subjects.into_keys());
+        if is_last || subjects.len() >= total {
+            return Ok(subjects);
+        }
+    }
 }
 
 pub(super) fn create_stream(

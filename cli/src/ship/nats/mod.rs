@@ -17,6 +17,7 @@ mod check;
 mod connection;
 mod marks;
 mod message;
+mod reading;
 mod search;
 
 use std::collections::HashMap;
@@ -30,12 +31,15 @@ use super::watermark::Watermark;
 use api::Which;
 use connection::{Connection, Fault};
 use message::Piece;
+use reading::Next;
 
 pub(super) use address::StreamAddress;
 
 /// A stream.
 pub(super) struct JetStream {
     address: StreamAddress,
+    /// Nothing is stored: then the stream may be one that loses blocks, such as a mirror.
+    is_reader: bool,
     open: Option<Open>,
 }
 
@@ -47,6 +51,8 @@ struct Open {
     last: HashMap<Chain, Last>,
     /// The block that was found last.
     found: Option<Found>,
+    /// Where the block begins that is read next.
+    next: Option<Next>,
     /// The watermarks as they were last seen, with their numbers.
     marks: HashMap<Chain, (Watermark, u64)>,
 }
@@ -71,7 +77,12 @@ struct Found {
 impl JetStream {
     /// Nothing is sent yet.
     pub(super) const fn new(address: StreamAddress) -> Self {
-        Self { address, open: None }
+        Self { address, is_reader: false, open: None }
+    }
+
+    /// To read what was shipped.
+    pub(super) const fn reader(address: StreamAddress) -> Self {
+        Self { address, is_reader: true, open: None }
     }
 
     /// Makes the stream unless it exists.
@@ -97,7 +108,11 @@ impl JetStream {
             Some(open) => open,
             None => {
                 let connection = Connection::open(&self.address)?;
-                match check::check(&connection, &self.address) {
+                let checked = match self.is_reader {
+                    true => Ok(connection.message_bytes_max()),
+                    false => check::check(&connection, &self.address),
+                };
+                match checked {
                     Ok(message_bytes) => Open::new(connection, message_bytes),
                     Err(fault) => {
                         connection.close();
@@ -137,7 +152,7 @@ impl JetStream {
 impl Open {
     fn new(connection: Connection, message_bytes: usize) -> Self {
         let (last, marks) = (HashMap::new(), HashMap::new());
-        Self { connection, message_bytes, last, found: None, marks }
+        Self { connection, message_bytes, last, found: None, next: None, marks }
     }
 
     fn piece(&self, stream: &str, which: &Which<'_>) -> Result<Option<(u64, Piece)>, Fault> {

@@ -69,7 +69,7 @@ impl Open {
     }
 
     /// From which message on the blocks from `seq` on are.
-    fn first_message(
+    pub(super) fn first_message(
         &self,
         address: &StreamAddress,
         subject: &str,

@@ -44,7 +44,7 @@ pub(in crate::ship) fn encode(block: &Block) -> std::io::Result<Vec<u8>> {
 }
 
 /// The block of an object.
-pub(super) fn decode(object: &[u8]) -> Result<Block, String> {
+pub(in crate::ship) fn decode(object: &[u8]) -> Result<Block, String> {
     let (header, lines) = split(object)?;
     let unreadable = |error: std::io::Error| format!("its lines cannot be decompressed: {error}");
     let mut body = Vec::new();

@@ -37,6 +37,8 @@ use super::header::{Block, Chain, Header};
 use super::watermark::Watermark;
 use days::Days;
 
+#[cfg(feature = "nats")]
+pub(super) use encoding::decode;
 pub(super) use encoding::encode;
 #[cfg(feature = "s3")]
 pub(super) use s3::Bucket;

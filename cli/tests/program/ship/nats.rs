@@ -6,9 +6,10 @@ use std::process::Command;
 use serde_json::json;
 
 use super::jetstream::Client;
+use super::reading::check_reading;
 use super::servers::{Server, nats};
 use super::{append_events, kills, record, ship};
-use crate::run::{append, end, run, run_with, start};
+use crate::run::{append, cdrlog, end, run, run_with, start};
 use crate::support::skip;
 
 pub fn server() -> Option<Server> {
@@ -68,6 +69,27 @@ fn every_line_is_in_one_message_and_in_order() {
     append_events(directory, 100..150, "5K");
     run(to(&server, directory).args(["--once", "--node"]).arg(node(directory))).expect(0, &[]);
     check(&server, directory);
+}
+
+#[test]
+fn commands_read_a_stream_as_they_read_the_directory_that_it_came_from() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(&server, directory);
+    append_events(directory, 0..100, "5K");
+    run(to(&server, directory).args(["--once", "--node", "media-1.example"])).expect(0, &[]);
+    append_events(directory, 100..150, "5K");
+    run_with(&mut append(directory), b"no event\n").expect(3, &[]);
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    let place = format!("nats://127.0.0.1:{}/CDR", server.port);
+    check_reading(directory, &place, || {
+        let mut command = cdrlog();
+        for name in ["NATS_CREDS", "NATS_NKEY", "NATS_USER", "NATS_PASSWORD"] {
+            command.env_remove(name);
+        }
+        command
+    });
 }
 
 fn node(directory: &Path) -> String {
