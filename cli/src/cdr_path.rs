@@ -124,7 +124,7 @@ impl DirArgs {
 }
 
 /// What the command line names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
     /// At least one.
     pub(super) paths: Vec<PathBuf>,
@@ -141,6 +141,18 @@ impl PathArgs {
             #[cfg(feature = "ship")]
             nodes: self.nodes,
         })
+    }
+}
+
+#[cfg(feature = "export")]
+impl Places {
+    /// Directories alone.
+    pub(super) fn directories(paths: Vec<PathBuf>) -> Self {
+        Self {
+            paths,
+            #[cfg(feature = "ship")]
+            nodes: NodeOptions::default(),
+        }
     }
 }
 

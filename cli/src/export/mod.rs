@@ -87,7 +87,7 @@ impl Export {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let Self { parquet, tz: zone, json, paths } = self;
         let directories = directories(paths.into_paths())?;
-        let places = Places { paths: directories.clone(), ..Places::default() };
+        let places = Places::directories(directories.clone());
         let files = Inputs::of(&places, &(i64::MIN..i64::MAX))?;
         reading::say_what_is_odd(&files);
         let names = directories.iter().map(|path| path.display().to_string());

@@ -34,6 +34,10 @@ pub(crate) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterRollback {
     /// The same blocks are appended again.
+    #[cfg_attr(
+        not(any(test, feature = "nats", feature = "postgres")),
+        expect(dead_code, reason = "archives ask")
+    )]
     Heal,
     /// An operator must allow it: what looks empty may be the wrong place.
     Ask,

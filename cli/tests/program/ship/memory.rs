@@ -59,7 +59,6 @@ fn check(shipper: impl Fn(&Path) -> Command) {
     assert!(more < BYTES_MAX, "{} MiB more than with ten lines", more >> 20);
 }
 
-#[cfg(feature = "nats")]
 #[test]
 fn a_backlog_for_a_stream_takes_less_than_64_mib() {
     let Some(server) = super::nats::server() else { return };
@@ -68,7 +67,6 @@ fn a_backlog_for_a_stream_takes_less_than_64_mib() {
     check(|directory| super::nats::to_port(server.port, directory, "CDR"));
 }
 
-#[cfg(feature = "postgres")]
 #[test]
 fn a_backlog_for_a_database_takes_less_than_64_mib() {
     let Some(server) = super::postgres::server() else { return };
@@ -77,7 +75,6 @@ fn a_backlog_for_a_database_takes_less_than_64_mib() {
     check(|directory| super::ship(directory, &server.database()));
 }
 
-#[cfg(feature = "s3")]
 #[test]
 fn a_backlog_for_a_bucket_takes_less_than_64_mib() {
     let Some(server) = super::s3::server() else { return };

@@ -1,27 +1,29 @@
 //! `ship`: each line of the local record once, and in its order, at the destination.
 //!
-//! What is there is always compared line by line with the local files.
+//! What is there is always compared line by line with the local files. What needs real servers is
+//! built with all three features: the servers and the proxy between share their code.
 
 mod archive;
 mod directory;
-#[cfg(feature = "nats")]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod jetstream;
 mod kills;
-#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod memory;
-#[cfg(feature = "nats")]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod nats;
 mod options;
-#[cfg(feature = "postgres")]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod postgres;
-#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxies;
-#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxy;
 mod reading;
 mod redaction;
-#[cfg(feature = "s3")]
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod s3;
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod servers;
 
 use std::fs;

@@ -19,7 +19,6 @@ fn ship_through(proxy: &Proxy, directory: &Path, shipper: impl Fn() -> Command) 
 
 const SLOW: Mishap = Mishap::Slow(Duration::from_millis(40));
 
-#[cfg(feature = "nats")]
 mod nats {
     use super::*;
     use crate::ship::jetstream::Client;
@@ -59,7 +58,6 @@ mod nats {
     }
 }
 
-#[cfg(feature = "postgres")]
 mod postgres {
     use super::*;
     use crate::run::{end, start, wait_for};
@@ -114,7 +112,6 @@ mod postgres {
     }
 }
 
-#[cfg(feature = "s3")]
 mod s3 {
     use super::*;
     use crate::ship::archive;

@@ -1,10 +1,8 @@
 //! Real servers, which end with the test that started them.
 
 use std::fs;
-#[cfg(feature = "s3")]
 use std::io::{Read, Write};
 use std::net::TcpListener;
-#[cfg(any(feature = "nats", feature = "s3"))]
 use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -55,7 +53,6 @@ pub fn free_port() -> u16 {
 }
 
 /// Waits until something listens.
-#[cfg(any(feature = "nats", feature = "s3"))]
 fn wait_for_port(port: u16, child: &mut Child) {
     let begin = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -68,7 +65,6 @@ fn wait_for_port(port: u16, child: &mut Child) {
 // ===== PostgreSQL =====
 
 /// A program of PostgreSQL. Debian keeps some of them out of the path.
-#[cfg(feature = "postgres")]
 pub fn postgres_program(name: &str) -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut found: Vec<PathBuf> =
@@ -78,7 +74,6 @@ pub fn postgres_program(name: &str) -> Option<PathBuf> {
 }
 
 /// Who runs a server that refuses to be run by root.
-#[cfg(feature = "postgres")]
 fn user() -> Option<(u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
@@ -92,7 +87,6 @@ fn user() -> Option<(u32, u32)> {
     ids("postgres").or_else(|| ids("nobody"))
 }
 
-#[cfg(feature = "postgres")]
 fn as_user(program: &Path) -> Command {
     let mut command = Command::new(program);
     if let Some((uid, gid)) = user() {
@@ -103,7 +97,6 @@ fn as_user(program: &Path) -> Command {
 }
 
 /// A new cluster with a user and a database `cdr`; `None` if PostgreSQL is not installed.
-#[cfg(feature = "postgres")]
 pub fn postgres(encoding: &str) -> Option<Server> {
     let (initdb, createdb) = (postgres_program("initdb")?, postgres_program("createdb")?);
     let directory = tempfile::Builder::new().prefix("cdrlog-postgres").tempdir_in("/tmp").unwrap();
@@ -127,7 +120,6 @@ pub fn postgres(encoding: &str) -> Option<Server> {
     Some(server)
 }
 
-#[cfg(feature = "postgres")]
 fn spawn_postgres(data: &Path, port: u16) -> Child {
     let program = postgres_program("postgres").expect("initdb is there, and postgres is not");
     as_user(&program)
@@ -142,7 +134,6 @@ fn spawn_postgres(data: &Path, port: u16) -> Child {
 }
 
 /// Waits until it takes connections. False if it ended.
-#[cfg(feature = "postgres")]
 fn is_ready(child: &mut Child, port: u16) -> bool {
     let ready = postgres_program("pg_isready").expect("pg_isready is missing");
     let port = port.to_string();
@@ -160,7 +151,6 @@ fn is_ready(child: &mut Child, port: u16) -> bool {
     }
 }
 
-#[cfg(feature = "postgres")]
 impl Server {
     /// Kills it, and starts it again.
     pub fn kill_and_restart_postgres(&mut self) {
@@ -198,7 +188,6 @@ impl Server {
     }
 }
 
-#[cfg(any(feature = "nats", feature = "s3"))]
 fn program(name: &str) -> Option<PathBuf> {
     let paths = std::env::var_os("PATH")?;
     std::env::split_paths(&paths).map(|path| path.join(name)).find(|it| it.exists())
@@ -208,7 +197,6 @@ fn program(name: &str) -> Option<PathBuf> {
 
 /// A nats-server that syncs every message, with more lines for its configuration; `None` if there is
 /// no program `nats-server`.
-#[cfg(feature = "nats")]
 pub fn nats(configuration: &str) -> Option<Server> {
     program("nats-server")?;
     let directory = tempfile::tempdir().unwrap();
@@ -224,7 +212,6 @@ pub fn nats(configuration: &str) -> Option<Server> {
     Some(Server { child, port, filer_port: 0, directory })
 }
 
-#[cfg(feature = "nats")]
 fn spawn_nats(directory: &Path) -> Child {
     let mut command = Command::new(program("nats-server").expect("it was there"));
     command.arg("-c").arg(directory.join("nats.conf"));
@@ -232,7 +219,6 @@ fn spawn_nats(directory: &Path) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-#[cfg(feature = "nats")]
 impl Server {
     /// Kills it, and starts it again.
     pub fn kill_and_restart_nats(&mut self) {
@@ -246,13 +232,10 @@ impl Server {
 // ===== S3 =====
 
 /// The keys that the server knows.
-#[cfg(feature = "s3")]
 pub const S3_KEY: &str = "cdrkey";
-#[cfg(feature = "s3")]
 pub const S3_SECRET: &str = "cdrsecretcdrsecret";
 
 /// A SeaweedFS with a bucket `cdr`; `None` if there is no program `weed`.
-#[cfg(feature = "s3")]
 pub fn s3() -> Option<Server> {
     let weed = program("weed")?;
     let directory = tempfile::tempdir().unwrap();
@@ -281,7 +264,6 @@ pub fn s3() -> Option<Server> {
     Some(Server { child, port, filer_port: ports[2], directory })
 }
 
-#[cfg(feature = "s3")]
 impl Server {
     /// The answer of the file system behind S3.
     fn ask(&self, request: &str) -> Vec<u8> {
