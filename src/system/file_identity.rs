@@ -15,6 +15,7 @@ pub(crate) struct FileIdentity {
     pub(crate) names: u64,
 }
 
+#[cfg(any(test, feature = "reader"))]
 impl FileIdentity {
     /// Whether both are of the same file.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {

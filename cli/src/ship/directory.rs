@@ -39,7 +39,7 @@ impl Directory {
         Ok(Self { path: path.to_owned(), stream, cursor: None, pin, last: None })
     }
 
-    /// How many synced bytes the destination does not have yet.
+    /// How many synced bytes were not cut into blocks yet.
     pub(super) fn lag_bytes(&self) -> Result<u64, SourceError> {
         if let Some(cursor) = &self.cursor {
             return cursor.lag_bytes().map_err(fault);

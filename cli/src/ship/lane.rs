@@ -74,9 +74,12 @@ impl Lane {
         round
     }
 
-    /// It is for people: without an answer, the last one stays.
+    /// What was not cut yet, and what was cut but not acknowledged. It is for people: without an
+    /// answer, the last one stays.
     fn measure_lag(&mut self) {
-        self.health.lag_bytes = self.source.source.lag_bytes().unwrap_or(self.health.lag_bytes);
+        if let Ok(uncut_bytes) = self.source.source.lag_bytes() {
+            self.health.lag_bytes = uncut_bytes + self.shipper.unacknowledged_bytes();
+        }
     }
 
     fn step(&mut self, job: &Job<'_>, destination: &mut dyn Destination) -> Round {

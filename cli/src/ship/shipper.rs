@@ -155,6 +155,14 @@ impl<S: NoteStore> Shipper<S> {
         self.notes.headers().get(..self.acknowledged.unwrap_or_default()).unwrap_or_default()
     }
 
+    /// The bytes of the blocks that were cut, and that the destination was never seen to have. None
+    /// before it was asked: it may have any of them.
+    pub(crate) fn unacknowledged_bytes(&self) -> u64 {
+        let is_open = |header: &&Header| self.seq_seen != 0 && header.fields.seq > self.seq_seen;
+        let open = self.notes.headers().iter().rev().take_while(is_open);
+        open.map(|header| header.fields.end - header.fields.start).sum()
+    }
+
     /// The destination is asked again what it has before the next block is appended.
     pub(crate) fn look_again(&mut self) {
         self.acknowledged = None;
