@@ -12,7 +12,6 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -212,7 +211,7 @@ fn sealed_files_are_compressed_and_listed_and_their_lines_stay() {
 }
 
 #[cfg(all(feature = "compress", feature = "manifest"))]
-fn is_listed(directory: &Path, file: &Path) -> bool {
+fn is_listed(directory: &std::path::Path, file: &std::path::Path) -> bool {
     let name = file.file_name().unwrap().to_string_lossy();
     let plain = name.trim_end_matches(".gz").to_owned();
     fs::read_to_string(cdrlog::manifest::path_in(directory)).unwrap().contains(&plain)
