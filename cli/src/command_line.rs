@@ -144,7 +144,7 @@ mod tests {
     use clap::{Args, Parser, Subcommand};
 
     use super::*;
-    use crate::cdr_path::PathArgs;
+    use crate::places::PathArgs;
 
     #[derive(Debug, Parser)]
     struct Program {

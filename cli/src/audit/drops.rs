@@ -9,9 +9,9 @@ use std::path::Path;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 
+use crate::count::LATENESS_MS;
 use crate::count::Source;
 use crate::count::line::{Line, Members, number};
-use crate::count::tracker::LATENESS_MS;
 
 /// The files in a CDR directory: the previous one, and the current one.
 const GAPS_FILES: [&str; 2] = ["gaps.1.jsonl", "gaps.jsonl"];

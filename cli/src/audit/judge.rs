@@ -10,9 +10,9 @@ use super::drops::Drop;
 use super::finding::{Finding, Reason, Subject};
 use super::record::{Absence, Record};
 use super::sequence::SequenceGap;
+use crate::count::LATENESS_MS;
 use crate::count::event::ActivityKind;
 use crate::count::merge::Cut;
-use crate::count::tracker::LATENESS_MS;
 use crate::count::{AFTER_SESSION_MS, GIVEN_UP_MS, MissingEvent, Sign, Source};
 
 /// If so many events of a kind are missing and not one of them came, the sender leaves them out.

@@ -31,13 +31,13 @@ use self::finding::Finding;
 use self::judge::Judge;
 use self::record::Record;
 use self::report::{Report, Summary};
-use super::cdr_path::PathArgs;
 use super::count::input::Input;
 use super::count::inputs::Inputs;
 use super::count::merge::Cut;
 use super::count::reading;
 use super::local_time::{UtcOption, zone_of_name};
 use super::outcome::{Outcome, say};
+use super::places::PathArgs;
 use super::time_arg::{TimeArg, times_help};
 use super::units::Seconds;
 

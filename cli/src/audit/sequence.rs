@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use memchr::memmem::Finder;
 
+use crate::count::LATENESS_MS;
 use crate::count::Source;
 use crate::count::line::{Line, Members, number, text};
-use crate::count::tracker::LATENESS_MS;
 
 /// A number that is lower than expected by at least this much, or is 0 or 1, comes from a sender
 /// that started again.

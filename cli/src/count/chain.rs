@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cdrlog::reader::{Lines, ReadError};
 
-use super::input::{InputRemark, Piece};
+use super::piece::Piece;
+use crate::input_remark::InputRemark;
 use crate::shipped::{Blocks, CursorId, LinesBlock};
 
 /// How many bytes of a block are returned at once: as many as of a file.
@@ -103,9 +104,7 @@ impl ChainReader {
     }
 
     pub(super) fn take_remarks(&mut self) -> Vec<InputRemark> {
-        let remarks = lock(&self.blocks).take_remarks();
-        let of = |it: crate::shipped::Remark| InputRemark { text: it.text, is_fault: it.is_fault };
-        remarks.into_iter().map(of).collect()
+        lock(&self.blocks).take_remarks()
     }
 }
 

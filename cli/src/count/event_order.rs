@@ -8,7 +8,9 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::event::Source;
-use super::tracker::LATENESS_MS;
+
+/// How late an event may come, in milliseconds of event time.
+pub(crate) const LATENESS_MS: i64 = 5 * 60_000;
 
 /// The maximum number of waiting events, so that memory is bounded if very many have the same time.
 const WAITING_MAX: usize = 500_000;

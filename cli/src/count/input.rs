@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
-use cdrlog::reader::{Lines, ReadError, Reader, ReaderPosition};
+use cdrlog::reader::{ReadError, Reader, ReaderPosition};
 
 use super::Source;
 #[cfg(feature = "ship")]
 use super::chain::{ChainInput, ChainReader};
+use super::piece::Piece;
 use crate::cdr_path;
+use crate::input_remark::InputRemark;
 
 /// Something with lines of a CDR in their order.
 #[derive(Debug)]
@@ -23,20 +25,6 @@ pub(crate) struct Input {
     /// What a node shipped; `None` for a file.
     #[cfg(feature = "ship")]
     pub(crate) chain: Option<ChainInput>,
-}
-
-/// Lines, and the position of the first of them in their input.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece<'a> {
-    pub(crate) lines: Lines<'a>,
-    pub(crate) position: u64,
-}
-
-/// Something to tell of an input beside its lines.
-pub(crate) struct InputRemark {
-    pub(crate) text: String,
-    /// The input could not be read as a whole.
-    pub(crate) is_fault: bool,
 }
 
 /// Reads an input.

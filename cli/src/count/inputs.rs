@@ -15,7 +15,8 @@ use super::Source;
 #[cfg(feature = "ship")]
 use super::chain::ChainInput;
 use super::input::Input;
-use crate::cdr_path::{self, Places};
+use crate::cdr_path;
+use crate::places::{self, Places};
 #[cfg(feature = "ship")]
 use crate::ship::Stream;
 #[cfg(feature = "ship")]
@@ -62,7 +63,7 @@ impl Inputs {
     pub(crate) fn of(places: &Places, period: &Range<i64>) -> Result<Self, Box<dyn Error>> {
         let mut found = Self::default();
         for path in &places.paths {
-            if let Some(address) = cdr_path::record_address(path) {
+            if let Some(address) = places::record_address(path) {
                 found.add_record(address, places, period)?;
                 continue;
             }
@@ -137,7 +138,7 @@ impl Inputs {
         places: &Places,
         period: &Range<i64>,
     ) -> Result<(), Box<dyn Error>> {
-        let target = cdr_path::record_target(address)?;
+        let target = places::record_target(address)?;
         let unreadable = |failure| format!("{target}: {failure}");
         for stream in Stream::ALL {
             let selection = places.selection(period);
@@ -170,7 +171,7 @@ impl Inputs {
 
     #[cfg(not(feature = "ship"))]
     fn add_record(&mut self, _: &str, _: &Places, _: &Range<i64>) -> Result<(), Box<dyn Error>> {
-        Err(cdr_path::RECORDS_NEED_SHIP.into())
+        Err(places::RECORDS_NEED_SHIP.into())
     }
 
     /// A file is the same whatever its name is: a hard link, a symbolic link, another mount.

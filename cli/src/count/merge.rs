@@ -17,11 +17,13 @@ use cdrlog::reader::ReadError;
 
 use super::Source;
 use super::ahead::{BLOCKS_MAX, FileLine, Pending, ReadBlock, Threads};
+use super::event_order::LATENESS_MS;
 use super::event_reader;
-use super::input::{Input, InputReader, InputRemark, Piece};
+use super::input::{Input, InputReader};
 use super::line::Parser;
 use super::line_reader::{LineReader, ReadEvent};
-use super::tracker::LATENESS_MS;
+use super::piece::Piece;
+use crate::input_remark::InputRemark;
 
 /// The maximum number of open files; each has a block in memory.
 const OPEN_MAX: usize = 128;

@@ -7,10 +7,10 @@ use indicatif::HumanCount;
 
 use super::Source;
 use super::ahead::FileLine;
-use super::input::InputRemark;
 use super::inputs::Inputs;
 use super::line_reader::{LineReader, ReadEvent};
 use super::merge::{self, CUTS_MAX, Cut, LineListener};
+use crate::input_remark::InputRemark;
 use crate::outcome::say;
 use crate::progress::Progress;
 

@@ -10,16 +10,13 @@ use std::ops::Range;
 use super::counts::{Count, Gauge, SessionEnd};
 use super::detail::Detail;
 use super::event::{ActivityKind, Id, Says, Source};
-use super::event_order::{EventOrder, TimedEvent};
+use super::event_order::{EventOrder, LATENESS_MS, TimedEvent};
 use super::hash::Map;
 use super::line_reader::{Depth, LineReader, ReadEvent};
 use super::presence::Presence;
 use super::seen::{Novelty, Seen};
 #[cfg(feature = "serve")]
 use super::sessions::KnownSession;
-
-/// How late an event may come, in milliseconds of event time.
-pub(crate) const LATENESS_MS: i64 = 5 * 60_000;
 
 /// How long a recording is remembered, in milliseconds of event time.
 const RECORDING_MS: i64 = 5 * 60_000;

@@ -232,7 +232,7 @@ impl EventExport<'_> {
             Cell::bytes(fields.reason.as_deref()),
             fields.recording_bytes.map_or(Cell::Null, Cell::count),
             Cell::Text(directory.as_bytes()),
-            Cell::Text(plain_name(&name).as_bytes()),
+            Cell::Text(cdr_path::plain_name(&name).as_bytes()),
             Cell::Whole(offset),
             Cell::Text(event.text),
         ])
@@ -258,10 +258,6 @@ impl EventExport<'_> {
         self.exported.is_incomplete = true;
         say(error);
     }
-}
-
-fn plain_name(name: &str) -> &str {
-    [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name)
 }
 
 /// What the members of an event tell.

@@ -34,12 +34,13 @@ use self::columns::FORMAT;
 use self::days::Days;
 use self::events::{EventFiles, Exported};
 use self::target::{Description, Target};
-use super::cdr_path::{self, DirArgs, Places};
+use super::cdr_path::{self, DirArgs};
 use super::count::inputs::Inputs;
 use super::count::reading;
 use super::json_output::{self, ObjectType};
 use super::local_time::zone_of_name;
 use super::outcome::{Outcome, say};
+use super::places::{self, Places};
 use super::print::print;
 use super::progress::Progress;
 use super::sessions::{Filter, Ledger, RowType, begin_of_day, day};
@@ -145,7 +146,7 @@ fn join(
 fn directories(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
     let mut directories = Vec::new();
     for path in paths {
-        if cdr_path::record_address(&path).is_some() {
+        if places::record_address(&path).is_some() {
             return Err("export reads directories, and no shipped records yet".to_owned());
         }
         cdr_path::check_directory(&path)?;

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use super::row::{Row, RowType};
 use super::spool::Spool;
+use crate::count::LATENESS_MS;
 use crate::count::ahead::FileLine;
 use crate::count::line_reader::{Depth, LineReader, ReadEvent};
 use crate::count::reading::LineTaker;
-use crate::count::tracker::LATENESS_MS;
 use crate::count::{Count, Level, Listener, SessionRecord, SessionTracker, Source, StayRecord};
 
 /// Which sessions are wanted.

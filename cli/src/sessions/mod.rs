@@ -31,12 +31,12 @@ use self::export::{CsvRows, Final};
 pub(crate) use self::ledger::{Filter, Ledger};
 pub(crate) use self::row::{Row, RowType};
 use self::table::Table;
-use super::cdr_path::PathArgs;
 use super::count::inputs::Inputs;
 use super::count::reading;
 use super::json_output::{self, ObjectType};
 use super::local_time::{UtcOption, zone_of_name};
 use super::outcome::{Outcome, say};
+use super::places::PathArgs;
 use super::print::or_nobody_reads;
 use super::time_arg::{TimeArg, times_help};
 

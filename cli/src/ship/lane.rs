@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::clock::uptime;
+use super::clock::{now_ms, uptime};
 use super::destination::{Destination, Failure};
 use super::directory::Directory;
 use super::header::{Chain, Stream};
+use super::job::Job;
 use super::mark::Unmarked;
 use super::notes::Notes;
 use super::redact::{RedactedSource, Redactor};
 use super::shipper::{Shipper, Step, Stop};
 use super::state::NoteFile;
 use super::status::{Health, StreamStatus};
-use super::worker::{Job, now_ms};
 
 /// How long a chain gets no block before it is said how far it is complete.
 const MARK_INTERVAL: Duration = Duration::from_secs(60);

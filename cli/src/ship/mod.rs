@@ -24,6 +24,7 @@ mod forecast;
 mod header;
 #[cfg(feature = "s3")]
 mod http;
+mod job;
 mod lane;
 mod mark;
 #[cfg(feature = "nats")]
@@ -42,6 +43,7 @@ mod retire;
 #[cfg(feature = "serve")]
 mod service;
 mod shipper;
+mod showing;
 #[cfg(test)]
 mod simulation;
 mod source;
@@ -67,6 +69,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use super::cdr_path::{self, DirArg};
 use super::outcome::{Outcome, WrongUsage, say};
 use super::units::{Seconds, units_help};
+pub(crate) use clock::now_ms;
 pub(crate) use destination::Failure;
 #[cfg(test)]
 pub(crate) use destination::{Answer, Destination};
@@ -75,6 +78,7 @@ pub(crate) use header::Missing;
 #[cfg(test)]
 pub(crate) use header::tests::header_for_tests;
 pub(crate) use header::{Block, Chain, Fields, Header, Kind, Stream};
+use job::Job;
 #[cfg(test)]
 pub(crate) use objects::Objects;
 pub(crate) use record::Record;
@@ -86,7 +90,7 @@ pub(crate) use source::is_contiguous;
 use state::{Place, State};
 pub(crate) use target::Target;
 pub(crate) use watermark::Watermark;
-use worker::{Ended, Job};
+use worker::Ended;
 
 /// How long acknowledged files are kept by default: a destination may go back to the backup of
 /// last night.
@@ -284,7 +288,7 @@ impl Ship {
             block_bytes: target.block_bytes(),
             accept_gap: self.accept_gap || !required,
             accept_rollback: self.accept_rollback,
-            keep: worker::milliseconds(keep),
+            keep: clock::milliseconds(keep),
             opens: !self.once,
             closes: self.close,
             new_node: self.new_node,
@@ -336,7 +340,7 @@ fn retire_at_all(targets: &[Target], node: &str) -> Result<Outcome, Box<dyn Erro
     for target in targets {
         let mut destination = target.open()?;
         let writer = state::random_id()?;
-        let is_done = retire::retire(destination.as_mut(), node, &writer, worker::now_ms())
+        let is_done = retire::retire(destination.as_mut(), node, &writer, now_ms())
             .map_err(|failure| format!("{target}: {failure}"))?;
         say(match is_done {
             true => format!("{target}: {node} is retired"),
@@ -353,7 +357,7 @@ fn compact_all(targets: &[Target], node: &str) -> Result<Outcome, Box<dyn Error>
         for stream in Stream::ALL {
             let chain = Chain { node: node.to_owned(), stream };
             loop {
-                let done = destination.compact(&chain, worker::now_ms());
+                let done = destination.compact(&chain, now_ms());
                 match done.map_err(|failure| format!("{target}: {failure}"))? {
                     Some(done) => say(format_args!("{target}: {done}")),
                     None => break,

@@ -9,9 +9,10 @@
 //! wait.
 
 use super::destination::{Answer, Destination, Failure};
-use super::header::{Block, Fields, Header, Position};
+use super::header::{Block, Fields, Header};
 use super::notes::NoteStore;
 use super::shipper::{End, Shipper, Step};
+use super::showing::Showing;
 use super::source::{Held, Source, is_contiguous};
 use super::stop::Stop;
 
@@ -21,34 +22,6 @@ const BLOCKS_MAX: usize = 64;
 /// How long to wait, in milliseconds, before old blocks are looked for again that are not noted, or
 /// that could not be shown.
 const PAUSE: i64 = 3_600_000;
-
-/// How far files are given up.
-#[derive(Debug, Default)]
-pub(super) struct Release {
-    showing: Option<Showing>,
-    /// The last step gave a file up: there may be more.
-    has_given_up: bool,
-    /// Nothing is begun before this time.
-    not_before: i64,
-}
-
-impl Release {
-    /// Whether there is something to do even if nothing is to be shipped.
-    pub(super) const fn is_under_way(&self) -> bool {
-        self.showing.is_some() || self.has_given_up
-    }
-}
-
-/// The blocks of files that are to be given up, on a connection that was made for this.
-#[derive(Debug)]
-struct Showing {
-    /// What is before the file of this position is given up once all is shown.
-    until: Position,
-    /// The newest block of all.
-    seq: u64,
-    /// The last block that was shown, or need not be.
-    last: Header,
-}
 
 impl<S: NoteStore> Shipper<S> {
     /// Goes on with what is to be given up, if anything is.

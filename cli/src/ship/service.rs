@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer};
 
 use super::KEEP_DEFAULT;
+use super::clock::milliseconds;
+use super::job::Job;
 use super::redact::{self, Redactor};
 use super::shipper::Rules;
 use super::state::{State, random_id};
 use super::status::Status;
 use super::target::Target;
-use super::worker::{Ended, Job, milliseconds};
+use super::worker::Ended;
 use crate::units::Seconds;
 
 /// How often a server that took over looks whether its predecessor still ships.

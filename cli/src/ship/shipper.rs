@@ -10,7 +10,7 @@ use super::destination::{Answer, Destination, Failure};
 use super::header::{Block, Chain, Fields, Header, Redaction};
 use super::notes::{NoteStore, Notes};
 use super::reconcile::Unjudged;
-use super::release::Release;
+use super::showing::Release;
 use super::source::{Source, SourceError};
 pub(crate) use super::stop::Stop;
 use super::watermark::Watermark;

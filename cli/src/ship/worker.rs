@@ -1,21 +1,17 @@
 //! Ships both streams of a directory to one destination, in a thread of its own.
 
-use std::fmt::Display;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::clock::uptime;
 use super::destination::{Destination, Failure, Unfit};
 use super::forecast::{Forecast, free_bytes};
 use super::header::Stream;
+use super::job::Job;
 use super::lane::{Lane, Round};
-use super::redact::Redactor;
-use super::shipper::{Rules, Stop};
-use super::state::Place;
+use super::shipper::Stop;
 use super::status::StatusFile;
-use super::target::Target;
 
 /// How often a destination is asked what it has, even if nothing failed, and after which pause.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
@@ -29,29 +25,6 @@ const ONCE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long to sleep before asking whether to end.
 const NAP: Duration = Duration::from_millis(50);
-
-/// What to ship, and how.
-#[derive(Clone)]
-pub(super) struct Job<'a> {
-    pub(super) directory: &'a Path,
-    pub(super) target: &'a Target,
-    pub(super) place: &'a Place,
-    pub(super) node: &'a str,
-    pub(super) writer: &'a str,
-    pub(super) rules: Rules,
-    /// Takes out of the shipped copy what must not leave the machine.
-    pub(super) redactor: Option<&'a Redactor>,
-    pub(super) block_age: Duration,
-    /// Files are kept until the destination has them.
-    pub(super) required: bool,
-    /// End when everything that may be shipped is acknowledged.
-    pub(super) once: bool,
-    /// Ship the other stream for as long as the program runs, if one has stopped.
-    pub(super) outlives_stop: bool,
-    pub(super) ends: &'a AtomicBool,
-    /// Where sentences go.
-    pub(super) tell: &'a (dyn Fn(String) + Sync),
-}
 
 /// How a worker ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,11 +123,6 @@ impl Job<'_> {
         self.ends.load(Ordering::Relaxed)
     }
 
-    /// Says something about this destination.
-    pub(super) fn tell(&self, sentence: &dyn Display) {
-        (self.tell)(format!("{}: {sentence}", self.target));
-    }
-
     fn sleep(&self, time: Duration) {
         let begin = Instant::now();
         while begin.elapsed() < time && !self.ends() {
@@ -227,12 +195,4 @@ fn ended(lanes: &[Lane]) -> Ended {
     }
     let waits = lanes.iter().find_map(|lane| lane.health.waits_for.clone());
     waits.map_or(Ended::Done, Ended::Waiting)
-}
-
-pub(super) fn now_ms() -> i64 {
-    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-}
-
-pub(super) fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use cdrlog::manifest::Hash;
 
-use super::Remark;
 use super::connections::Connections;
+use crate::input_remark::InputRemark;
 use crate::ship::{Block, Chain, Failure, Header, Kind, Record, Stream};
 
 /// A chain that is read, up to a block.
@@ -55,7 +55,7 @@ pub(crate) struct Blocks {
     cursors: Vec<Cursor>,
     /// What was taken later is not wanted, in milliseconds since 1970.
     until: Option<i64>,
-    remarks: Vec<Remark>,
+    remarks: Vec<InputRemark>,
 }
 
 impl Blocks {
@@ -122,7 +122,7 @@ impl Blocks {
     }
 
     /// What should be told of what was read since.
-    pub(crate) fn take_remarks(&mut self) -> Vec<Remark> {
+    pub(crate) fn take_remarks(&mut self) -> Vec<InputRemark> {
         mem::take(&mut self.remarks)
     }
 
@@ -198,17 +198,17 @@ impl Blocks {
         let before = self.cursor(id).before.as_ref();
         if before.is_some_and(|before| !is_after_hole && !header.follows(Some(before))) {
             let text = format!("block {seq} of {chain} does not follow the one before");
-            self.remarks.push(Remark::fault(text));
+            self.remarks.push(InputRemark::fault(text));
         }
         if Hash::of(body) != header.fields.body {
             let text =
                 format!("the lines of block {seq} of {chain} are not those that were shipped");
-            self.remarks.push(Remark::fault(text));
+            self.remarks.push(InputRemark::fault(text));
         }
         if header.fields.kind == Kind::Gap {
             let missing = header.fields.missing.as_ref();
             let what = missing.map_or_else(|| "lines are missing".to_owned(), ToString::to_string);
-            self.remarks.push(Remark::note(format!("before block {seq} of {chain}: {what}")));
+            self.remarks.push(InputRemark::note(format!("before block {seq} of {chain}: {what}")));
         }
     }
 
@@ -220,7 +220,7 @@ impl Blocks {
             1 => format!("block {first} of {chain} is missing"),
             _ => format!("blocks {first} to {} of {chain} are missing", end - 1),
         };
-        self.remarks.push(Remark::fault(text));
+        self.remarks.push(InputRemark::fault(text));
     }
 
     fn cursor(&mut self, id: CursorId) -> &mut Cursor {

@@ -1,12 +1,11 @@
 //! Up to which time a record is complete, and which nodes are silent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
 use super::{NAMED_MAX, is_over};
-use crate::ship::{Header, Watermark};
+use crate::ship::{Header, Watermark, now_ms};
 
 /// A node of which nothing is known for longer is silent, in milliseconds: an idle one says every
 /// minute how far its record is complete, and blocks are rarely cut less often.
@@ -55,8 +54,7 @@ impl Completeness {
 
     /// What to tell, a sentence each.
     pub(crate) fn sentences(&self) -> Vec<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        self.sentences_at(i64::try_from(now).unwrap_or(i64::MAX))
+        self.sentences_at(now_ms())
     }
 
     fn sentences_at(&self, now: i64) -> Vec<String> {

@@ -50,24 +50,6 @@ pub(crate) struct Selection {
     pub(crate) until: Option<i64>,
 }
 
-/// Something to tell of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remark {
-    pub(crate) text: String,
-    /// Something is wrong, so that what is read may be less than what was shipped.
-    pub(crate) is_fault: bool,
-}
-
-impl Remark {
-    pub(crate) const fn fault(text: String) -> Self {
-        Self { text, is_fault: true }
-    }
-
-    pub(crate) const fn note(text: String) -> Self {
-        Self { text, is_fault: false }
-    }
-}
-
 /// One stream of a record.
 pub(crate) struct Shipped {
     pub(crate) blocks: Blocks,

@@ -11,9 +11,10 @@ use std::collections::BinaryHeap;
 use cdrlog::LineCheck;
 use cdrlog::reader::{Line, Lines};
 
-use super::{Blocks, CursorId, LinesBlock, Remark};
+use super::{Blocks, CursorId, LinesBlock};
 use crate::count::event_reader;
 use crate::count::line::{Members, Parser, number};
+use crate::input_remark::InputRemark;
 use crate::ship::{Failure, Stream};
 
 /// Returns the lines of a record, and knows the next line of each chain.
@@ -68,7 +69,7 @@ impl Merged {
         Ok(line.map(|line| MergedLine { line, chain: index, effective }))
     }
 
-    pub(crate) fn take_remarks(&mut self) -> Vec<Remark> {
+    pub(crate) fn take_remarks(&mut self) -> Vec<InputRemark> {
         self.blocks.take_remarks()
     }
 

@@ -36,7 +36,6 @@ use self::rejects::Rejects;
 pub(crate) use self::rejects::record_of;
 use self::table::Look;
 use self::tally::Tally;
-use super::cdr_path::PathArgs;
 use super::count::Source;
 use super::count::ahead::FileLine;
 use super::count::inputs::Inputs;
@@ -44,6 +43,7 @@ use super::count::line_reader::{LineReader, ReadEvent};
 use super::count::reading::{self, LineTaker};
 use super::local_time::UtcOption;
 use super::outcome::{Outcome, say};
+use super::places::PathArgs;
 use super::print::print;
 use super::time_arg::{TimeArg, times_help};
 

@@ -20,8 +20,9 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::cdr_path::{self, PathArg};
+use super::cdr_path;
 use super::outcome::{Outcome, say};
+use super::places::{self, PathArg};
 use super::print::or_nobody_reads;
 use super::time_arg::{TimeArg, times_help};
 pub(crate) use filter::Filter;
@@ -106,10 +107,10 @@ impl Tail {
         let kind = if self.rejects { FileKind::Rejects } else { FileKind::Cdr };
         let wanted = Wanted { kind, filter, count, since, until, follows: self.follow };
         let mut output = Output::new(self.json);
-        match cdr_path::record_address(&path) {
+        match places::record_address(&path) {
             #[cfg(feature = "ship")]
             Some(address) => {
-                let target = cdr_path::record_target(address)?;
+                let target = places::record_target(address)?;
                 let period = in_ms(since, i64::MIN)..in_ms(until, i64::MAX);
                 let selection = nodes.selection(&period);
                 let source = RecordSource::open(&target, &selection, &wanted);
@@ -117,7 +118,7 @@ impl Tail {
                 print(source, &wanted, &mut output)
             }
             #[cfg(not(feature = "ship"))]
-            Some(_) => Err(cdr_path::RECORDS_NEED_SHIP.into()),
+            Some(_) => Err(places::RECORDS_NEED_SHIP.into()),
             None => print(directory_source(&path, &wanted)?, &wanted, &mut output),
         }
     }

@@ -1,15 +1,30 @@
 //! Checks one file.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cdrlog::manifest::{Measure, SealedFile};
 use cdrlog::reader::{FileKind, Line, ReadError};
 use cdrlog::{LineCheck, LineFault, LineReason, Reader};
 
 use super::chain::has_writer;
-use super::plan::FileTask;
 use super::remark::Remark;
+
+/// One file to check.
+#[derive(Debug)]
+pub(super) struct FileTask {
+    pub(super) path: PathBuf,
+    pub(super) kind: FileKind,
+    /// What it must be, if the manifest lists it.
+    pub(super) sealed: Option<SealedFile>,
+    /// The length on the disk.
+    pub(super) bytes: u64,
+    pub(super) is_compressed: bool,
+    /// An appender may be writing to it now.
+    pub(super) may_grow: bool,
+    /// Printed after the findings of the file.
+    pub(super) remark: Option<Remark>,
+}
 
 /// Receives the findings.
 pub(super) trait Listener {

@@ -18,8 +18,9 @@ use std::thread::available_parallelism;
 use cdrlog::manifest::Hash;
 use clap::Args;
 
-use super::cdr_path::{self, PathArgs};
+use super::cdr_path;
 use super::outcome::{Outcome, WrongUsage, say};
+use super::places::PathArgs;
 use super::print::{or_nobody_reads, print};
 use chain::Chain;
 use plan::{Demands, Plan};

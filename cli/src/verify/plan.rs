@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use cdrlog::manifest::{Hash, SealedFile};
+use cdrlog::manifest::Hash;
 use cdrlog::reader::{CdrFile, FileKind, cdr_files};
 
 use super::chain::{Chain, has_writer};
+use super::file::FileTask;
 use super::journal;
 use super::remark::{Kind, Remark};
 #[cfg(feature = "ship")]
 use super::shipped::ChainTask;
-use crate::cdr_path::{self, Places};
+use crate::cdr_path;
+use crate::places::{self, Places};
 #[cfg(feature = "ship")]
 use crate::ship::Stream;
 #[cfg(feature = "ship")]
@@ -24,22 +26,6 @@ pub(super) enum Task {
     File(FileTask),
     #[cfg(feature = "ship")]
     Chain(ChainTask),
-}
-
-/// One file to check.
-#[derive(Debug)]
-pub(super) struct FileTask {
-    pub(super) path: PathBuf,
-    pub(super) kind: FileKind,
-    /// What it must be, if the manifest lists it.
-    pub(super) sealed: Option<SealedFile>,
-    /// The length on the disk.
-    pub(super) bytes: u64,
-    pub(super) is_compressed: bool,
-    /// An appender may be writing to it now.
-    pub(super) may_grow: bool,
-    /// Printed after the findings of the file.
-    pub(super) remark: Option<Remark>,
 }
 
 /// Everything to check, in the order of the report.
@@ -63,7 +49,7 @@ impl Plan {
     pub(super) fn new(places: &Places, demands: Demands<'_>) -> Result<Self, Box<dyn Error>> {
         let mut plan = Self::default();
         for path in &places.paths {
-            if let Some(address) = cdr_path::record_address(path) {
+            if let Some(address) = places::record_address(path) {
                 plan.add_record(address, places)?;
                 continue;
             }
@@ -90,9 +76,9 @@ impl Plan {
     /// Each chain of a shipped record, and how complete it is.
     #[cfg(feature = "ship")]
     fn add_record(&mut self, address: &str, places: &Places) -> Result<(), Box<dyn Error>> {
-        let target = cdr_path::record_target(address)?;
+        let target = places::record_target(address)?;
         let selection = places.selection(&(i64::MIN..i64::MAX));
-        let path = PathBuf::from(target.to_string());
+        let path = std::path::PathBuf::from(target.to_string());
         let mut is_empty = true;
         for stream in Stream::ALL {
             let opened = Shipped::open(&target, stream, &selection);
@@ -116,7 +102,7 @@ impl Plan {
 
     #[cfg(not(feature = "ship"))]
     fn add_record(&mut self, _: &str, _: &Places) -> Result<(), Box<dyn Error>> {
-        Err(cdr_path::RECORDS_NEED_SHIP.into())
+        Err(places::RECORDS_NEED_SHIP.into())
     }
 
     fn add_directory(
@@ -174,12 +160,12 @@ impl Plan {
     }
 
     fn add_file(&mut self, path: &Path, bytes: u64, demands: Demands<'_>) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let plain = [".zst", ".gz"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        let plain_path = cdr_path::plain_path(path);
+        let name = plain_path.file_name().unwrap_or_default().to_string_lossy();
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // The chain is checked for the directory.
         let chain = Chain::read(directory.unwrap_or(Path::new(".")), &[], &mut Vec::new());
-        let sealed = chain.sealed(plain.unwrap_or(&name)).cloned();
+        let sealed = chain.sealed(&name).cloned();
         if sealed.is_none() && demands.is_required {
             let message = "it is not in the manifest, so it is not known whether it is complete";
             self.remarks.push(Remark::finding(path, "entry_missing", message));
@@ -190,7 +176,7 @@ impl Plan {
             may_grow: sealed.is_none(),
             sealed,
             bytes,
-            is_compressed: plain.is_some(),
+            is_compressed: plain_path != path,
             remark: None,
         }));
     }

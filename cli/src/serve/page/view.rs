@@ -11,11 +11,11 @@ use super::person::{Person, shown};
 use super::room::{Change, Open};
 use super::rooms::Rooms;
 use super::series::{Figure, Kind, Series};
+use crate::count::LATENESS_MS;
 use crate::count::event::{Event, Says, SessionRef};
 use crate::count::event_reader;
 use crate::count::line::{Line, Parser};
 use crate::count::line_reader::{Depth, LineReader};
-use crate::count::tracker::LATENESS_MS;
 use crate::count::{GIVEN_UP_MS, SessionTracker};
 
 /// How far event time goes on before it is told to the tracker.

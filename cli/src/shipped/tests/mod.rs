@@ -7,7 +7,8 @@ mod store;
 
 use cdrlog::manifest::Hash;
 
-use super::{Connections, Merged, Remark, Selection, Shipped, nodes};
+use super::{Connections, Merged, Selection, Shipped, nodes};
+use crate::input_remark::InputRemark;
 use crate::ship::{
     Answer, Block, Chain, Destination, Failure, Fields, Header, Kind, Objects, Record, Stream,
     header_for_tests,
@@ -89,12 +90,12 @@ fn open(store: &Counting, selection: &Selection) -> Result<Shipped, Failure> {
 }
 
 /// The times of all lines with the indices of their nodes, and what was told.
-fn read(store: &Counting, selection: &Selection) -> (Vec<(usize, i64)>, Vec<Remark>) {
+fn read(store: &Counting, selection: &Selection) -> (Vec<(usize, i64)>, Vec<InputRemark>) {
     let shipped = open(store, selection).unwrap();
     read_merged(&mut Merged::new(shipped.blocks, Stream::Lines).unwrap())
 }
 
-fn read_merged(merged: &mut Merged) -> (Vec<(usize, i64)>, Vec<Remark>) {
+fn read_merged(merged: &mut Merged) -> (Vec<(usize, i64)>, Vec<InputRemark>) {
     let mut lines = Vec::new();
     while let Some(next) = merged.next_line().unwrap() {
         let event: serde_json::Value = serde_json::from_slice(next.line.bytes()).unwrap();

@@ -106,7 +106,7 @@ fn a_block_that_does_not_follow_the_one_before_is_told() {
     node.append(&other);
     let told = read(&store, &all()).1;
     let text = "block 2 of the lines of node a does not follow the one before".to_owned();
-    assert_eq!(told, [Remark::fault(text)]);
+    assert_eq!(told, [InputRemark::fault(text)]);
 }
 
 #[test]

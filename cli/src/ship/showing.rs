@@ -1,0 +1,31 @@
+//! How far the showing of blocks has come, before files are given up.
+
+use super::header::{Header, Position};
+
+/// How far files are given up.
+#[derive(Debug, Default)]
+pub(super) struct Release {
+    pub(super) showing: Option<Showing>,
+    /// The last step gave a file up: there may be more.
+    pub(super) has_given_up: bool,
+    /// Nothing is begun before this time.
+    pub(super) not_before: i64,
+}
+
+impl Release {
+    /// Whether there is something to do even if nothing is to be shipped.
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.showing.is_some() || self.has_given_up
+    }
+}
+
+/// The blocks of files that are to be given up, on a connection that was made for this.
+#[derive(Debug)]
+pub(super) struct Showing {
+    /// What is before the file of this position is given up once all is shown.
+    pub(super) until: Position,
+    /// The newest block of all.
+    pub(super) seq: u64,
+    /// The last block that was shown, or need not be.
+    pub(super) last: Header,
+}
