@@ -8,13 +8,13 @@
 //! Where to look:
 //! - the protocol: `shipper.rs`, with `register.rs` for how a chain begins, `tail.rs` and
 //!   `reconcile.rs` for what the last block at a destination means, `cut.rs` for the next one,
-//!   `release.rs` for what need not be kept, and `mark.rs` for idle chains; they know nothing of
+//!   `release.rs` and `showing.rs` for what need not be kept, and `mark.rs` for idle chains; they know nothing of
 //!   files or networks, and `simulation` plays them with every fault;
 //! - a block and its header: `header.rs`; where lines come from: `source.rs`, `directory.rs`;
 //!   what of them must not leave the machine: `redact`;
 //! - a destination: `destination.rs`, `objects`, `postgres`, `nats`; its address: `target.rs`;
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
-//! - threads and pauses: `worker.rs`, `lane.rs`.
+//! - what a thread is to do, and its pauses: `job.rs`, `worker.rs`, `lane.rs`.
 
 mod clock;
 mod cut;

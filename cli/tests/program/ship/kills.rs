@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
+use super::append_events;
 use super::{archive, record, ship};
 use crate::common::body;
 use crate::run::{append, end, run, run_with, start};
@@ -42,6 +44,23 @@ pub fn kill_at_every_step(directory: &Path, shipper: impl Fn() -> Command) {
     // The last writer recovers what is left.
     run_with(&mut append(directory), b"").expect(0, &[]);
     run(shipper().arg("--once")).expect(0, &[]);
+}
+
+/// Appends events while a server is killed, which ends no shipper.
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
+pub fn append_while_a_server_is_killed(
+    directory: &Path,
+    mut shipper: Child,
+    mut kill_and_restart: impl FnMut(),
+) {
+    for round in 1..4 {
+        append_events(directory, round * 100..round * 100 + 80, "5K");
+        kill_and_restart();
+    }
+    let ended = shipper.try_wait().unwrap();
+    shipper.kill().unwrap();
+    let told = end(shipper);
+    assert_eq!(ended, None, "{told:?}");
 }
 
 fn kill_after(mut child: Child, ms: u64) {

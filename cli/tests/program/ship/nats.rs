@@ -9,7 +9,7 @@ use super::jetstream::Client;
 use super::reading::check_reading;
 use super::servers::{Server, nats};
 use super::{append_events, kills, record, ship};
-use crate::run::{append, cdrlog, end, run, run_with, start};
+use crate::run::{append, cdrlog, run, run_with, start};
 use crate::support::skip;
 
 pub fn server() -> Option<Server> {
@@ -126,15 +126,10 @@ fn a_server_that_is_killed_loses_and_doubles_no_message() {
     let directory = directory.path();
     init(&server, directory);
     append_events(directory, 0..20, "5K");
-    let mut shipper = start(to(&server, directory).args(["--block-age", "0"]));
-    for round in 1..4 {
-        append_events(directory, round * 100..round * 100 + 80, "5K");
+    let shipper = start(to(&server, directory).args(["--block-age", "0"]));
+    kills::append_while_a_server_is_killed(directory, shipper, || {
         server.kill_and_restart_nats();
-    }
-    let ended = shipper.try_wait().unwrap();
-    shipper.kill().unwrap();
-    let told = end(shipper);
-    assert_eq!(ended, None, "{told:?}");
+    });
     run(to(&server, directory).arg("--once")).expect(0, &[]);
     check(&server, directory);
 }
