@@ -231,7 +231,7 @@ fn a_database_that_cannot_hold_the_record_is_refused() {
 }
 
 #[test]
-#[ignore = "counts for docs/scale.md: cargo test -p cdrlog-cli --features postgres --test program how_many_bytes -- --ignored --nocapture"]
+#[ignore = "counts for docs/scale.md: cargo test -p cdrlog-cli --features s3,postgres,nats --test program how_many_bytes -- --ignored --nocapture"]
 fn how_many_bytes_a_line_takes_in_the_database() {
     const LINES: u64 = 50_000;
     let Some(server) = server() else { return };
