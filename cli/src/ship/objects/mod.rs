@@ -179,7 +179,7 @@ impl Objects {
 
 impl Destination for Objects {
     fn probe(&mut self, writer: &str) -> Result<(), Unfit> {
-        self.runtime.block_on(probe::create_only(&self.store, &self.prefix, writer))
+        self.runtime.block_on(probe::check(&self.store, &self.prefix, writer, self.has_metadata))
     }
 
     fn tail(&mut self, chain: &Chain) -> Result<Option<Header>, Failure> {
