@@ -3,7 +3,7 @@
 //! What is there is always compared line by line with the local files. What needs real servers is
 //! built with all three features: the servers and the proxy between share their code.
 
-mod archive;
+pub mod archive;
 mod directory;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod jetstream;
@@ -19,7 +19,7 @@ mod postgres;
 mod proxies;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxy;
-mod reading;
+pub mod reading;
 mod redaction;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod s3;
