@@ -12,6 +12,8 @@ mod kills;
 mod memory;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod nats;
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
+mod nats_login;
 mod options;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod postgres;
