@@ -18,6 +18,8 @@ mod options;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod postgres;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
+mod postgres_setup;
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxies;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxy;
