@@ -287,7 +287,7 @@ fn print_csv(
     let mut csv = CsvRows::new(out, of, selection.zone.clone())?;
     let mut clock = Clock::new(selection.zone.clone());
     print_rows(ledger, selection, of, |row| {
-        csv.write(&selection.finish(row, &mut clock)).map_err(io::Error::from)
+        csv.write(&selection.finish(row, &mut clock)).map_err(export::io_error)
     })?;
     or_nobody_reads(csv.end())
 }
@@ -298,13 +298,14 @@ fn print_table(
     of: RowType,
 ) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(of, selection.zone.clone());
-    print_rows(ledger, selection, of, |row| {
+    // The sums are those of this pass: whoever reads the rows may go away before the last one.
+    let printed = print_rows(ledger, selection, of, |row| {
         table.measure(row);
         Ok(())
     })?;
     let mut out = BufWriter::new(io::stdout().lock());
     or_nobody_reads(table.write_header(&mut out))?;
-    let printed = print_rows(ledger, selection, of, |row| table.write(row, &mut out))?;
+    print_rows(ledger, selection, of, |row| table.write(row, &mut out))?;
     or_nobody_reads(out.flush())?;
     drop(out);
     let closed = match selection.closed_before.and_then(|at| day(at, &selection.zone)) {
