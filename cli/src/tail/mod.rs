@@ -180,9 +180,9 @@ impl LineSource for Reader {
 /// The files of a directory, or one file.
 fn directory_source(path: &Path, wanted: &Wanted) -> Result<Reader, Box<dyn Error>> {
     let Wanted { kind, filter, count, since, until, follows } = wanted;
-    let source = Source::new(path, &cdr_path::metadata(path)?, *kind)?;
-    let begin = source.start(*count, filter, *since, *until)?;
-    let builder = source.reader(*until).follow(*follows);
+    let source = Source::new(path, &cdr_path::metadata(path)?, *kind, *until)?;
+    let begin = source.start(*count, filter, *since)?;
+    let builder = source.reader().follow(*follows);
     Ok(match begin {
         Some(begin) => builder.begin_at(begin),
         None => builder,
