@@ -34,11 +34,11 @@ use self::table::Table;
 use super::count::inputs::Inputs;
 use super::count::reading;
 use super::json_output::{self, ObjectType};
-use super::local_time::{UtcOption, zone_of_name};
+use super::local_time::ZoneOptions;
 use super::outcome::{Outcome, say};
 use super::places::PathArgs;
 use super::print::or_nobody_reads;
-use super::time_arg::{TimeArg, times_help};
+use super::time_arg::{TimeArg, period_ms, since_until, times_help};
 
 /// List who was in which session for how long, to bill from
 ///
@@ -86,11 +86,7 @@ pub(super) struct Sessions {
     csv: bool,
 
     #[command(flatten)]
-    utc: UtcOption,
-
-    /// Use this time zone instead, such as Europe/Madrid
-    #[arg(long, value_name = "ZONE", value_parser = zone_of_name)]
-    tz: Option<TimeZone>,
+    zone: ZoneOptions,
 
     #[command(flatten)]
     paths: PathArgs,
@@ -187,12 +183,8 @@ impl Selection {
 
 impl Sessions {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = self.tz.clone().unwrap_or_else(|| self.utc.zone());
-        let time = |when: &Option<TimeArg>, otherwise| {
-            let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
-            time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
-        };
-        let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
+        let zone = self.zone.zone();
+        let period = period_ms(since_until(self.since.as_ref(), self.until.as_ref(), &zone)?);
         let of = match self.by {
             RowOption::Participant => RowType::Participant,
             RowOption::Session => RowType::Session,
@@ -295,7 +287,7 @@ fn print_csv(
     let mut csv = CsvRows::new(out, of, selection.zone.clone())?;
     let mut clock = Clock::new(selection.zone.clone());
     print_rows(ledger, selection, of, |row| {
-        csv.write(&selection.finish(row, &mut clock)).map_err(io::Error::from)
+        csv.write(&selection.finish(row, &mut clock)).map_err(export::io_error)
     })?;
     or_nobody_reads(csv.end())
 }
@@ -306,13 +298,14 @@ fn print_table(
     of: RowType,
 ) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(of, selection.zone.clone());
-    print_rows(ledger, selection, of, |row| {
+    // The sums are those of this pass: whoever reads the rows may go away before the last one.
+    let printed = print_rows(ledger, selection, of, |row| {
         table.measure(row);
         Ok(())
     })?;
     let mut out = BufWriter::new(io::stdout().lock());
     or_nobody_reads(table.write_header(&mut out))?;
-    let printed = print_rows(ledger, selection, of, |row| table.write(row, &mut out))?;
+    print_rows(ledger, selection, of, |row| table.write(row, &mut out))?;
     or_nobody_reads(out.flush())?;
     drop(out);
     let closed = match selection.closed_before.and_then(|at| day(at, &selection.zone)) {
