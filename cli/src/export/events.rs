@@ -9,13 +9,13 @@ use std::sync::{Mutex, PoisonError};
 
 use cdrlog::reader::{CdrFile, FileKind, Line, ReadError, Reader, ReaderPosition, cdr_files};
 
-#[cfg(feature = "ship")]
-use super::chains::ShippedChain;
 use super::columns::EVENTS;
 use super::days::{Days, NO_DAY};
 use super::fields::Fields;
 use super::parquet_file::Cell;
 use super::ranges::{self, CdrFileKey, Gap, Ranges};
+#[cfg(feature = "ship")]
+use super::shipped_chain::ShippedChain;
 use super::table_file::TableFile;
 use super::target::Target;
 use crate::cdr_path;

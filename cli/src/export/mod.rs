@@ -17,6 +17,8 @@ mod fields;
 mod parquet_file;
 mod ranges;
 mod rows;
+#[cfg(feature = "ship")]
+mod shipped_chain;
 mod table_file;
 mod target;
 
@@ -94,7 +96,7 @@ impl Export {
         let sources = sources(paths.into_places()?)?;
         // Before the rows: then they have every block that the events have, and tell what is wrong.
         #[cfg(feature = "ship")]
-        let chains = chains::open(&sources.addresses, &sources.places)?;
+        let chains = shipped_chain::open(&sources.addresses, &sources.places)?;
         let files = Inputs::of(&sources.places, &(i64::MIN..i64::MAX))?;
         reading::say_what_is_odd(&files);
         let target = Target::open(&parquet, &description(&sources, &zone))?;

@@ -12,7 +12,7 @@
 //! the rest of exactly this range: what it contains depends on nothing else.
 //!
 //! Of a shipped record, the hash is that of its address, and in place of the file is the node. Its
-//! ranges go from place to place of its chain (`chains.rs`), and the end has the id of its block:
+//! ranges go from place to place of its chain (`shipped_chain.rs`), and the end has the id of its block:
 //! `…-media-1-4294967296-38654705664.5f0c…-1of1.parquet`.
 
 use std::collections::BTreeMap;
