@@ -48,6 +48,23 @@ impl UtcOption {
     }
 }
 
+/// The options `--utc` and `--tz`: the zone of days and times that are printed.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ZoneOptions {
+    #[command(flatten)]
+    utc: UtcOption,
+
+    /// Use this time zone instead, such as Europe/Madrid
+    #[arg(long, value_name = "ZONE", value_parser = zone_of_name)]
+    tz: Option<TimeZone>,
+}
+
+impl ZoneOptions {
+    pub(crate) fn zone(&self) -> TimeZone {
+        self.tz.clone().unwrap_or_else(|| self.utc.zone())
+    }
+}
+
 /// The local time zone. UTC if there is none, with a warning if `TZ` names one.
 pub(crate) fn zone() -> TimeZone {
     static SAID: Once = Once::new();

@@ -1,10 +1,13 @@
 //! Points in time as people write them.
 
+use std::ops::Range;
 use std::str::FromStr;
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ZonedDateTime};
+
+use crate::outcome::WrongUsage;
 
 /// The forms of a time, for help and messages. A macro, for `concat!`.
 macro_rules! times_help {
@@ -41,7 +44,38 @@ impl TimeArg {
     }
 }
 
-/// The same, seen from `now` and its time zone.
+/// What `--since` and `--until` stand for in this zone.
+///
+/// # Errors
+///
+/// One of them is not a time, or they are in the wrong order: everything that is asked for would be
+/// missing, without a word.
+pub(super) fn since_until(
+    since: Option<&TimeArg>,
+    until: Option<&TimeArg>,
+    zone: &TimeZone,
+) -> Result<(Option<Timestamp>, Option<Timestamp>), WrongUsage> {
+    let time = |when: Option<&TimeArg>| {
+        let time = when.map(|when| when.in_zone(zone)).transpose();
+        time.map_err(|fault| WrongUsage(fault.to_owned()))
+    };
+    // Spans count from now: in this order, the same span twice is no mistake.
+    let (since, until) = (time(since)?, time(until)?);
+    match (since, until) {
+        (Some(since), Some(until)) if since > until => Err(WrongUsage(format!(
+            "--since is after --until: from {since} until {until} there is no time"
+        ))),
+        both => Ok(both),
+    }
+}
+
+/// The milliseconds since 1970 from `since` on and before `until`.
+pub(super) fn period_ms((since, until): (Option<Timestamp>, Option<Timestamp>)) -> Range<i64> {
+    let ms = |time: Option<Timestamp>, otherwise| time.map_or(otherwise, Timestamp::as_millisecond);
+    ms(since, i64::MIN)..ms(until, i64::MAX)
+}
+
+/// What a text stands for, seen from `now` and its time zone.
 fn parse_at(text: &str, now: &ZonedDateTime) -> Option<Timestamp> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(timestamp);

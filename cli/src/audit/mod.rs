@@ -35,10 +35,10 @@ use super::count::input::Input;
 use super::count::inputs::Inputs;
 use super::count::merge::Cut;
 use super::count::reading;
-use super::local_time::{UtcOption, zone_of_name};
+use super::local_time::ZoneOptions;
 use super::outcome::{Outcome, say};
 use super::places::PathArgs;
-use super::time_arg::{TimeArg, times_help};
+use super::time_arg::{TimeArg, period_ms, since_until, times_help};
 use super::units::Seconds;
 
 /// Find events that never came: joins, leaves, ends of sessions, tracks and recordings
@@ -78,11 +78,7 @@ pub(super) struct Audit {
     json: bool,
 
     #[command(flatten)]
-    utc: UtcOption,
-
-    /// Show times in this time zone instead, such as Europe/Madrid
-    #[arg(long, value_name = "ZONE", value_parser = zone_of_name)]
-    tz: Option<TimeZone>,
+    zone: ZoneOptions,
 
     #[cfg(feature = "serve")]
     #[command(flatten)]
@@ -131,12 +127,8 @@ Exit codes: 0 no findings; 1 findings, or something could not be read; 2 usage e
 
 impl Audit {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = self.zone();
-        let time = |when: &Option<TimeArg>, otherwise| {
-            let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
-            time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
-        };
-        let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
+        let zone = self.zone.zone();
+        let period = period_ms(since_until(self.since.as_ref(), self.until.as_ref(), &zone)?);
         let grace_ms = i64::try_from(self.grace.0.as_millis()).unwrap_or(i64::MAX);
         let files = Inputs::of(&self.paths.into_places()?, &period)?;
         reading::say_what_is_odd(&files);
@@ -172,10 +164,6 @@ impl Audit {
             report.print_table(&zone)?
         }
         Ok(if is_incomplete || report.has_findings() { Outcome::Failed } else { Outcome::Done })
-    }
-
-    fn zone(&self) -> TimeZone {
-        self.tz.clone().unwrap_or_else(|| self.utc.zone())
     }
 }
 

@@ -15,7 +15,12 @@ use super::options::Options;
 use super::permissions;
 use super::refusals::Refusal;
 use super::response::{self, Response};
-use super::site::Site;
+use super::site::{Site, WaysOut};
+
+const WAYS_OUT: WaysOut = WaysOut {
+    of_foreign_host: "give the server credentials, or --no-auth",
+    of_foreign_origin: "give the server credentials",
+};
 
 /// The credentials, and where they were read from.
 #[derive(Debug)]
@@ -105,7 +110,11 @@ impl Gate {
 
     /// Refuses what a web page makes a browser send, if no credentials are required.
     pub(super) fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-        if self.is_open.load(Ordering::Relaxed) { self.site.check(uri, headers) } else { Ok(()) }
+        if self.is_open.load(Ordering::Relaxed) {
+            self.site.check(uri, headers, WAYS_OUT)
+        } else {
+            Ok(())
+        }
     }
 
     /// Checks what the headers alone can prove. `None`: there is nothing to check.

@@ -23,15 +23,30 @@ pub(super) enum Site {
     Any,
 }
 
+/// What the operator may do about a refusal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WaysOut {
+    pub(super) of_foreign_host: &'static str,
+    pub(super) of_foreign_origin: &'static str,
+}
+
 impl Site {
     /// Refuses what a page of another site makes a browser send.
-    pub(super) fn check(self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(super) fn check(
+        self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        ways_out: WaysOut,
+    ) -> Result<(), Refusal> {
         let host = host(uri, headers);
         if self == Self::Loopback && !host.is_none_or(is_of_this_machine) {
             return Err(Refusal::new(
                 Reason::ForeignHost,
-                "without credentials only requests to localhost or a loopback address are answered, \
-                 and the Host of this one is another: give the server credentials, or --no-auth",
+                format!(
+                    "without credentials only requests to localhost or a loopback address are \
+                     answered, and the Host of this one is another: {}",
+                    ways_out.of_foreign_host
+                ),
             ));
         }
         let origins: Vec<_> = headers.get_all(ORIGIN).iter().collect();
@@ -45,8 +60,11 @@ impl Site {
         }
         Err(Refusal::new(
             Reason::ForeignOrigin,
-            "without credentials no web page of another site may ask, and the Origin of this request \
-             is another: give the server credentials",
+            format!(
+                "without credentials no web page of another site may ask, and the Origin of this \
+                 request is another: {}",
+                ways_out.of_foreign_origin
+            ),
         ))
     }
 }
@@ -94,6 +112,9 @@ fn is_of_this_machine(host: &str) -> bool {
 mod tests {
     use super::*;
 
+    const WAYS_OUT: WaysOut =
+        WaysOut { of_foreign_host: "ask for a password", of_foreign_origin: "close the page" };
+
     #[test]
     fn only_names_and_addresses_of_this_machine_are_its_own() {
         for host in [
@@ -132,12 +153,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "localhost".parse().unwrap());
         let foreign = Uri::from_static("http://evil.example/");
-        let refusal = Site::Loopback.check(&foreign, &headers).unwrap_err();
+        let refusal = Site::Loopback.check(&foreign, &headers, WAYS_OUT).unwrap_err();
         assert_eq!(refusal.reason, Reason::ForeignHost);
-        assert!(Site::Any.check(&foreign, &headers).is_ok());
-        assert!(Site::Loopback.check(&Uri::from_static("http://localhost:1/"), &headers).is_ok());
-        assert!(Site::Loopback.check(&Uri::from_static("/"), &headers).is_ok());
-        assert!(Site::Loopback.check(&Uri::from_static("/"), &HeaderMap::new()).is_ok());
+        assert!(refusal.detail().ends_with("is another: ask for a password"), "{refusal:?}");
+        assert!(Site::Any.check(&foreign, &headers, WAYS_OUT).is_ok());
+        let own = Uri::from_static("http://localhost:1/");
+        assert!(Site::Loopback.check(&own, &headers, WAYS_OUT).is_ok());
+        assert!(Site::Loopback.check(&Uri::from_static("/"), &headers, WAYS_OUT).is_ok());
+        assert!(Site::Loopback.check(&Uri::from_static("/"), &HeaderMap::new(), WAYS_OUT).is_ok());
     }
 
     #[test]
@@ -146,8 +169,10 @@ mod tests {
         headers.insert(HOST, "localhost:1".parse().unwrap());
         let uri = Uri::from_static("/");
         headers.append(ORIGIN, "http://localhost:1".parse().unwrap());
-        assert!(Site::Any.check(&uri, &headers).is_ok());
+        assert!(Site::Any.check(&uri, &headers, WAYS_OUT).is_ok());
         headers.append(ORIGIN, "http://evil.example".parse().unwrap());
-        assert_eq!(Site::Any.check(&uri, &headers).unwrap_err().reason, Reason::ForeignOrigin);
+        let refusal = Site::Any.check(&uri, &headers, WAYS_OUT).unwrap_err();
+        assert_eq!(refusal.reason, Reason::ForeignOrigin);
+        assert!(refusal.detail().ends_with("is another: close the page"), "{refusal:?}");
     }
 }

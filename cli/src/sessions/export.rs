@@ -152,6 +152,14 @@ const SESSION_COLUMNS: [&str; 22] = [
     "recording_bytes",
 ];
 
+/// The error of what CSV is written to, which says whether its reader went away.
+pub(super) fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
 /// Writes rows as CSV (RFC 4180, with plain line feeds) below a header.
 pub(super) struct CsvRows<W: Write> {
     writer: csv::Writer<W>,

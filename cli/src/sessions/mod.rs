@@ -34,11 +34,11 @@ use self::table::Table;
 use super::count::inputs::Inputs;
 use super::count::reading;
 use super::json_output::{self, ObjectType};
-use super::local_time::{UtcOption, zone_of_name};
+use super::local_time::ZoneOptions;
 use super::outcome::{Outcome, say};
 use super::places::PathArgs;
 use super::print::or_nobody_reads;
-use super::time_arg::{TimeArg, times_help};
+use super::time_arg::{TimeArg, period_ms, since_until, times_help};
 
 /// List who was in which session for how long, to bill from
 ///
@@ -86,11 +86,7 @@ pub(super) struct Sessions {
     csv: bool,
 
     #[command(flatten)]
-    utc: UtcOption,
-
-    /// Use this time zone instead, such as Europe/Madrid
-    #[arg(long, value_name = "ZONE", value_parser = zone_of_name)]
-    tz: Option<TimeZone>,
+    zone: ZoneOptions,
 
     #[command(flatten)]
     paths: PathArgs,
@@ -187,12 +183,8 @@ impl Selection {
 
 impl Sessions {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = self.tz.clone().unwrap_or_else(|| self.utc.zone());
-        let time = |when: &Option<TimeArg>, otherwise| {
-            let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
-            time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
-        };
-        let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
+        let zone = self.zone.zone();
+        let period = period_ms(since_until(self.since.as_ref(), self.until.as_ref(), &zone)?);
         let of = match self.by {
             RowOption::Participant => RowType::Participant,
             RowOption::Session => RowType::Session,
@@ -203,7 +195,7 @@ impl Sessions {
         reading::say_what_is_odd(&files);
         let reading = reading::read(&files, || Ledger::new(&[of], &filter));
         let (mut ledger, lines_bad, is_incomplete) = reading.end();
-        let complete_before = ledger.end();
+        let complete_before = ledger.end(&files);
         let closed_before = complete_before.and_then(|at| begin_of_day(at, &zone));
         let now = ledger.last.unwrap_or_default();
         let selection = Selection { period, zone, closed, closed_before, now };
@@ -295,7 +287,7 @@ fn print_csv(
     let mut csv = CsvRows::new(out, of, selection.zone.clone())?;
     let mut clock = Clock::new(selection.zone.clone());
     print_rows(ledger, selection, of, |row| {
-        csv.write(&selection.finish(row, &mut clock)).map_err(io::Error::from)
+        csv.write(&selection.finish(row, &mut clock)).map_err(export::io_error)
     })?;
     or_nobody_reads(csv.end())
 }
@@ -306,8 +298,8 @@ fn print_table(
     of: RowType,
 ) -> Result<(), Box<dyn Error>> {
     let mut table = Table::new(of, selection.zone.clone());
-    // The sums are those of all rows, also if the reader goes away after the first ones.
-    let wanted = print_rows(ledger, selection, of, |row| {
+    // The sums are those of this pass: whoever reads the rows may go away before the last one.
+    let printed = print_rows(ledger, selection, of, |row| {
         table.measure(row);
         Ok(())
     })?;
@@ -320,8 +312,8 @@ fn print_table(
         Some(day) => format!("every day before {day} is closed"),
         None => "no day is closed".to_owned(),
     };
-    let (rows, minutes) = (HumanCount(wanted.rows), wanted.minutes());
-    let noun = if wanted.rows == 1 { "row" } else { "rows" };
+    let (rows, minutes) = (HumanCount(printed.rows), printed.minutes());
+    let noun = if printed.rows == 1 { "row" } else { "rows" };
     say(format_args!("{rows} {noun}, {minutes:.1} participant-minutes; {closed}"));
     Ok(())
 }

@@ -41,11 +41,11 @@ use super::count::ahead::FileLine;
 use super::count::inputs::Inputs;
 use super::count::line_reader::{LineReader, ReadEvent};
 use super::count::reading::{self, LineTaker};
-use super::local_time::UtcOption;
+use super::local_time::ZoneOptions;
 use super::outcome::{Outcome, say};
 use super::places::PathArgs;
 use super::print::print;
-use super::time_arg::{TimeArg, times_help};
+use super::time_arg::{TimeArg, period_ms, since_until, times_help};
 
 /// Count events, sessions, participants, participant-minutes and recordings
 ///
@@ -80,7 +80,7 @@ pub(super) struct Stats {
     csv: bool,
 
     #[command(flatten)]
-    utc: UtcOption,
+    zone: ZoneOptions,
 
     /// Exit with 1 if a line is not an event
     #[arg(long)]
@@ -131,12 +131,8 @@ line with --strict; 2 usage error"
 
 impl Stats {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let zone = self.utc.zone();
-        let time = |when: &Option<TimeArg>, otherwise| {
-            let time = when.as_ref().map(|when| when.in_zone(&zone)).transpose();
-            time.map(|time| time.map_or(otherwise, |time| time.as_millisecond()))
-        };
-        let period = time(&self.since, i64::MIN)?..time(&self.until, i64::MAX)?;
+        let zone = self.zone.zone();
+        let period = period_ms(since_until(self.since.as_ref(), self.until.as_ref(), &zone)?);
         let divider = Divider { by: self.by, zone };
         let files = Inputs::of(&self.paths.into_places()?, &period)?;
         reading::say_what_is_odd(&files);

@@ -24,7 +24,9 @@ use super::cdr_path;
 use super::outcome::{Outcome, say};
 use super::places::{self, PathArg};
 use super::print::or_nobody_reads;
-use super::time_arg::{TimeArg, times_help};
+#[cfg(feature = "ship")]
+use super::time_arg::period_ms;
+use super::time_arg::{TimeArg, since_until, times_help};
 pub(crate) use filter::Filter;
 use output::Output;
 #[cfg(feature = "ship")]
@@ -95,8 +97,8 @@ pub(super) struct Tail {
 
 impl Tail {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
-        let since = self.since.map(|since| since.in_zone(&TimeZone::system())).transpose()?;
-        let until = self.until.map(|until| until.in_zone(&TimeZone::system())).transpose()?;
+        let (since, until) =
+            since_until(self.since.as_ref(), self.until.as_ref(), &TimeZone::system())?;
         let filter = Filter::new(&self.events, self.session.as_deref(), since, until);
         let count = self.lines.or_else(|| since.is_none().then_some(LINES_DEFAULT));
         #[cfg_attr(
@@ -111,7 +113,7 @@ impl Tail {
             #[cfg(feature = "ship")]
             Some(address) => {
                 let target = places::record_target(address)?;
-                let period = in_ms(since, i64::MIN)..in_ms(until, i64::MAX);
+                let period = period_ms((since, until));
                 let selection = nodes.selection(&period);
                 let source = RecordSource::open(&target, &selection, &wanted);
                 let source = source.map_err(|failure| format!("{target}: {failure}"))?;
@@ -178,9 +180,9 @@ impl LineSource for Reader {
 /// The files of a directory, or one file.
 fn directory_source(path: &Path, wanted: &Wanted) -> Result<Reader, Box<dyn Error>> {
     let Wanted { kind, filter, count, since, until, follows } = wanted;
-    let source = Source::new(path, &cdr_path::metadata(path)?, *kind)?;
-    let begin = source.start(*count, filter, *since, *until)?;
-    let builder = source.reader(*until).follow(*follows);
+    let source = Source::new(path, &cdr_path::metadata(path)?, *kind, *until)?;
+    let begin = source.start(*count, filter, *since)?;
+    let builder = source.reader().follow(*follows);
     Ok(match begin {
         Some(begin) => builder.begin_at(begin),
         None => builder,
@@ -275,9 +277,4 @@ fn print_lines(
         }
     }
     Ok(output.flush()?)
-}
-
-#[cfg(feature = "ship")]
-fn in_ms(time: Option<Timestamp>, otherwise: i64) -> i64 {
-    time.map_or(otherwise, Timestamp::as_millisecond)
 }

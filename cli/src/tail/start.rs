@@ -7,7 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cdrlog::Reader;
-use cdrlog::reader::{Encoding, FileKind, ReadError, ReaderBuilder, ReaderPosition, cdr_files};
+use cdrlog::reader::{
+    Encoding, Event, FileKind, ReadError, ReaderBuilder, ReaderPosition, cdr_files,
+};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -16,8 +18,8 @@ use super::backwards::Backwards;
 use super::filter::Filter;
 use crate::cdr_path;
 
-/// A file is skipped if the next one was created this long before the requested time: the time in
-/// its name is local time, perhaps of another zone than ours.
+/// A file is skipped if the next one was created this long before the requested time, or if it was
+/// created this long after it: the time in its name is local time, perhaps of another zone than ours.
 const ZONES_APART: SignedDuration = SignedDuration::from_hours(26);
 
 /// Where lines come from.
@@ -25,8 +27,10 @@ pub(crate) struct Source {
     path: PathBuf,
     kind: FileKind,
     is_directory: bool,
-    /// Oldest first.
+    /// Oldest first, without those that hold nothing before the end of the period.
     files: Vec<SourceFile>,
+    /// There are no others.
+    has_all_files: bool,
 }
 
 struct SourceFile {
@@ -38,14 +42,15 @@ struct SourceFile {
 }
 
 impl Source {
-    /// The files of this kind in a directory, or one file.
+    /// The files of this kind in a directory that may hold events before `until`, or one file.
     pub(crate) fn new(
         path: &Path,
         metadata: &Metadata,
         kind: FileKind,
+        until: Option<Timestamp>,
     ) -> Result<Self, Box<dyn Error>> {
         let is_directory = metadata.is_dir();
-        let files = if is_directory {
+        let mut files = if is_directory {
             let files = cdr_files(path)?.into_iter().filter(|file| file.kind == kind);
             files
                 .map(|file| SourceFile {
@@ -62,17 +67,17 @@ impl Source {
                 format!("{} is neither a directory nor a regular file", path.display()).into()
             );
         };
-        Ok(Self { path: path.to_owned(), kind, is_directory, files })
+        let all = files.len();
+        files.truncate(files_before(&files, kind, until));
+        let has_all_files = files.len() == all;
+        Ok(Self { path: path.to_owned(), kind, is_directory, files, has_all_files })
     }
 
-    /// Only files that may hold events before `until` are read.
-    pub(crate) fn reader(&self, until: Option<Timestamp>) -> ReaderBuilder {
-        let reader = match self.files.get(..self.newest_file_until(until)) {
-            Some(files) if files.len() < self.files.len() => {
-                Reader::of_files(files.iter().map(|file| &file.path))
-            }
-            _ if self.is_directory => Reader::builder(&self.path),
-            _ => Reader::of_files([&self.path]),
+    pub(crate) fn reader(&self) -> ReaderBuilder {
+        let reader = if self.has_all_files && self.is_directory {
+            Reader::builder(&self.path)
+        } else {
+            Reader::of_files(self.files.iter().map(|file| &file.path))
         };
         reader.kind(self.kind)
     }
@@ -84,11 +89,9 @@ impl Source {
         count: Option<u64>,
         filter: &Filter,
         since: Option<Timestamp>,
-        until: Option<Timestamp>,
     ) -> Result<Option<ReaderPosition>, Box<dyn Error>> {
         let oldest = self.oldest_since(since);
-        let newest = self.newest_file_until(until);
-        let files = self.files.get(oldest..newest).unwrap_or_default();
+        let files = self.files.get(oldest..).unwrap_or_default();
         let mut left = count.unwrap_or(0);
         for file in files.iter().rev().filter(|_| count.is_some()) {
             let found = file.last_lines(left, filter)?;
@@ -102,30 +105,31 @@ impl Source {
         Ok(first.map(|file| ReaderPosition { file: file.plain_path.clone(), offset: 0 }))
     }
 
-    /// The number of files up to the last one that may hold events before `until`; at least one if
-    /// there are any.
-    fn newest_file_until(&self, until: Option<Timestamp>) -> usize {
-        let limit = until.and_then(|until| until.checked_add(ZONES_APART).ok());
-        let Some(limit) = limit else { return self.files.len() };
-        let first_after = self.files.iter().position(|file| {
-            let created = file.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok());
-            created.is_some_and(|created| created > limit)
-        });
-        first_after.map_or(self.files.len(), |first| first.max(1))
-    }
-
     /// The first file that may hold events of `since` or later.
     fn oldest_since(&self, since: Option<Timestamp>) -> usize {
         let Some(limit) = since.and_then(|since| since.checked_sub(ZONES_APART).ok()) else {
             return 0;
         };
-        let was_created_before = |file: &SourceFile| {
-            let created = file.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok());
-            created.is_some_and(|created| created < limit)
-        };
+        let was_created_before =
+            |file: &SourceFile| file.created_at().is_some_and(|created| created < limit);
         // What precedes a file that was created earlier is older still.
         self.files.iter().rposition(was_created_before).unwrap_or(0)
     }
+}
+
+/// The number of files up to the last one that may hold events before `until`; at least one if there
+/// are any.
+fn files_before(files: &[SourceFile], kind: FileKind, until: Option<Timestamp>) -> usize {
+    let limit = until.and_then(|until| Some((until, until.checked_add(ZONES_APART).ok()?)));
+    let Some((until, limit)) = limit else { return files.len() };
+    let may_hold = |file: &SourceFile| {
+        file.created_at().is_none_or(|created| created <= limit)
+            // Events may be written long after their time: a sender was away, or an archive was
+            // appended. Rejects have the time at which they were written.
+            || kind == FileKind::Cdr && file.begins_before(until)
+    };
+    let last = files.iter().rposition(may_hold);
+    last.map_or(files.len().min(1), |last| last + 1)
 }
 
 /// How many of the requested lines are in a file, and where the first of them starts.
@@ -139,6 +143,19 @@ impl SourceFile {
         let plain_path = cdr_path::plain_path(path);
         let is_plain = plain_path == path;
         Self { path: path.to_owned(), plain_path, is_plain, created: None }
+    }
+
+    /// The time in its name, as if it were UTC.
+    fn created_at(&self) -> Option<Timestamp> {
+        self.created.and_then(|created| TimeZone::UTC.to_timestamp(created).ok())
+    }
+
+    /// Whether its first line is an event of before that. What cannot be read is not.
+    fn begins_before(&self, until: Timestamp) -> bool {
+        let Ok(mut reader) = Reader::of_files([&self.path]).open() else { return false };
+        let Ok(Some(line)) = reader.next_line() else { return false };
+        let at = Event::from_line(line.bytes()).ok().and_then(|event| event.timestamp_ms());
+        at.is_some_and(|at| at < until.as_millisecond())
     }
 
     /// The last `count` matching lines, or all of them.

@@ -202,3 +202,21 @@ fn an_option_and_a_variable_that_were_renamed_keep_their_earlier_names_too() {
     run(line("append").env(today, "").env(earlier, "soon")).expect(2, &[earlier]);
     run(line("append").env(earlier, "soon").args(["--patience", "1"])).expect(0, &["0 lines"]);
 }
+
+#[test]
+fn a_period_that_ends_before_it_begins_is_wrong_usage() {
+    let directory = tempfile::tempdir().unwrap();
+    let (early, late) = ("2026-11-20T11:00:00Z", "2026-11-20T12:00:00Z");
+    for command in ["tail", "stats", "sessions", "audit"] {
+        let between = |since, until| {
+            let mut line = cdrlog();
+            line.arg(command).arg(directory.path()).args(["--since", since, "--until", until]);
+            run(&mut line)
+        };
+        between(late, early).expect(2, &["--since is after --until", early, late]);
+        between(early, late).expect(0, &[]);
+        // Nothing is in it, but a script may well ask for it.
+        between(late, late).expect(0, &[]);
+        between("1h", "1h").expect(0, &[]);
+    }
+}

@@ -26,6 +26,27 @@ fn a_verify_whose_reader_goes_away_counts_to_the_end() {
 }
 
 #[test]
+fn sessions_whose_reader_goes_away_add_up_to_the_end() {
+    let directory = tempfile::tempdir().unwrap();
+    // More rows than a pipe holds.
+    let line = |number: u64| {
+        let at = 1_700_000_000_000 + number;
+        format!(
+            r#"{{"participantLeft":{{"sessionId":"s","timestamp":{at},"connectionId":"c_{number}","duration":60}}}}"#
+        )
+    };
+    let lines: String = (0..2_000).map(|number| line(number) + "\n").collect();
+    fs::write(directory.path().join("CDR.2023-11-14_00-00-00.log"), lines).unwrap();
+    let sums = "2,000 rows, 2000.0 participant-minutes";
+    for (option, texts) in [("--utc", &[sums][..]), ("--csv", &[]), ("--json", &[])] {
+        let mut child = start(cdrlog().arg("sessions").arg(directory.path()).arg(option));
+        drop(child.stdout.take());
+        let ended = end(child).expect(0, texts);
+        assert_eq!(ended.stderr.lines().count(), texts.len(), "{ended:?}");
+    }
+}
+
+#[test]
 fn every_command_says_that_standard_output_cannot_be_written() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("CDR.2026-11-21_00-00-00.log"), format!("{CDR}no\n")).unwrap();

@@ -252,3 +252,26 @@ fn a_file_is_followed_by_its_name() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn events_that_were_written_days_after_their_time_are_found_by_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |at: &str, number: u64| {
+        let ms = at.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        format!(r#"{{"signalSent":{{"timestamp":{ms},"number":{number}}}}}"#) + "\n"
+    };
+    // An archive of the 20th was appended on the 26th, before what happened on that day.
+    let late = [1, 2].map(|number| line("2026-11-20T12:00:00Z", number));
+    let files = [("00-00-00.log.zst", &late[0]), ("01-00-00.log.gz", &late[1])];
+    for (name, text) in files {
+        write_compressed(&directory.path().join(format!("CDR.2026-11-26_{name}")), text);
+    }
+    let today = directory.path().join("CDR.2026-11-26_02-00-00.log");
+    fs::write(today, line("2026-11-26T02:00:00Z", 3)).unwrap();
+    fs::write(directory.path().join("CDR.2026-11-27_00-00-00.log"), "damaged\n").unwrap();
+    let printed = |since: &str, until: &str| {
+        quietly(tail(directory.path()).args(["--since", since, "--until", until]))
+    };
+    assert_eq!(printed("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z"), late.concat());
+    assert_eq!(printed("2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z"), "");
+}

@@ -108,6 +108,7 @@ fn a_name_that_was_made_to_lead_here_and_a_page_of_another_site_see_nothing() {
     assert_eq!(ask("/", "Host: localhost:8788\r\n"), 200);
     let line = daemon.wait_until_it_says(r#""reason":"foreign_host""#);
     assert!(line.contains("WARN"), "{line}");
+    assert!(line.contains("have the page ask for a password"), "{line}");
     daemon.terminate();
 }
 

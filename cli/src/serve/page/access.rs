@@ -18,7 +18,7 @@ use super::super::auth::{AuthError, Denied, Password, Passwords, ProxyHeader};
 use super::super::file_watch::FileWatch;
 use super::super::peer_limits::{Exceeded, PeerLimits};
 use super::super::refusals::Refusal;
-use super::super::site::Site;
+use super::super::site::{Site, WaysOut};
 use super::settings::PageSettings;
 
 /// How long a session lasts: a working day.
@@ -29,6 +29,12 @@ const SESSIONS_MAX: usize = 4096;
 
 /// Bytes of a token: nobody guesses it.
 const TOKEN_BYTES: usize = 32;
+
+/// The page knows no `--no-auth`.
+const WAYS_OUT: WaysOut = {
+    let credentials = "have the page ask for a password, or for the header of a proxy";
+    WaysOut { of_foreign_host: credentials, of_foreign_origin: credentials }
+};
 
 #[derive(Debug)]
 pub(super) struct Access {
@@ -91,7 +97,7 @@ impl Access {
     /// Refuses what a page of another site makes a browser send.
     pub(super) fn check_site(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         let site = if self.is_open() { Site::Loopback } else { Site::Any };
-        site.check(uri, headers)
+        site.check(uri, headers, WAYS_OUT)
     }
 
     /// Whether a request may see the record.

@@ -128,9 +128,9 @@ fn open(
     follow: bool,
 ) -> Result<Reader, Box<dyn Error>> {
     let metadata = crate::cdr_path::metadata(directory)?;
-    let source = Source::new(directory, &metadata, kind)?;
-    let begin = source.start(None, &Filter::new(&[], None, None, None), since, until)?;
-    let builder = source.reader(until).follow(follow);
+    let source = Source::new(directory, &metadata, kind, until)?;
+    let begin = source.start(None, &Filter::new(&[], None, None, None), since)?;
+    let builder = source.reader().follow(follow);
     Ok(match begin {
         Some(begin) => builder.begin_at(begin),
         None => builder,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::sessions::random::large_records;
 use crate::skip::skip;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 /// A database that is a package of Python.
@@ -69,11 +70,19 @@ fn script(database: Database) -> String {
     )
 }
 
-/// The answers of all queries of the page, in their order.
-fn answers(database: Database, python: &str, target: &Path) -> Vec<Vec<Vec<Value>>> {
-    let queries = PAGE.split("```sql\n").skip(1);
-    let queries = queries.map(|rest| database.query(rest.split("```").next().unwrap()));
-    let queries: Vec<_> = queries.collect();
+/// The queries of the page, in their order.
+fn queries_of_page() -> Vec<&'static str> {
+    PAGE.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+/// The answers to queries, in their order.
+fn answers(
+    database: Database,
+    python: &str,
+    target: &Path,
+    queries: &[&str],
+) -> Vec<Vec<Vec<Value>>> {
+    let queries: Vec<_> = queries.iter().map(|query| database.query(query)).collect();
     let mut command = Command::new(python);
     command.args(["-c", &script(database)]).arg(target);
     let mut child = start(&mut command);
@@ -140,7 +149,7 @@ fn check_queries(database: Database) {
     write(cdr.path(), NAME, &clean_record());
     run(&mut export(target.path(), &[cdr.path()])).expect(0, &[]);
     let stats = figures(&[cdr.path()], "2023-11-16");
-    let answers = answers(database, &python, target.path());
+    let answers = answers(database, &python, target.path(), &queries_of_page());
     let [by_day, rooms, recordings, peak, drops, reasons, events, platforms] = &answers[..] else {
         panic!("the page has other queries: {answers:?}");
     };
@@ -159,34 +168,93 @@ fn check_queries(database: Database) {
     assert_eq!(sum(platforms, 2), of_stats("participants"));
 }
 
+/// The databases that are here, each with its Python.
+fn databases() -> Vec<(Database, String)> {
+    let both = [Database::DuckDb, Database::Chdb].into_iter();
+    both.filter_map(|database| Some((database, python(database)?))).collect()
+}
+
 #[test]
-fn sums_of_random_records_are_the_same_by_duckdb() {
-    let Some(python) = python(Database::DuckDb) else { return };
-    check_by_duckdb(&python, 21, 800);
+fn sums_of_random_records_are_the_same_by_stats_duckdb_clickhouse_and_a_naive_program() {
+    check_sums(&databases(), 21, 800);
 }
 
 /// `CDRLOG_PYTHON=python3 cargo test --release -p cdrlog-cli --test program -- --ignored large_random`.
 #[test]
 #[ignore = "a million events, ten times: some minutes"]
-fn sums_of_large_random_records_are_the_same_by_duckdb() {
-    let Some(python) = python(Database::DuckDb) else { return };
+fn sums_of_large_random_records_are_the_same_by_stats_duckdb_clickhouse_and_a_naive_program() {
+    let databases = databases();
     let (seeds, events) = large_records(200);
     for seed in seeds {
-        check_by_duckdb(&python, seed, events);
-        eprintln!("seed {seed}: {events} events");
+        let sums = check_sums(&databases, seed, events);
+        eprintln!("seed {seed}: {events} events, {sums:?}");
     }
 }
 
-fn check_by_duckdb(python: &str, seed: u64, events: usize) {
+/// What all ways must find.
+#[derive(Debug, PartialEq, Eq)]
+struct Sums {
+    participants: u64,
+    ms: i64,
+    recordings: u64,
+    recording_bytes: u64,
+}
+
+/// The sums of the rows of participants, of those of sessions, and the lines.
+const SUMS: [&str; 3] = [
+    "SELECT sum(participants), sum(seconds) FROM 'participants/*/*.parquet'",
+    "SELECT sum(participants), sum(participant_seconds), sum(recordings), sum(recording_bytes) \
+     FROM 'sessions/*/*.parquet'",
+    "SELECT count(*), count(DISTINCT line) FROM 'events/*/*.parquet'",
+];
+
+/// Checks one record, all of whose days are closed. Returns its sums.
+fn check_sums(databases: &[(Database, String)], seed: u64, events: usize) -> Sums {
     let [cdr, target] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let record = Record::new(seed, events);
+    let record = Record::new(seed, events).with_days_closed();
+    let naive = record.expected();
+    let expected = Sums {
+        participants: naive.participants,
+        ms: naive.ms(),
+        recordings: naive.recordings,
+        recording_bytes: naive.recording_bytes,
+    };
+    assert!(expected.participants > 0 && expected.ms > 0 && expected.recordings > 0, "seed {seed}");
     let paths = record.write(cdr.path());
     let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
     let ended = run(&mut export(target.path(), &paths)).expect(0, &[]);
     let closed_before = summary(&ended)["closed_before"].as_i64().unwrap();
     let stats = figures(&paths, &closed_before.to_string());
-    let answers = answers(Database::DuckDb, python, target.path());
-    let minutes = stats["participant_minutes"].as_f64().unwrap();
-    // Each day is rounded to a tenth.
-    assert!(minutes > 0.0 && (sum(&answers[0], 2) - minutes).abs() < 0.2, "seed {seed}");
+    assert_eq!(sums_of_stats(&stats), expected, "stats, seed {seed}");
+    let lines = record.sorted_lines();
+    let lines_read = lines.len();
+    let distinct_lines = BTreeSet::from_iter(lines).len();
+    for (database, python) in databases {
+        let answers = answers(*database, python, target.path(), &SUMS);
+        let [participants, sessions, events] = &answers[..] else { panic!("{answers:?}") };
+        let whole = |answer: &[Vec<Value>], column| sum(answer, column) as u64;
+        let ms = |answer: &[Vec<Value>]| (sum(answer, 1) * 1000.0).round() as i64;
+        let found = Sums {
+            participants: whole(sessions, 0),
+            ms: ms(sessions),
+            recordings: whole(sessions, 2),
+            recording_bytes: whole(sessions, 3),
+        };
+        assert_eq!(found, expected, "{database:?}, seed {seed}");
+        let of_participants = (whole(participants, 0), ms(participants));
+        assert_eq!(of_participants, (expected.participants, expected.ms), "{database:?}");
+        let of_events = (whole(events, 0) as usize, whole(events, 1) as usize);
+        assert_eq!(of_events, (lines_read, distinct_lines), "{database:?}, seed {seed}");
+    }
+    expected
+}
+
+fn sums_of_stats(stats: &Value) -> Sums {
+    let whole = |name: &str| stats[name].as_u64().unwrap();
+    Sums {
+        participants: whole("participants"),
+        ms: (stats["participant_minutes"].as_f64().unwrap() * 60_000.0).round() as i64,
+        recordings: whole("recordings"),
+        recording_bytes: whole("recording_bytes"),
+    }
 }

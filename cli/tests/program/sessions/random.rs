@@ -61,14 +61,22 @@ impl Record {
                 record.add_room(room, begin);
             }
         }
-        record.add_tail();
+        record.add_tail(0);
         record.lines.sort();
         record
     }
 
-    /// Other events, long after everything else.
-    fn add_tail(&mut self) {
-        let last = self.lines.iter().map(|(at, ..)| *at).max().unwrap_or(BEGIN);
+    /// With events two days later: what was open is over, and every day with a row is closed.
+    #[cfg(feature = "export")]
+    pub fn with_days_closed(mut self) -> Self {
+        self.add_tail(48 * HOUR);
+        self.lines.sort();
+        self
+    }
+
+    /// Other events, so long after everything else.
+    fn add_tail(&mut self, after: i64) {
+        let last = self.lines.iter().map(|(at, ..)| *at).max().unwrap_or(BEGIN) + after;
         for number in 1..20 {
             let at = last + number * 60_000;
             for source in [0, 1] {

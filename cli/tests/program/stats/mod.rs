@@ -49,6 +49,23 @@ fn padding(at: i64, bytes: usize) -> String {
 }
 
 #[test]
+fn days_and_times_are_those_of_the_zone_that_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("CDR.2023-11-14_22-13-20.log"), day()).unwrap();
+    let begins = |options: &[&str]| {
+        let csv = run(&mut stats(options, directory.path())).expect(0, &[]).stdout;
+        csv.lines().skip(1).map(|row| row.split(',').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(begins(&["--csv", "--by", "day"]), ["2023-11-14T00:00:00+00:00"]);
+    let there = ["--csv", "--by", "day", "--tz", "Asia/Tokyo"];
+    assert_eq!(begins(&there), ["2023-11-15T00:00:00+09:00"]);
+    // 22:18:20 UTC, when the second session begins.
+    let since = ["--json", "--tz", "Asia/Tokyo", "--since", "2023-11-15 07:18:20"];
+    let found = json_of(run(&mut stats(&since, directory.path())).expect(0, &[]));
+    assert_eq!(found["sessions"], 1, "{found}");
+}
+
+#[test]
 fn the_figures_of_a_directory_are_one_json_object() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("CDR.2023-11-14_22-13-20.log"), day()).unwrap();
