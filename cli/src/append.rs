@@ -43,7 +43,7 @@ Examples:
 
 ", units_help!(), "
 
-Exit codes: 0 success; 1 failure, or all bodies were taken and the summary of --json could not be
+Exit codes: 0 success; 1 failure, or all bodies were taken and the summary of --json could not be \
 written: standard error says which; 2 usage error; 3 some bodies were rejected"))]
 pub(super) struct Append {
     #[command(flatten)]

@@ -151,3 +151,25 @@ fn end(outcome: Result<outcome::Outcome, Box<dyn std::error::Error>>) -> ExitCod
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without this, a line that the source breaks is broken again on a narrower terminal, and a
+    /// word or two stand alone.
+    #[test]
+    fn a_paragraph_of_help_is_one_line_that_the_terminal_wraps() {
+        let is_prose = |line: &str| line.starts_with(|first: char| !first.is_whitespace());
+        for command in Arguments::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<_> = help.lines().collect();
+            for pair in lines.windows(2) {
+                let ends = pair[0].ends_with(['.', ':']) || !is_prose(pair[0]);
+                assert!(ends || !is_prose(pair[1]), "{}: {pair:?}", command.get_name());
+            }
+            let too_long = lines.iter().find(|line| !is_prose(line) && line.chars().count() > 100);
+            assert_eq!(too_long, None, "{}", command.get_name());
+        }
+    }
+}

@@ -31,7 +31,7 @@ Examples:
   cdrlog recover --apply /opt/openvidu/cdr
   cdrlog recover --json ./cdr | jq .clean
 
---json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done.
+--json prints one object: \"clean\" is true if there was nothing to do, \"applied\" if it was done. \
 The other members say how many bytes go, or went, to which files.
 
 Exit codes: 0 nothing to do, shown, or done; 1 failed, in use, or damaged; 2 usage error")]

@@ -12,7 +12,7 @@ use crate::outcome::WrongUsage;
 /// The forms of a time, for help and messages. A macro, for `concat!`.
 macro_rules! times_help {
     () => {
-        "A time is RFC 3339 (2026-11-23T13:07:28Z), a local date or time (2026-11-23, 2026-11-23 13:07,\n\
+        "A time is RFC 3339 (2026-11-23T13:07:28Z), a local date or time (2026-11-23, 2026-11-23 13:07, \
          13:07, yesterday), milliseconds since 1970, or a span before now (90m, 2h, '3 days')."
     };
 }

@@ -11,8 +11,8 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 /// The forms of a size or duration, for help and messages. A macro, for `concat!`.
 macro_rules! units_help {
     () => {
-        "A SIZE is a number of bytes, or a number with a unit: K, M, G, T (also KiB, MiB, GiB, TiB) are\n\
-         powers of 1024, and KB, MB, GB, TB are powers of 1000. A DURATION is a number with a unit:\n\
+        "A SIZE is a number of bytes, or a number with a unit: K, M, G, T (also KiB, MiB, GiB, TiB) are \
+         powers of 1024, and KB, MB, GB, TB are powers of 1000. A DURATION is a number with a unit: \
          500ms, 10s, 5m, 2h, 3d, or several of them: 1h30m."
     };
 }

@@ -64,7 +64,7 @@ impl Compressed {
         let mut bytes_max = limit_bytes;
         loop {
             // One more, to see whether the file ends there.
-            self.fill(bytes_max + 1)?;
+            self.fill(bytes_max.saturating_add(1))?;
             if self.rest.is_empty() {
                 return Ok(None);
             }

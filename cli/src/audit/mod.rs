@@ -114,8 +114,8 @@ What is a finding:
   dropped events       a sender says so: `numDropped` of LiveKit, also noted in gaps.jsonl
   numbers              `sequence`, `sequenceNumber` or `seq` of events leaves one out
   clocks               times in a file, or from one file to the next, go back more than 5 minutes
-An event that is there twice counts once. Events may be up to 5 minutes late.
-Notes are not findings: a start before the first line of the record, and events of a kind that
+An event that is there twice counts once. Events may be up to 5 minutes late. \
+Notes are not findings: a start before the first line of the record, and events of a kind that \
 the sender never sends (20 are missing, and not one came).
 ",
     times_help!(),

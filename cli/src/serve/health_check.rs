@@ -23,8 +23,8 @@ Examples:
   cdrlog health
   cdrlog health --listen unix:/run/cdrlog/http.sock || echo 'events are lost'
 
-It asks for GET /healthz. Of several addresses it asks a unix socket, or else the first one; the address
-of all interfaces is asked at loopback. It speaks no TLS: a server with a certificate can listen on a unix
+It asks for GET /healthz. Of several addresses it asks a unix socket, or else the first one; the address \
+of all interfaces is asked at loopback. It speaks no TLS: a server with a certificate can listen on a unix \
 socket too, which never has TLS.
 
 Exit codes: 0 the server can write events; 1 it cannot, or did not answer; 2 usage error")]

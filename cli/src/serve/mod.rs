@@ -107,23 +107,23 @@ Examples:
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
   cdrlog serve --config /etc/cdrlog.toml
 
-GET /healthz and GET /metrics need no credentials, because they hold counts and no events; with
---metrics-auth, GET /metrics needs them too. GET /openvidu/cdr needs the same credentials as posting.
-If no credentials are configured, only requests to a name of this machine are answered, and none that
+GET /healthz and GET /metrics need no credentials, because they hold counts and no events; with \
+--metrics-auth, GET /metrics needs them too. GET /openvidu/cdr needs the same credentials as posting. \
+If no credentials are configured, only requests to a name of this machine are answered, and none that \
 a web page sends.
 
 Refused requests are logged, at most once a minute for each reason and address.
 
-The command line overrides the environment, and the environment overrides the file.
---ui shows what is going on on a page for a browser, at an address of its own, from which nobody can
-post. What it needs is said by --ui-password-file and --ui-proxy-header; without either it listens on
+The command line overrides the environment, and the environment overrides the file. \
+--ui shows what is going on on a page for a browser, at an address of its own, from which nobody can \
+post. What it needs is said by --ui-password-file and --ui-proxy-header; without either it listens on \
 a loopback address only.
 
-SIGHUP begins new files and reads certificates and secrets again. SIGUSR2 starts the program anew, which
-may be another version by then, and hands over to it: no connection is refused meanwhile. SIGTERM and
+SIGHUP begins new files and reads certificates and secrets again. SIGUSR2 starts the program anew, which \
+may be another version by then, and hands over to it: no connection is refused meanwhile. SIGTERM and \
 SIGINT finish the requests in flight and end the server; a second one ends it at once.
 
-Sockets that are passed by $LISTEN_FDS, as systemd does it, are accepted from without --listen. Their
+Sockets that are passed by $LISTEN_FDS, as systemd does it, are accepted from without --listen. Their \
 names ($LISTEN_FDNAMES) say what they speak: http, https; by any other name the same as --listen.
 
 ", units_help!(), "

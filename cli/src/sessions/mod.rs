@@ -108,24 +108,24 @@ Examples:
   cdrlog sessions --by session --closed --csv /var/lib/cdrlog > sessions.csv
   cdrlog sessions --room daily --tz Europe/Madrid node1 node2
   cdrlog sessions --since yesterday --until today postgres://cdr@db.example.org/cdr
-  cdrlog sessions --json ./cdr | jq -r 'select(.type == \"participant\") | [.session, .seconds] | @tsv'
+  cdrlog sessions --json ./cdr | jq -r 'select(.seconds) | [.session, .seconds] | @tsv'
 
 What ended a row:
   leave         the participant left
   session_end   the session ended; of the participant, no leave came
   inferred      no end came: another session with the name began, or no event came for 24 hours. It
                 counts no seconds, because nobody knows how many there were
-A row without that is open. What belongs to a session and to none of its participants, such as the
+A row without that is open. What belongs to a session and to none of its participants, such as the \
 recording of a whole room, is in a row of the session. docs/billing.md has all rules, with examples.
 
-A row belongs to the time at which it ended, also if it began on another day. A day is closed when
-every directory has events of more than 5 minutes after it, and nothing that is still open can belong
+A row belongs to the time at which it ended, also if it began on another day. A day is closed when \
+every directory has events of more than 5 minutes after it, and nothing that is still open can belong \
 to it.
 ",
     times_help!(),
     "
 
-Exit codes: 0 success; 1 a file could not be read, or blocks of a shipped record are missing; 2 usage
+Exit codes: 0 success; 1 a file could not be read, or blocks of a shipped record are missing; 2 usage \
 error"
 );
 

@@ -116,15 +116,15 @@ Examples:
   cdrlog ship --dir ./cdr --status
   cdrlog ship --dir ./cdr --to s3://bucket/cdr --compact
 
-Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from
-PGPASSWORD or the file that PGPASSFILE names. NATS_CREDS and NATS_NKEY name files of credentials of
+Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from \
+PGPASSWORD or the file that PGPASSFILE names. NATS_CREDS and NATS_NKEY name files of credentials of \
 NATS; NATS_USER and NATS_PASSWORD, or NATS_TOKEN, are for a server that has passwords.
 
 ", units_help!(), "
 
-Exit codes: 0 everything that is synced is acknowledged, or the program was told to end; 1 failed;
-2 usage error; 4 waits: the last writer was killed, and lines may be in its journal only; 5 lines are
-missing here or there, and --accept-gap or --accept-rollback would go on; 6 another writer has this
+Exit codes: 0 everything that is synced is acknowledged, or the program was told to end; 1 failed; \
+2 usage error; 4 waits: the last writer was killed, and lines may be in its journal only; 5 lines are \
+missing here or there, and --accept-gap or --accept-rollback would go on; 6 another writer has this \
 node's name, another node shipped these files, or a file was changed; 7 the node was retired"))]
 pub(super) struct Ship {
     #[command(flatten)]

@@ -107,25 +107,25 @@ What is counted:
   participants         participants that joined, when they joined
   participant-minutes  `duration` of participantLeft, else end minus start, when the participant
                        left; if the end is missing, up to the end of the session
-  recordings           recordings with files (status ready, egress_ended with files) and their bytes,
-                       when they were complete
+  recordings           recordings with files (status ready, egress_ended with files) and their
+                       bytes, when they were complete
   peaks                most sessions and participants at one time, by the times of the events
   rejected bodies      records of the rejects files of directories, by reason
-If the start of a session or participant is missing, the start time in its last event is used. If
-that is before the first line, or missing too, it counts only in the peaks. A session without an
-event for 24 hours counts as over: its server died. --since and --until select what is counted;
-earlier lines are read too, but of shipped records only those of an hour before.
-Two events of sessions are the same event if kind, session, participant and time are equal; two other
-events, if their lines are equal. Events may be up to 5 minutes late; a message says how many events
+If the start of a session or participant is missing, the start time in its last event is used. If \
+that is before the first line, or missing too, it counts only in the peaks. A session without an \
+event for 24 hours counts as over: its server died. --since and --until select what is counted; \
+earlier lines are read too, but of shipped records only those of an hour before. \
+Two events of sessions are the same event if kind, session, participant and time are equal; two other \
+events, if their lines are equal. Events may be up to 5 minutes late; a message says how many events \
 could not be compared.
 ",
     times_help!(),
     "
 
-A line that is not an event is counted, and reported on standard error; with --strict the exit code
+A line that is not an event is counted, and reported on standard error; with --strict the exit code \
 is 1.
 
-Exit codes: 0 success; 1 a file could not be read, blocks of a shipped record are missing, or a bad
+Exit codes: 0 success; 1 a file could not be read, blocks of a shipped record are missing, or a bad \
 line with --strict; 2 usage error"
 );
 

@@ -54,10 +54,10 @@ Examples:
   cdrlog verify --print-hash ./cdr | ssh archive 'cat >>cdr-hashes'
   cdrlog verify --expect \"$(ssh archive tail -n 1 cdr-hashes)\" ./cdr
 
-With --json, standard output has one JSON object per line: findings and notes with type, file, line,
+With --json, standard output has one JSON object per line: findings and notes with type, file, line, \
 byte, reason (one word) and message, and the summary as the last one.
 
-Exit codes: 0 no findings in what could be checked; 1 findings, or something could
+Exit codes: 0 no findings in what could be checked; 1 findings, or something could \
 not be read or written; 2 usage error")]
 pub(super) struct Verify {
     #[command(flatten)]

@@ -90,6 +90,22 @@ fn a_cursor_goes_on_at_the_end_of_every_block_whatever_the_files_were_compressed
     }
 }
 
+/// Without this, a compressed file that is read without a limit is over before its first line.
+#[test]
+fn a_block_without_a_limit_is_all_of_its_file_compressed_or_not() {
+    for compression in [Compression::None, Compression::Zstd] {
+        let directory = tempfile::tempdir().unwrap();
+        let appender = builder(directory.path()).compression(compression).open().unwrap();
+        send(&appender, 0..100);
+        appender.rotate().unwrap();
+        appender.wait_for_maintenance().unwrap();
+        appender.close().unwrap();
+        let (blocks, _) = take_all(&mut cursor(directory.path()), usize::MAX);
+        assert_eq!(blocks.len(), 1, "{compression:?}");
+        assert_eq!(text(&blocks), lines(100), "{compression:?}");
+    }
+}
+
 #[test]
 fn files_that_are_compressed_while_they_are_read_are_read_on() {
     let directory = tempfile::tempdir().unwrap();

@@ -27,7 +27,7 @@ Examples:
   cdrlog ui ./cdr
   cdrlog ui --listen 0.0.0.0:8788 --password-file /etc/cdrlog-passwords ./cdr
 
-Without --password-file and --proxy-header the page listens on a loopback address only, and answers
+Without --password-file and --proxy-header the page listens on a loopback address only, and answers \
 only browsers of this machine that ask for a name of it.
 
 Exit codes: 0 success; 1 failed, or the value of an option cannot be used; 2 wrong usage")]

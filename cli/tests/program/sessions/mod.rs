@@ -7,13 +7,13 @@ pub mod random;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::audit::{livekit, objects, write};
 use crate::common::CDR;
-use crate::run::{cdrlog, run};
+use crate::run::{cdrlog, end, run};
 
 /// The first moment of the records here, in seconds since 1970: 2023-11-14 22:13:20 UTC.
 const BEGIN: i64 = 1_700_000_000;
@@ -373,6 +373,21 @@ fn hostile_texts_do_not_reach_the_terminal_and_stay_one_cell() {
         let column = headings.iter().position(|heading| heading == name).unwrap();
         assert_eq!(&record[column], text, "{name}");
     }
+}
+
+/// Without this, `cdrlog sessions | head` tells the sum of the rows that went into the pipe.
+#[test]
+fn the_sum_is_that_of_all_rows_also_if_the_reader_goes_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let ids: Vec<_> = (0..500).map(|number| format!("con_{number}")).collect();
+    let joined = ids.iter().map(|id| stay("participantJoined", 0, "s", id));
+    let left = ids.iter().map(|id| stay("participantLeft", 60, "s", id));
+    write(directory.path(), NAME, &joined.chain(left).collect::<Vec<_>>());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = sessions(&[], &[directory.path()]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    end(child).expect(0, &["500 rows, 500.0 participant-minutes"]);
 }
 
 #[test]
