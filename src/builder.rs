@@ -46,7 +46,10 @@ impl Builder {
         self
     }
 
-    /// The bytes of events in the queue above which `send` waits. Default: 16 MiB. At least 1.
+    /// The bytes of events in the queue above which `send` waits. Default: 16 MiB. From 1 to 16 GiB.
+    ///
+    /// [`open`](Self::open) takes memory for all of them
+    /// ([`inbox_directory`](Self::inbox_directory)), which needs some seconds per GiB.
     ///
     /// Each event counts 64 bytes more than its length, for its place. An event that is larger than
     /// the whole queue is let in alone.
@@ -310,5 +313,53 @@ mod tests {
                 other => panic!("{name}: {other:?}"),
             }
         }
+    }
+
+    /// Without this, the largest number, meant as "no limit", commits a quarter of the machine's
+    /// memory for an inbox.
+    #[test]
+    fn the_largest_number_is_refused_where_memory_or_disk_is_taken_for_it() {
+        let builder = || Appender::builder("/proc/never-created");
+        let wrong = [
+            (builder().queue_events_max(usize::MAX), "queue_events_max"),
+            (builder().queue_bytes_max(usize::MAX), "queue_bytes_max"),
+            (builder().queue_bytes_max((16 << 30) + 1), "queue_bytes_max"),
+            (builder().event_bytes_max(usize::MAX), "event_bytes_max"),
+            (builder().segment_count(usize::MAX), "segment_count"),
+            (builder().segment_bytes(usize::MAX), "segment_bytes"),
+            (builder().flush_interval(Duration::MAX), "flush_interval"),
+        ];
+        for (builder, name) in wrong {
+            match builder.open() {
+                Err(OpenError::InvalidOption { option, .. }) => assert_eq!(option, name),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        builder().queue_bytes_max(16 << 30).options.validate().unwrap();
+    }
+
+    /// Without this, the flusher thread panics when it adds the interval to the time of day.
+    #[test]
+    fn the_largest_number_means_no_limit_where_nothing_is_taken_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let appender = Appender::builder(&directory)
+            .no_inbox()
+            .sync_policy(SyncPolicy::Interval(Duration::MAX))
+            .write_retry_timeout(Duration::MAX)
+            .close_timeout(Duration::MAX)
+            .rotate_bytes(u64::MAX)
+            .retention_age(Some(Duration::MAX))
+            .retention_bytes(Some(u64::MAX))
+            .open()
+            .unwrap();
+        let producer = appender.producer();
+        // Between two flushes, the flusher asks when the next sync is due.
+        for _ in 0..2 {
+            producer.send_slice(br#"{"event":"e"}"#).unwrap();
+            appender.flush().unwrap();
+        }
+        appender.rotate().unwrap();
+        appender.wait_for_maintenance().unwrap();
+        assert_eq!(appender.close().unwrap().events_journaled, 2);
     }
 }

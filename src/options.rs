@@ -52,7 +52,11 @@ const RETENTION_AGE_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
 const RETENTION_BYTES_DEFAULT: u64 = 20_000_000_000;
 
 const SEGMENT_BYTES_UNIT: usize = 4096;
-const SEGMENT_BYTES_MAX: usize = 1 << 30;
+pub(crate) const SEGMENT_BYTES_MAX: usize = 1 << 30;
+
+/// 16 million events (the maximum of `queue_events_max`) of 1 KiB. An inbox takes memory for all of
+/// them at the open.
+const QUEUE_BYTES_MAX: usize = 16 << 30;
 
 impl Options {
     pub(crate) fn new(directory: &Path) -> Self {
@@ -116,15 +120,23 @@ impl Options {
     /// Checks that each option is in its range.
     pub(crate) fn validate(&self) -> Result<(), OpenError> {
         let minute = Duration::from_secs(60);
-        let segment_range = self.event_bytes_max.max(1)..=SEGMENT_BYTES_MAX;
+        let segment_range = self.event_bytes_max..=SEGMENT_BYTES_MAX;
         let checks = [
             (
                 "queue_events_max",
                 (1..=1 << 24).contains(&self.queue_events_max),
                 "from 1 to 16777216",
             ),
-            ("queue_bytes_max", self.queue_bytes_max >= 1, "at least 1"),
-            ("event_bytes_max", self.event_bytes_max >= 1, "at least 1"),
+            (
+                "queue_bytes_max",
+                (1..=QUEUE_BYTES_MAX).contains(&self.queue_bytes_max),
+                "from 1 to 17179869184, which is 16 GiB",
+            ),
+            (
+                "event_bytes_max",
+                (1..=SEGMENT_BYTES_MAX).contains(&self.event_bytes_max),
+                "from 1 to segment_bytes, which is at most 1 GiB",
+            ),
             (
                 "segment_count",
                 (2..=SEGMENT_COUNT_MAX).contains(&self.segment_count),

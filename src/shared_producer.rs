@@ -12,6 +12,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::ack::{Ack, Durability};
 use crate::error::{ReserveError, SendError, TrySendError};
+use crate::options::SEGMENT_BYTES_MAX;
 use crate::producer::Producer;
 use crate::queue::{KeptRoom, Queue, Refusal, TaskPlace};
 
@@ -155,7 +156,8 @@ impl SharedProducer {
     /// Nobody else can use reserved room, so hold it only briefly. A task that holds a reservation
     /// and waits for another one may deadlock. Reservations count against `queue_bytes_max`. They
     /// do not take a place of `queue_events_max`: if all places are taken when their events arrive,
-    /// the queue holds that many events more.
+    /// the queue holds that many events more. A reservation for more than 1 GiB is one for 1 GiB, the
+    /// longest event that can become a line: a longer one may come back.
     ///
     /// A future that is dropped before it is ready has reserved nothing.
     ///
@@ -182,6 +184,8 @@ impl SharedProducer {
     ///
     /// [`ReserveError::Closed`].
     pub async fn reserve(&self, event_bytes: usize) -> Result<Reservation, ReserveError> {
+        // The queue counts bytes in 63 bits, for its whole life.
+        let event_bytes = event_bytes.min(SEGMENT_BYTES_MAX);
         loop {
             match self.0.queue.keep_room(event_bytes) {
                 Ok(room) => return Ok(Reservation { shared: self.0.clone(), room }),

@@ -346,7 +346,7 @@ cdrlog_result cdrlog_options_set_queue_events_max(cdrlog_options *options,
 
 // The bytes of events in the queue above which cdrlog_send waits; each event counts 64 bytes more
 // than its length. The inbox takes as much memory and an eighth more, but at most a quarter of what
-// is free there, all of it at the open. At least 1. Default: 16 MiB.
+// is free there, all of it at the open. From 1 to 16 GiB. Default: 16 MiB.
 cdrlog_result cdrlog_options_set_queue_bytes_max(cdrlog_options *options,
                                                  size_t bytes);
 

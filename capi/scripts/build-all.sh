@@ -91,11 +91,11 @@ has_std() {
 
 build_program() {
     local target=$1 bin=$out/$1/bin
-    cargo zigbuild --locked --profile "$profile" --target "$(with_glibc "$target")" -p cdrlog-cli --bin cdrlog \
-        --all-features
+    # Symbols are half of it, so the linker leaves them out: Zig has no `strip`. Backtraces of panics keep their addresses.
+    cargo-zigbuild rustc --locked --profile "$profile" --target "$(with_glibc "$target")" -p cdrlog-cli --bin cdrlog \
+        --all-features -- -C link-arg=-s
     mkdir -p "$bin"
-    # Symbols are half of it. Backtraces of panics keep their addresses.
-    "${zig[@]}" objcopy --strip-all "$target_dir/$target/$profile_dir/cdrlog" "$bin/cdrlog"
+    cp "$target_dir/$target/$profile_dir/cdrlog" "$bin/cdrlog"
     chmod 0755 "$bin/cdrlog"
 }
 

@@ -102,7 +102,7 @@ pub unsafe extern "C" fn cdrlog_options_set_queue_events_max(
 
 /// The bytes of events in the queue above which cdrlog_send waits; each event counts 64 bytes more
 /// than its length. The inbox takes as much memory and an eighth more, but at most a quarter of what
-/// is free there, all of it at the open. At least 1. Default: 16 MiB.
+/// is free there, all of it at the open. From 1 to 16 GiB. Default: 16 MiB.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cdrlog_options_set_queue_bytes_max(
     options: *mut cdrlog_options,

@@ -46,26 +46,6 @@ impl DirArg {
     }
 }
 
-/// Any number of directories as arguments, or one as `--dir`.
-#[cfg(feature = "export")]
-#[derive(Debug, Args)]
-pub(super) struct DirArgs {
-    /// Directories of a CDR [default: that of --dir]
-    #[arg(id = "cdr_path", value_name = "DIR")]
-    paths: Vec<PathBuf>,
-
-    #[command(flatten)]
-    option: DirOption,
-}
-
-#[cfg(feature = "export")]
-impl DirArgs {
-    /// At least one.
-    pub(super) fn into_paths(self) -> Vec<PathBuf> {
-        if self.paths.is_empty() { vec![self.option.dir] } else { self.paths }
-    }
-}
-
 /// Says which directory is used instead of the one that an empty variable was meant to name: it may
 /// be the wrong one. `None` if the variable is not empty.
 pub(super) fn empty_variable_note(used: &Path) -> Option<String> {

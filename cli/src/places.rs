@@ -83,15 +83,40 @@ impl PathArgs {
     }
 }
 
+/// Any number of directories and shipped records as arguments, or one directory as `--dir`.
+#[cfg(feature = "export")]
+#[derive(Debug, Args)]
+pub(super) struct DirArgs {
+    /// Directories of a CDR, and addresses of shipped records [default: the directory of --dir]
+    #[arg(id = "cdr_path", value_name = "DIR|URL")]
+    paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    option: DirOption,
+
+    #[command(flatten)]
+    nodes: NodeOptions,
+}
+
+#[cfg(feature = "export")]
+impl DirArgs {
+    pub(super) fn into_places(self) -> Result<Places, WrongUsage> {
+        let Self { paths, option, nodes } = self;
+        PathArgs { paths, option, nodes }.into_places()
+    }
+}
+
 #[cfg(feature = "export")]
 impl Places {
-    /// Directories alone.
-    pub(super) fn directories(paths: Vec<PathBuf>) -> Self {
-        Self {
-            paths,
-            #[cfg(feature = "ship")]
-            nodes: NodeOptions::default(),
-        }
+    /// The nodes of shipped records that are wanted, in order; all if it is empty.
+    pub(super) fn node_names(&self) -> Vec<String> {
+        #[cfg(feature = "ship")]
+        let mut names = self.nodes.nodes.clone();
+        #[cfg(not(feature = "ship"))]
+        let mut names = Vec::<String>::new();
+        names.sort();
+        names.dedup();
+        names
     }
 }
 
@@ -140,6 +165,17 @@ pub(super) fn record_address(path: &Path) -> Option<&str> {
 pub(super) fn record_target(address: &str) -> Result<Target, WrongUsage> {
     // What is wrong may be a password, so it is not repeated.
     address.parse().map_err(|fault| WrongUsage(format!("the address of a record: {fault}")))
+}
+
+/// An address in the one form that it is printed in.
+#[cfg(all(feature = "export", feature = "ship"))]
+pub(super) fn full_address(address: &str) -> Result<String, WrongUsage> {
+    Ok(record_target(address)?.to_string())
+}
+
+#[cfg(all(feature = "export", not(feature = "ship")))]
+pub(super) fn full_address(_: &str) -> Result<String, &'static str> {
+    Err(RECORDS_NEED_SHIP)
 }
 
 /// Why no address of a record can be read.

@@ -53,11 +53,12 @@ impl SyncPolicy {
         }
     }
 
-    /// When to sync, if that is later than at once.
+    /// When to sync, if that is later than at once. An interval that ends after the end of time is
+    /// over on close.
     pub(crate) fn next_sync(self, last_sync: Instant) -> Option<Instant> {
         match self {
             Self::Never | Self::Always => None,
-            Self::Interval(interval) => Some(last_sync + interval),
+            Self::Interval(interval) => last_sync.checked_add(interval),
         }
     }
 }

@@ -9,6 +9,8 @@ use super::rewriter::Rewriter;
 
 #[path = "../../tests/support/generate.rs"]
 mod generate;
+#[path = "../../tests/support/json_suite.rs"]
+mod json_suite;
 #[path = "../../tests/support/reference/mod.rs"]
 mod reference;
 
@@ -47,6 +49,7 @@ for_each_implementation! {
     every_webhook_of_the_data_is_rewritten,
     a_body_is_rewritten_wherever_the_edges_of_blocks_fall,
     any_byte_anywhere_is_accepted_or_rejected,
+    the_values_of_the_json_test_suite_are_accepted_or_rejected,
     nesting_is_limited,
     events_are_rewritten,
     broken_events_are_accepted_or_rejected,
@@ -159,6 +162,16 @@ fn any_byte_anywhere_is_accepted_or_rejected(implementation: Implementation) {
             let mut body = body.to_vec();
             body[at] = byte;
             check(implementation, &body);
+        }
+    }
+}
+
+fn the_values_of_the_json_test_suite_are_accepted_or_rejected(implementation: Implementation) {
+    for (name, value) in json_suite::files() {
+        for body in json_suite::events_with(&value) {
+            check(implementation, &body);
+            let line = Made::of(implementation, &body).line;
+            assert_eq!(line.is_ok(), json_suite::is_accepted(&name), "{name}: {line:?}");
         }
     }
 }

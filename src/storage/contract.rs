@@ -15,7 +15,7 @@ use super::metadata::Metadata;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenMode {
-    /// For reading. The file must exist.
+    /// For reading, and for syncs of what others wrote. The file must exist.
     Read,
     /// For reading, and writing at any offset. The file must exist.
     ReadWrite,

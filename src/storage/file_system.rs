@@ -40,7 +40,7 @@ impl Storage for FileSystem {
         let is_private = mode == OpenMode::CreateNewPrivate;
         system::new_file_mode(&mut options, if is_private { PRIVATE_FILE_MODE } else { FILE_MODE });
         match mode {
-            OpenMode::Read => {}
+            OpenMode::Read => return Ok(Box::new(system::open_reading(&options, path)?)),
             OpenMode::ReadWrite => {
                 options.write(true);
             }

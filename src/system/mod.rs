@@ -111,6 +111,29 @@ mod tests {
         assert_eq!(&bytes, b"0xy");
     }
 
+    /// Without this, sealed files are never compressed on Windows, where a file that is open for
+    /// reading alone cannot be synced.
+    #[test]
+    fn a_file_that_is_open_for_reading_can_be_synced_by_who_may_write_to_it_and_read_by_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "0123").unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true);
+        let file = open_reading(&options, &path).unwrap();
+        file.sync_data().unwrap();
+        file.sync_all().unwrap();
+        drop(file);
+        let mut permissions = path.metadata().unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(&path, permissions).unwrap();
+        let mut bytes = [0; 4];
+        read_exact_at(&open_reading(&options, &path).unwrap(), &mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"0123");
+        let missing = open_reading(&options, &directory.path().join("missing"));
+        assert_eq!(missing.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    }
+
     /// Two appenders that write to one file, or another program that does, must not overwrite.
     #[test]
     fn what_is_appended_comes_after_whatever_is_there() {

@@ -39,6 +39,11 @@ pub(crate) fn never_follow(options: &mut OpenOptions, never_waits: bool) {
     options.custom_flags(flags.bits().cast_signed());
 }
 
+/// Opens a file for reading and for syncs.
+pub(crate) fn open_reading(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    options.open(path)
+}
+
 /// The mode of a file that is created.
 pub(crate) fn new_file_mode(options: &mut OpenOptions, mode: u32) {
     options.mode(mode);

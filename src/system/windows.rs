@@ -16,6 +16,15 @@ pub(super) const WEAKNESSES: &[&str] = &[
     "files of other users are used, because owners are not compared",
 ];
 
+/// The access that reads, and the one that appends.
+const GENERIC_READ: u32 = 0x8000_0000;
+const FILE_APPEND_DATA: u32 = 0x4;
+
+/// Why a file cannot be opened for writing: its rights, its volume, and others who have it open.
+const ERROR_ACCESS_DENIED: i32 = 5;
+const ERROR_WRITE_PROTECT: i32 = 19;
+const ERROR_SHARING_VIOLATION: i32 = 32;
+
 /// Opens directories too.
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
 /// Opens a symbolic link itself.
@@ -70,6 +79,20 @@ fn open_any(path: &Path, follow_link: bool, options: &mut OpenOptions) -> io::Re
 /// A symbolic link is opened itself: it is not a regular file, which the caller finds out.
 pub(crate) fn never_follow(options: &mut OpenOptions, _never_waits: bool) {
     options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+}
+
+/// Opens a file for reading and for syncs. Windows syncs only what may be written to, so this asks for
+/// the right to append. Where that is refused, the file can be read, and a sync of it is an error.
+pub(crate) fn open_reading(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    match options.clone().access_mode(GENERIC_READ | FILE_APPEND_DATA).open(path) {
+        Err(error) if refuses_writing(&error) => options.open(path),
+        other => other,
+    }
+}
+
+fn refuses_writing(error: &io::Error) -> bool {
+    let refusals = [ERROR_ACCESS_DENIED, ERROR_WRITE_PROTECT, ERROR_SHARING_VIOLATION];
+    error.raw_os_error().is_some_and(|code| refusals.contains(&code))
 }
 
 /// The mode of a file that is created: files have none.

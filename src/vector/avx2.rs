@@ -8,9 +8,10 @@ use std::arch::x86_64::{
 };
 
 use super::bytes::BLOCK_BYTES;
-use super::classes::Classify;
+use super::classes::{Classify, EscapeClasses};
 use super::clmul::prefix_xor_word;
 use super::copy::Copier;
+use super::escapes::escape_classes;
 use super::proof::{forward, proof};
 use super::registers::Registers;
 use super::words::WordMasks;
@@ -56,7 +57,12 @@ impl WordMasks for Avx2 {
     }
 }
 
-impl Classify for Avx2 {}
+impl Classify for Avx2 {
+    #[inline(always)]
+    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
+        escape_classes(self, rest)
+    }
+}
 
 impl Copier for Avx2 {}
 

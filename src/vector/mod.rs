@@ -27,6 +27,7 @@ mod classes;
 #[cfg(target_arch = "x86_64")]
 mod clmul;
 mod copy;
+mod escapes;
 mod lookup;
 mod mask;
 #[cfg(target_arch = "aarch64")]

@@ -4,7 +4,7 @@ use super::bytes::{BLOCK_BYTES, ByteOps};
 
 /// A block and which of its bytes are the body's: all of them, or those of the tail.
 pub(crate) struct Window<V: ByteOps> {
-    vector: V,
+    pub(super) vector: V,
     pub(super) block: V::Block,
     /// Bytes at the start of the block that were in the block before.
     pub(super) skipped: u32,

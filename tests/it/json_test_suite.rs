@@ -1,47 +1,14 @@
-//! The JSON test suite of Nicolas Seriot (`data/jsontestsuite`, with its licence): `y_` files are
-//! JSON, `n_` files are not, and what is left open by RFC 8259 (`i_`) is decided here.
-//!
-//! A file is tried as the value of a member, and as the whole body.
+//! The JSON test suite: a file is tried as the value of a member, and as the whole body. (The unit tests of the
+//! rewriter try the values with each of its implementations.)
 
-use std::fs;
-use std::path::Path;
-
+use crate::support::json_suite::{events_with, files, is_accepted};
 use crate::support::reference;
 use cdrlog::Rewriter;
-
-/// The `i_` files that are accepted: numbers of any size and precision. Everything else left open
-/// is rejected: what is not UTF-8, lone surrogates, byte order marks, 500 nested arrays.
-fn is_accepted(name: &str) -> bool {
-    name.starts_with("y_") || name.starts_with("i_number_")
-}
-
-fn files() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jsontestsuite");
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .expect("the suite is there")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| {
-            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
-        })
-        .collect();
-    files.sort();
-    assert_eq!(files.len(), 318, "the whole suite is there");
-    files
-}
-
-fn wrapped(before: &str, value: &[u8], after: &str) -> Vec<u8> {
-    [before.as_bytes(), value, after.as_bytes()].concat()
-}
 
 #[test]
 fn a_value_is_accepted_exactly_where_the_suite_says_so() {
     for (name, value) in files() {
-        for body in [
-            wrapped(r#"{"event":"x","v":"#, &value, "}"),
-            wrapped(r#"{"v":"#, &value, r#","event":"x"}"#),
-            wrapped(r#"{"a":1,"event":"x","v":[1,"#, &value, r#"],"z":{}}"#),
-        ] {
+        for body in events_with(&value) {
             let result = Rewriter::new().rewrite(&body, &mut Vec::new());
             assert_eq!(result.is_ok(), is_accepted(&name), "{name}: {result:?}");
             assert_eq!(

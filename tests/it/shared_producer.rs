@@ -258,6 +258,25 @@ fn a_reservation_is_room_that_nobody_else_gets() {
     assert_eq!((stats.events_journaled, stats.bytes_queued), (2, 0));
 }
 
+/// Without this, one such reservation closes the queue for ever: it counts bytes in 63 bits.
+#[test]
+fn a_reservation_for_more_than_can_exist_takes_the_whole_queue_and_gives_it_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let appender = builder(&directory).open().unwrap();
+    let shared = appender.shared_producer();
+    let task = Task::new();
+    for bytes in [usize::MAX, 1 << 63, isize::MAX as usize] {
+        let room = task.finish(pin!(shared.reserve(bytes))).unwrap();
+        assert_eq!(room.event_bytes(), 1 << 30);
+        assert!(shared.try_send(event(0)).unwrap_err().is_full());
+        room.send(event(0)).unwrap();
+        appender.flush().unwrap();
+    }
+    task.finish(pin!(shared.send_async(event(1)))).unwrap();
+    let stats = appender.close().unwrap();
+    assert_eq!((stats.events_journaled, stats.bytes_queued), (4, 0));
+}
+
 #[test]
 fn a_reservation_that_is_dropped_gives_its_room_to_those_who_wait() {
     let directory = tempfile::tempdir().unwrap();

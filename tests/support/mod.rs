@@ -14,6 +14,7 @@ pub mod common;
 pub mod copy;
 pub mod generate;
 pub mod inboxes;
+pub mod json_suite;
 pub mod killed;
 pub mod mount;
 pub mod reference;

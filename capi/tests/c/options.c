@@ -15,6 +15,7 @@ static void each_option_has_a_setter_and_a_range(const char *directory) {
     CHECK_OK(cdrlog_options_set_##option(options, good))
     OUT_OF_RANGE(queue_events_max, 0, 1000);
     OUT_OF_RANGE(queue_bytes_max, 0, 1 << 20);
+    OUT_OF_RANGE(queue_bytes_max, SIZE_MAX, 1 << 20);
     OUT_OF_RANGE(event_bytes_max, 0, 64);
     OUT_OF_RANGE(segment_count, 1, 2);
     OUT_OF_RANGE(segment_bytes, 10, 1 << 16);

@@ -1,6 +1,6 @@
 //! The inputs of the command line: files, each once, and shipped records.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
 use std::fs::{self, Metadata};
 use std::ops::Range;
@@ -34,6 +34,10 @@ pub(crate) struct Inputs {
     pub(crate) repeated: Vec<PathBuf>,
     /// How complete the shipped records are, a sentence each.
     pub(crate) told: Vec<String>,
+    /// Nodes that were closed or retired: nothing more comes from them.
+    pub(crate) ended: BTreeSet<Source>,
+    /// A node that is expected never shipped anything.
+    pub(crate) lacks_expected: bool,
     known: HashSet<(u64, u64)>,
     /// What distinguishes the inputs, see [`Source`].
     origins: Vec<Origin>,
@@ -147,12 +151,16 @@ impl Inputs {
             if stream == Stream::Lines {
                 let tell = |sentence| format!("{target}: {sentence}");
                 self.told.extend(completeness.sentences().into_iter().map(tell));
+                self.lacks_expected |= completeness.lacks_expected();
             }
             let reaches = blocks.reaches().to_vec();
             let blocks = Arc::new(Mutex::new(blocks));
             for (index, Reach { chain, first, .. }) in reaches.into_iter().enumerate() {
                 let origin = Origin::Node(target.to_string(), chain.node.clone());
                 let source = self.source_of_origin(origin);
+                if stream == Stream::Lines && completeness.has_ended(&chain.node) {
+                    self.ended.insert(source);
+                }
                 let node = PathBuf::from(&chain.node);
                 let chain =
                     ChainInput { blocks: Arc::clone(&blocks), index, node: node.clone(), first };

@@ -17,6 +17,7 @@ pub(super) const EVENTS: &str = "message events {
     optional binary reason (STRING);
     optional int64 recording_bytes;
     required binary directory (STRING);
+    optional binary node (STRING);
     required binary file (STRING);
     required int64 offset;
     required binary line (STRING);

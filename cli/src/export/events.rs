@@ -2,31 +2,33 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use cdrlog::reader::{CdrFile, FileKind, Line, ReadError, Reader, ReaderPosition, cdr_files};
 
+#[cfg(feature = "ship")]
+use super::chains::ShippedChain;
 use super::columns::EVENTS;
 use super::days::{Days, NO_DAY};
+use super::fields::Fields;
 use super::parquet_file::Cell;
 use super::ranges::{self, CdrFileKey, Gap, Ranges};
 use super::table_file::TableFile;
 use super::target::Target;
 use crate::cdr_path;
-use crate::count::event::{ActivityRef, Id, Says, SessionRef};
-use crate::count::line::{Line as Event, Members, Parser, text};
-use crate::count::{detail::Detail, event_reader};
+use crate::count::line::Parser;
 use crate::outcome::say;
 
 pub(super) const TABLE: &str = "events";
 
 /// The bytes of lines of a range, which is as much as a killed run has to do again.
-const RANGE_BYTES_MAX: u64 = 256 << 20;
+pub(super) const RANGE_BYTES_MAX: u64 = 256 << 20;
 
 /// The days of a range, each of which is an open file: times may be anything.
-const RANGE_DAYS_MAX: usize = 8;
+pub(super) const RANGE_DAYS_MAX: usize = 8;
 
 /// What was exported.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,15 +51,24 @@ impl Exported {
     }
 }
 
-/// The files of the CDR, which threads take one after the other. No file depends on another one.
+/// What is exported by one thread.
+enum Input {
+    /// A file, and its directory.
+    File(PathBuf, CdrFile),
+    #[cfg(feature = "ship")]
+    Chain(ShippedChain),
+}
+
+/// The files of the CDR and the nodes of shipped records, which threads take one after the other. None
+/// depends on another one.
 pub(super) struct EventFiles<'a> {
     target: &'a Target,
     days: Days,
     /// What was exported before.
-    known: Ranges,
-    waiting: Mutex<VecDeque<(PathBuf, CdrFile)>>,
+    pub(super) known: Ranges,
+    waiting: Mutex<VecDeque<Input>>,
     /// The bytes that all threads have read.
-    bytes: AtomicU64,
+    pub(super) bytes: AtomicU64,
     /// A thread has failed, and the others are to end.
     has_failed: AtomicBool,
 }
@@ -67,6 +78,7 @@ impl<'a> EventFiles<'a> {
         target: &'a Target,
         days: Days,
         directories: &[PathBuf],
+        #[cfg(feature = "ship")] chains: Vec<ShippedChain>,
     ) -> Result<Self, Box<dyn Error>> {
         let names = target.files(TABLE)?;
         let known = Ranges::of_names(names.iter().map(|(_, name)| name.as_str()));
@@ -74,8 +86,10 @@ impl<'a> EventFiles<'a> {
         for directory in directories {
             let files = cdr_files(directory)?.into_iter();
             let files = files.filter(|file| file.kind == FileKind::Cdr);
-            waiting.extend(files.map(|file| (directory.clone(), file)));
+            waiting.extend(files.map(|file| Input::File(directory.clone(), file)));
         }
+        #[cfg(feature = "ship")]
+        waiting.extend(chains.into_iter().map(Input::Chain));
         let (waiting, bytes) = (Mutex::new(waiting), AtomicU64::new(0));
         let has_failed = AtomicBool::new(false);
         Ok(Self { target, days, known, waiting, bytes, has_failed })
@@ -85,20 +99,23 @@ impl<'a> EventFiles<'a> {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Exports file after file, until there is none. Several threads may do so.
+    /// Exports one input after the other, until there is none. Several threads may do so.
     pub(super) fn export(&self) -> Result<Exported, String> {
         let days = self.days.clone();
         let (parser, exported) = (Parser::default(), Exported::default());
         let mut export = EventExport { files: self, days, parser, exported };
-        while let Some((directory, file)) = self.next() {
-            export.file(&directory, &file).inspect_err(|_| {
-                self.has_failed.store(true, Ordering::Relaxed);
-            })?;
+        while let Some(input) = self.next() {
+            let done = match input {
+                Input::File(directory, file) => export.file(&directory, &file),
+                #[cfg(feature = "ship")]
+                Input::Chain(chain) => export.chain(&chain),
+            };
+            done.inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))?;
         }
         Ok(export.exported)
     }
 
-    fn next(&self) -> Option<(PathBuf, CdrFile)> {
+    fn next(&self) -> Option<Input> {
         if self.has_failed.load(Ordering::Relaxed) {
             return None;
         }
@@ -106,19 +123,41 @@ impl<'a> EventFiles<'a> {
     }
 }
 
-/// Exports the lines of files that were not exported yet.
-struct EventExport<'a> {
-    files: &'a EventFiles<'a>,
+/// Exports the lines of files and chains that were not exported yet.
+pub(super) struct EventExport<'a> {
+    pub(super) files: &'a EventFiles<'a>,
     days: Days,
     parser: Parser,
     exported: Exported,
 }
 
 /// A range that is being written.
-struct OpenRange {
-    end: u64,
+pub(super) struct OpenRange {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    /// Of a shipped record: the id of the block in which it ends.
+    pub(super) id: Option<String>,
+    /// The time of the last event that had one.
     before: Option<i64>,
     files: BTreeMap<String, TableFile>,
+}
+
+impl OpenRange {
+    pub(super) const fn new(start: u64) -> Self {
+        Self { start, end: start, id: None, before: None, files: BTreeMap::new() }
+    }
+
+    /// How many days it has, each of which is an open file.
+    pub(super) fn days(&self) -> usize {
+        self.files.len()
+    }
+}
+
+/// Where a line is: the columns of the same names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) directory: &'a str,
+    pub(super) node: Option<&'a str>,
 }
 
 impl EventExport<'_> {
@@ -130,18 +169,19 @@ impl EventExport<'_> {
         let mut from = 0;
         loop {
             let gap = known.next_gap(from);
-            let offset = gap.start;
+            let (start, end) = (gap.start, gap.end.filter(|_| gap.is_begun));
+            let offset = start;
             let position = ReaderPosition { file: cdr_path::plain_path(&file.path), offset };
             let reader = Reader::of_files([&file.path]).begin_at(position).open();
             let range = reader.and_then(|reader| self.range(directory, reader, gap));
             let range = match range {
                 Ok(range) => range?,
                 Err(error) => {
-                    self.fail(&error);
+                    self.fail(error);
                     return Ok(());
                 }
             };
-            if let Some(end) = gap.end.filter(|end| gap.is_begun && *end != range.end) {
+            if let Some(end) = end.filter(|end| *end != range.end) {
                 let path = file.path.display();
                 return Err(format!(
                     "{path} was exported up to byte {end}, and now a line ends at byte {}: is it \
@@ -149,11 +189,11 @@ impl EventExport<'_> {
                     range.end
                 ));
             }
-            if range.end == gap.start {
+            if range.end == start {
                 return Ok(());
             }
             from = range.end;
-            self.commit(range, gap.start, &key)?;
+            self.commit(range, &key)?;
         }
     }
 
@@ -165,29 +205,31 @@ impl EventExport<'_> {
         mut reader: Reader,
         gap: Gap,
     ) -> Result<Result<OpenRange, String>, ReadError> {
-        let Gap { start, end, is_begun } = gap;
-        let mut range = OpenRange { end: start, before: None, files: BTreeMap::new() };
+        let Gap { start, end, is_begun, .. } = gap;
+        let mut range = OpenRange::new(start);
         let (bytes_max, days_max) =
             if is_begun { (u64::MAX, usize::MAX) } else { (RANGE_BYTES_MAX, RANGE_DAYS_MAX) };
         let limit = start.saturating_add(bytes_max).min(end.unwrap_or(u64::MAX));
         let directory = directory.display().to_string();
+        let origin = Origin { directory: &directory, node: None };
         loop {
             let lines = match reader.next_lines() {
                 Ok(Some(lines)) => lines,
                 Ok(None) => return Ok(Ok(range)),
                 Err(error @ ReadError::LineTooLong { .. }) => {
-                    self.fail(&error);
+                    self.fail(error);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             for line in lines.iter() {
-                let is_over = line.offset() >= limit || range.files.len() >= days_max;
+                let is_over = line.offset() >= limit || range.days() >= days_max;
                 // Half a line is being written.
                 if is_over || !line.is_whole() {
                     return Ok(Ok(range));
                 }
-                if let Err(error) = self.line(&directory, line, &mut range) {
+                range.end = line.offset() + line.bytes_with_end().len() as u64;
+                if let Err(error) = self.line(origin, line, &mut range) {
                     return Ok(Err(error));
                 }
             }
@@ -195,14 +237,14 @@ impl EventExport<'_> {
         }
     }
 
-    fn line(
+    /// Adds a line to the range.
+    pub(super) fn line(
         &mut self,
-        directory: &str,
+        origin: Origin<'_>,
         line: Line<'_>,
         range: &mut OpenRange,
     ) -> Result<(), String> {
         let bytes = line.bytes_with_end();
-        range.end = line.offset() + bytes.len() as u64;
         self.exported.bytes += bytes.len() as u64;
         self.exported.lines += 1;
         let Ok(event) = self.parser.parse(bytes) else {
@@ -231,7 +273,8 @@ impl EventExport<'_> {
             Cell::bytes(fields.activity.as_deref()),
             Cell::bytes(fields.reason.as_deref()),
             fields.recording_bytes.map_or(Cell::Null, Cell::count),
-            Cell::Text(directory.as_bytes()),
+            Cell::Text(origin.directory.as_bytes()),
+            Cell::bytes(origin.node.map(str::as_bytes)),
             Cell::Text(cdr_path::plain_name(&name).as_bytes()),
             Cell::Whole(offset),
             Cell::Text(event.text),
@@ -239,8 +282,8 @@ impl EventExport<'_> {
     }
 
     /// The last file makes the range complete.
-    fn commit(&mut self, range: OpenRange, start: u64, key: &CdrFileKey) -> Result<(), String> {
-        let OpenRange { end, mut files, .. } = range;
+    pub(super) fn commit(&mut self, range: OpenRange, key: &CdrFileKey) -> Result<(), String> {
+        let OpenRange { start, end, id, mut files, .. } = range;
         if files.is_empty() {
             // Not one event: an empty file says that these lines were read.
             let file = TableFile::new(self.files.target, TABLE, NO_DAY, EVENTS)?;
@@ -248,87 +291,14 @@ impl EventExport<'_> {
         }
         let count = files.len();
         for (number, (_, file)) in (1..).zip(files) {
-            let name = ranges::name(key, &(start..end), number, count);
+            let name = ranges::name(key, &(start..end), id.as_deref(), number, count);
             self.exported.files_created += u64::from(file.commit(self.files.target, &name)?);
         }
         Ok(())
     }
 
-    fn fail(&mut self, error: &ReadError) {
+    pub(super) fn fail(&mut self, error: impl Display) {
         self.exported.is_incomplete = true;
         say(error);
-    }
-}
-
-/// What the members of an event tell.
-#[derive(Debug, Default)]
-struct Fields<'a> {
-    at: Option<i64>,
-    session: Option<Id<'a>>,
-    session_id: Option<Id<'a>>,
-    participant: Option<Id<'a>>,
-    activity: Option<Id<'a>>,
-    reason: Option<Id<'a>>,
-    recording_bytes: Option<u64>,
-}
-
-impl<'a> Fields<'a> {
-    fn of(event: &Event<'a>) -> Self {
-        let (read, detail) = event_reader::read_with_detail(event);
-        let mut fields = Self { at: read.at, ..Self::default() };
-        match read.says {
-            Says::SessionBegan(session) => fields.set_session(session),
-            Says::SessionEnded { session, reason, .. } => {
-                fields.set_session(session);
-                fields.reason = reason;
-            }
-            Says::Joined { session, participant } => {
-                fields.set_session(session);
-                fields.participant = Some(participant);
-            }
-            Says::Left(session, stay) => {
-                fields.set_session(session);
-                fields.participant = stay.participant;
-                fields.reason = stay.reason;
-            }
-            Says::Recorded(recorded) => {
-                fields.set_session(recorded.session);
-                fields.activity = recorded.id;
-                fields.recording_bytes = Some(recorded.bytes);
-            }
-            _ => fields.set_others(event, detail),
-        }
-        fields
-    }
-
-    fn set_session(&mut self, session: SessionRef<'a>) {
-        self.session = Some(session.name);
-        self.session_id = session.unique;
-    }
-
-    /// The members of events that are not counted.
-    fn set_others(&mut self, event: &Event<'a>, detail: Option<Detail<'a>>) {
-        let activity = match detail {
-            Some(Detail::Activity(
-                Says::ActivityBegan(activity) | Says::ActivityEnded { activity, .. },
-            )) => activity,
-            _ => return self.set_members(event.body),
-        };
-        let ActivityRef { session, participant, id, .. } = activity;
-        self.set_session(session);
-        self.participant = participant;
-        self.activity = Some(id);
-    }
-
-    fn set_members(&mut self, body: &'a [u8]) {
-        for (key, value) in Members::of_object(body) {
-            match key.as_ref() {
-                b"sessionId" => self.session = text(value),
-                b"uniqueSessionId" => self.session_id = text(value),
-                b"connectionId" => self.participant = text(value),
-                b"reason" => self.reason = text(value),
-                _ => {}
-            }
-        }
     }
 }

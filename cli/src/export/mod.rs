@@ -1,16 +1,19 @@
 //! `cdrlog export`: the CDR as Parquet files, for SQL.
 //!
 //! ```text
-//! files ──> events (ranges) ──────────┐
-//! files ──> count ──> sessions, rows ─┴─> table_file, parquet_file ──> target
+//! files, chains ──> events (ranges) ──────────┐
+//! files, chains ──> count ──> sessions, rows ─┴─> table_file, parquet_file ──> target
 //! ```
 //!
 //! `columns.rs` has the tables, `target.rs` how files get their names, and `ranges.rs` what was
 //! exported already. `docs/sql.md` documents the columns.
 
+#[cfg(feature = "ship")]
+mod chains;
 mod columns;
 mod days;
 mod events;
+mod fields;
 mod parquet_file;
 mod ranges;
 mod rows;
@@ -34,13 +37,13 @@ use self::columns::FORMAT;
 use self::days::Days;
 use self::events::{EventFiles, Exported};
 use self::target::{Description, Target};
-use super::cdr_path::{self, DirArgs};
+use super::cdr_path;
 use super::count::inputs::Inputs;
 use super::count::reading;
 use super::json_output::{self, ObjectType};
 use super::local_time::zone_of_name;
 use super::outcome::{Outcome, say};
-use super::places::{self, Places};
+use super::places::{self, DirArgs, Places};
 use super::print::print;
 use super::progress::Progress;
 use super::sessions::{Filter, Ledger, RowType, begin_of_day, day};
@@ -56,8 +59,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// Writes three tables to a directory, with a directory for each day: `events` has every line of the
 /// CDR, `participants` and `sessions` have the rows of `cdrlog sessions`. Files are only added, and
 /// what was exported before is not exported again, also if a run was killed: run it as often as you
-/// like. Participants and sessions of a day are exported once, when the day is closed. docs/sql.md has
-/// the columns and queries.
+/// like. Participants and sessions of a day are exported once, when the day is closed. Reads directories
+/// and shipped records. docs/sql.md has the columns and queries.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Export {
@@ -80,6 +83,7 @@ pub(super) struct Export {
 const AFTER_HELP: &str = "\
 Examples:
   cdrlog export --parquet /srv/cdr-parquet /var/lib/cdrlog
+  cdrlog export --parquet /srv/cdr-parquet s3://bucket/cdr
   duckdb -c \"SELECT event, count(*) FROM '/srv/cdr-parquet/events/*/*.parquet' GROUP BY ALL\"
 
 Exit codes: 0 success; 1 something could not be read or written; 2 usage error";
@@ -87,16 +91,20 @@ Exit codes: 0 success; 1 something could not be read or written; 2 usage error";
 impl Export {
     pub(super) fn run(self) -> Result<Outcome, Box<dyn Error>> {
         let Self { parquet, tz: zone, json, paths } = self;
-        let directories = directories(paths.into_paths())?;
-        let places = Places::directories(directories.clone());
-        let files = Inputs::of(&places, &(i64::MIN..i64::MAX))?;
+        let sources = sources(paths.into_places()?)?;
+        // Before the rows: then they have every block that the events have, and tell what is wrong.
+        #[cfg(feature = "ship")]
+        let chains = chains::open(&sources.addresses, &sources.places)?;
+        let files = Inputs::of(&sources.places, &(i64::MIN..i64::MAX))?;
         reading::say_what_is_odd(&files);
-        let names = directories.iter().map(|path| path.display().to_string());
-        let zone_name = zone.iana_name().unwrap_or_default().to_owned();
-        let description =
-            Description { format: FORMAT, zone: zone_name, directories: names.collect() };
-        let target = Target::open(&parquet, &description)?;
-        let events = EventFiles::new(&target, Days::new(zone.clone()), &directories)?;
+        let target = Target::open(&parquet, &description(&sources, &zone))?;
+        let events = EventFiles::new(
+            &target,
+            Days::new(zone.clone()),
+            &sources.directories,
+            #[cfg(feature = "ship")]
+            chains,
+        )?;
         // Both read the whole CDR, the ledger also what was exported before.
         let (mut exported, reading) = thread::scope(|scope| {
             let processors = thread::available_parallelism().map_or(1, NonZero::get);
@@ -108,7 +116,7 @@ impl Export {
         })?;
         let (mut ledger, _, is_incomplete) = reading;
         exported.is_incomplete |= is_incomplete;
-        let closed_before = ledger.end().and_then(|at| begin_of_day(at, &zone));
+        let closed_before = ledger.end(&files).and_then(|at| begin_of_day(at, &zone));
         // Without all lines, a day is not known to be complete.
         if !exported.is_incomplete {
             exported.files_created += rows::export(&target, &mut ledger, closed_before, &zone)?;
@@ -142,20 +150,42 @@ fn join(
     Ok(exported)
 }
 
-/// The directories by their full paths, in the order of these.
-fn directories(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, String> {
-    let mut directories = Vec::new();
-    for path in paths {
-        if places::record_address(&path).is_some() {
-            return Err("export reads directories, and no shipped records yet".to_owned());
+/// What is exported, each once and in order.
+struct Sources {
+    /// By their full paths.
+    directories: Vec<PathBuf>,
+    /// Of shipped records.
+    addresses: Vec<String>,
+    /// All of these.
+    places: Places,
+}
+
+fn sources(mut places: Places) -> Result<Sources, Box<dyn Error>> {
+    let (mut directories, mut addresses) = (Vec::new(), Vec::new());
+    for path in &places.paths {
+        if let Some(address) = places::record_address(path) {
+            addresses.push(places::full_address(address)?);
+            continue;
         }
-        cdr_path::check_directory(&path)?;
-        let full = fs::canonicalize(&path);
+        cdr_path::check_directory(path)?;
+        let full = fs::canonicalize(path);
         directories.push(full.map_err(|error| format!("cannot use {}: {error}", path.display()))?);
     }
     directories.sort();
     directories.dedup();
-    Ok(directories)
+    addresses.sort();
+    addresses.dedup();
+    let all = directories.iter().cloned().chain(addresses.iter().map(PathBuf::from));
+    places.paths = all.collect();
+    Ok(Sources { directories, addresses, places })
+}
+
+fn description(sources: &Sources, zone: &TimeZone) -> Description {
+    let Sources { directories, addresses, places } = sources;
+    let zone = zone.iana_name().unwrap_or_default().to_owned();
+    let paths = directories.iter().map(|path| path.display().to_string());
+    let directories = paths.chain(addresses.iter().cloned()).collect();
+    Description { format: FORMAT, zone, directories, nodes: places.node_names() }
 }
 
 fn object(exported: &Exported, closed_before: Option<i64>) -> serde_json::Value {

@@ -26,8 +26,11 @@ pub(super) struct Description {
     pub(super) format: u64,
     /// The time zone of the days.
     pub(super) zone: String,
-    /// The directories of the CDR.
+    /// The directories of the CDR, and the addresses of shipped records.
     pub(super) directories: Vec<String>,
+    /// Of shipped records only these nodes, if there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) nodes: Vec<String>,
 }
 
 /// A file that has no name of its own yet.
@@ -78,11 +81,16 @@ impl Target {
                 if known == *description {
                     return Ok(());
                 }
-                let Description { format, zone, directories } = known;
+                let Description { format, zone, directories, nodes } = known;
                 let why = if format != FORMAT {
                     format!("it has format {format}, and this version writes {FORMAT}")
                 } else if zone != description.zone {
                     format!("its days are those of {zone}, not of {}", description.zone)
+                } else if nodes != description.nodes {
+                    match nodes.is_empty() {
+                        true => "it has all nodes".to_owned(),
+                        false => format!("it has the nodes {}", nodes.join(" ")),
+                    }
                 } else {
                     format!("it was made from {}", directories.join(" "))
                 };

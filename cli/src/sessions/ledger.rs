@@ -7,6 +7,7 @@ use super::row::{Row, RowType};
 use super::spool::Spool;
 use crate::count::LATENESS_MS;
 use crate::count::ahead::FileLine;
+use crate::count::inputs::Inputs;
 use crate::count::line_reader::{Depth, LineReader, ReadEvent};
 use crate::count::reading::LineTaker;
 use crate::count::{Count, Level, Listener, SessionRecord, SessionTracker, Source, StayRecord};
@@ -118,11 +119,19 @@ impl Ledger {
         }
     }
 
-    /// The input is over. Returns the time before which no row can change and none can come.
-    pub(crate) fn end(&mut self) -> Option<i64> {
+    /// The inputs are over. Returns the time before which no row can change and none can come.
+    pub(crate) fn end(&mut self, inputs: &Inputs) -> Option<i64> {
         self.tracker.end(&mut self.rows);
-        // All directories must have come so far: the events of one may still be on their way.
-        let now = self.clocks.iter().flatten().map(|clock| clock.now).min()?;
+        if inputs.lacks_expected {
+            return None;
+        }
+        let clocks = self.clocks.iter().enumerate();
+        let clocks = clocks.filter_map(|(source, clock)| Some((source, clock.as_ref()?.now)));
+        let (ended, open): (Vec<_>, Vec<_>) =
+            clocks.partition(|(source, _)| inputs.ended.contains(source));
+        // All others must have come so far: the events of one may still be on their way.
+        let open = open.into_iter().map(|(_, now)| now).min();
+        let now = open.or_else(|| ended.into_iter().map(|(_, now)| now).max())?;
         Some(now.saturating_sub(LATENESS_MS).min(self.tracker.open_since()))
     }
 

@@ -195,7 +195,7 @@ impl Sessions {
         reading::say_what_is_odd(&files);
         let reading = reading::read(&files, || Ledger::new(&[of], &filter));
         let (mut ledger, lines_bad, is_incomplete) = reading.end();
-        let complete_before = ledger.end();
+        let complete_before = ledger.end(&files);
         let closed_before = complete_before.and_then(|at| begin_of_day(at, &zone));
         let now = ledger.last.unwrap_or_default();
         let selection = Selection { period, zone, closed, closed_before, now };

@@ -118,7 +118,7 @@ Examples:
 
 Keys of S3 come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the password of PostgreSQL from
 PGPASSWORD or the file that PGPASSFILE names. NATS_CREDS and NATS_NKEY name files of credentials of
-NATS; NATS_USER and NATS_PASSWORD are for a server that has passwords.
+NATS; NATS_USER and NATS_PASSWORD, or NATS_TOKEN, are for a server that has passwords.
 
 ", units_help!(), "
 

@@ -1,7 +1,7 @@
 //! The address of a destination.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -132,7 +132,10 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| unknown(text))?;
         match scheme {
-            "file" if rest.starts_with('/') => Ok(Self::Directory(PathBuf::from(rest))),
+            // One name for one place, whether it ends with a slash or not.
+            "file" if rest.starts_with('/') => {
+                Ok(Self::Directory(Path::new(rest).components().collect()))
+            }
             "file" => Err("write file:// and an absolute path, such as file:///archive".to_owned()),
             #[cfg(feature = "s3")]
             "s3" => bucket(rest).map(Self::Bucket),

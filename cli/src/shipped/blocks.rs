@@ -28,6 +28,18 @@ pub(crate) struct LinesBlock {
     pub(crate) through_before: Option<i64>,
     /// The node and the file.
     pub(crate) path: PathBuf,
+    /// No block is missing from this one to here: the first that was asked for, or the one after a hole.
+    #[cfg_attr(
+        not(feature = "export"),
+        expect(dead_code, reason = "for ranges that are exported")
+    )]
+    pub(crate) row_start: u64,
+    /// It follows the block before, and has the lines that were shipped. Else that is told.
+    #[cfg_attr(
+        not(feature = "export"),
+        expect(dead_code, reason = "for ranges that are exported")
+    )]
+    pub(crate) is_sound: bool,
 }
 
 /// How far one reader of a chain is. A chain may have several.
@@ -40,6 +52,8 @@ struct Cursor {
     ready: Option<Result<Option<Block>, Failure>>,
     /// The first block of a hole that is not told yet.
     hole: Option<u64>,
+    /// The block after the last hole, or the first one.
+    row_start: u64,
     is_over: bool,
 }
 
@@ -109,9 +123,28 @@ impl Blocks {
 
     /// A new cursor, before the block `next` of the chain of this index.
     pub(crate) fn open(&mut self, chain: usize, next: u64) -> CursorId {
-        let new = Cursor { chain, next, before: None, ready: None, hole: None, is_over: false };
-        self.cursors.push(new);
+        self.open_after(chain, next, None)
+    }
+
+    /// The same; the first block must follow `before`, if that is given.
+    pub(crate) fn open_after(
+        &mut self,
+        chain: usize,
+        next: u64,
+        before: Option<Header>,
+    ) -> CursorId {
+        let (ready, hole, row_start, is_over) = (None, None, next, false);
+        self.cursors.push(Cursor { chain, next, before, ready, hole, row_start, is_over });
         CursorId(self.cursors.len() - 1)
+    }
+
+    /// The header of a block of the chain of this index.
+    #[cfg(feature = "export")]
+    pub(crate) fn header(&mut self, chain: usize, seq: u64) -> Result<Option<Header>, Failure> {
+        let reach = self.reaches.get(chain).expect("its index is known");
+        let ask = |record: &mut dyn Record, _, seq: &u64| record.header(&reach.chain, *seq);
+        let answers = self.connections.ask(&[(chain, seq)], ask);
+        answers.into_iter().next().expect("each question has an answer")
     }
 
     /// Nothing more is read with this cursor.
@@ -150,16 +183,26 @@ impl Blocks {
             cursor.next += 1;
             let Some(block) = fetched else {
                 cursor.hole.get_or_insert(seq);
+                cursor.row_start = seq + 1;
                 continue;
             };
             let is_after_hole = cursor.hole.is_some();
             self.tell_hole(id, seq);
-            self.check(id, &block, is_after_hole);
-            self.cursor(id).before = Some(block.header.clone());
+            let is_sound = self.check(id, &block, is_after_hole);
+            let cursor = self.cursor(id);
+            cursor.before = Some(block.header.clone());
+            let row_start = cursor.row_start;
             let Block { header, body } = block;
             if header.fields.lines > 0 {
                 let path = PathBuf::from(&header.fields.node).join(&header.fields.file);
-                return Ok(Some(LinesBlock { header, body, through_before, path }));
+                return Ok(Some(LinesBlock {
+                    header,
+                    body,
+                    through_before,
+                    path,
+                    row_start,
+                    is_sound,
+                }));
             }
         }
     }
@@ -191,16 +234,18 @@ impl Blocks {
         }
     }
 
-    /// Notes what is wrong with a block, and what is missing before it.
-    fn check(&mut self, id: CursorId, block: &Block, is_after_hole: bool) {
+    /// Notes what is wrong with a block, and what is missing before it. False if anything is wrong.
+    fn check(&mut self, id: CursorId, block: &Block, is_after_hole: bool) -> bool {
         let Block { header, body } = block;
         let (chain, seq) = (header.chain(), header.fields.seq);
         let before = self.cursor(id).before.as_ref();
-        if before.is_some_and(|before| !is_after_hole && !header.follows(Some(before))) {
+        let follows = is_after_hole || before.is_none_or(|before| header.follows(Some(before)));
+        if !follows {
             let text = format!("block {seq} of {chain} does not follow the one before");
             self.remarks.push(InputRemark::fault(text));
         }
-        if Hash::of(body) != header.fields.body {
+        let is_as_shipped = Hash::of(body) == header.fields.body;
+        if !is_as_shipped {
             let text =
                 format!("the lines of block {seq} of {chain} are not those that were shipped");
             self.remarks.push(InputRemark::fault(text));
@@ -210,6 +255,7 @@ impl Blocks {
             let what = missing.map_or_else(|| "lines are missing".to_owned(), ToString::to_string);
             self.remarks.push(InputRemark::note(format!("before block {seq} of {chain}: {what}")));
         }
+        follows && is_as_shipped
     }
 
     /// Tells which blocks before `end` are missing.

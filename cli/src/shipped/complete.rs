@@ -43,6 +43,16 @@ impl Completeness {
         self.unregistered = nodes.iter().filter(is_unknown).cloned().collect();
     }
 
+    /// Whether nothing more comes from a node.
+    pub(crate) fn has_ended(&self, node: &str) -> bool {
+        self.ended.contains(node)
+    }
+
+    /// Whether an expected node never shipped anything.
+    pub(crate) const fn lacks_expected(&self) -> bool {
+        !self.unregistered.is_empty()
+    }
+
     /// The time before which all that was taken is in the record, in milliseconds since 1970. `None`
     /// if there is no such time.
     pub(crate) fn through(&self) -> Option<i64> {

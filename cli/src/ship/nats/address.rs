@@ -40,7 +40,8 @@ impl StreamAddress {
         if place.contains('@') {
             return Err(
                 "everybody can read a password in the list of processes: leave it out, and \
-                        set NATS_CREDS or NATS_NKEY to a file, or NATS_USER and NATS_PASSWORD"
+                        set NATS_CREDS or NATS_NKEY to a file, or NATS_USER and NATS_PASSWORD, or \
+                        NATS_TOKEN"
                     .to_owned(),
             );
         }
@@ -135,6 +136,8 @@ impl StreamAddress {
             let password =
                 password.ok_or_else(|| Failure("set NATS_PASSWORD, or no NATS_USER".to_owned()))?;
             ConnectOptions::with_user_and_password(user, password)
+        } else if let Some(token) = set("NATS_TOKEN") {
+            ConnectOptions::with_token(token)
         } else {
             ConnectOptions::new()
         };

@@ -1,5 +1,7 @@
 //! A connection to a server of NATS, and what is asked on it.
 
+use std::error::Error as _;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_rustls::rustls;
 
 use super::address::StreamAddress;
 use crate::ship::destination::Failure;
@@ -208,13 +211,67 @@ fn refusal(error: &ConnectError, address: &StreamAddress) -> Fault {
         ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
             Fault::Setup(format!(
                 "{server} refused the credentials: set NATS_CREDS or NATS_NKEY to a file that it \
-                 knows, or NATS_USER and NATS_PASSWORD"
+                 knows, or NATS_USER and NATS_PASSWORD, or NATS_TOKEN"
             ))
         }
-        ConnectErrorKind::Tls => Fault::Lost(format!(
-            "cannot connect to {server}: {error}; name the authority of its certificate with \
-             SSL_CERT_FILE"
+        _ => match tls_error(error) {
+            Some(error) => tls_refusal(error, address),
+            None => Fault::Lost(format!("cannot connect to {server}: {error}")),
+        },
+    }
+}
+
+/// What went wrong in TLS, which the client takes for an error of the connection.
+fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
+    let source = error.source()?.downcast_ref::<io::Error>()?;
+    source.get_ref()?.downcast_ref()
+}
+
+fn tls_refusal(error: &rustls::Error, address: &StreamAddress) -> Fault {
+    use rustls::CertificateError as Certificate;
+    let server = &address.server;
+    match error {
+        // A clock may be wrong, and certificates are renewed.
+        rustls::Error::InvalidCertificate(
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. },
+        ) => Fault::Lost(format!(
+            "{server} has a certificate of another time: {error}; renew it, or set the clock"
         )),
-        _ => Fault::Lost(format!("cannot connect to {server}: {error}")),
+        rustls::Error::InvalidCertificate(_) => Fault::Setup(format!(
+            "{server} has a certificate that is not trusted: {error}; name its authority with \
+             SSL_CERT_FILE, and the server as its certificate does"
+        )),
+        rustls::Error::InvalidMessage(_) => Fault::Setup(format!(
+            "{server} does not speak TLS: configure `tls` there, or write nats:// in place of tls://"
+        )),
+        rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired) => {
+            Fault::Setup(format!(
+                "{server} asks for a certificate of its clients: use NATS_CREDS, NATS_NKEY or \
+                 NATS_USER there in place of `verify`"
+            ))
+        }
+        error => Fault::Lost(format!("cannot connect to {server}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_another_time_is_tried_again_and_one_of_somebody_else_is_not() {
+        let address = StreamAddress::parse("nats:4222/CDR", true).unwrap();
+        let refusal = |fault| tls_refusal(&rustls::Error::InvalidCertificate(fault), &address);
+        for fault in [rustls::CertificateError::Expired, rustls::CertificateError::NotValidYet] {
+            let Fault::Lost(told) = refusal(fault) else { panic!("it is given up") };
+            assert!(told.contains("renew it, or set the clock"), "{told}");
+        }
+        let Fault::Setup(told) = refusal(rustls::CertificateError::UnknownIssuer) else {
+            panic!("it is tried again")
+        };
+        assert!(told.contains("name its authority with SSL_CERT_FILE"), "{told}");
     }
 }

@@ -24,6 +24,7 @@ use object_store::{
 use tokio::time::timeout;
 
 use super::day::{BLOCKS_MAX, Day, DayFields, VERSION};
+use super::days::Days;
 use super::encoding::decode;
 use super::{Objects, REQUEST_TIMEOUT, failure, no_answer, number_of, within};
 use crate::ship::destination::Failure;
@@ -56,9 +57,11 @@ impl Objects {
         chain: &Chain,
         newest: Option<Header>,
         now: i64,
+        known: &mut Days,
     ) -> Result<Option<String>, Failure> {
         let Some(newest) = newest else { return Ok(None) };
         let days = self.list_days(chain).await?;
+        known.listed(days.len() as u64);
         let end = match days.last_key_value() {
             Some((number, _)) => {
                 let day = self.read_day(chain, *number).await?;
@@ -71,7 +74,7 @@ impl Objects {
             Some((day, frames)) => self.create(chain, &day, frames).await?.then_some(day),
             None => None,
         };
-        let removed = self.remove_small(chain, &days, newest.fields.seq, now).await?;
+        let removed = self.remove_small(chain, &days, known, newest.fields.seq, now).await?;
         let made = made.map(|day| {
             let (first, last, number) = (day.fields.first, day.last(), day.fields.number);
             format!("blocks {first} to {last} are in the day object {number}")
@@ -174,51 +177,46 @@ impl Objects {
         Ok(within(REQUEST_TIMEOUT, reading).await? == wanted.finalize())
     }
 
-    /// Removes the small objects that day objects have, once these are old enough. Returns how many.
+    /// Removes the small objects that the day object of the oldest one has, once that is old enough.
+    /// Returns how many.
     async fn remove_small(
         &self,
         chain: &Chain,
         days: &BTreeMap<u64, ObjectMeta>,
+        known: &mut Days,
         newest: u64,
         now: i64,
     ) -> Result<u64, Failure> {
         let is_old =
-            |object: &&ObjectMeta| object.last_modified.timestamp_millis() <= now - SMALL_KEPT_MS;
-        if !days.values().any(|object| is_old(&object)) {
+            |object: &ObjectMeta| object.last_modified.timestamp_millis() <= now - SMALL_KEPT_MS;
+        if !days.values().any(is_old) {
             return Ok(0);
         }
         let small = self.list_small(chain).await?;
-        let old = days.iter().filter(|(_, object)| is_old(object));
-        for (number, _) in old {
-            let Some((oldest, _)) = small.first_key_value() else { break };
-            let day = self.read_day(chain, *number).await?;
-            if day.last() < *oldest {
-                continue;
-            }
-            let range = day.fields.first..=day.last();
-            let there: Vec<_> = small.range(range).filter(|(seq, _)| **seq != newest).collect();
-            if there.is_empty() {
-                continue;
-            }
-            self.check_day(chain, &day).await?;
-            let mut keys = Vec::new();
-            for (seq, object) in there {
-                let bytes = day.range_of(*seq).map(|range| range.end - range.start);
-                if bytes != Some(object.size) {
-                    let key = &object.location;
-                    return Err(Failure(format!(
-                        "{key} is not the object that was compacted: it is kept; look who wrote it"
-                    )));
-                }
-                keys.push(Ok(object.location.clone()));
-            }
-            let removed = keys.len() as u64;
-            let removing = self.store.delete_stream(stream::iter(keys).boxed());
-            let removing = removing.try_for_each(|_| async { Ok(()) });
-            within(REQUEST_TIMEOUT, removing).await?;
-            return Ok(removed);
+        let Some(oldest) = small.keys().next().copied().filter(|seq| *seq != newest) else {
+            return Ok(0);
+        };
+        // Not the days before it, of which a record of years has many.
+        let (number, day) = self.find_day(chain, known, |span| span.last < oldest).await?;
+        if day.last() < oldest || !days.get(&number).is_some_and(is_old) {
+            return Ok(0);
         }
-        Ok(0)
+        self.check_day(chain, &day).await?;
+        let mut keys = Vec::new();
+        for (seq, object) in small.range(oldest..=day.last()).filter(|(seq, _)| **seq != newest) {
+            let bytes = day.range_of(*seq).map(|range| range.end - range.start);
+            if bytes != Some(object.size) {
+                let key = &object.location;
+                return Err(Failure(format!(
+                    "{key} is not the object that was compacted: it is kept; look who wrote it"
+                )));
+            }
+            keys.push(Ok(object.location.clone()));
+        }
+        let removed = keys.len() as u64;
+        let removing = self.store.delete_stream(stream::iter(keys).boxed());
+        within(REQUEST_TIMEOUT, removing.try_for_each(|_| async { Ok(()) })).await?;
+        Ok(removed)
     }
 
     async fn list_small(&self, chain: &Chain) -> Result<BTreeMap<u64, ObjectMeta>, Failure> {

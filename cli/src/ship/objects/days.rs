@@ -37,12 +37,18 @@ pub(super) struct Days {
 }
 
 #[derive(Clone, Copy)]
-struct Span {
-    last: u64,
+pub(super) struct Span {
+    pub(super) last: u64,
     last_cut: i64,
 }
 
 impl Days {
+    /// They were listed just now, and there are `count`.
+    pub(super) fn listed(&mut self, count: u64) {
+        self.count = Some(count);
+        self.listed = Some(Instant::now());
+    }
+
     /// Lists them again, unless that was done just now. False if it was.
     pub(super) fn forget_old_listing(&mut self) -> bool {
         let is_old = self.listed.is_none_or(|listed| listed.elapsed() > LISTED_AGE_MAX);
@@ -87,8 +93,7 @@ impl Objects {
             return Ok(count);
         }
         let count = self.list_days(chain).await?.len() as u64;
-        days.count = Some(count);
-        days.listed = Some(Instant::now());
+        days.listed(count);
         Ok(count)
     }
 
@@ -147,7 +152,7 @@ impl Objects {
 
     /// The first day object for which `is_past` is false, with its number. The last one if it is true
     /// for all.
-    async fn find_day(
+    pub(super) async fn find_day(
         &self,
         chain: &Chain,
         days: &mut Days,

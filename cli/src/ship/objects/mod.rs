@@ -179,7 +179,7 @@ impl Objects {
 
 impl Destination for Objects {
     fn probe(&mut self, writer: &str) -> Result<(), Unfit> {
-        self.runtime.block_on(probe::create_only(&self.store, &self.prefix, writer))
+        self.runtime.block_on(probe::check(&self.store, &self.prefix, writer, self.has_metadata))
     }
 
     fn tail(&mut self, chain: &Chain) -> Result<Option<Header>, Failure> {
@@ -275,7 +275,9 @@ impl Destination for Objects {
 
     fn compact(&mut self, chain: &Chain, now: i64) -> Result<Option<String>, Failure> {
         let newest = Destination::tail(self, chain)?;
-        self.with_days(chain, async |objects, _| objects.compact_chain(chain, newest, now).await)
+        self.with_days(chain, async |objects, days| {
+            objects.compact_chain(chain, newest, now, days).await
+        })
     }
 
     fn claim(&mut self, birth: Hash, node: &str) -> Result<String, Failure> {

@@ -117,14 +117,24 @@ impl Fault {
     }
 
     fn way_out(&self) -> Option<&'static str> {
+        const PASSWORD: &str = "set PGPASSWORD or PGPASSFILE, or look at pg_hba.conf";
+        if self.lacks_password() {
+            return Some(PASSWORD);
+        }
         let code = self.code()?;
         Some(match code.code() {
-            "28P01" | "28000" => "set PGPASSWORD or PGPASSFILE, or look at pg_hba.conf",
+            "28P01" | "28000" => PASSWORD,
             "3D000" => "create the database, and then its tables with `cdrlog ship --init`",
             "42P01" | "42703" | "42883" => "make the tables with `cdrlog ship --init`",
             "42501" => "grant the user SELECT, INSERT and UPDATE on the tables cdr_*",
             _ => return None,
         })
+    }
+
+    /// The server asks for a password, and none is set. The client has no code for that.
+    fn lacks_password(&self) -> bool {
+        let Self::Sql(error) = self else { return false };
+        std::error::Error::source(error).is_some_and(|it| it.to_string() == "password missing")
     }
 
     /// Trying again does not help before somebody did something.

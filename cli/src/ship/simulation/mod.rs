@@ -7,6 +7,7 @@
 //! `CDRLOG_SHIP_SIMULATIONS=100000` plays as many runs of each kind.
 
 mod directory;
+mod long;
 mod memory;
 mod process;
 mod promises;

@@ -150,6 +150,12 @@ impl Process {
         Some(header.fields.file.clone()).filter(|file| !file.is_empty())
     }
 
+    /// The number of the oldest block that is noted.
+    pub(super) fn first_noted(&self) -> u64 {
+        let notes = Notes::open(self.notes.clone()).expect("notes are always whole lines");
+        notes.headers().first().map_or(0, |first| first.fields.seq)
+    }
+
     /// The outcome of one step; a chain that stopped stays stopped.
     pub(super) fn step(&mut self, now: i64) -> Step {
         if self.stop.is_some() {

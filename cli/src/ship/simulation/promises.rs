@@ -46,7 +46,7 @@ fn check(hazards: Hazards) {
 }
 
 #[test]
-fn lost_late_and_doubled_answers_lose_and_double_no_line() {
+fn lost_late_doubled_and_wrong_answers_lose_and_double_no_line() {
     check(Hazards::default());
 }
 

@@ -73,6 +73,27 @@ fn the_tail_is_right_whatever_was_removed() {
 }
 
 #[test]
+fn compaction_asks_hardly_more_of_an_old_record_than_of_a_young_one() {
+    let store = Counting::new();
+    let mut node = Node::new(&store, "a");
+    let mut gets_of_days = Vec::new();
+    for day in 0..60 {
+        let midnight = DAY_0 + day * DAY;
+        for cut in [midnight + HOUR, midnight + 2 * HOUR] {
+            node.ship(&[cut - MINUTE], cut, Some(cut));
+        }
+        // A process that knows nothing of the days before.
+        node.objects = store.objects();
+        store.take_requests();
+        node.compact(now() + 2 * DAY);
+        gets_of_days.push(store.take_requests().gets);
+    }
+    assert_eq!((count(&store, "days/lines/a/"), count(&store, "lines/a/")), (59, 2));
+    // Two more looks at an index for twice as many days.
+    assert!(gets_of_days[59] <= gets_of_days[7] + 6, "{gets_of_days:?}");
+}
+
+#[test]
 fn a_copy_of_a_block_that_arrives_after_compaction_does_no_harm() {
     let (store, [mut a, _]) = record();
     let before = read(&store, &all());

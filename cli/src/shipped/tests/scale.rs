@@ -17,7 +17,7 @@ fn today() -> i64 {
 }
 
 #[test]
-#[ignore = "takes half an hour: cargo test -p cdrlog-cli --features ship --lib thousand_nodes -- --ignored --nocapture"]
+#[ignore = "takes minutes: cargo test -p cdrlog-cli --features ship --lib thousand_nodes -- --ignored --nocapture"]
 fn a_month_of_a_thousand_nodes_is_read_a_day_at_a_time() {
     let blocks = std::env::var("CDRLOG_SCALE_BLOCKS").map_or(6, |text| text.parse().unwrap());
     simulate(NODES, DAYS, blocks);

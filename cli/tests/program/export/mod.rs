@@ -1,6 +1,8 @@
 //! `export`: every line once in the Parquet files, whatever happens to a run, and rows that add up to
 //! `stats`.
 
+#[cfg(feature = "ship")]
+mod shipped;
 mod sql;
 
 use std::collections::BTreeMap;

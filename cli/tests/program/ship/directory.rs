@@ -293,6 +293,32 @@ fn what_only_the_journal_of_a_killed_writer_has_is_waited_for() {
 }
 
 #[test]
+fn a_file_that_lost_what_was_shipped_of_it_stops_and_ships_on_as_a_new_node() {
+    let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, archive) = (directory.path(), archive.path());
+    append_events(directory, 0..20, "0");
+    once(directory, archive, &["--node", "media-1"]).expect(0, &[]);
+    let shipped = archive::lines(archive, "lines");
+    // As a disk leaves it that loses what it said was synced.
+    let file = files(directory, "CDR.").remove(0);
+    let kept = shipped.split_inclusive(|&byte| byte == b'\n').take(15).map(<[u8]>::len).sum();
+    fs::write(&file, &shipped[..kept]).unwrap();
+    let told = [&*format!("has {kept} bytes, and {} bytes", shipped.len()), "--new-node"];
+    once(directory, archive, &[]).expect(6, &told);
+    append_events(directory, 20..25, "0");
+    once(directory, archive, &[]).expect(6, &told);
+    assert!(archive::lines(archive, "lines") == shipped, "something was shipped");
+    fs::remove_file(directory.join(".cdrlog/node")).unwrap();
+    fs::remove_dir_all(directory.join(".cdrlog/ship")).unwrap();
+    once(directory, archive, &["--new-node"]).expect(0, &[]);
+    let all = run(cdrlog().args(["tail", "-n", "1000"]).arg(to(archive))).expect(0, &[]).stdout;
+    let here = record(directory, "CDR.");
+    for line in String::from_utf8([shipped, here].concat()).unwrap().lines() {
+        assert!(all.lines().any(|it| it == line), "{line} is nowhere");
+    }
+}
+
+#[test]
 fn a_retired_node_ships_no_more() {
     let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (directory, archive) = (directory.path(), archive.path());

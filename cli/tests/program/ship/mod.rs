@@ -3,7 +3,7 @@
 //! What is there is always compared line by line with the local files. What needs real servers is
 //! built with all three features: the servers and the proxy between share their code.
 
-mod archive;
+pub mod archive;
 mod directory;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod jetstream;
@@ -12,14 +12,18 @@ mod kills;
 mod memory;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod nats;
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
+mod nats_login;
 mod options;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod postgres;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
+mod postgres_setup;
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxies;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod proxy;
-mod reading;
+pub mod reading;
 mod redaction;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod s3;

@@ -16,7 +16,7 @@ pub fn server() -> Option<Server> {
     server_with("")
 }
 
-fn server_with(configuration: &str) -> Option<Server> {
+pub fn server_with(configuration: &str) -> Option<Server> {
     let server = nats(configuration);
     if server.is_none() {
         skip("there is no nats-server", "install nats-server 2.12 or later");
@@ -26,13 +26,17 @@ fn server_with(configuration: &str) -> Option<Server> {
 
 pub fn to_port(port: u16, directory: &Path, stream: &str) -> Command {
     let mut command = ship(directory, &format!("nats://127.0.0.1:{port}/{stream}"));
-    for name in ["NATS_CREDS", "NATS_NKEY", "NATS_USER", "NATS_PASSWORD"] {
-        command.env_remove(name);
-    }
+    without_credentials(&mut command);
     command
 }
 
-fn to(server: &Server, directory: &Path) -> Command {
+pub fn without_credentials(command: &mut Command) {
+    for name in ["NATS_CREDS", "NATS_NKEY", "NATS_USER", "NATS_PASSWORD", "NATS_TOKEN"] {
+        command.env_remove(name);
+    }
+}
+
+pub fn to(server: &Server, directory: &Path) -> Command {
     to_port(server.port, directory, "CDR")
 }
 
@@ -85,9 +89,7 @@ fn commands_read_a_stream_as_they_read_the_directory_that_it_came_from() {
     let place = format!("nats://127.0.0.1:{}/CDR", server.port);
     check_reading(directory, &place, || {
         let mut command = cdrlog();
-        for name in ["NATS_CREDS", "NATS_NKEY", "NATS_USER", "NATS_PASSWORD"] {
-            command.env_remove(name);
-        }
+        without_credentials(&mut command);
         command
     });
 }
@@ -253,48 +255,4 @@ fn a_stream_that_may_lose_blocks_is_refused_by_the_name_of_the_probe() {
         .expect(1, &["another stream takes the subjects OLD.>"]);
     run(to_port(server.port, directory, "OTHER?prefix=none").arg("--once"))
         .expect(1, &["no stream takes the subject none.probes."]);
-}
-
-/// A pair of nkeys; the seed is of no use elsewhere.
-const SEED: &str = "SUAAAAICAMCAKBQHBAEQUCYMBUHA6EARCIJRIFIWC4MBSGQ3DQOR4H776Y";
-const PUBLIC: &str = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK";
-
-#[test]
-fn credentials_come_from_files_or_the_environment_and_are_never_told() {
-    let users = format!(
-        "authorization {{ users: [\
-           {{ user: cdr, password: hunter2hunter2 }},\
-           {{ user: reader, password: r, permissions: {{ publish: [\"$JS.API.>\"] }} }},\
-           {{ nkey: {PUBLIC} }} ] }}"
-    );
-    let Some(server) = server_with(&users) else { return };
-    let directory = tempfile::tempdir().unwrap();
-    let directory = directory.path();
-    append_events(directory, 0..10, "0");
-    let with = |user: &str, password: &str| {
-        let mut command = to(&server, directory);
-        command.env("NATS_USER", user).env("NATS_PASSWORD", password);
-        command
-    };
-    run(to(&server, directory).arg("--once")).expect(1, &["NATS_CREDS", "refused the credentials"]);
-    let wrong = run(with("cdr", "hunter3hunter3").arg("--once")).expect(1, &["NATS_CREDS"]);
-    assert!(!wrong.stderr.contains("hunter3"), "{wrong:?}");
-    run(with("cdr", "hunter2hunter2").arg("--init")).expect(0, &[]);
-    run(with("reader", "r").arg("--once")).expect(
-        1,
-        &["Permissions Violation for Publish to \"cdr.", "let this user publish to cdr.>"],
-    );
-    run(with("cdr", "hunter2hunter2").arg("--once")).expect(0, &[]);
-    let seed = directory.with_extension("seed");
-    std::fs::write(&seed, format!("{SEED}\n")).unwrap();
-    append_events(directory, 10..20, "0");
-    run(to(&server, directory).arg("--once").env("NATS_NKEY", &seed)).expect(0, &[]);
-    let wrong = run(to(&server, directory).arg("--once").env("NATS_CREDS", &seed));
-    let wrong = wrong.expect(1, &["is no file of credentials"]);
-    assert!(!wrong.stderr.contains(SEED), "{wrong:?}");
-    std::fs::remove_file(&seed).unwrap();
-    run(to(&server, directory).arg("--once").env("NATS_NKEY", &seed)).expect(1, &["cannot read"]);
-    let mut reader =
-        Client::connect(server.port, json!({ "user": "cdr", "pass": "hunter2hunter2" }));
-    assert!(reader.lines("CDR", "cdr.lines.*") == record(directory, "CDR."), "lines differ");
 }

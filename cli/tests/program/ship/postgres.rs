@@ -19,7 +19,7 @@ pub fn server() -> Option<Server> {
     server
 }
 
-fn to(server: &Server, directory: &std::path::Path) -> Command {
+pub fn to(server: &Server, directory: &std::path::Path) -> Command {
     let mut command = ship(directory, &server.database());
     command.env_remove("PGPASSWORD").env_remove("PGPASSFILE");
     command
@@ -215,19 +215,6 @@ fn a_server_that_is_killed_loses_and_doubles_no_row() {
     });
     run(to(&server, directory).arg("--once")).expect(0, &[]);
     assert!(lines(&server, "lines") == record(directory, "CDR."), "lines differ");
-}
-
-#[test]
-fn a_database_that_cannot_hold_the_record_is_refused() {
-    let Some(server) = postgres("LATIN1") else {
-        return skip("there is no PostgreSQL", "install the package postgresql");
-    };
-    let directory = tempfile::tempdir().unwrap();
-    append_events(directory.path(), 0..1, "0");
-    run(to(&server, directory.path()).arg("--init")).expect(1, &["encoding is LATIN1"]);
-    let wrong = server.database().replace("/cdr?", "/other?");
-    run(ship(directory.path(), &wrong).arg("--once"))
-        .expect(1, &["does not exist", "create the database"]);
 }
 
 #[test]

@@ -14,11 +14,15 @@ pub enum Mishap {
     AnswerLost,
     /// The server gets the first half of what is sent, and the connection is lost.
     Cut,
+    /// The server never gets it, and in its place 409 is answered, which a busy S3 does too.
+    Busy,
     /// Nothing passes any more, in either direction, and nobody is told.
     Hangs,
     /// Every answer takes so long.
     Slow(Duration),
 }
+
+const BUSY: &[u8] = b"HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Ends with the program: its threads wait for connections.
 pub struct Proxy {
@@ -96,6 +100,12 @@ fn requests(mut client: TcpStream, mut server: TcpStream, rule: &Rule, is_struck
             match rule.mishap {
                 Mishap::Cut => sent = &sent[..count / 2],
                 Mishap::Hangs => hang(),
+                Mishap::Busy => {
+                    // The rest of the request is read, or the answer could be lost.
+                    let answered = client.write_all(BUSY);
+                    while answered.is_ok() && client.read(&mut buffer).is_ok_and(|it| it > 0) {}
+                    break;
+                }
                 Mishap::AnswerLost | Mishap::Slow(_) => {}
             }
         }

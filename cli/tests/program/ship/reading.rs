@@ -65,6 +65,24 @@ pub fn check_reading(directory: &Path, place: &str, new: impl Fn() -> Command) {
     };
     assert_eq!(findings(local), findings(place));
     read("verify", &[], place).expect(0, &["nothing is wrong"]);
+    #[cfg(feature = "export")]
+    check_export(directory, place, new);
+}
+
+/// Checks that a copy is exported as the directory is, once.
+#[cfg(feature = "export")]
+fn check_export(directory: &Path, place: &str, new: impl Fn() -> Command) {
+    let targets = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let added = |target: &Path, place: &str| {
+        let run = run(new().args(["export", "--json", "--parquet"]).arg(target).arg(place));
+        let summary: Value = serde_json::from_str(&run.expect(0, &[]).stdout).unwrap();
+        let sessions: Vec<_> = summary["closed_before"].as_i64().into_iter().collect();
+        (summary["lines"].clone(), summary["bytes"].clone(), sessions)
+    };
+    let here = added(targets[0].path(), directory.to_str().unwrap());
+    assert_eq!(added(targets[1].path(), place), here);
+    let (lines, ..) = added(targets[1].path(), place);
+    assert_eq!(lines, 0, "lines are exported twice");
 }
 
 #[test]
@@ -91,7 +109,7 @@ fn calls_of_days_in_many_files_and_blocks_are_counted_as_in_the_directory() {
 }
 
 /// The events of a call; one begins each hour.
-fn call(number: u64) -> String {
+pub fn call(number: u64) -> String {
     let begin = 1_793_491_200_000 + number * 3_600_000;
     let end = begin + 600_000;
     format!(

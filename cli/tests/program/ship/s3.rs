@@ -6,7 +6,7 @@ use std::process::Command;
 use super::reading::check_reading;
 use super::servers::{S3_KEY, S3_SECRET, Server, s3};
 use super::{append_events, archive, kills, record, ship};
-use crate::run::{append, cdrlog, run, run_with};
+use crate::run::{append, cdrlog, run, run_with, start};
 use crate::support::skip;
 
 /// The server takes seconds to start: all tests of this file are one run of it.
@@ -46,7 +46,7 @@ pub fn fetch(server: &Server, prefix: &str) -> tempfile::TempDir {
 
 #[test]
 fn every_line_is_an_object_of_a_bucket_once() {
-    let Some(server) = server() else { return };
+    let Some(mut server) = server() else { return };
     let (port, directory) = (server.port, tempfile::tempdir().unwrap());
     let directory = directory.path();
     server.make_bucket("cdr");
@@ -70,6 +70,16 @@ fn every_line_is_an_object_of_a_bucket_once() {
     kills::kill_at_every_step(&killed, || to(port, &killed, "cdr/two"));
     let copy = fetch(&server, "two");
     assert!(archive::lines(copy.path(), "lines") == record(&killed, "CDR."), "lines differ");
+
+    // A server that is killed.
+    let directory_of_killed = tempfile::tempdir().unwrap();
+    let of_killed = directory_of_killed.path();
+    append_events(of_killed, 0..20, "5K");
+    let shipper = start(to(port, of_killed, "cdr/three").args(["--block-age", "0"]));
+    kills::append_while_a_server_is_killed(of_killed, shipper, || server.kill_and_restart_s3());
+    run(to(port, of_killed, "cdr/three").arg("--once")).expect(0, &[]);
+    let copy = fetch(&server, "three");
+    assert!(archive::lines(copy.path(), "lines") == record(of_killed, "CDR."), "lines differ");
 
     // Wrong keys, a bucket that is not there.
     let mut wrong = to(port, directory, "cdr/one");

@@ -17,8 +17,8 @@ use tempfile::TempDir;
 pub struct Server {
     child: Child,
     pub port: u16,
-    /// Of the file system behind S3.
-    filer_port: u16,
+    /// Of the parts of SeaweedFS: master, volume, and the file system behind S3.
+    weed_ports: [u16; 3],
     pub directory: TempDir,
 }
 
@@ -112,7 +112,7 @@ pub fn postgres(encoding: &str) -> Option<Server> {
     let port = free_port();
     let mut child = spawn_postgres(&data, port);
     assert!(is_ready(&mut child, port), "the server ended");
-    let server = Server { child, port, filer_port: 0, directory };
+    let server = Server { child, port, weed_ports: [0; 3], directory };
     let port = port.to_string();
     let created =
         as_user(&createdb).args(["-h", "127.0.0.1", "-U", "cdr", "-p", &port, "cdr"]).status();
@@ -170,6 +170,20 @@ impl Server {
         }
     }
 
+    /// Makes a standby of it, which has no primary.
+    pub fn become_standby(&mut self) {
+        fs::write(self.directory.path().join("data/standby.signal"), "").unwrap();
+        self.kill_and_restart_postgres();
+    }
+
+    /// From now on it asks for passwords; that of the user `cdr` is this one.
+    pub fn ask_for_passwords(&self, password: &str) {
+        self.query(&format!("ALTER ROLE cdr PASSWORD '{password}'"));
+        let hba = self.directory.path().join("data/pg_hba.conf");
+        fs::write(hba, "host all all 127.0.0.1/32 scram-sha-256\n").unwrap();
+        self.query("SELECT pg_reload_conf()");
+    }
+
     pub fn database(&self) -> String {
         format!("postgres://cdr@127.0.0.1:{}/cdr?sslmode=disable", self.port)
     }
@@ -209,7 +223,7 @@ pub fn nats(configuration: &str) -> Option<Server> {
     fs::write(directory.path().join("nats.conf"), text).unwrap();
     let mut child = spawn_nats(directory.path());
     wait_for_port(port, &mut child);
-    Some(Server { child, port, filer_port: 0, directory })
+    Some(Server { child, port, weed_ports: [0; 3], directory })
 }
 
 fn spawn_nats(directory: &Path) -> Child {
@@ -237,22 +251,26 @@ pub const S3_SECRET: &str = "cdrsecretcdrsecret";
 
 /// A SeaweedFS with a bucket `cdr`; `None` if there is no program `weed`.
 pub fn s3() -> Option<Server> {
-    let weed = program("weed")?;
+    program("weed")?;
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("s3.json");
     let text = format!(
         r#"{{"identities":[{{"name":"cdr","credentials":[{{"accessKey":"{S3_KEY}","secretKey":"{S3_SECRET}"}}],"actions":["Read","List","Tagging","Write"]}}]}}"#
     );
     fs::write(&config, text).unwrap();
-    let port = free_port();
-    let mut command = Command::new(weed);
-    command.arg(format!("-logdir={}", directory.path().display()));
+    let (port, weed_ports) = (free_port(), [0; 3].map(|_| free_port()));
+    let child = spawn_weed(directory.path(), port, weed_ports);
+    Some(Server { child, port, weed_ports, directory })
+}
+
+fn spawn_weed(directory: &Path, port: u16, ports: [u16; 3]) -> Child {
+    let mut command = Command::new(program("weed").expect("it was there"));
+    command.arg(format!("-logdir={}", directory.display()));
     command.args(["server", "-ip=127.0.0.1", "-s3", "-filer", "-volume.max=20"]);
     command.args(["-master.volumeSizeLimitMB=64"]);
-    command.arg(format!("-dir={}", directory.path().display()));
-    command.arg(format!("-s3.config={}", config.display()));
+    command.arg(format!("-dir={}", directory.display()));
+    command.arg(format!("-s3.config={}", directory.join("s3.json").display()));
     command.arg(format!("-s3.port={port}"));
-    let ports = [0; 3].map(|_| free_port());
     for (name, port) in ["master", "volume", "filer"].iter().zip(ports) {
         command.arg(format!("-{name}.port={port}"));
     }
@@ -261,13 +279,13 @@ pub fn s3() -> Option<Server> {
     wait_for_port(ports[2], &mut child);
     wait_for_port(port, &mut child);
     assert!(child.try_wait().unwrap().is_none(), "the server ended");
-    Some(Server { child, port, filer_port: ports[2], directory })
+    child
 }
 
 impl Server {
     /// The answer of the file system behind S3.
     fn ask(&self, request: &str) -> Vec<u8> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.filer_port)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.weed_ports[2])).unwrap();
         let request =
             format!("{request} HTTP/1.0\r\nHost: filer\r\nAccept: application/json\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
@@ -277,6 +295,13 @@ impl Server {
         let head = String::from_utf8_lossy(&answer[..end]).into_owned();
         assert!(head.starts_with("HTTP/1.0 2"), "{request}: {head}");
         answer.split_off(end)
+    }
+
+    /// Kills it, and starts it again.
+    pub fn kill_and_restart_s3(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = spawn_weed(self.directory.path(), self.port, self.weed_ports);
     }
 
     /// Makes a bucket. The first one takes until the parts of the server know each other.
