@@ -36,7 +36,7 @@ pub(super) struct ShippedChain {
 /// What came of a part of a chain.
 enum Part {
     /// A range, its last block, and whether the chain can be read on after it.
-    Range(OpenRange, Header, ControlFlow<()>),
+    Range(Box<(OpenRange, Header)>, ControlFlow<()>),
     /// There are no lines in it.
     Empty,
     /// The chain cannot be read on, and that is told.
@@ -166,7 +166,8 @@ impl EventExport<'_> {
                 Err(failure) => self.fail_chain(chain, &failure),
             };
             match (part, gap.end) {
-                (Part::Range(range, block, ends), _) => {
+                (Part::Range(found, ends), _) => {
+                    let (range, block) = *found;
                     from = range.end;
                     last = Some(block);
                     self.commit(range, &key)?;
@@ -222,10 +223,10 @@ impl EventExport<'_> {
             }
         };
         match (found, ends) {
-            (Some((range, last)), ends) if !gap.is_begun => Ok(Part::Range(range, last, ends)),
+            (Some(found), ends) if !gap.is_begun => Ok(Part::Range(Box::new(found), ends)),
             (Some((range, last)), ends) if (range.start, range.end) == (gap.start, end) => {
                 gap.id.as_ref().map_or(Ok(()), |id| chain.check_id(&last, id))?;
-                Ok(Part::Range(range, last, ends))
+                Ok(Part::Range(Box::new((range, last)), ends))
             }
             (_, ControlFlow::Break(())) => Ok(Part::Failed),
             // A range that was begun waits for its missing blocks.
