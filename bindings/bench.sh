@@ -181,6 +181,7 @@ if [[ ${1:-} == build ]]; then
     only_build=true
     shift
 fi
+((events >= 10000)) || fail "BENCH_EVENTS has to be at least 10000, a burst"
 (($# > 0)) || set -- "${languages[@]}"
 for language in "$@"; do
     [[ " ${languages[*]} " == *" $language "* ]] || fail "no language '$language'; there are: ${languages[*]}"
