@@ -57,23 +57,35 @@ pub(super) fn string_end(body: &[u8], open: usize) -> Result<usize, Rejection> {
 
 /// The first quote, backslash or control character at or after `at`; the end of the body if there
 /// is none.
+#[inline]
+pub(super) fn plain_end(body: &[u8], at: usize) -> usize {
+    plain_end_with(body, at, &mut 0)
+}
+
+/// The same, and the bits of all bytes before it in `bits`; there may be some of later bytes, too.
 ///
 /// Sixteen bytes at a time, in two registers: most strings end within them, so that the branch goes
 /// the same way for most.
 #[inline]
-pub(super) fn plain_end(body: &[u8], mut at: usize) -> usize {
+pub(super) fn plain_end_with(body: &[u8], mut at: usize, bits: &mut u64) -> usize {
     while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<16>) {
         let (words, _) = bytes.as_chunks::<8>();
         let [low, high] = words else { unreachable!("sixteen bytes are two words") };
-        let low = special_bytes(u64::from_le_bytes(*low));
-        let high = special_bytes(u64::from_le_bytes(*high));
+        let (low, high) = (u64::from_le_bytes(*low), u64::from_le_bytes(*high));
+        *bits |= low | high;
+        let (low, high) = (special_bytes(low), special_bytes(high));
         if low | high != 0 {
             let (special, skipped) = if low != 0 { (low, 0) } else { (high, 8) };
             return at + skipped + (special.trailing_zeros() / 8) as usize;
         }
         at += 16;
     }
-    while body.get(at).is_some_and(|&byte| byte != b'"' && byte != b'\\' && byte >= b' ') {
+    while let Some(&byte) = body.get(at)
+        && byte != b'"'
+        && byte != b'\\'
+        && byte >= b' '
+    {
+        *bits |= u64::from(byte);
         at += 1;
     }
     at
@@ -216,15 +228,7 @@ pub(super) fn number_end(body: &[u8], start: usize) -> Result<usize, Rejection> 
 
 /// Where the digits that start at `start` end; there must be at least one.
 fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
-    let mut at = start;
-    while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<8>)
-        && are_digits(u64::from_le_bytes(*bytes))
-    {
-        at += 8;
-    }
-    while body.get(at).is_some_and(u8::is_ascii_digit) {
-        at += 1;
-    }
+    let at = digits_run_end(body, start);
     match body.get(at) {
         _ if at > start => Ok(at),
         Some(_) => Err(Rejection::new(Reason::InvalidNumber, at)),
@@ -232,12 +236,29 @@ fn digits_end(body: &[u8], start: usize) -> Result<usize, Rejection> {
     }
 }
 
-/// Whether each byte of `word` is a digit: its upper half is 3, and still is with 6 added.
-const fn are_digits(word: u64) -> bool {
+/// The first byte at or after `at` that is no digit.
+#[inline]
+fn digits_run_end(body: &[u8], mut at: usize) -> usize {
+    while let Some(bytes) = body.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let others = non_digits(u64::from_le_bytes(*bytes));
+        if others != 0 {
+            return at + (others.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while body.get(at).is_some_and(u8::is_ascii_digit) {
+        at += 1;
+    }
+    at
+}
+
+/// Not 0 in each byte of `word` that is no digit: the upper half of one is 3, and still is with 6
+/// added. A carry can spoil bytes above one that is no digit, so only the lowest is to be trusted.
+const fn non_digits(word: u64) -> u64 {
     const THREES: u64 = u64::from_le_bytes([0x30; 8]);
     const SIXES: u64 = u64::from_le_bytes([0x06; 8]);
     const UPPER: u64 = u64::from_le_bytes([0xF0; 8]);
-    word & UPPER == THREES && word.wrapping_add(SIXES) & UPPER == THREES
+    (word & UPPER ^ THREES) | (word.wrapping_add(SIXES) & UPPER ^ THREES)
 }
 
 /// Where the word that starts at `start` ends: `true`, `false` or `null`.

@@ -18,30 +18,39 @@ struct Walk<'body> {
     event_name: (usize, usize),
     /// There is whitespace between tokens.
     has_whitespace: bool,
+    /// The bits of all bytes in strings: elsewhere a byte of 0x80 and above is refused.
+    bits: u64,
 }
+
+/// The highest bit of each byte.
+const NON_ASCII: u64 = u64::from_le_bytes([0x80; 8]);
 
 /// Writes the line of `body` to the front of `line`, which is not shorter than `body`, and returns
 /// its length.
 #[inline(never)]
 pub(super) fn rewrite(body: &[u8], line: &mut [u8]) -> Option<usize> {
-    let event = find_event(body)?;
-    simdutf8::basic::from_utf8(body).ok()?;
+    let (event, is_ascii) = find_event(body)?;
+    if !is_ascii {
+        simdutf8::basic::from_utf8(body).ok()?;
+    }
     Some(line::write(Memcpy, body, &event, line))
 }
 
-/// Finds the only event of `body`. UTF-8 is not checked here.
-fn find_event(body: &[u8]) -> Option<Event> {
+/// Finds the only event of `body`, and whether all of it is ASCII. UTF-8 is not checked here.
+fn find_event(body: &[u8]) -> Option<(Event, bool)> {
     let root_start = token::whitespace_end(body, 0);
     if *body.get(root_start)? != b'{' {
         return None;
     }
-    let mut walk = Walk { body, event_key: None, event_name: (0, 0), has_whitespace: false };
+    let mut walk =
+        Walk { body, event_key: None, event_name: (0, 0), has_whitespace: false, bits: 0 };
     let root_end = walk.root(root_start)?;
     let is_all = token::whitespace_end(body, root_end) == body.len();
     let key_start = walk.event_key.filter(|_| is_all)?;
     let (name_start, name_end) = walk.event_name;
     let has_newlines = walk.has_whitespace;
-    Some(Event { root_start, root_end, key_start, name_start, name_end, has_newlines })
+    let event = Event { root_start, root_end, key_start, name_start, name_end, has_newlines };
+    Some((event, walk.bits & NON_ASCII == 0))
 }
 
 impl Walk<'_> {
@@ -69,7 +78,8 @@ impl Walk<'_> {
                     is_first = true;
                     continue;
                 }
-                at = self.token_start(self.scalar_end(first, at)?);
+                at = self.scalar_end(first, at)?;
+                at = self.token_start(at);
             }
             // After a value, or in an empty array or object.
             while let close @ (b'}' | b']') = *self.body.get(at)? {
@@ -96,7 +106,7 @@ impl Walk<'_> {
         if *self.body.get(at)? != b'"' {
             return None;
         }
-        let end = string_end(self.body, at)?;
+        let end = self.string_end(at)?;
         let colon = self.token_start(end);
         if *self.body.get(colon)? != b':' {
             return None;
@@ -117,9 +127,9 @@ impl Walk<'_> {
 
     /// The end of the string, number or word at `at`, which starts with `first`.
     #[inline]
-    fn scalar_end(&self, first: u8, at: usize) -> Option<usize> {
+    fn scalar_end(&mut self, first: u8, at: usize) -> Option<usize> {
         match first {
-            b'"' => string_end(self.body, at),
+            b'"' => self.string_end(at),
             b'-' | b'0'..=b'9' => token::number_end(self.body, at).ok(),
             _ => token::word_end(self.body, at).ok(),
         }
@@ -136,11 +146,20 @@ impl Walk<'_> {
             }
         }
     }
-}
 
-/// Where the string whose opening quote is at `open` ends: mostly within two words.
-#[inline(always)]
-fn string_end(body: &[u8], open: usize) -> Option<usize> {
-    let end = token::plain_end(body, open + 1);
-    if *body.get(end)? == b'"' { Some(end + 1) } else { token::string_end(body, open).ok() }
+    /// Where the string whose opening quote is at `open` ends: mostly within two words.
+    #[inline(always)]
+    fn string_end(&mut self, open: usize) -> Option<usize> {
+        let end = token::plain_end_with(self.body, open + 1, &mut self.bits);
+        if *self.body.get(end)? == b'"' { Some(end + 1) } else { self.long_string_end(open) }
+    }
+
+    /// The same of a string with escapes.
+    fn long_string_end(&mut self, open: usize) -> Option<usize> {
+        let end = token::string_end(self.body, open).ok()?;
+        if !self.body.get(open..end)?.is_ascii() {
+            self.bits |= NON_ASCII;
+        }
+        Some(end)
+    }
 }
