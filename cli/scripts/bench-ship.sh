@@ -49,7 +49,7 @@ events() {
 import sys, time
 count, rate = int(sys.argv[1]), int(sys.argv[2])
 begin = time.time()
-head = "{\"sessionId\":\"ses_%06d\",\"uniqueSessionId\":\"ses_%06d_1538481328\",\"timestamp\":%d,\"participantId\":\"con_%08d\",\"connection\":\"OUTBOUND\",\"videoSource\":\"CAMERA\",\"videoFramerate\":30,\"n\":%09d,\"pad\":\"%s\",\"event\":\"webrtcConnectionCreated\"}\n"
+head = "{\"sessionId\":\"ses_%06d\",\"uniqueSessionId\":\"ses_%06d_1538481328\",\"timestamp\":%d,\"participantId\":\"con_%08d\",\"connection\":\"OUTBOUND\",\"videoSource\":\"CAMERA\",\"videoFramerate\":30,\"n\":1%08d,\"pad\":\"%s\",\"event\":\"webrtcConnectionCreated\"}\n"
 pad = "x" * (286 - len(head % (0, 0, 10 ** 12, 0, 0, "")) + len(",\"event\":\"webrtcConnectionCreated\"") - len("{\"webrtcConnectionCreated\":}"))
 for number in range(0, count, 200):
     now = int(time.time() * 1000)
@@ -59,6 +59,11 @@ for number in range(0, count, 200):
         sys.stdout.flush()
         time.sleep(max(0, begin + last / rate - time.time()))
 ' "$1" "$2"
+}
+
+# Appends bodies to the CDR of a directory.
+append() {
+    "$program" append --dir "$1" - >"$home/append.out" 2>&1 || fail "append failed: $(cat "$home/append.out")"
 }
 
 start_s3() {
@@ -161,7 +166,7 @@ measure() {
     local name=$1 time peak idle idle_time
     rm -rf "$home/small" "$home/ages"
     [[ $name == directory ]] || "$program" ship --init --to "$to" 2>/dev/null
-    events 10 0 | "$program" append --dir "$home/small" - >/dev/null 2>&1
+    events 10 0 | append "$home/small"
     read -r idle_time idle < <(ship_once "$home/small")
     rm -rf "$home/backlog/.cdrlog/ship" "$home/backlog/.cdrlog/node"
     read -r time peak < <(ship_once "$home/backlog")
@@ -171,9 +176,9 @@ name, lines, time, idle_time, peak, idle = sys.argv[1], *map(float, sys.argv[2:]
 print("%-9s %9.0f lines/s, %3.0f MiB at most, %3.0f MiB more than with ten lines" % (name, lines / (time - idle_time), peak, peak - idle))
 ' "$name" "$lines" "$time" "$idle_time" "$peak" "$idle"
     if ((seconds > 0)) && [[ $name == postgres || $name == nats ]]; then
-        events 1 0 | "$program" append --dir "$home/ages" - >/dev/null 2>&1
+        events 1 0 | append "$home/ages"
         "$program" ship --dir "$home/ages" --to "$to" --node ages & local shipper=$!
-        events $((seconds * 20000)) 20000 | "$program" append --dir "$home/ages" - >/dev/null 2>&1
+        events $((seconds * 20000)) 20000 | append "$home/ages"
         sleep 2
         kill "$shipper" && wait "$shipper" || true
         read -r -a ages < <("ages_$name" ages)
@@ -188,7 +193,7 @@ if ((${#destinations[@]} == 0)); then
     ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || destinations+=(postgres)
     ! command -v nats-server >/dev/null || destinations+=(nats)
 fi
-events "$lines" 0 | "$program" append --dir "$home/backlog" - >/dev/null 2>&1
+events "$lines" 0 | append "$home/backlog"
 echo "$lines lines, $(du -sm "$home/backlog" | cut -f1) MiB, $(nproc) cores"
 for destination in "${destinations[@]}"; do
     case $destination in
