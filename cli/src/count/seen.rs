@@ -74,7 +74,7 @@ impl Fingerprinter {
 }
 
 /// Events with the same one are the same event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Fingerprint(u64);
 
 /// The events of the last minutes of event time.

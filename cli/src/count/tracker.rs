@@ -14,7 +14,7 @@ use super::event_order::{EventOrder, LATENESS_MS, TimedEvent};
 use super::hash::Map;
 use super::line_reader::{Depth, LineReader, ReadEvent};
 use super::presence::Presence;
-use super::seen::{Novelty, Seen};
+use super::seen::{Fingerprint, Novelty, Seen};
 #[cfg(feature = "serve")]
 use super::sessions::KnownSession;
 
@@ -37,13 +37,21 @@ pub(crate) trait Listener {
     fn level(&mut self, span: Range<i64>, level: Level);
 }
 
-/// What an event says, and who the participant is who comes or goes.
-type Told = (Says<'static>, Option<Box<Detail<'static>>>);
+/// A waiting event of sessions.
+#[derive(Debug)]
+struct Told {
+    fingerprint: Option<Fingerprint>,
+    says: Says<'static>,
+    /// Who the participant is who comes or goes.
+    detail: Option<Box<Detail<'static>>>,
+}
 
 #[derive(Debug)]
 pub(crate) struct SessionTracker {
     seen: Seen,
     order: EventOrder<Told>,
+    /// Events that were told again, with the source that did.
+    repeats: EventOrder<Fingerprint>,
     /// Activities change no count, and wait by themselves, so that counts are the same without them.
     details: EventOrder<Box<Detail<'static>>>,
     presence: Presence,
@@ -70,6 +78,7 @@ impl SessionTracker {
         Self {
             seen: Seen::new(),
             order: EventOrder::new(),
+            repeats: EventOrder::new(),
             details: EventOrder::new(),
             presence: Presence::new(silence_max_ms),
             recordings: RecentIds::default(),
@@ -106,6 +115,9 @@ impl SessionTracker {
                 Novelty::New => self.presence.begin_at(at),
                 Novelty::Repeated => {
                     self.events_repeated += 1;
+                    if !matches!(says, Says::Nothing) {
+                        self.repeats.push(at, source, fingerprint);
+                    }
                     return false;
                 }
                 Novelty::Unknown => self.events_unknown += 1,
@@ -115,7 +127,7 @@ impl SessionTracker {
             self.details.push(at, source, activity);
         }
         if !matches!(says, Says::Nothing) {
-            self.order.push(at, source, (says, detail));
+            self.order.push(at, source, Told { fingerprint, says, detail });
         }
         true
     }
@@ -199,10 +211,13 @@ impl SessionTracker {
             // A single event with a wrong time must not end everything: time advances with the
             // watermark.
             self.pass_time(at.min(self.watermark), listener);
+            self.note_repeats(at, &mut batch);
             if batch.len() > 1 {
-                batch.sort_by_cached_key(|event| rank(&self.presence, event.at, &event.says.0));
+                batch.sort_by_cached_key(|event| {
+                    (rank(&self.presence, event.at, &event.says.says), event.source)
+                });
             }
-            for TimedEvent { at, source, says: (says, detail), .. } in batch.drain(..) {
+            for TimedEvent { at, source, says: Told { says, detail, .. }, .. } in batch.drain(..) {
                 self.follow(at, source, &says, listener);
                 if let Some(detail) = detail {
                     self.presence.note_participant(&says, *detail);
@@ -211,6 +226,24 @@ impl SessionTracker {
         }
         self.batch = batch;
         self.note_details(end);
+    }
+
+    /// An event that several sources tell is that of the first of them, whichever was read first.
+    fn note_repeats(&mut self, at: i64, events: &mut [TimedEvent<Told>]) {
+        let mut repeats = Vec::new();
+        while self.repeats.pop_before(at.saturating_add(1), &mut repeats).is_some() {}
+        if repeats.is_empty() {
+            return;
+        }
+        let mut first = Map::default();
+        for TimedEvent { source, says: fingerprint, .. } in repeats {
+            let known = first.entry(fingerprint).or_insert(source);
+            *known = source.min(*known);
+        }
+        for event in events {
+            let again = event.says.fingerprint.and_then(|fingerprint| first.get(&fingerprint));
+            event.source = again.map_or(event.source, |again| event.source.min(*again));
+        }
     }
 
     /// Notes what was told before `end` with the sessions as they are now.

@@ -121,6 +121,25 @@ fn a_session_whose_name_begins_again_has_ended_though_nothing_said_so() {
 }
 
 #[test]
+fn an_event_that_two_servers_tell_is_that_of_the_first_whichever_was_read_first() {
+    let unique = |id: &str| json!({"uniqueSessionId": id});
+    let begins_again = line("sessionCreated", 600_000, "daily", unique("daily_2"));
+    for sources in [[0, 1], [1, 0]] {
+        let mut tally = Tally::new(Divider { by: None, zone: TimeZone::UTC }, i64::MIN..i64::MAX);
+        let mut take = |line: &str, source| {
+            let event = tally.reader().read(line.as_bytes()).unwrap();
+            tally.take(line.as_bytes(), Some(event), source, None);
+        };
+        take(&line("sessionCreated", 1000, "daily", unique("daily_1")), 0);
+        sources.into_iter().for_each(|source| take(&begins_again, source));
+        let report = tally.end();
+        // A name begins again on the server where it is: its session of before is over.
+        assert_eq!((report.sessions_given_up, report.sessions_open), (1, 1), "{sources:?}");
+        assert_eq!(report.events_repeated, 1);
+    }
+}
+
+#[test]
 fn a_session_of_a_dead_server_is_given_up_after_a_day_and_does_not_stay_in_the_peaks() {
     const HOUR: i64 = 3_600_000;
     let mut lines = vec![line("sessionCreated", 1000, "lost", json!({}))];

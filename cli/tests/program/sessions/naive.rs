@@ -105,7 +105,6 @@ fn event_of(source: usize, kind: &str, body: &Value) -> Option<Event> {
 /// nothing happens and after which everything before it is over.
 pub fn expected(lines: &[(usize, String)], silent_ms: i64) -> Expected {
     let mut result = Expected::default();
-    let mut known = BTreeSet::new();
     let mut recordings = BTreeMap::new();
     let mut events = Vec::new();
     let mut first = i64::MAX;
@@ -116,12 +115,14 @@ pub fn expected(lines: &[(usize, String)], silent_ms: i64) -> Expected {
         let event = event_of(*source, kind, body);
         let Some(event) = event else { continue };
         first = first.min(event.at);
-        let identity = (kind.clone(), event.session.clone(), event.participant.clone(), event.at);
-        if known.insert(identity) {
-            events.push(event);
-        }
+        events.push(event);
     }
-    events.sort_by_key(|event| event.at);
+    // Of an event that two servers tell, that of the first directory counts.
+    events.sort_by_key(|event| (event.at, event.source));
+    let mut known = BTreeSet::new();
+    events.retain(|Event { at, kind, session, participant, .. }| {
+        known.insert((kind.clone(), session.clone(), participant.clone(), *at))
+    });
     let mut state = State {
         first,
         sessions: Vec::new(),
