@@ -5,6 +5,7 @@
 //! lost on the way.
 
 mod address;
+mod fault;
 mod fill;
 mod marks;
 mod reading;
@@ -21,7 +22,6 @@ use futures_util::SinkExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, Error, NoTls, Transaction};
 
@@ -29,6 +29,7 @@ use super::destination::{AfterRollback, Answer, Destination, Failure, Unfit};
 use super::header::{Block, Chain, Fields, Header};
 use super::watermark::Watermark;
 use crate::trusted_roots::tls_config;
+use fault::Fault;
 use rows::{COLUMNS, Detail, rows};
 use tls::Tls;
 
@@ -66,87 +67,6 @@ pub(super) enum Use {
     Ship,
     /// A standby will do, and nothing is changed.
     Read,
-}
-
-/// Why something did not work.
-enum Fault {
-    Sql(Error),
-    Other(String),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl Fault {
-    fn code(&self) -> Option<&SqlState> {
-        match self {
-            Self::Sql(error) => error.code(),
-            Self::Other(_) => None,
-        }
-    }
-
-    /// The server refused a value: another form of it may do.
-    fn is_of_value(&self) -> bool {
-        self.code()
-            .is_some_and(|code| code.code().starts_with("22") || code.code().starts_with("54"))
-    }
-
-    fn sentence(&self) -> String {
-        let text = match self {
-            Self::Sql(error) => match error.as_db_error() {
-                Some(told) => told.message().to_owned(),
-                None => {
-                    let cause = std::error::Error::source(error).map(ToString::to_string);
-                    let is_tls = cause.as_ref().is_some_and(|cause| cause.contains("certificate"));
-                    let way_out = "; name its authority with SSL_CERT_FILE, or, on a network that you \
-                                   trust, add ?sslmode=disable to the address";
-                    let way_out = if is_tls { way_out } else { "" };
-                    let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                    format!("{error}{cause}{way_out}")
-                }
-            },
-            Self::Other(text) => text.clone(),
-        };
-        match self.way_out() {
-            Some(way_out) => format!("{text}; {way_out}"),
-            None => text,
-        }
-    }
-
-    fn way_out(&self) -> Option<&'static str> {
-        const PASSWORD: &str = "set PGPASSWORD or PGPASSFILE, or look at pg_hba.conf";
-        if self.lacks_password() {
-            return Some(PASSWORD);
-        }
-        let code = self.code()?;
-        Some(match code.code() {
-            "28P01" | "28000" => PASSWORD,
-            "3D000" => "create the database, and then its tables with `cdrlog ship --init`",
-            "42P01" | "42703" | "42883" => "make the tables with `cdrlog ship --init`",
-            "42501" => "grant the user SELECT, INSERT and UPDATE on the tables cdr_*",
-            _ => return None,
-        })
-    }
-
-    /// The server asks for a password, and none is set. The client has no code for that.
-    fn lacks_password(&self) -> bool {
-        let Self::Sql(error) = self else { return false };
-        std::error::Error::source(error).is_some_and(|it| it.to_string() == "password missing")
-    }
-
-    /// Trying again does not help before somebody did something.
-    fn is_of_setup(&self) -> bool {
-        self.way_out().is_some()
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        Self(fault.sentence())
-    }
 }
 
 impl Postgres {
