@@ -8,10 +8,8 @@ use std::arch::x86_64::{
 };
 
 use super::bytes::BLOCK_BYTES;
-use super::classes::{Classify, EscapeClasses};
 use super::clmul::prefix_xor_word;
 use super::copy::Copier;
-use super::escapes::escape_classes;
 use super::proof::{forward, proof};
 use super::registers::Registers;
 use super::words::WordMasks;
@@ -54,13 +52,6 @@ impl Registers for Avx2 {
 impl WordMasks for Avx2 {
     forward! {
         fn prefix_xor_word(self, word: u64) -> u64;
-    }
-}
-
-impl Classify for Avx2 {
-    #[inline(always)]
-    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
-        escape_classes(self, rest)
     }
 }
 

@@ -1,12 +1,14 @@
-//! The classes of bytes in an escape by lookups, where a group is one block: fewer instructions than
-//! to compare for each class.
+//! The classes of bytes in an escape by lookups, where a block is several registers: fewer
+//! instructions than to compare for each class.
 
-use super::classes::EscapeClasses;
+use super::bytes::ByteOps;
+use super::classes::{Classify, EscapeClasses};
 use super::lookup::{HalfTables, Lookup};
-use super::mask::Mask;
+use super::mask::{Mask, MaskOps};
+use super::registers::Registers;
 use super::window::Window;
 
-/// Sets of rows and columns, a bit for each.
+/// The rows of the letters in the table of ASCII, of both cases, and that of the digits.
 const LETTER_ROWS: u16 = 1 << 4 | 1 << 6;
 const DIGIT_ROW: u16 = 1 << 3;
 
@@ -36,20 +38,21 @@ const HEX: HalfTables = HalfTables::new([
 const EIGHT_TO_B: u8 = 1 << 2 | 1 << 3;
 const C_TO_F: u8 = 1 << 4;
 
-/// The classes of escapes of the first block of `rest`.
-#[inline(always)]
-pub(super) fn escape_classes<V: Lookup>(vector: V, rest: &[u8]) -> EscapeClasses<V> {
-    let window = Window::at(vector, rest, 0);
-    let escaped = vector.lookup(window.block, &ESCAPED);
-    let hex = vector.lookup(window.block, &HEX);
-    let unicode = vector.non_ascii(escaped);
-    EscapeClasses {
-        simple: mask(&window, !(vector.equal(escaped, 0) | unicode)),
-        unicode: mask(&window, unicode),
-        hex: mask(&window, !vector.equal(hex, 0)),
-        d: mask(&window, vector.non_ascii(hex)),
-        eight_to_b: mask(&window, in_any(vector, hex, EIGHT_TO_B)),
-        c_to_f: mask(&window, in_any(vector, hex, C_TO_F)),
+impl<V: Registers + MaskOps<Mask = u64>> Classify for V {
+    #[inline(always)]
+    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
+        let window = Window::at(self, rest, 0);
+        let escaped = self.lookup(window.block, &ESCAPED);
+        let hex = self.lookup(window.block, &HEX);
+        let unicode = self.non_ascii(escaped);
+        EscapeClasses {
+            simple: mask(&window, !(self.equal(escaped, 0) | unicode)),
+            unicode: mask(&window, unicode),
+            hex: mask(&window, !self.equal(hex, 0)),
+            d: mask(&window, self.non_ascii(hex)),
+            eight_to_b: mask(&window, in_any(self, hex, EIGHT_TO_B)),
+            c_to_f: mask(&window, in_any(self, hex, C_TO_F)),
+        }
     }
 }
 

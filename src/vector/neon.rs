@@ -12,9 +12,7 @@ use std::arch::aarch64::{
 use std::arch::is_aarch64_feature_detected;
 
 use super::bytes::BLOCK_BYTES;
-use super::classes::{Classify, EscapeClasses};
 use super::copy::Copier;
-use super::escapes::escape_classes;
 use super::proof::{forward, proof};
 use super::registers::Registers;
 use super::words::WordMasks;
@@ -55,13 +53,6 @@ impl Registers for Neon {
 }
 
 impl WordMasks for Neon {}
-
-impl Classify for Neon {
-    #[inline(always)]
-    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
-        escape_classes(self, rest)
-    }
-}
 
 impl Copier for Neon {}
 

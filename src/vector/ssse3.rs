@@ -6,9 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::bytes::BLOCK_BYTES;
-use super::classes::{Classify, EscapeClasses};
 use super::copy::Copier;
-use super::escapes::escape_classes;
 use super::proof::{forward, proof};
 use super::registers::Registers;
 use super::words::WordMasks;
@@ -49,13 +47,6 @@ impl Registers for Ssse3 {
 }
 
 impl WordMasks for Ssse3 {}
-
-impl Classify for Ssse3 {
-    #[inline(always)]
-    fn escape_classes<const MANY: bool>(self, rest: &[u8]) -> EscapeClasses<Self> {
-        escape_classes(self, rest)
-    }
-}
 
 impl Copier for Ssse3 {}
 
