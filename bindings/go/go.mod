@@ -1,4 +1,4 @@
 // Not published yet: `go mod edit -replace` with the path of a clone takes its place.
-module example.org/cdrlog
+module github.com/cdrlog/cdrlog/bindings/go
 
 go 1.25

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"example.org/cdrlog"
+	cdrlog "github.com/cdrlog/cdrlog/bindings/go"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )

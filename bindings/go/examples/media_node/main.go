@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"example.org/cdrlog"
+	cdrlog "github.com/cdrlog/cdrlog/bindings/go"
 )
 
 // Media must not wait for the disk: a send gives up after this.
