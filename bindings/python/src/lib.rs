@@ -13,6 +13,7 @@ mod notice;
 mod options;
 mod process;
 mod reader;
+mod wait;
 
 use pyo3::prelude::*;
 

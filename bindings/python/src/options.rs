@@ -45,6 +45,9 @@ fn set(builder: Builder, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Build
         "inbox_directory" => builder.inbox_directory(value.extract::<PathBuf>()?),
         "time_marks" => builder.time_marks(value.extract()?),
         "on_notice" if value.is_none() => builder,
+        "on_notice" if !value.is_callable() => {
+            return Err(PyTypeError::new_err("on_notice is not callable"));
+        }
         "on_notice" => builder.on_notice(notice::listener(value.clone().unbind())),
         _ => return Err(PyTypeError::new_err(format!("there is no option {name}"))),
     })
