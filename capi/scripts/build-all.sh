@@ -198,12 +198,15 @@ check_library() {
     echo "$target: ${#names[@]} tests passed with the $form library"
 }
 
-# Whether the program's loader is there.
+# Whether the program's loader is there, and new enough: Rust's library calls functions that musl has since 1.2.5.
 has_loader() {
-    local loader root=
+    local loader root= version
     [[ ${runner[1]:-} != -L ]] || root=${runner[2]}
     loader=$(readelf --program-headers "$1" | sed -n 's/.*interpreter: \(.*\)\]/\1/p')
-    [[ -z $loader || -e $root$loader ]]
+    [[ -z $loader || -e $root$loader ]] || return 1
+    [[ $loader == */ld-musl-* ]] || return 0
+    version=$("${runner[@]}" "$loader" 2>&1 | sed -n 's/^Version //p') || true
+    printf '%s\n' 1.2.5 "$version" | sort --version-sort --check=quiet
 }
 
 install_zig

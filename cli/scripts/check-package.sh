@@ -155,6 +155,19 @@ end_flood 2000000
 wait_until all_are_there
 echo "it was restarted, and the $posted lines are there"
 
+echo "+ an upgrade whose new process cannot use the options"
+cp -p /etc/cdrlog/cdrlog.toml usable
+echo 'nonsense = 1' >>/etc/cdrlog/cdrlog.toml
+pid=$(state MainPID)
+flood 3000000 & flood=$!
+dpkg -i later.deb 2>&1 | tee upgrade
+grep -q 'cannot start, and the earlier one goes on: .*unknown option "nonsense"' upgrade
+[[ $(state MainPID) == "$pid" && $(state ActiveState) == active ]]
+end_flood 3000000
+wait_until all_are_there
+cp -p usable /etc/cdrlog/cdrlog.toml
+echo "the earlier version went on, and the $posted lines are there"
+
 echo "+ remove and purge"
 apt-get remove -y cdrlog
 [[ ! -e /usr/bin/cdrlog && -e /etc/cdrlog/cdrlog.toml ]]
@@ -171,6 +184,20 @@ apt-get purge -y cdrlog
     -not -path '/var/cache/*' -not -path '/run/*' -print | tee left) ]] || { cat left; exit 1; }
 all_are_there
 echo "the package is gone, and the $posted lines are there"
+
+echo "+ an address in use"
+systemd-run --quiet --unit=occupied --socket-property=ListenStream=127.0.0.1:8787 --socket-property=Accept=yes cat
+apt-get install -y ./later.deb 2>&1 | tee install-again
+grep -q 'the service does not run: journalctl -u cdrlog' install-again
+[[ $(dpkg-query --show --showformat='${db:Status-Status}' cdrlog) == installed ]]
+# Longer than five starts take, after which systemd gives up by default.
+sleep 8
+systemctl stop occupied.socket
+systemctl restart cdrlog.socket cdrlog.service
+[[ $(post 4) == 200 && $(systemctl is-active cdrlog.service cdrlog.socket | sort -u) == active ]]
+posted=$((posted + 1))
+wait_until all_are_there
+echo "it runs once the address is free"
 
 # Nothing that it did was forbidden to it.
 if journalctl --no-pager -u cdrlog 2>/dev/null | grep -iE 'not permitted|permission denied|read-only'; then

@@ -3,7 +3,7 @@
 #
 #     cli/scripts/check-release.sh [MACHINE...]
 #
-# Takes hours for both machines on two slow cores. $CDRLOG_PROFILE is the profile of cargo, release by default.
+# Takes two slow cores two hours for both machines. $CDRLOG_PROFILE is the profile of cargo, release by default.
 #
 # Exit codes: 0 all was checked, 1 something is wrong, 3 all is right that could be checked.
 set -euo pipefail

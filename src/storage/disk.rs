@@ -219,7 +219,7 @@ pub(crate) fn check_owner(metadata: &Metadata) -> io::Result<()> {
         return Ok(());
     }
     let fault = format!(
-        "it belongs to user {owner}, and this process runs as user {user}; run as its owner, or remove it"
+        "it belongs to user {owner}, and this process runs as user {user}; run as its owner, or make this user the owner (chown)"
     );
     Err(io::Error::new(io::ErrorKind::PermissionDenied, fault))
 }

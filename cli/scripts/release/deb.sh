@@ -45,8 +45,18 @@ put 0644 "$share/completions/cdrlog.fish" usr/share/fish/vendor_completions.d/cd
 
 doc=usr/share/doc/cdrlog
 put 0644 "$share/doc/README.md" "$doc/README.md"
-gzip --best --no-name --stdout "$share/doc/CHANGELOG.md" >"$scratch/changelog.gz"
+cp -r "$share/doc/docs" "$root/$doc/"
+gzip --best --no-name --stdout "$share/doc/CHANGELOG.md" >"$scratch/CHANGELOG.md.gz"
+put 0644 "$scratch/CHANGELOG.md.gz" "$doc/CHANGELOG.md.gz"
+# What Debian calls a changelog has a form of its own.
+maintainer="The cdrlog maintainers <maintainers@cdrlog.invalid>"
+{
+    printf 'cdrlog (%s) unstable; urgency=medium\n\n' "$version"
+    printf '  * Release %s: CHANGELOG.md.gz beside this file has what is in it.\n\n' "$version"
+    printf ' -- %s  %s\n' "$maintainer" "$(LC_ALL=C date --utc --date="@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %H:%M:%S +0000')"
+} | gzip --best --no-name --stdout >"$scratch/changelog.gz"
 put 0644 "$scratch/changelog.gz" "$doc/changelog.gz"
+put 0644 "$packaging/debian/lintian-overrides" usr/share/lintian/overrides/cdrlog
 # The licence of this project, as Debian wants it: a blank line of the text is a dot.
 {
     cat "$packaging/debian/copyright"
@@ -65,12 +75,13 @@ cat >"$root/DEBIAN/control" <<CONTROL
 Package: cdrlog
 Version: $version
 Architecture: $architecture
-Maintainer: The cdrlog maintainers <maintainers@cdrlog.invalid>
+Maintainer: $maintainer
 Installed-Size: $(du --apparent-size --block-size=1K --summarize "$root" | cut -f1)
 Depends: $depends, init-system-helpers (>= 1.54), systemd
 Recommends: ca-certificates, tzdata
 Section: net
 Priority: optional
+Homepage: $(sed -n 's/^repository = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 Description: Call Detail Records of OpenVidu and LiveKit, without loss
  cdrlog turns the webhook events of an OpenVidu or LiveKit server into Call
  Detail Record lines. It loses no event when its process is killed, and writes

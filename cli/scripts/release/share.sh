@@ -11,7 +11,7 @@ mkdir -p "$3"
 out=$(realpath "$3")
 cd "$(dirname "$0")/../../.."
 
-mkdir -p "$out"/{man,completions,doc/examples}
+mkdir -p "$out"/{man,completions,doc/docs,doc/examples}
 "$program" man --dir "$out/man"
 # Without names and times in the compressed files.
 gzip --best --no-name "$out"/man/*.1
@@ -19,6 +19,7 @@ gzip --best --no-name "$out"/man/*.1
 "$program" completions zsh >"$out/completions/_cdrlog"
 "$program" completions fish >"$out/completions/cdrlog.fish"
 
-cp README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT "$out/doc/"
+cp README.md CHANGELOG.md SECURITY.md LICENSE-APACHE LICENSE-MIT "$out/doc/"
+cp docs/*.md "$out/doc/docs/"
 cp -r "$licences" "$out/doc/licences"
 cp -r cli/packaging/{grafana,prometheus} "$out/doc/examples/"

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! What each line says is read in several threads. The rest is done in one: files are merged in the
-//! order of their events' times, repeated events are dropped, the others are sorted, and presence is followed from one to the next. Memory grows with the open sessions
-//! and the events of the last minutes, not with the files.
+//! order of their events' times, repeated events are dropped, the others are sorted, and presence is
+//! followed from one to the next. Memory grows with the open sessions and the events of the last
+//! minutes, not with the files.
 //!
 //! `records` hands over a record of each session and each participant, if a command wants them. A
 //! record has what was counted for it, and `usage` has what else its events tell, which changes no

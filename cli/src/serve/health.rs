@@ -71,15 +71,13 @@ impl Health {
     /// Why events cannot be written now, if they cannot.
     pub(super) fn failure(&self, appender: &Appender) -> Option<String> {
         if self.is_closed.load(Ordering::Relaxed) {
-            return Some("a thread of the appender has ended; start the server anew".to_owned());
+            return Some("a thread of the appender has ended; restart the server".to_owned());
         }
         if let Some(error) = appender.write_failure() {
             return Some(error.to_string());
         }
         if appender.stats().sync_errors > 0 {
-            return Some(
-                "a sync has failed: look at the disk, then start the server anew".to_owned(),
-            );
+            return Some("a sync has failed: look at the disk, then restart the server".to_owned());
         }
         let is_stalled = self.is_stalled.load(Ordering::Relaxed);
         is_stalled.then(|| "the disk stands still: a write to it does not return".to_owned())

@@ -283,4 +283,20 @@ mod tests {
             assert!(text.contains(&format!("\ncdrlog_{name}{suffix} 0\n")), "{name} is missing");
         }
     }
+
+    #[test]
+    fn every_metric_is_in_the_table_of_the_documents() {
+        let text = Metrics::new(Path::new("/nonexistent")).render(Sample::default()).unwrap();
+        let document = include_str!("../../../docs/operations.md");
+        let mut count = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            let (alone, labelled) = (format!("`{name}{suffix}`"), format!("`{name}{suffix}{{"));
+            let is_there = document.contains(&alone) || document.contains(&labelled);
+            assert!(is_there, "docs/operations.md lacks {name}{suffix}");
+            count += 1;
+        }
+        assert!(count > 30, "{count} metrics");
+    }
 }

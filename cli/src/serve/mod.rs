@@ -96,7 +96,7 @@ use self::settings::Settings;
 use self::start::{Prepared, Started};
 use self::tls::Tls;
 use super::cdr_path;
-use super::outcome::Outcome;
+use super::outcome::{Outcome, say};
 use super::units::units_help;
 
 /// Take events over HTTP and append them to the CDR of a directory
@@ -105,7 +105,8 @@ use super::units::units_help;
 Examples:
   cdrlog serve --listen 127.0.0.1:8787 --dir ./cdr
   curl -d '{\"event\":\"sessionCreated\",\"timestamp\":1}' http://127.0.0.1:8787/
-  cdrlog serve --config /etc/cdrlog.toml
+  cdrlog serve --config /etc/cdrlog/cdrlog.toml
+  cdrlog serve --config /etc/cdrlog/cdrlog.toml --check
 
 GET /healthz and GET /metrics need no credentials, because they hold counts and no events; with \
 --metrics-auth, GET /metrics needs them too. GET /openvidu/cdr needs the same credentials as posting. \
@@ -114,12 +115,12 @@ a web page sends.
 
 Refused requests are logged, at most once a minute for each reason and address.
 
-The command line overrides the environment, and the environment overrides the file. \
---ui shows what is going on on a page for a browser, at an address of its own, from which nobody can \
+The command line overrides the environment, and the environment overrides the file. The file may \
+have tables [[ship]] too, each for a destination that `cdrlog ship --help` describes. --ui shows what is going on on a page for a browser, at an address of its own, from which nobody can \
 post. What it needs is said by --ui-password-file and --ui-proxy-header; without either it listens on \
 a loopback address only.
 
-SIGHUP begins new files and reads certificates and secrets again. SIGUSR2 starts the program anew, which \
+SIGHUP begins new files and reads certificates and secrets again. SIGUSR2 starts the program again, which \
 may be another version by then, and hands over to it: no connection is refused meanwhile. SIGTERM and \
 SIGINT finish the requests in flight and end the server; a second one ends it at once.
 
@@ -143,6 +144,11 @@ pub(super) struct Serve {
     #[arg(long, env = TAKE_OVER, value_parser = BoolishValueParser::new())]
     take_over: bool,
 
+    /// Check the options, certificates and secrets, and end: nothing is listened on, opened or
+    /// written
+    #[arg(long)]
+    check: bool,
+
     #[command(flatten)]
     options: Options,
 }
@@ -154,7 +160,13 @@ impl Serve {
         let passed = unsafe { listen::take() }?;
         let launcher =
             Launcher::new().map_err(|error| format!("cannot name the program: {error}"))?;
+        let only_checks = self.check;
         let prepared = self.prepare(passed, launcher)?;
+        if only_checks {
+            prepared.check()?;
+            say("the options can be used");
+            return Ok(Outcome::Done);
+        }
         #[cfg(feature = "ship")]
         let (directory, tables) =
             (prepared.settings.directory.clone(), prepared.options.ship.clone());

@@ -125,7 +125,13 @@ pub(super) struct Options {
     pub(super) tls_key: Option<PathBuf>,
 
     /// Also speak HTTP/2 without TLS
-    #[arg(long, env = "CDRLOG_H2C", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "true|false",
+        env = "CDRLOG_H2C",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
     pub(super) h2c: Option<bool>,
 
     /// Also show a page of what is going on, at an address of its own [default without an address:

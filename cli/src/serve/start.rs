@@ -43,6 +43,12 @@ pub(super) struct Started {
 }
 
 impl Prepared {
+    /// Checks what a start would check before it changes anything: here the credentials.
+    pub(super) fn check(&self) -> Result<(), Box<dyn Error>> {
+        let exposed = self.settings.listen.iter().find(|address| address.is_exposed());
+        Gate::new(&self.options, exposed).map(drop)
+    }
+
     /// Listens and opens the directory. `None` if a signal says to end before that. Called in the
     /// runtime, but not on one of its threads: it blocks.
     pub(super) async fn start(mut self) -> Result<Option<Started>, Box<dyn Error>> {

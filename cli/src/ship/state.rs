@@ -50,11 +50,16 @@ impl State {
     /// The state of the directory of a CDR, to look at.
     pub(super) fn of(directory: &Path) -> Result<Self, StateError> {
         let path = directory.join(STATE_DIR_NAME);
-        if !path.is_dir() {
-            let directory = directory.display();
-            return Err(StateError(format!("cdrlog never wrote to {directory}: nothing to ship")));
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self { directory: path, _lock: None }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::io("read", &path, &error))
+            }
+            _ => {
+                let directory = directory.display();
+                Err(StateError(format!("cdrlog never wrote to {directory}: nothing to ship")))
+            }
         }
-        Ok(Self { directory: path, _lock: None })
     }
 
     /// The same, to ship: there is one shipper of a directory. `None` while another process ships it.

@@ -157,10 +157,14 @@ impl FromStr for Target {
 }
 
 fn unknown(text: &str) -> String {
-    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let what = match text.split_once("://") {
+        Some((scheme, _)) => format!("{scheme:?} is no kind of destination"),
+        None if text.starts_with('/') => return format!("a directory is written file://{text}"),
+        None => "it does not begin with a kind of destination".to_owned(),
+    };
     format!(
-        "{scheme:?} is no kind of destination: write file:///path, s3://bucket/prefix, \
-         postgres://user@host/database or nats://host:port/STREAM"
+        "{what}: write file:///path, s3://bucket/prefix, postgres://user@host/database or \
+         nats://host:port/STREAM"
     )
 }
 
@@ -233,7 +237,8 @@ mod tests {
         assert_eq!("file:///a/b".parse::<Target>().unwrap().to_string(), "file:///a/b");
         assert!(fault("file://a/b").contains("absolute path"));
         assert!(fault("ftp://a").contains("\"ftp\" is no kind of destination"));
-        assert!(fault("/archive").contains("is no kind of destination"));
+        assert_eq!(fault("/archive"), "a directory is written file:///archive");
+        assert!(fault("archive").starts_with("it does not begin with a kind of destination: "));
     }
 
     #[cfg(feature = "s3")]

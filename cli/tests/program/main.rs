@@ -22,6 +22,7 @@ mod outputs;
 mod recover;
 mod run;
 mod sessions;
+mod shell;
 #[cfg(feature = "ship")]
 mod ship;
 mod skipped;

@@ -11,6 +11,8 @@ use indicatif::HumanCount;
 
 use crate::common::{body, cdr, line, lines};
 use crate::run::{Run, append, cdrlog, end, run, run_with, start, wait_for};
+use crate::skip::skip;
+use crate::support::inbox_directory;
 use crate::verify::{expect_nothing, verify};
 
 /// No file gets longer, in bytes; the segments of the journal are half of it.
@@ -69,6 +71,35 @@ fn journaled_lines_that_were_not_recovered_are_a_finding_until_they_are() {
     run(cdrlog().args(["recover", "--apply"]).arg(directory.path())).expect(0, &[]);
     assert!(lines(COUNT).starts_with(&cdr(directory.path())));
     expect_nothing(directory.path());
+}
+
+#[test]
+fn an_inbox_that_went_with_its_process_is_named_in_the_finding() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut child = start(&mut append(directory.path()));
+    writeln!(child.stdin.as_mut().unwrap(), "{}", body(0)).unwrap();
+    wait_for("the line", || (cdr(directory.path()) == lines(1)).then_some(()));
+    child.kill().unwrap();
+    end(child);
+    let inbox = fs::read_dir(inbox_directory()).unwrap().next().unwrap().unwrap().path();
+    fs::remove_file(&inbox).unwrap();
+    let text = format!("accepted events in {} cannot be used: it is not there", inbox.display());
+    one_finding(directory.path(), "not_recovered", &text);
+}
+
+#[test]
+fn a_journal_of_another_user_is_not_checked_and_that_is_told() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("a journal of another user", "run as root");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    run_with(&mut append(directory.path()), body(0).as_bytes()).expect(0, &[]);
+    std::os::unix::fs::chown(directory.path().join(".cdrlog"), Some(65_534), None).unwrap();
+    let why = "the journal was not checked: it belongs to user 65534";
+    let ended = run(&mut verify(directory.path())).expect(0, &[why, "not everything could be"]);
+    assert!(ended.stdout.is_empty() && ended.stderr.contains("run as its owner"), "{ended:?}");
+    // Lines may be in the journal and nowhere else.
+    assert!(!ended.stderr.contains("remove"), "{ended:?}");
 }
 
 #[test]

@@ -56,6 +56,53 @@ fn a_file_that_cannot_be_used_is_named_with_the_line_and_nothing_begins() {
 }
 
 #[test]
+fn a_check_names_what_cannot_be_used_and_opens_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |text: &str, arguments: &[&str]| {
+        let output = serve_with(directory.path(), text).arg("--check").args(arguments).output();
+        let output = output.unwrap();
+        assert!(!directory.path().join("cdr").exists());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let usable = (Some(0), "cdrlog: the options can be used\n".to_owned());
+    // In use: a server that runs with the same options is no fault.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    assert_eq!(check("utc = true\n", &["--listen", &listen]), usable);
+    let open_to_all = ["--listen", "0.0.0.0:0"];
+    for (text, arguments, expected) in [
+        ("paht = [\"/\"]\n", &[][..], "unknown option \"paht\""),
+        ("header_file = \"/no/such/file\"\n", &[], "/no/such/file"),
+        ("tls_cert = \"/no/such/file\"\n", &[], "--tls-cert and --tls-key go together"),
+        ("", &open_to_all, "0.0.0.0:0 can be reached by others"),
+    ] {
+        let (code, said) = check(text, arguments);
+        assert!(code == Some(1) && said.contains(expected), "{code:?} {said}");
+    }
+}
+
+#[test]
+fn the_packaged_file_names_every_option() {
+    let help = Command::new(env!("CARGO_BIN_EXE_cdrlog")).args(["serve", "--help"]).output();
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let options = help.lines().filter_map(|line| line.strip_prefix("      --"));
+    let options = options.map(|line| line.split([' ', '[', '=']).next().unwrap());
+    // Those that only a command line has, and the one that others can see there.
+    let only_there = ["config", "take-over", "check", "header"];
+    let file = include_str!("../../packaging/cdrlog.toml");
+    let mut count = 0;
+    for option in options.filter(|option| !only_there.contains(option)) {
+        let name = format!("{} = ", option.replace('-', "_"));
+        let is_named =
+            file.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&name));
+        assert!(is_named, "cdrlog.toml has no {name}");
+        count += 1;
+    }
+    assert!(count > 30, "{count} options");
+    assert!(file.contains("[[ship]]"), "cdrlog.toml has no [[ship]]");
+}
+
+#[test]
 fn an_empty_variable_for_the_directory_is_told_with_the_directory_that_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let cdr = directory.path().join("of-the-file");

@@ -13,6 +13,9 @@ use http::{HeaderMap, HeaderValue};
 use super::secret::{AuthError, lines_of};
 use super::{Denied, sole};
 
+/// Where the headers come from, for messages.
+const HEADER_OPTION: &str = "--header or OPENVIDU_WEBHOOK_HEADERS";
+
 /// Headers that browsers, proxies and libraries send by themselves. Everybody knows their values,
 /// so a list of nothing else would let everybody in.
 const NO_SECRETS: [&str; 56] = [
@@ -105,7 +108,7 @@ impl HeaderRules {
     pub(super) fn load(headers: &[String], file: Option<&Path>) -> Result<Self, AuthError> {
         let mut rules = Self::default();
         for text in headers {
-            rules.add_list("--header", text)?;
+            rules.add_list(HEADER_OPTION, text)?;
         }
         if let Some(path) = file {
             let of_option = |error: AuthError| error.of_option("--header-file");
@@ -113,7 +116,7 @@ impl HeaderRules {
                 rules.add_list(&line.from, &line.text).map_err(of_option)?;
             }
         }
-        rules.check_secret("--header")?;
+        rules.check_secret(HEADER_OPTION)?;
         Ok(rules)
     }
 

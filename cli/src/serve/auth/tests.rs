@@ -157,17 +157,18 @@ fn headers_come_from_a_file_too_with_line_ends_and_comments() {
 #[test]
 fn secrets_that_are_empty_or_none_are_refused_by_name() {
     for (list, message) in [
-        (&["Authorization"][..], r#"--header: it has to be like "Authorization: Basic abc=""#),
-        (&["Authorization: Basic "], "--header: the secret of authorization is empty"),
-        (&["X-Token:  "], "--header: the secret of x-token is empty"),
-        (&["a b: c"], r#"--header: it has to be like "Authorization: Basic abc=""#),
-        (&["[1]"], r#"--header: it is not a list like ["Name: value"]"#),
+        (&["Authorization"][..], r#"it has to be like "Authorization: Basic abc=""#),
+        (&["Authorization: Basic "], "the secret of authorization is empty"),
+        (&["X-Token:  "], "the secret of x-token is empty"),
+        (&["a b: c"], r#"it has to be like "Authorization: Basic abc=""#),
+        (&["[1]"], r#"it is not a list like ["Name: value"]"#),
         (
             &[r#"["Content-Type: application/json"]"#],
-            "--header: everybody may send content-type; one header must be a secret, such as \
+            "everybody may send content-type; one header must be a secret, such as \
              \"Authorization: Basic …\"",
         ),
     ] {
+        let message = format!("--header or OPENVIDU_WEBHOOK_HEADERS: {message}");
         assert_eq!(with_headers(list).unwrap_err(), message);
     }
     assert_eq!(

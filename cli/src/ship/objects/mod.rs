@@ -86,6 +86,8 @@ impl Objects {
         let unusable = |error: &dyn std::fmt::Display| {
             Failure(format!("cannot use the directory {}: {error}", directory.display()))
         };
+        // The store's own message for this is about canonical paths.
+        std::fs::metadata(directory).map_err(|error| unusable(&error))?;
         let store =
             LocalFileSystem::new_with_prefix(directory).map_err(|error| unusable(&error))?;
         Self::new(Arc::new(store.with_fsync(true)), Key::default(), false)
@@ -295,11 +297,17 @@ async fn within<T>(
     }
 }
 
+/// Where the store asks for the keys of the machine's role if none are in the environment.
+const METADATA_SERVICE: &str = "169.254.169.254";
+const NO_KEYS: &str = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and this machine \
+                       has no role that gives it keys";
+
 /// What went wrong, with the way out if there is one.
 fn failure(error: &Error) -> Failure {
-    match way_out(error) {
-        Some(way_out) => Failure(format!("{error}; {way_out}")),
-        None => Failure(error.to_string()),
+    let text = error.to_string();
+    match way_out(error).or_else(|| text.contains(METADATA_SERVICE).then_some(NO_KEYS)) {
+        Some(way_out) => Failure(format!("{text}; {way_out}")),
+        None => Failure(text),
     }
 }
 

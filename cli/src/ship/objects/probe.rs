@@ -61,7 +61,7 @@ async fn create_only(store: &Arc<dyn ObjectStore>, key: &Key) -> Result<(), Unfi
             Ok(Ok(Err(error))) if way_out(&error).is_some() => {
                 return Err(Unfit::Refused(failure(&error).0));
             }
-            Ok(Ok(Err(error))) => fault = Some(error.to_string()),
+            Ok(Ok(Err(error))) => fault = Some(failure(&error).0),
             Ok(Err(error)) => fault = Some(error.to_string()),
             Err(_) => fault = Some("no answer in time".to_owned()),
         }
@@ -245,6 +245,14 @@ mod tests {
         // Only when many come at once, or only when nobody else does.
         expect_refusal(Lax::new(|number| number == 9, false), &["create-only", "2 of 16 creates"]);
         expect_refusal(Lax::new(|number| number == 17, false), &["create-only", "that was there"]);
+    }
+
+    #[test]
+    fn a_shipper_without_keys_says_which_variables_hold_them() {
+        let asked = "Error performing PUT http://169.254.169.254/latest/api/token";
+        let error = |source: &str| Error::Generic { store: "S3", source: source.into() };
+        assert!(failure(&error(asked)).0.contains("; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+        assert!(!failure(&error("it is busy")).0.contains("AWS_"));
     }
 
     #[test]

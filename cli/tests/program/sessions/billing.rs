@@ -1,8 +1,8 @@
 //! Every example of docs/billing.md prints what the page shows.
 
-use std::path::Path;
 use std::process::Command;
 
+use crate::shell::run_script;
 use crate::skip::skip;
 
 const PAGE: &str = include_str!("../../../../docs/billing.md");
@@ -17,22 +17,6 @@ fn examples() -> Vec<(&'static str, &'static str)> {
         (script, output)
     });
     examples.collect()
-}
-
-/// Runs a script with `cdrlog` in its path. Gives everything that it printed.
-#[track_caller]
-fn run(script: &str, directory: &Path) -> String {
-    let program = Path::new(env!("CARGO_BIN_EXE_cdrlog"));
-    let path = std::env::var("PATH").unwrap_or_default();
-    let path = format!("{}:{path}", program.parent().unwrap().display());
-    let script = format!("exec 2>&1\n{script}");
-    let mut command = Command::new("bash");
-    command.args(["-euo", "pipefail", "-c", &script]).current_dir(directory);
-    command.env("PATH", path).env("TZ", "UTC").env_remove("CDRLOG_UTC");
-    let output = command.output().unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{script}\n{printed}");
-    printed
 }
 
 #[test]
@@ -50,7 +34,7 @@ fn every_example_of_the_page_prints_what_it_shows() {
             directory = tempfile::tempdir().unwrap();
         }
         if has_jq || !script.contains("jq ") {
-            assert_eq!(run(script, directory.path()), shown, "{script}");
+            assert_eq!(run_script(script, directory.path()), shown, "{script}");
         }
     }
 }

@@ -1,13 +1,15 @@
 //! To a directory: what is shipped, when, and what stops it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{append_events, archive, record, ship};
 use crate::common::{CDR, WEBHOOKS, body, files};
 use crate::run::{Run, append, cdrlog, end, run, run_with, start, wait_for};
-use crate::support::{copy_tree, killed};
+use crate::support::{copy_tree, killed, skip::skip};
 
 fn to(archive: &Path) -> String {
     format!("file://{}", archive.display())
@@ -52,6 +54,29 @@ fn rejects_and_compressed_files_are_shipped_too() {
     check(directory, archive);
     let lines = archive::lines(archive, "lines");
     assert_eq!(lines, format!("{CDR}{{\"last\":{{}}}}\n").into_bytes());
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_not_one_that_was_never_written() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("a directory of another user", "run as root");
+    }
+    let (directory, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, archive) = (directory.path(), archive.path());
+    run_with(&mut append(directory), b"{\"event\":\"first\"}\n").expect(0, &[]);
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+    let output = ship(directory, &to(archive)).arg("--once").uid(65_534).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let state = directory.join(".cdrlog");
+    let expected = format!("cannot read {}: Permission denied", state.display());
+    assert!(output.status.code() == Some(1) && said.contains(&expected), "{said}");
+}
+
+#[test]
+fn an_archive_that_does_not_exist_is_told_in_plain_words() {
+    let none = tempfile::tempdir().unwrap().path().join("none");
+    let expected = format!("cannot use the directory {}: No such file", none.display());
+    run(cdrlog().args(["stats", &to(&none)])).expect(1, &[&expected]);
 }
 
 #[test]
