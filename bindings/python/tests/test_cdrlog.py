@@ -331,6 +331,22 @@ class Opening(Test):
                 time.sleep(0.01)
         self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE])
 
+    def test_the_end_of_the_program_waits_for_a_notice_that_is_being_given(self):
+        child = f"""if True:
+            import cdrlog, os, threading, time
+            held = threading.Event()
+            def notice(_):
+                held.set()
+                time.sleep(0.5)
+                print("told", flush=True)
+            appender = cdrlog.Appender({self.directory!r}, inbox_directory={self.inboxes!r}, on_notice=notice)
+            os.unlink(appender.cdr_path)
+            appender.send({EVENT!r})
+            held.wait()
+        """
+        ended = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True)
+        self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "told\n", ""))
+
     def test_a_notice_may_look_but_not_wait(self):
         outcomes = []
 
