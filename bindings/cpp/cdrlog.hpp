@@ -1,6 +1,6 @@
 // cdrlog for C++17 and newer: the C interface with owners, exceptions and views of bytes.
 //
-// Link with -lcdrlog. What each call does, how long it may take and what it costs is in cdrlog.h; here is what
+// Link with -pthread -lcdrlog. What each call does, how long it may take and what it costs is in cdrlog.h; here is what
 // C++ adds:
 //
 // Errors. What fails throws cdrlog::Error, whose code() says what the caller can do. A queue that is full is no
