@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use cdrlog::{AckError, Bytes, Durability, SharedProducer, TrySendError};
 use pyo3::exceptions::{PyTimeoutError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -25,6 +26,7 @@ pub struct Appender {
     producer: SharedProducer,
     /// `None` once it is closed. Calls that wait have it for reading, so a close waits for them.
     open: RwLock<Option<cdrlog::Appender>>,
+    notices: notice::Callback,
     process: Process,
 }
 
@@ -37,10 +39,11 @@ impl Appender {
         directory: PathBuf,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let builder = options::builder(directory, options)?;
+        let (builder, notices) = options::builder(directory, options)?;
         let appender = py.detach(|| builder.open()).map_err(errors::open)?;
         let producer = appender.shared_producer();
-        Ok(Self { producer, open: RwLock::new(Some(appender)), process: Process::this() })
+        let open = RwLock::new(Some(appender));
+        Ok(Self { producer, open, notices, process: Process::this() })
     }
 
     /// Sends an event, the body of a webhook: `str`, or anything with a buffer of bytes. Waits while
@@ -148,13 +151,22 @@ impl Appender {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         notice::may_wait()?;
         self.process.must_be_this()?;
-        py.detach(|| {
-            let appender = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-            appender.map_or(Ok(()), |appender| match appender.close_keeping() {
-                Ok(_) => Ok(()),
-                Err(error) => Err(errors::close(&error)),
-            })
-        })
+        let closed = py.detach(|| {
+            let appender = self.open.write().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some(appender.close_keeping())
+        });
+        let Some(closed) = closed else { return Ok(()) };
+        // The last notice was given.
+        self.notices.forget();
+        closed.map(drop).map_err(|error| errors::close(&error))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.notices.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.notices.forget();
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {

@@ -2,10 +2,13 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cdrlog::Notice;
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use crate::errors::WouldDeadlock;
@@ -50,8 +53,43 @@ impl Drop for Giving {
     }
 }
 
+/// The function, until the appender is closed: often it is a method of what owns the appender, and
+/// both are garbage then. Locked with the GIL alone, and not while Python runs.
+#[derive(Clone, Default)]
+pub struct Callback(Arc<Mutex<Option<Py<PyAny>>>>);
+
+impl Callback {
+    /// # Errors
+    ///
+    /// `TypeError` if it is no function.
+    pub fn set(&self, function: &Bound<'_, PyAny>) -> PyResult<()> {
+        if !function.is_callable() {
+            return Err(PyTypeError::new_err("on_notice is not callable"));
+        }
+        *self.lock() = Some(function.clone().unbind());
+        Ok(())
+    }
+
+    pub fn forget(&self) {
+        let function = self.lock().take();
+        drop(function);
+    }
+
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&*self.lock())
+    }
+
+    fn get<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.lock().as_ref().map(|function| function.clone_ref(py).into_bound(py))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Py<PyAny>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Passes notices on as sentences for the log.
-pub fn listener(callback: Py<PyAny>) -> impl Fn(&Notice) + Send + Sync + 'static {
+pub fn listener(callback: Callback) -> impl Fn(&Notice) + Send + Sync + 'static {
     // Under the GIL, and before the first notice in a forked child.
     let own = std::process::id();
     if PROCESS_ID.swap(own, Ordering::SeqCst) != own {
@@ -62,8 +100,9 @@ pub fn listener(callback: Py<PyAny>) -> impl Fn(&Notice) + Send + Sync + 'static
         let message = notice.to_string();
         // Nothing is told while the interpreter ends.
         Python::try_attach(|py| {
-            if let Err(error) = callback.call1(py, (message,)) {
-                error.write_unraisable(py, Some(callback.bind(py)));
+            let Some(function) = callback.get(py) else { return };
+            if let Err(error) = function.call1((message,)) {
+                error.write_unraisable(py, Some(&function));
             }
         });
     }

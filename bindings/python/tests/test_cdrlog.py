@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+import weakref
 
 import cdrlog
 
@@ -330,6 +331,26 @@ class Opening(Test):
                 self.assertLess(time.monotonic(), end)
                 time.sleep(0.01)
         self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE])
+
+    def test_an_appender_and_what_is_told_its_notices_are_collected_together(self):
+        class Service:
+            def __init__(self, directory, inboxes):
+                self.appender = cdrlog.Appender(directory, inbox_directory=inboxes, on_notice=self.notice)
+
+            def notice(self, _):
+                pass
+
+        for is_closed in True, False:
+            service = Service(self.directory, self.inboxes)
+            service.appender.send(EVENT)
+            if is_closed:
+                service.appender.close()
+            forgotten = weakref.ref(service)
+            del service
+            gc.collect()
+            self.assertIsNone(forgotten())
+        self.open()
+        self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE] * 2)
 
     def test_the_end_of_the_program_waits_for_a_notice_that_is_being_given(self):
         child = f"""if True:
