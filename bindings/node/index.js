@@ -62,7 +62,8 @@ class Outcomes {
     return { number, outcome }
   }
 
-  tell({ number, error, position }) {
+  // A function of its own: one of the appender's constructor would hold what that has.
+  tell = ({ number, error, position }) => {
     if (error) this.reject(number, asOurs(new Error(error)))
     else this.#take(number).resolve(position)
   }
@@ -91,9 +92,8 @@ export class Appender {
 
   constructor(directory, options = {}) {
     const { onNotice, ...others } = options
-    const outcomes = this.#outcomes
-    const onOutcome = outcome => outcomes.tell(outcome)
-    this.#native = calling(() => new native.NativeAppender(directory, others, onOutcome, onNotice ?? (() => {})))
+    const { tell } = this.#outcomes
+    this.#native = calling(() => new native.NativeAppender(directory, others, tell, onNotice ?? (() => {})))
   }
 
   trySend(event) {
@@ -166,7 +166,11 @@ export class Appender {
   async close() {
     // While writes fail there is no room: what waits for it is refused by the close, and its senders are told.
     await this.#flushWaiting().catch(() => {})
-    return awaiting(() => this.#native.wait('close'))
+    try {
+      await awaiting(() => this.#native.wait('close'))
+    } finally {
+      this.#native.release()
+    }
   }
 
   async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {

@@ -1,5 +1,6 @@
 //! The appender, and the sends.
 
+use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::pin::Pin;
@@ -23,7 +24,8 @@ type Open = Arc<RwLock<Option<Appender>>>;
 
 #[napi]
 pub struct NativeAppender {
-    producer: SharedProducer,
+    /// `None` once it is released.
+    producer: RefCell<Option<SharedProducer>>,
     open: Open,
     outcomes: Arc<Listener<Outcome>>,
 }
@@ -63,7 +65,7 @@ impl NativeAppender {
         let appender = options.builder(&directory, listener)?.open();
         let appender = appender.map_err(|error| failure::open(&error))?;
         Ok(Self {
-            producer: appender.shared_producer(),
+            producer: RefCell::new(Some(appender.shared_producer())),
             open: Arc::new(RwLock::new(Some(appender))),
             outcomes: Arc::new(outcomes),
         })
@@ -72,7 +74,7 @@ impl NativeAppender {
     /// Whether there was room. The bytes are copied once, into the inbox.
     #[napi]
     pub fn try_send(&self, event: &[u8]) -> Result<bool> {
-        match self.producer.try_send_slice(event) {
+        match self.producer()?.try_send_slice(event) {
             Ok(()) => Ok(true),
             Err(TrySendError::Full(_)) => Ok(false),
             Err(_) => Err(failure::closed()),
@@ -94,7 +96,7 @@ impl NativeAppender {
             "synced" => Durability::Synced,
             _ => return Err(failure::argument("durability is journaled, written or synced")),
         };
-        let ack = match self.producer.try_send_acked(Bytes::copy_from_slice(event), durability) {
+        let ack = match self.producer()?.try_send_acked(Bytes::copy_from_slice(event), durability) {
             Ok(ack) => ack,
             Err(TrySendError::Full(_)) => return Ok(false),
             Err(_) => return Err(failure::closed()),
@@ -102,6 +104,13 @@ impl NativeAppender {
         let pending = PendingAck { ack, number, outcomes: self.outcomes.clone() };
         Arc::new(Pending(Mutex::new(Some(pending)))).poll();
         Ok(true)
+    }
+
+    /// Gives back what a closed appender does not need: the memory of the inbox, and the function that
+    /// is told notices, which may know the appender.
+    #[napi]
+    pub fn release(&self) {
+        self.producer.take();
     }
 
     #[napi]
@@ -149,6 +158,12 @@ impl NativeAppender {
             let recovery = open.recovery();
             Ok((!recovery.is_nothing()).then(|| recovery.to_string()))
         })
+    }
+}
+
+impl NativeAppender {
+    fn producer(&self) -> Result<Ref<'_, SharedProducer>> {
+        Ref::filter_map(self.producer.borrow(), Option::as_ref).map_err(|_| failure::closed())
     }
 }
 

@@ -265,7 +265,7 @@ test('the end of the program does not wait for room', () => {
 
 test('an appender that is closed and forgotten is collected', async () => {
   const forgotten = await (async () => {
-    const appender = new Appender(directory, { inboxDirectory })
+    const appender = new Appender(directory, { inboxDirectory, onNotice: () => appender })
     await Promise.all([appender.send(EVENT), appender.sendAcked(EVENT, 'written')])
     await appender.close()
     return new WeakRef(appender)
