@@ -489,7 +489,10 @@ public:
     // destructor does the same without saying so.
     void close() {
         const auto code = cdrlog_close(handle_.get());
-        if (code != CDRLOG_WOULD_DEADLOCK) static_cast<void>(handle_.release());
+        if (code != CDRLOG_WOULD_DEADLOCK) {
+            static_cast<void>(handle_.release());
+            callback_.reset(); // which may own what owns this
+        }
         detail::check(code);
     }
 
