@@ -14,7 +14,7 @@
 //!   what of them must not leave the machine: `redact`;
 //! - a destination: `destination.rs`, `objects`, `postgres`, `nats`; its address: `target.rs`;
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
-//! - what a thread is to do, and its pauses: `job.rs`, `worker.rs`, `lane.rs`.
+//! - what a thread is to do, and its pauses: `job.rs`, `worker.rs`, `lane.rs`, `patience.rs`.
 
 mod clock;
 mod cut;
@@ -31,6 +31,7 @@ mod mark;
 mod nats;
 mod notes;
 mod objects;
+mod patience;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;
