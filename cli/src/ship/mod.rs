@@ -16,6 +16,8 @@
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
 //! - what a thread is to do, and its pauses: `job.rs`, `worker.rs`, `lane.rs`, `patience.rs`.
 
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+mod certificate;
 mod clock;
 mod cut;
 mod destination;
