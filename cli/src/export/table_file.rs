@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::parquet_file::{Cell, ParquetFile};
-use super::target::{Begun, Target};
+use super::target::{Begun, PARTITION, Target};
 
 pub(super) struct TableFile {
     begun: PathBuf,
@@ -41,5 +41,5 @@ impl TableFile {
 
 /// The name of the directory of a day, which readers of Parquet take for a column.
 pub(super) fn partition(day: &str) -> String {
-    format!("day={day}")
+    format!("{PARTITION}{day}")
 }

@@ -9,12 +9,20 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cdrlog::reader::cdr_files;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::{Deserialize, Serialize};
 
 use super::columns::FORMAT;
+use crate::cdr_path::STATE_DIR_NAME;
 
-/// The names of temporary files end with this.
+/// The tables, each in a directory of its own.
+const TABLES: [&str; 3] = ["events", "participants", "sessions"];
+
+/// What the names of the directories of days begin with.
+pub(super) const PARTITION: &str = "day=";
+
+/// The names of temporary files are numbers, and end with this.
 const TEMPORARY: &str = ".tmp";
 
 /// What all files of the export have in common.
@@ -57,8 +65,10 @@ impl Target {
     /// Another run is writing there, or it was exported with other directories or another time zone.
     pub(super) fn open(path: &Path, description: &Description) -> Result<Self, String> {
         let of_path = |error: io::Error| format!("cannot use {}: {error}", path.display());
+        refuse_cdr(path)?;
         fs::create_dir_all(path).map_err(of_path)?;
-        let lock = File::create(path.join(".lock")).map_err(of_path)?;
+        let lock = File::options().create(true).append(true).open(path.join(".lock"));
+        let lock = lock.map_err(of_path)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -67,7 +77,7 @@ impl Target {
             Err(TryLockError::Error(error)) => return Err(of_path(error)),
         }
         let target = Self { path: path.to_owned(), begun: AtomicU64::new(0), _lock: lock };
-        target.remove_temporary_files(path).map_err(of_path)?;
+        target.remove_temporary_files().map_err(of_path)?;
         target.check(description)?;
         Ok(target)
     }
@@ -160,17 +170,46 @@ impl Target {
         Ok(true)
     }
 
-    fn remove_temporary_files(&self, directory: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(directory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                self.remove_temporary_files(&entry.path())?;
-            } else if entry.file_name().to_string_lossy().ends_with(TEMPORARY) {
-                fs::remove_file(entry.path())?;
+    /// Only of names and in places of [`begin`](Self::begin): the directory may have been named by mistake.
+    fn remove_temporary_files(&self) -> io::Result<()> {
+        remove_temporary_files(&self.path)?;
+        for table in TABLES {
+            let partitions = match fs::read_dir(self.path.join(table)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                partitions => partitions?,
+            };
+            for partition in partitions {
+                let partition = partition?;
+                let is_ours = partition.file_name().to_string_lossy().starts_with(PARTITION);
+                if is_ours && partition.file_type()?.is_dir() {
+                    remove_temporary_files(&partition.path())?;
+                }
             }
         }
         Ok(())
     }
+}
+
+fn remove_temporary_files(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_ours = name.strip_suffix(TEMPORARY).is_some_and(|it| it.parse::<u64>().is_ok());
+        if is_ours && entry.file_type()?.is_file() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What reads and maintains a directory of a CDR is not to meet other files there.
+fn refuse_cdr(path: &Path) -> Result<(), String> {
+    // What cannot be listed is told by what follows.
+    let has_files = cdr_files(path).is_ok_and(|files| !files.is_empty());
+    if !has_files && !path.join(STATE_DIR_NAME).exists() {
+        return Ok(());
+    }
+    Err(format!("{} is the directory of a CDR: export to another one", path.display()))
 }
 
 /// Creates a directory, and syncs the one that it is in.

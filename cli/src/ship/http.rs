@@ -26,6 +26,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::certificate;
 use crate::trusted_roots::tls_config;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -145,8 +146,11 @@ impl Connections {
         };
         let Origin { host, port, .. } = origin;
         match timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(connected) => connected
-                .map_err(|error| format!("cannot connect to {host}:{port}: {error}").into()),
+            Ok(connected) => connected.map_err(|error| {
+                let way_out = certificate::way_out(error.as_ref());
+                let way_out = way_out.map(|it| format!("; {it}")).unwrap_or_default();
+                format!("cannot connect to {host}:{port}: {error}{way_out}").into()
+            }),
             Err(_) => Err(format!("cannot connect to {host}:{port}: no answer in time").into()),
         }
     }

@@ -14,8 +14,10 @@
 //!   what of them must not leave the machine: `redact`;
 //! - a destination: `destination.rs`, `objects`, `postgres`, `nats`; its address: `target.rs`;
 //! - what is kept in `.cdrlog`: `state.rs`, `notes.rs`, `status.rs`;
-//! - what a thread is to do, and its pauses: `job.rs`, `worker.rs`, `lane.rs`.
+//! - what a thread is to do, and its pauses: `job.rs`, `worker.rs`, `lane.rs`, `patience.rs`.
 
+#[cfg(any(feature = "nats", feature = "postgres", feature = "s3"))]
+mod certificate;
 mod clock;
 mod cut;
 mod destination;
@@ -31,6 +33,7 @@ mod mark;
 mod nats;
 mod notes;
 mod objects;
+mod patience;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;

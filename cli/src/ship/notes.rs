@@ -3,7 +3,8 @@
 //! A block is noted, and the note synced, before a destination sees it. So after a crash the same
 //! block is sent again instead of another cut of the same lines, and a destination that went back to
 //! an older state gets the blocks that it had. Notes are hints: without them the shipper goes on
-//! from what the destination has.
+//! from what the destination has. So on a full disk, blocks are sent that are only remembered: files
+//! are kept until they are shipped, and a disk that is full because of that would stay full.
 
 use std::io;
 
@@ -12,6 +13,9 @@ use super::header::Header;
 /// How many headers are kept: a week of one block a minute. A destination that goes back further is
 /// healed with new cuts.
 const HEADERS_MAX: usize = 10_000;
+
+/// How many more are kept before it is tried again to drop the oldest, if that failed.
+const HEADERS_MORE: usize = 1000;
 
 /// Keeps the notes of one chain at one destination.
 pub(crate) trait NoteStore {
@@ -29,8 +33,12 @@ pub(crate) trait NoteStore {
 pub(crate) struct Notes<S> {
     headers: Vec<Header>,
     store: S,
-    /// The last append failed, so that half a line may be at the end.
+    /// The last write failed: half a line may be at the end, or headers are missing there.
     is_torn: bool,
+    /// It failed because the disk is full.
+    lacks_room: bool,
+    /// The oldest headers are dropped if there are more.
+    headers_max: usize,
 }
 
 impl<S: NoteStore> Notes<S> {
@@ -51,11 +59,16 @@ impl<S: NoteStore> Notes<S> {
             }
             headers.push(header);
         }
-        Ok(Self { headers, store, is_torn })
+        Ok(Self { headers, store, is_torn, lacks_room: false, headers_max: HEADERS_MAX })
     }
 
     pub(crate) fn headers(&self) -> &[Header] {
         &self.headers
+    }
+
+    /// Whether the disk is full, so that the last headers are only remembered.
+    pub(crate) const fn lacks_room(&self) -> bool {
+        self.lacks_room
     }
 
     /// Notes a block that follows the last one.
@@ -73,34 +86,49 @@ impl<S: NoteStore> Notes<S> {
         } else {
             self.store.append(&lines_of(std::slice::from_ref(&header)))
         };
-        self.is_torn = noted.is_err();
-        noted?;
+        self.written(noted)?;
         self.headers.push(header);
         Ok(())
+    }
+
+    /// What became of a write. A full disk is no error.
+    fn written(&mut self, written: io::Result<()>) -> io::Result<()> {
+        self.is_torn = written.is_err();
+        self.lacks_room = written.as_ref().is_err_and(is_full);
+        if self.lacks_room { Ok(()) } else { written }
     }
 
     /// Keeps the first `keep` headers, and notes `others` after them.
     pub(crate) fn replace_after(&mut self, keep: usize, others: Vec<Header>) -> io::Result<()> {
         let mut headers = self.headers.get(..keep).unwrap_or_default().to_vec();
         headers.extend(others);
-        self.store.replace(&lines_of(&headers))?;
+        let replaced = self.store.replace(&lines_of(&headers));
+        self.written(replaced)?;
         self.headers = headers;
-        self.is_torn = false;
         Ok(())
     }
 
-    /// Drops the oldest of the first `acknowledged` headers if there are too many. Returns how many.
+    /// Drops the oldest of the first `acknowledged` headers if there are too many. Returns how many. After
+    /// an error all are still there, and it is tried again only after more blocks.
     pub(crate) fn prune(&mut self, acknowledged: usize) -> io::Result<usize> {
-        if self.headers.len() <= HEADERS_MAX {
+        if self.headers.len() <= self.headers_max {
             return Ok(0);
         }
         let dropped = acknowledged.saturating_sub(1).min(HEADERS_MAX / 2);
-        let kept = self.headers.split_off(dropped);
-        let replaced = self.store.replace(&lines_of(&kept));
-        self.headers = kept;
-        self.is_torn |= replaced.is_err();
-        replaced.map(|()| dropped)
+        let kept = self.headers.get(dropped..).unwrap_or_default();
+        if let Err(error) = self.store.replace(&lines_of(kept)) {
+            // Whether it was replaced or not: the last header there is the same, and the next one follows.
+            self.headers_max = self.headers.len() + HEADERS_MORE;
+            return Err(error);
+        }
+        self.headers.drain(..dropped);
+        self.headers_max = HEADERS_MAX;
+        self.written(Ok(())).map(|()| dropped)
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn lines_of(headers: &[Header]) -> Vec<u8> {

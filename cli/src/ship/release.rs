@@ -12,7 +12,7 @@ use super::destination::{Answer, Destination, Failure};
 use super::header::{Block, Fields, Header};
 use super::notes::NoteStore;
 use super::shipper::{End, Shipper, Step};
-use super::showing::Showing;
+use super::showing::{Seen, Showing};
 use super::source::{Held, Source, is_contiguous};
 use super::stop::Stop;
 
@@ -57,7 +57,11 @@ impl<S: NoteStore> Shipper<S> {
             let file = &block.fields.file;
             !file.is_empty() && needed.as_ref().is_none_or(|needed| needed < file)
         };
-        let Some(newest) = self.newest_old(destination, now)?.filter(is_news) else {
+        let newest = match self.seen_long_ago(now).filter(is_news) {
+            Some(newest) => Some(newest),
+            None => self.newest_old(destination, now)?.filter(is_news),
+        };
+        let Some(newest) = newest else {
             return Ok(());
         };
         destination.reconnect();
@@ -68,7 +72,26 @@ impl<S: NoteStore> Shipper<S> {
         Err(End::Step(Step::Again))
     }
 
-    /// The newest block that was acknowledged for long enough.
+    /// The last block that this process saw acknowledged so long ago, if the last one now is of a time to
+    /// come: the clock was ahead, and `cut` never goes back.
+    fn seen_long_ago(&mut self, now: i64) -> Option<Header> {
+        let last = self.acknowledged().filter(|last| last.fields.cut > now).cloned();
+        let Some(last) = last else {
+            (self.release.seen, self.release.old) = (None, None);
+            return None;
+        };
+        let kept = 0..self.rules.keep;
+        let age = |seen: &Seen| now.saturating_sub(seen.at);
+        if !self.release.seen.as_ref().is_some_and(|seen| kept.contains(&age(seen))) {
+            let before = self.release.seen.replace(Seen { last, at: now });
+            // Not if the clock was set back again.
+            let before = before.filter(|seen| age(seen) >= 0);
+            self.release.old = before.map(|seen| seen.last).or(self.release.old.take());
+        }
+        self.release.old.clone()
+    }
+
+    /// The newest block that was cut so long ago.
     fn newest_old(
         &mut self,
         destination: &mut dyn Destination,
@@ -132,10 +155,11 @@ impl<S: NoteStore> Shipper<S> {
             }
         }
         let lacking = destination.lacks(&self.chain, &blocks)?;
+        let mut is_changed = false;
         for block in blocks.into_iter().filter(|block| lacking.contains(&block.fields.seq)) {
-            self.put_back(block, source, destination)?;
+            is_changed |= self.put_back(block, source, destination)?;
         }
-        if !lacking.is_empty() {
+        if is_changed {
             // All is shown once more, on a new connection.
             return Ok(());
         }
@@ -187,12 +211,13 @@ impl<S: NoteStore> Shipper<S> {
         self.remarks.push(format!("files of {} are kept: {fault}", self.chain));
     }
 
+    /// False if its lines are gone here too, and that was accepted.
     fn put_back(
         &mut self,
         header: Header,
         source: &mut dyn Source,
         destination: &mut dyn Destination,
-    ) -> Result<(), End> {
+    ) -> Result<bool, End> {
         let Fields { seq, lines, .. } = header.fields;
         let body = match source.find_block(&header.fields)? {
             _ if lines == 0 => Some(Vec::new()),
@@ -201,7 +226,11 @@ impl<S: NoteStore> Shipper<S> {
         };
         let Some(body) = body else {
             let fault = format!("block {seq} is missing there, and its lines are gone here");
-            return Err(Stop::Gap(fault).into());
+            if !self.rules.accept_gap {
+                return Err(Stop::Gap(fault).into());
+            }
+            self.remarks.push(format!("lines of {} are missing: {fault}", self.chain));
+            return Ok(false);
         };
         match destination.fill(&Block { header, body }) {
             Answer::Appended => {
@@ -210,7 +239,7 @@ impl<S: NoteStore> Shipper<S> {
                     "the destination had lost block {seq} of {}, and has it again",
                     self.chain
                 ));
-                Ok(())
+                Ok(true)
             }
             Answer::Conflict => {
                 self.look_again();

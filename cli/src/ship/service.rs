@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 use super::KEEP_DEFAULT;
 use super::clock::milliseconds;
 use super::job::Job;
+use super::lane::is_same_reason;
+use super::patience::Patience;
 use super::redact::{self, Redactor};
 use super::shipper::Rules;
 use super::state::{State, random_id};
@@ -179,7 +181,7 @@ impl Table {
 
 /// Ships until the server ends. Then the last lines follow, if they are to be the last of the node.
 fn run(job: &Job<'_>, closes: bool) {
-    let mut ended = job.run();
+    let mut ended = run_until_end(job);
     if closes && ended == Ended::Done {
         let rules = Rules { opens: false, closes: true, ..job.rules };
         let ends = &AtomicBool::new(false);
@@ -189,6 +191,26 @@ fn run(job: &Job<'_>, closes: bool) {
     }
     if let Ended::Failed(fault) = ended {
         (job.tell)(fault);
+    }
+}
+
+/// A destination that is not used is asked again, at most once a minute: a server is not started anew for
+/// the sake of a table or a password.
+fn run_until_end(job: &Job<'_>) -> Ended {
+    let (mut patience, mut told) = (Patience::new(false), String::new());
+    loop {
+        let fault = match job.run() {
+            Ended::Failed(fault) if !job.ends() => fault,
+            ended => return ended,
+        };
+        if !is_same_reason(&told, &fault) {
+            (job.tell)(format!("{fault}; nothing is shipped there yet; trying again"));
+        }
+        told = fault;
+        job.sleep(patience.after_failure().unwrap_or_default());
+        if job.ends() {
+            return Ended::Done;
+        }
     }
 }
 

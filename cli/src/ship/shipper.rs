@@ -48,6 +48,10 @@ impl Default for Rules {
     }
 }
 
+/// After so many refusals in a row, it is asked again only after a pause. One is what usually happens where
+/// an answer was lost, or another process ships too.
+const CONFLICTS_MAX: u32 = 2;
+
 /// What a step did.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -83,6 +87,8 @@ pub(crate) struct Shipper<S> {
     pub(super) mark: Option<Watermark>,
     pub(super) has_marked: bool,
     pub(super) release: Release,
+    /// How often in a row a block was refused for the sake of another one.
+    conflicts: u32,
     /// By what the lines are redacted now.
     pub(super) redaction: Option<Redaction>,
 }
@@ -141,6 +147,7 @@ impl<S: NoteStore> Shipper<S> {
             mark: None,
             has_marked: false,
             release: Release::default(),
+            conflicts: 0,
             redaction: None,
         }
     }
@@ -176,7 +183,16 @@ impl<S: NoteStore> Shipper<S> {
         now: i64,
     ) -> Result<Step, Stop> {
         self.idle_through = None;
-        match self.try_step(source, destination, now) {
+        let lacked_room = self.notes.lacks_room();
+        let step = self.try_step(source, destination, now);
+        if self.notes.lacks_room() && !lacked_room {
+            self.remarks.push(
+                "the disk is full, so blocks are sent without a note of them in .cdrlog/ship until \
+                 there is room"
+                    .to_owned(),
+            );
+        }
+        match step {
             // Only where files were looked at in this step: what waits for a recovery waits with a pause.
             Err(End::Step(Step::Idle | Step::Waiting(_)))
                 if self.acknowledged.is_some() && self.release.is_under_way() =>
@@ -216,31 +232,39 @@ impl<S: NoteStore> Shipper<S> {
         if count + 1 == self.notes.headers().len() {
             source.hold(&block.header)?;
         }
-        Ok(self.send(destination, &block, count)?)
+        Ok(self.send(destination, &block, count))
     }
 
-    fn send(
-        &mut self,
-        destination: &mut dyn Destination,
-        block: &Block,
-        count: usize,
-    ) -> Result<Step, std::io::Error> {
+    fn send(&mut self, destination: &mut dyn Destination, block: &Block, count: usize) -> Step {
         let expected = count.checked_sub(1).and_then(|last| self.notes.headers().get(last));
         match destination.append(expected, block) {
             Answer::Appended => {
                 self.seq_seen = self.seq_seen.max(block.header.fields.seq);
-                let dropped = self.notes.prune(count + 1)?;
+                self.conflicts = 0;
+                let dropped = self.notes.prune(count + 1).unwrap_or_else(|error| {
+                    let chain = &self.chain;
+                    self.remarks.push(format!("cannot drop old notes of {chain}: {error}"));
+                    0
+                });
                 self.acknowledged = Some(count + 1 - dropped);
                 let Fields { lines, .. } = block.header.fields;
-                Ok(Step::Shipped { lines, bytes: block.body.len() as u64 })
+                Step::Shipped { lines, bytes: block.body.len() as u64 }
             }
             Answer::Conflict => {
                 self.acknowledged = None;
-                Ok(Step::Again)
+                self.conflicts += 1;
+                if self.conflicts < CONFLICTS_MAX {
+                    return Step::Again;
+                }
+                Step::Retry(Failure(format!(
+                    "block {} of {} is refused, as if another one were there, and is not shown: look \
+                     at the destination",
+                    block.header.fields.seq, self.chain
+                )))
             }
             Answer::Unknown(failure) => {
                 self.acknowledged = None;
-                Ok(Step::Retry(failure))
+                Step::Retry(failure)
             }
         }
     }

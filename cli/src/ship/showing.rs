@@ -10,6 +10,17 @@ pub(super) struct Release {
     pub(super) has_given_up: bool,
     /// Nothing is begun before this time.
     pub(super) not_before: i64,
+    /// If the last blocks are of a time to come: the last one of some time ago, and the one that was
+    /// acknowledged for long enough then.
+    pub(super) seen: Option<Seen>,
+    pub(super) old: Option<Header>,
+}
+
+/// The last block that was acknowledged at a time, in milliseconds since 1970.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) last: Header,
+    pub(super) at: i64,
 }
 
 impl Release {

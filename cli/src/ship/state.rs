@@ -237,10 +237,15 @@ impl NoteStore for NoteFile {
 /// Replaces a file at once: after a power loss it is the old or the new one.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = File::create(&new).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if let Err(error) = written.and_then(|()| fs::rename(&new, path)) {
+        // On a full disk, half a file takes the room that others need more.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     sync_directory_of(path)
 }
 

@@ -136,19 +136,20 @@ impl StatusFile {
         Self { path, destination, required, written: None }
     }
 
-    /// Writes what changed. It is not synced: a power loss takes only this report away.
+    /// Writes what changed, at most once a second; false if it need not. It is not synced: a power loss
+    /// takes only this report away.
     pub(super) fn write(
         &mut self,
         streams: &[StreamStatus],
         disk_full_in_seconds: Option<u64>,
         is_last: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         let is_due = self.written.as_ref().is_none_or(|(at, last)| {
             let has_news = last.iter().zip(streams).any(|(last, now)| last.error != now.error);
             last != streams && (is_last || has_news || at.elapsed() >= WRITE_INTERVAL)
         });
         if !is_due {
-            return Ok(());
+            return Ok(false);
         }
         let status = Status {
             destination: self.destination.clone(),
@@ -157,9 +158,13 @@ impl StatusFile {
             streams: streams.to_vec(),
         };
         let new = self.path.with_extension("json.new");
-        fs::write(&new, serde_json::to_vec_pretty(&status)?)?;
-        fs::rename(&new, &self.path)?;
+        let text = serde_json::to_vec_pretty(&status)?;
+        if let Err(error) = fs::write(&new, text).and_then(|()| fs::rename(&new, &self.path)) {
+            // On a full disk, half a file takes the room that others need more.
+            let _ = fs::remove_file(&new);
+            return Err(error);
+        }
         self.written = Some((Instant::now(), streams.to_vec()));
-        Ok(())
+        Ok(true)
     }
 }

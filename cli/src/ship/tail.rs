@@ -23,13 +23,9 @@ impl<S: NoteStore> Shipper<S> {
         let tail_seq = tail.as_ref().map_or(0, |tail| tail.fields.seq);
         let tail_file = tail.as_ref().map(|tail| tail.fields.file.clone()).unwrap_or_default();
         let noted = self.notes.headers();
-        let count = match judge(tail, &self.chain, noted, source, destination)? {
-            Tail::Noted { count } => count,
-            Tail::Ours { keep, headers } => {
-                let count = keep + headers.len();
-                self.notes.replace_after(keep, headers)?;
-                count
-            }
+        let (keep, unknown) = match judge(tail, &self.chain, noted, source, destination)? {
+            Tail::Noted { count } => (count, Vec::new()),
+            Tail::Ours { keep, headers } => (keep, headers),
             Tail::Foreign(fault) => {
                 // What is only in the journal may be what was shipped.
                 return Err(match source.waits_after(&tail_file)? {
@@ -39,12 +35,17 @@ impl<S: NoteStore> Shipper<S> {
             }
             Tail::Retired => return Err(Stop::Retired.into()),
         };
-        // The last noted block may never have arrived. All before it did.
+        // The last noted block may never have arrived. All before it did. What is noted stays until it
+        // is known whether the destination may get it again.
         let noted = self.notes.headers();
         let arrived = noted.len().checked_sub(2).and_then(|index| noted.get(index));
         let seq_seen = self.seq_seen.max(arrived.map_or(0, |header| header.fields.seq));
         if tail_seq < seq_seen {
             self.went_back(tail_seq, seq_seen, destination)?;
+        }
+        let count = keep + unknown.len();
+        if !unknown.is_empty() {
+            self.notes.replace_after(keep, unknown)?;
         }
         self.seq_seen = tail_seq;
         if count == 0 {
@@ -71,8 +72,11 @@ impl<S: NoteStore> Shipper<S> {
             return Err(Stop::Gap(reason).into());
         }
         let missing = Missing { file: None, offset: 0, reason, files: Vec::new() };
+        let resume = source.beginning()?;
+        // It is the first block, and nothing is known if it cannot be noted.
         self.acknowledged = Some(0);
-        let gap = source.beginning()?.map(|resume| self.gap_block(missing, resume, now).header);
+        let gap = resume.map(|resume| self.gap_block(missing, resume, now).header);
+        self.acknowledged = None;
         Ok(self.notes.replace_after(0, gap.into_iter().collect())?)
     }
 

@@ -191,16 +191,23 @@ impl fmt::Display for Target {
     }
 }
 
+/// The name of an option, which a message may repeat: the value may be a password.
+#[cfg(any(feature = "nats", feature = "s3"))]
+pub(super) fn option_name(option: &str) -> &str {
+    option.split_once('=').map_or(option, |(name, _)| name)
+}
+
 /// `bucket/prefix?endpoint=http://127.0.0.1:8333&region=eu-central-1`
 #[cfg(feature = "s3")]
 fn bucket(text: &str) -> Result<super::objects::Bucket, String> {
     let (place, options) = text.split_once('?').unwrap_or((text, ""));
     let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
+    let keys = || {
+        "write s3://bucket/prefix; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            .to_owned()
+    };
     if name.is_empty() || name.contains(['@', ':']) {
-        return Err(
-            "write s3://bucket/prefix; keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-                .to_owned(),
-        );
+        return Err(keys());
     }
     let mut bucket = super::objects::Bucket {
         name: name.to_owned(),
@@ -210,13 +217,16 @@ fn bucket(text: &str) -> Result<super::objects::Bucket, String> {
     };
     for option in options.split('&').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
+            Some(("endpoint", endpoint)) if endpoint.contains('@') => return Err(keys()),
             Some(("endpoint", endpoint)) if endpoint.starts_with("http") => {
                 bucket.endpoint = Some(endpoint.trim_end_matches('/').to_owned());
             }
             Some(("region", region)) => bucket.region = Some(region.to_owned()),
             _ => {
+                let name = option_name(option);
                 return Err(format!(
-                    "{option:?} is no option of a bucket: there are endpoint and region"
+                    "{name:?} is no option of a bucket: there are endpoint, which begins with http, \
+                     and region"
                 ));
             }
         }
@@ -251,6 +261,9 @@ mod tests {
         assert_eq!(shown(own), own);
         assert!(fault("s3://key:secret@cdr/a").contains("AWS_ACCESS_KEY_ID"));
         assert!(fault("s3:///a").contains("write s3://bucket/prefix"));
-        assert!(fault("s3://cdr?acl=x").contains("is no option of a bucket"));
+        assert!(fault("s3://cdr?acl=x").contains("\"acl\" is no option of a bucket"));
+        for text in ["s3://cdr?secret=hunter2", "s3://cdr?endpoint=https://me:hunter2@minio"] {
+            assert!(!fault(text).contains("hunter2"), "{}", fault(text));
+        }
     }
 }

@@ -10,18 +10,12 @@ use super::forecast::{Forecast, free_bytes};
 use super::header::Stream;
 use super::job::Job;
 use super::lane::{Lane, Round};
+use super::patience::Patience;
 use super::shipper::Stop;
 use super::status::StatusFile;
 
 /// How often a destination is asked what it has, even if nothing failed, and after which pause.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3600);
-
-/// The pauses after failures: doubled from the first to the longest one.
-const PAUSE_FIRST: Duration = Duration::from_millis(200);
-const PAUSE_MAX: Duration = Duration::from_secs(60);
-
-/// How long a run that ends by itself tries again.
-const ONCE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long to sleep before asking whether to end.
 const NAP: Duration = Duration::from_millis(50);
@@ -49,31 +43,46 @@ impl Job<'_> {
     }
 
     fn try_run(&self) -> Result<Ended, Failure> {
-        let mut destination = self.target.open()?;
         let mut patience = Patience::new(self.once);
         let mut watch = Watch::new(self);
         let mut lanes = Vec::new();
-        while let Err(unfit) = destination.probe(self.writer) {
-            let failure = match unfit {
-                Unfit::Refused(fault) => return Err(Failure(fault)),
-                Unfit::Failed(failure) => failure,
+        let mut destination = loop {
+            let unfit = match self.connect() {
+                Ok(destination) => break destination,
+                Err(unfit) => unfit,
             };
             // Files are kept for a destination that was never there, too.
             if lanes.is_empty() {
                 lanes = self.lanes()?;
             }
-            lanes.iter_mut().for_each(|lane| lane.fail(self, failure.clone()));
-            watch.look(&lanes, false);
-            let Some(pause) = patience.after_failure() else { return Err(failure) };
-            self.sleep(pause);
+            match unfit {
+                Unfit::Refused(fault) => {
+                    lanes.iter_mut().for_each(|lane| lane.refuse(&fault));
+                    watch.look(&lanes, true);
+                    return Err(Failure(fault));
+                }
+                Unfit::Failed(failure) => {
+                    lanes.iter_mut().for_each(|lane| lane.fail(self, failure.clone()));
+                    watch.look(&lanes, false);
+                    let Some(pause) = patience.after_failure() else { return Err(failure) };
+                    self.sleep(pause);
+                }
+            }
             if self.ends() {
                 return Ok(Ended::Done);
             }
-        }
+        };
         if lanes.is_empty() {
             lanes = self.lanes()?;
         }
-        self.ship(&mut lanes, destination.as_mut(), patience, watch)
+        self.ship(&mut lanes, destination.as_mut(), watch)
+    }
+
+    fn connect(&self) -> Result<Box<dyn Destination>, Unfit> {
+        let opened = self.target.open();
+        let mut destination = opened.map_err(|Failure(fault)| Unfit::Refused(fault))?;
+        destination.probe(self.writer)?;
+        Ok(destination)
     }
 
     fn lanes(&self) -> Result<Vec<Lane>, Failure> {
@@ -84,7 +93,6 @@ impl Job<'_> {
         &self,
         lanes: &mut [Lane],
         destination: &mut dyn Destination,
-        mut patience: Patience,
         mut watch: Watch<'_>,
     ) -> Result<Ended, Failure> {
         let mut looked = uptime();
@@ -93,37 +101,37 @@ impl Job<'_> {
                 lanes.iter_mut().for_each(Lane::look_again);
                 looked = uptime();
             }
-            let steps = lanes.iter_mut().map(|lane| lane.round(self, destination));
-            let round = steps.max().unwrap_or(Round::Idle);
+            let rounds: Vec<_> =
+                lanes.iter_mut().map(|lane| lane.round(self, destination)).collect();
             // What stopped needs somebody; the other stream is shipped before that is told by the end.
             let has_stopped = lanes.iter().any(|lane| lane.stop.is_some());
             let ends_now = self.once || (has_stopped && !self.outlives_stop);
-            let is_last = round == Round::Idle && ends_now;
+            let is_last = ends_now && rounds.iter().all(|round| *round == Round::Idle);
             watch.look(lanes, is_last);
-            match round {
-                Round::Busy => patience.after_success(),
-                Round::Idle if is_last => break,
-                Round::Idle => {
-                    patience.after_success();
-                    self.sleep(self.block_age);
-                }
-                Round::Failed => match patience.after_failure() {
-                    Some(pause) => self.sleep(pause),
-                    None => {
-                        let fault = lanes.iter().find_map(|lane| lane.health.error.clone());
-                        return Err(Failure(fault.unwrap_or_default()));
-                    }
-                },
+            if is_last {
+                break;
             }
+            if rounds.contains(&Round::GivenUp) {
+                let fault = lanes.iter().find_map(|lane| lane.health.error.clone());
+                return Err(Failure(fault.unwrap_or_default()));
+            }
+            // What fails holds up nothing else.
+            let pauses = rounds.iter().map(|round| match round {
+                Round::Busy | Round::GivenUp => Duration::ZERO,
+                Round::Idle => self.block_age,
+                Round::Failed { pause } => *pause,
+            });
+            self.sleep(pauses.min().unwrap_or_default());
         }
         Ok(ended(lanes))
     }
 
-    fn ends(&self) -> bool {
+    pub(super) fn ends(&self) -> bool {
         self.ends.load(Ordering::Relaxed)
     }
 
-    fn sleep(&self, time: Duration) {
+    /// Sleeps until it is to end, at most.
+    pub(super) fn sleep(&self, time: Duration) {
         let begin = Instant::now();
         while begin.elapsed() < time && !self.ends() {
             thread::sleep(NAP.min(time.saturating_sub(begin.elapsed())));
@@ -135,13 +143,15 @@ impl Job<'_> {
 struct Watch<'a> {
     job: &'a Job<'a>,
     report: StatusFile,
+    /// Why it could not be written.
+    report_fault: Option<String>,
     forecast: Forecast,
 }
 
 impl<'a> Watch<'a> {
     fn new(job: &'a Job<'a>) -> Self {
         let report = StatusFile::new(job.place.status_path(), job.target.to_string(), job.required);
-        Self { job, report, forecast: Forecast::default() }
+        Self { job, report, report_fault: None, forecast: Forecast::default() }
     }
 
     fn look(&mut self, lanes: &[Lane], is_last: bool) {
@@ -154,38 +164,17 @@ impl<'a> Watch<'a> {
             job.tell(&sentence);
         }
         let streams: Vec<_> = lanes.iter().map(Lane::status).collect();
-        if let Err(error) = self.report.write(&streams, self.forecast.seconds, is_last) {
-            (job.tell)(format!("cannot write the status of {}: {error}", job.target));
+        match self.report.write(&streams, self.forecast.seconds, is_last) {
+            Ok(false) => {}
+            Ok(true) => self.report_fault = None,
+            Err(error) => {
+                let fault = error.to_string();
+                if self.report_fault.as_ref() != Some(&fault) {
+                    (job.tell)(format!("cannot write the status of {}: {fault}", job.target));
+                }
+                self.report_fault = Some(fault);
+            }
         }
-    }
-}
-
-/// How long to pause after failures, and when to give up.
-struct Patience {
-    pause: Duration,
-    since: Option<Instant>,
-    /// A run that ends by itself also ends when nothing works.
-    gives_up: bool,
-}
-
-impl Patience {
-    const fn new(gives_up: bool) -> Self {
-        Self { pause: PAUSE_FIRST, since: None, gives_up }
-    }
-
-    const fn after_success(&mut self) {
-        *self = Self::new(self.gives_up);
-    }
-
-    /// `None` to give up.
-    fn after_failure(&mut self) -> Option<Duration> {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if self.gives_up && since.elapsed() > ONCE_PATIENCE {
-            return None;
-        }
-        let pause = self.pause;
-        self.pause = (pause * 2).min(PAUSE_MAX);
-        Some(pause)
     }
 }
 

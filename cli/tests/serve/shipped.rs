@@ -154,6 +154,41 @@ fn last_header(archive: &Path) -> String {
     String::from_utf8(object[8..8 + bytes].to_vec()).unwrap()
 }
 
+/// Without this, the metrics said what the server before had written, and nothing was shipped before the
+/// next restart.
+#[test]
+fn a_destination_that_cannot_be_used_is_told_and_used_once_it_can_be() {
+    let parent = tempfile::tempdir().unwrap();
+    let archive = parent.path().join("archive");
+    let config = parent.path().join("cdrlog.toml");
+    let destination = format!("file://{}", archive.display());
+    let text =
+        format!("sync = \"always\"\n[[ship]]\nto = \"{destination}\"\nblock_age = \"10ms\"\n");
+    fs::write(&config, text).unwrap();
+    let directory = parent.path().join("cdr");
+    let start = || Daemon::start(serve(&directory).arg("--config").arg(&config));
+    let first = start();
+    assert_eq!(first.connect().post(&body(0)).status, 200);
+    wait_for("the first event", || (shipped(&archive) == line(0).into_bytes()).then_some(()));
+    first.terminate();
+    // A file is where the directory was.
+    let aside = parent.path().join("aside");
+    fs::rename(&archive, &aside).unwrap();
+    fs::write(&archive, "").unwrap();
+    let second = start();
+    wait_for("the failure", || {
+        let answer = second.connect().get("/healthz/ship");
+        (answer.status == 503 && answer.text().contains("cannot use the directory")).then_some(())
+    });
+    assert_eq!(second.connect().post(&body(1)).status, 200);
+    fs::remove_file(&archive).unwrap();
+    fs::rename(&aside, &archive).unwrap();
+    let both = (line(0) + &line(1)).into_bytes();
+    wait_for("the second event", || (shipped(&archive) == both).then_some(()));
+    wait_for("health", || (second.connect().get("/healthz/ship").status == 200).then_some(()));
+    second.terminate();
+}
+
 #[test]
 fn a_table_that_is_wrong_is_told_with_its_line() {
     let parent = tempfile::tempdir().unwrap();

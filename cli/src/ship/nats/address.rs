@@ -9,6 +9,7 @@ use cdrlog::manifest::Hash;
 
 use crate::ship::destination::Failure;
 use crate::ship::header::{Chain, Stream};
+use crate::ship::target::option_name;
 
 const PREFIX_DEFAULT: &str = "cdr";
 
@@ -64,9 +65,10 @@ impl StreamAddress {
                     address.prefix = prefix.to_owned();
                 }
                 _ => {
+                    let name = option_name(option);
                     return Err(format!(
-                        "{option:?} is no option of a stream: there is prefix, of letters, digits, \
-                         -, _ and ."
+                        "{name:?} is no option of a stream: there is prefix, of letters, digits, -, _ \
+                         and ."
                     ));
                 }
             }
@@ -189,6 +191,8 @@ mod tests {
             let fault = parse(text).unwrap_err();
             assert!(fault.contains("NATS_CREDS") && !fault.contains("hunter2"), "{fault}");
         }
+        let fault = parse("nats/CDR?token=hunter2").unwrap_err();
+        assert!(fault.contains("\"token\" is no option") && !fault.contains("hunter2"), "{fault}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_rustls::rustls;
 
 use super::address::StreamAddress;
+use crate::ship::certificate::is_of_another_time;
 use crate::ship::destination::Failure;
 use crate::trusted_roots::tls_config;
 
@@ -228,18 +229,13 @@ fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
 }
 
 fn tls_refusal(error: &rustls::Error, address: &StreamAddress) -> Fault {
-    use rustls::CertificateError as Certificate;
     let server = &address.server;
     match error {
-        // A clock may be wrong, and certificates are renewed.
-        rustls::Error::InvalidCertificate(
-            Certificate::Expired
-            | Certificate::ExpiredContext { .. }
-            | Certificate::NotValidYet
-            | Certificate::NotValidYetContext { .. },
-        ) => Fault::Lost(format!(
-            "{server} has a certificate of another time: {error}; renew it, or set the clock"
-        )),
+        rustls::Error::InvalidCertificate(fault) if is_of_another_time(fault) => {
+            Fault::Lost(format!(
+                "{server} has a certificate of another time: {error}; renew it, or set the clock"
+            ))
+        }
         rustls::Error::InvalidCertificate(_) => Fault::Setup(format!(
             "{server} has a certificate that is not trusted: {error}; name its authority with \
              SSL_CERT_FILE, and the server as its certificate does"

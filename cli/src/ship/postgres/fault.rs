@@ -3,6 +3,7 @@
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
+use crate::ship::certificate;
 use crate::ship::destination::Failure;
 
 /// Why something did not work.
@@ -36,11 +37,13 @@ impl Fault {
             Self::Sql(error) => match error.as_db_error() {
                 Some(told) => told.message().to_owned(),
                 None => {
-                    let cause = std::error::Error::source(error).map(ToString::to_string);
-                    let is_tls = cause.as_ref().is_some_and(|cause| cause.contains("certificate"));
-                    let way_out = "; name its authority with SSL_CERT_FILE, or, on a network that you \
-                                   trust, add ?sslmode=disable to the address";
-                    let way_out = if is_tls { way_out } else { "" };
+                    let cause = std::error::Error::source(error);
+                    let way_out = cause.and_then(certificate::way_out).map(|way_out| {
+                        let else_plain = "or, on a network that you trust, add ?sslmode=disable to \
+                                          the address";
+                        format!("; {way_out}; {else_plain}")
+                    });
+                    let way_out = way_out.unwrap_or_default();
                     let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
                     format!("{error}{cause}{way_out}")
                 }

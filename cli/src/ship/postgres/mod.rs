@@ -117,6 +117,11 @@ impl Postgres {
         let Self { runtime, config, tls, client, use_for } = self;
         let answer = runtime.block_on(async {
             timeout(ANSWER_TIMEOUT, async {
+                // What the server said since the last question is read only now: it may have ended the
+                // connection because nothing was asked. The first turn looks, and the second one reads.
+                for _ in 0..2 {
+                    tokio::task::yield_now().await;
+                }
                 let mut open = match client.take().filter(|client| !client.is_closed()) {
                     Some(open) => open,
                     None => connect(config, tls, *use_for).await?,
@@ -152,8 +157,8 @@ async fn connect(
         }
         (_, Err(fault)) => return Err(Fault::Other(fault.clone())),
     };
+    // Nothing is set for the session: a pooler gives it to others. A reader only selects.
     if use_for == Use::Read {
-        client.batch_execute("SET default_transaction_read_only = on").await?;
         return Ok(client);
     }
     let row = client

@@ -17,9 +17,9 @@ pub(super) fn redact<'a>(
     rules: &Rules,
     hmac: &dyn Fn(&[u8]) -> String,
 ) -> Cow<'a, [u8]> {
-    if !rules.may_apply(line) {
-        return Cow::Borrowed(line);
-    }
+    // Without the names nothing is taken out, but half a line may hold what had one.
+    let none = Rules::default();
+    let rules = if rules.may_apply(line) { rules } else { &none };
     let mut walk = Walk { line, at: 0, rules, hmac, copied: 0, output: Vec::new() };
     if walk.document().is_none() {
         return Cow::Owned(format!("{{\"redacted\":{{\"bytes\":{}}}}}", line.len()).into_bytes());
@@ -191,8 +191,9 @@ impl<'a> Walk<'a> {
         let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
         let rest = self.line.get(self.at..)?;
         let length = rest.iter().position(|byte| !is_part(byte)).unwrap_or(rest.len());
+        let word = rest.get(..length)?;
         self.at += length;
-        (length > 0).then_some(())
+        serde_json::from_slice::<serde::de::IgnoredAny>(word).ok().map(|_| ())
     }
 }
 
@@ -265,6 +266,10 @@ mod tests {
             r#"{"ip" "1.2.3.4"}"#,
             r#"{"ip":1 "a":2}"#,
             r#""ip""#.repeat(2).as_str(),
+            // Without a name, as the rest of a line whose beginning was lost.
+            r#".2.3.4","platform":"x"}}"#,
+            "1.2.3.4",
+            "\0\0.3.4\",\"a\":1}",
             &format!("{}\"ip\"{}", "[".repeat(300), "]".repeat(300)),
         ] {
             assert_eq!(redacted(line), format!("{{\"redacted\":{{\"bytes\":{}}}}}", line.len()));

@@ -95,6 +95,8 @@ pub(super) struct Server {
     /// Sent, and perhaps to arrive later.
     under_way: Vec<(Hash, Block)>,
     pub(super) has_faults: bool,
+    /// It says of every block that another one is there.
+    pub(super) refuses: bool,
     pub(super) guard: Guard,
     pub(super) after_rollback: AfterRollback,
     random: Random,
@@ -108,6 +110,7 @@ impl Server {
             takeovers: 0,
             under_way: Vec::new(),
             has_faults: true,
+            refuses: false,
             guard: Guard::Tail,
             after_rollback: AfterRollback::Heal,
             random: Random(seed),
@@ -139,6 +142,22 @@ impl Server {
     /// It is restored from an older copy.
     pub(super) fn roll_back(&mut self) {
         self.state.roll_back(&mut self.random);
+    }
+
+    /// It is restored from a copy of when each node had so many blocks.
+    pub(super) fn roll_back_to(&mut self, count: usize) {
+        for ChainState { blocks, .. } in self.state.chains.values_mut() {
+            while blocks.len() > count {
+                blocks.pop_last();
+            }
+        }
+    }
+
+    /// This block is lost.
+    pub(super) fn lose(&mut self, seq: u64) {
+        for ChainState { blocks, .. } in self.state.chains.values_mut() {
+            blocks.remove(&seq);
+        }
     }
 
     /// Another server takes its place, which lacks the last blocks. This one goes on answering on the
@@ -216,6 +235,9 @@ impl Destination for Memory {
     fn append(&mut self, expected: Option<&Header>, block: &Block) -> Answer {
         let expected = expected.map_or(Hash::NONE, |header| header.id);
         let mut server = self.server.borrow_mut();
+        if server.refuses {
+            return Answer::Conflict;
+        }
         let luck = if server.has_faults { server.random.below(10) } else { 9 };
         let guard = server.guard;
         if matches!(luck, 2 | 3) {

@@ -9,6 +9,7 @@
 mod directory;
 mod long;
 mod memory;
+mod mishaps;
 mod process;
 mod promises;
 mod random;

@@ -1,6 +1,6 @@
 //! A shipper on a machine, which can be killed and started again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 
@@ -19,6 +19,27 @@ use crate::ship::shipper::{Rules, Shipper, Step, Stop};
 pub(super) struct SimNotes {
     bytes: Rc<RefCell<Vec<u8>>>,
     faults: Rc<RefCell<Option<Random>>>,
+    outage: Rc<Cell<Option<Outage>>>,
+}
+
+/// Writes of notes that fail until somebody did something.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outage {
+    /// The disk is full.
+    Full,
+    /// The disk has no room for a file as long as all notes.
+    FullForAll,
+    /// The directory cannot be written to.
+    ReadOnly,
+}
+
+impl Outage {
+    fn error(self) -> io::Error {
+        match self {
+            Self::Full | Self::FullForAll => io::ErrorKind::StorageFull.into(),
+            Self::ReadOnly => io::ErrorKind::ReadOnlyFilesystem.into(),
+        }
+    }
 }
 
 impl SimNotes {
@@ -36,6 +57,9 @@ impl NoteStore for SimNotes {
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(outage) = self.outage.get().filter(|it| *it != Outage::FullForAll) {
+            return Err(outage.error());
+        }
         let mut noted = self.bytes.borrow_mut();
         let written = match self.fault(3) {
             0 => {
@@ -51,6 +75,9 @@ impl NoteStore for SimNotes {
     }
 
     fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(outage) = self.outage.get() {
+            return Err(outage.error());
+        }
         match self.fault(2) {
             0 => *self.bytes.borrow_mut() = bytes.to_vec(),
             1 => return Err(io::ErrorKind::StorageFull.into()),
@@ -87,8 +114,8 @@ impl Process {
         rules: Rules,
         seed: u64,
     ) -> Self {
-        let notes =
-            SimNotes { bytes: Rc::default(), faults: Rc::new(RefCell::new(Some(Random(seed)))) };
+        let faults = Rc::new(RefCell::new(Some(Random(seed))));
+        let notes = SimNotes { bytes: Rc::default(), faults, outage: Rc::default() };
         Self {
             files: Rc::clone(files),
             notes,
@@ -135,6 +162,10 @@ impl Process {
 
     pub(super) fn end_faults(&mut self) {
         *self.notes.faults.borrow_mut() = None;
+    }
+
+    pub(super) fn set_outage(&self, outage: Option<Outage>) {
+        self.notes.outage.set(outage);
     }
 
     /// After a day of suspension.

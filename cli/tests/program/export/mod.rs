@@ -36,6 +36,49 @@ fn summary(ended: &Run) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
+/// Without this, whoever named a directory by mistake lost the temporary files of other programs there, and
+/// a server that compressed a file lost that.
+#[test]
+fn nothing_is_removed_from_a_directory_that_others_use() {
+    let home = tempfile::tempdir().unwrap();
+    let (directory, target) = (home.path().join("cdr"), home.path().join("target"));
+    fs::create_dir_all(target.join("theirs")).unwrap();
+    let theirs = ["theirs/0.tmp", "0.log.tmp", "CDR.log.zst.tmp"].map(|name| target.join(name));
+    theirs.iter().for_each(|path| fs::write(path, "theirs").unwrap());
+    fs::create_dir(&directory).unwrap();
+    write(&directory, NAME, &[line("sessionCreated", BEGIN, json!({}))]);
+    let ours = target.join("events/day=2023-11-14/7.tmp");
+    fs::create_dir_all(ours.parent().unwrap()).unwrap();
+    fs::write(&ours, "of a run that was killed").unwrap();
+    run(&mut export(&target, &[&directory])).expect(0, &[]);
+    for path in theirs {
+        assert_eq!(fs::read(&path).unwrap(), b"theirs", "{}", path.display());
+    }
+    assert!(!ours.exists(), "what a killed run left stays");
+    assert_eq!(rows(&target, "events").len(), 1);
+}
+
+#[test]
+fn a_directory_of_a_cdr_is_no_place_for_an_export() {
+    let home = tempfile::tempdir().unwrap();
+    let written = home.path().join("written");
+    run(crate::run::append(&written).arg("--sync=always")).expect(0, &[]);
+    let plain = home.path().join("plain");
+    fs::create_dir(&plain).unwrap();
+    write(&plain, NAME, &[line("sessionCreated", BEGIN, json!({}))]);
+    for directory in [&written, &plain] {
+        let there = || {
+            let names = fs::read_dir(directory).unwrap();
+            let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let before = there();
+        run(&mut export(directory, &[&plain])).expect(1, &["is the directory of a CDR", "another"]);
+        assert_eq!(there(), before);
+    }
+}
+
 /// The files of a table, with the names of their directories.
 fn files(target: &Path, table: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -30,6 +30,7 @@ mod redaction;
 mod s3;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod servers;
+mod troubles;
 
 use std::fs;
 use std::path::Path;

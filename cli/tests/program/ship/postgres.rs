@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::reading::check_reading;
 use super::servers::{Server, postgres};
 use super::{append_events, kills, record, ship};
 use crate::common::{CDR, WEBHOOKS};
-use crate::run::{Run, append, cdrlog, run, run_with, start};
+use crate::run::{Run, append, cdrlog, end, run, run_with, start, wait_for};
 use crate::support::skip;
 
 pub fn server() -> Option<Server> {
@@ -239,4 +240,51 @@ fn how_many_bytes_a_line_takes_in_the_database() {
         size("pg_indexes_size") / LINES,
     );
     assert!(size("pg_total_relation_size") < LINES * 4096);
+}
+
+/// Without this, each question after such a pause failed once, and that was logged.
+#[test]
+fn a_connection_that_the_server_closes_for_want_of_questions_is_no_failure() {
+    let Some(server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    append_events(directory, 0..5, "0");
+    init(&server, directory);
+    server.query("ALTER SYSTEM SET idle_session_timeout = '200ms'");
+    server.query("SELECT pg_reload_conf()");
+    let shipper = start(to(&server, directory).args(["--block-age", "10ms"]));
+    let count = || server.query("SELECT count(*) FROM cdr_event").trim().parse::<u64>().unwrap();
+    for number in [5, 10, 15] {
+        wait_for("the rows", || (count() == number).then_some(()));
+        // Its connection is gone after that.
+        let idle = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'cdrlog'";
+        wait_for("the end of its connection", || (server.query(idle).trim() == "0").then_some(()));
+        append_events(directory, number..number + 5, "0");
+    }
+    wait_for("the rows", || (count() == 20).then_some(()));
+    kill_process(Pid::from_child(&shipper), Signal::TERM).unwrap();
+    let ended = end(shipper).expect(0, &[]);
+    assert!(!ended.stderr.contains("trying again"), "{}", ended.stderr);
+}
+
+/// Without this, a reader left a connection of a pooler on which nothing could be shipped.
+#[test]
+fn a_reader_sets_nothing_that_a_pooler_would_give_to_a_shipper() {
+    let Some(mut server) = server() else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    append_events(directory, 0..5, "0");
+    init(&server, directory);
+    run(to(&server, directory).arg("--once")).expect(0, &[]);
+    for (name, value) in [("logging_collector", "on"), ("log_statement", "all")] {
+        server.query(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+    }
+    server.kill_and_restart_postgres();
+    run(cdrlog().args(["tail", "-n", "5"]).arg(server.database())).expect(0, &[]);
+    let logs = std::fs::read_dir(server.directory.path().join("data/log")).unwrap();
+    let logs = logs.map(|log| std::fs::read(log.unwrap().path()).unwrap());
+    let said: Vec<u8> = logs.flatten().collect();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("FROM cdr_event"), "nothing is logged: {said}");
+    assert!(!said.to_lowercase().contains("set default"), "{said}");
 }
