@@ -1,8 +1,9 @@
 //! The appender: owns the threads of an open directory, and ends them.
 
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -238,7 +239,8 @@ impl Appender {
     /// [`CloseError`], with the events that could be neither written nor journaled, if writes
     /// failed for [`Builder::close_timeout`](crate::Builder::close_timeout), a sync has failed, or
     /// a thread has ended. In a forked child it touches nothing, and its cause is
-    /// [`FlushError::Closed`].
+    /// [`FlushError::Closed`]. So it is in a callback of the appender, which runs on one of the threads;
+    /// another thread does the rest then.
     pub fn close(mut self) -> Result<Stats, CloseError> {
         self.end(Fate::GivenBack)
     }
@@ -260,7 +262,11 @@ impl Appender {
         if self.is_in_child() {
             // The threads are the parent's; joining them here would wait for ever.
             std::mem::forget(threads);
-            return Err(self.closed_in_child());
+            return Err(self.not_ended());
+        }
+        if threads.are_running_this() {
+            self.end_elsewhere(threads);
+            return Err(self.not_ended());
         }
         self.parts.pipeline.maintenance.stop();
         self.parts.queue.close();
@@ -298,8 +304,28 @@ impl Appender {
         self.process_id != std::process::id()
     }
 
-    /// What a forked child is told: all that was accepted is still its parent's.
-    fn closed_in_child(&self) -> CloseError {
+    /// Has another thread end it. A callback runs on a thread of the appender, which cannot wait for
+    /// itself.
+    fn end_elsewhere(&mut self, threads: Threads) {
+        let parts = Parts {
+            queue: self.parts.queue.clone(),
+            pipeline: Arc::clone(&self.parts.pipeline),
+            threads: Some(threads),
+            recovery: Recovery::default(),
+            inbox: self.parts.inbox.take(),
+            first_rejects_path: std::mem::take(&mut self.parts.first_rejects_path),
+            foreign_files: self.parts.foreign_files,
+            journal_place: self.parts.journal_place.take(),
+        };
+        // If no thread can be started, it stays open: its threads go on, and the directory is theirs.
+        let appender = ManuallyDrop::new(Self { parts, process_id: self.process_id });
+        let end = move || drop(ManuallyDrop::into_inner(appender));
+        let _ = thread::Builder::new().name("cdrlog-close".to_owned()).spawn(end);
+    }
+
+    /// What is told where the end cannot be waited for: all that was accepted is still with the threads,
+    /// which are those of the parent in a forked child.
+    fn not_ended(&self) -> CloseError {
         CloseError::from(Undone {
             cause: FlushError::Closed,
             sync_failure: None,
@@ -329,6 +355,15 @@ impl Appender {
         let is_kept = |event: &Undelivered| keeps && matches!(event, Undelivered::Record(_));
         let given_back = undelivered.into_iter().filter(|event| !is_kept(event));
         given_back.map(|event| event.into_bytes(pool)).collect()
+    }
+}
+
+impl Threads {
+    /// Whether one of them runs this, in a callback.
+    fn are_running_this(&self) -> bool {
+        let this = thread::current().id();
+        let Self { rewriter, flusher, maintenance, .. } = self;
+        [rewriter.thread(), flusher.thread(), maintenance.thread()].iter().any(|it| it.id() == this)
     }
 }
 

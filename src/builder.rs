@@ -234,8 +234,9 @@ impl Builder {
     /// Most notices come from the flusher thread, which writes nothing in the meantime, so the
     /// callback should send a message or log a line and return. Notices about sealed files come
     /// from the maintenance thread. The callback must not call [`Appender::flush`],
-    /// [`Appender::sync`], [`Appender::wait_for_maintenance`] or [`Appender::close`], which would
-    /// wait for the very thread that it runs on. A panic in it is caught and changes nothing.
+    /// [`Appender::sync`], [`Appender::rotate`] or [`Appender::wait_for_maintenance`], which would wait
+    /// for the very thread that it runs on. It may drop or close the appender: another thread ends it
+    /// then. A panic in it is caught and changes nothing.
     pub fn on_notice(mut self, listener: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.options.listener = Listener::new(listener);
         self

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::storage::{Disk, FaultHook};
-use crate::{Appender, Builder, FlushError, Notice, SyncPolicy};
+use crate::{Appender, Builder, FlushError, Notice, OpenError, SyncPolicy};
 
 const WORKS: u8 = 0;
 const WRITES_FAIL: u8 = 1;
@@ -126,4 +126,43 @@ fn the_end_of_a_timeout_and_what_others_do_are_told() {
     producer.send_slice(EVENT).unwrap();
     wait_for(&heard, &["ChangedByOthers", "WritesFail", "GaveUp"]);
     assert!(appender.close().is_err());
+}
+
+/// Without this, the thread that told it waited for itself, and panicked: the directory was free for
+/// others while it was still being written to.
+#[test]
+fn an_appender_that_its_callback_drops_or_closes_is_ended_by_another_thread() {
+    for closes in [false, true] {
+        let (directory, switch) = (super::memory_directory(), Arc::new(Switch::default()));
+        let place = Arc::new(Mutex::new(None::<Appender>));
+        let in_callback = place.clone();
+        let builder = Appender::builder(directory.path())
+            .flush_interval(Duration::from_millis(1))
+            .sync_policy(SyncPolicy::Never)
+            .on_notice(move |_| match in_callback.lock().unwrap().take() {
+                Some(appender) if closes => assert!(appender.close().is_err()),
+                appender => drop(appender),
+            });
+        let appender = builder.open_on(&Disk::with_hook(switch.clone())).unwrap();
+        let producer = appender.producer();
+        *place.lock().unwrap() = Some(appender);
+        switch.set(WRITES_FAIL);
+        producer.send_slice(EVENT).unwrap();
+        while place.lock().unwrap().is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Until the line is in the file, nobody else may have the directory.
+        std::thread::sleep(Duration::from_millis(50));
+        let open = || Appender::builder(directory.path()).sync_policy(SyncPolicy::Never).open();
+        assert!(matches!(open(), Err(OpenError::Locked { .. })));
+        switch.set(WORKS);
+        let next = loop {
+            match open() {
+                Err(OpenError::Locked { .. }) => std::thread::sleep(Duration::from_millis(1)),
+                opened => break opened.unwrap(),
+            }
+        };
+        assert_eq!(*next.recovery(), crate::Recovery::default());
+        assert_eq!(super::text_of(directory.path(), "CDR."), "{\"e\":{}}\n");
+    }
 }
