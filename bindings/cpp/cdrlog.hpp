@@ -1,14 +1,15 @@
 // cdrlog for C++17 and newer: the C interface with owners, exceptions and views of bytes.
 //
-// Link with -lcdrlog. What each call does, how long it may take and what it costs is in cdrlog.h; here is what
+// Link with -pthread -lcdrlog. What each call does, how long it may take and what it costs is in cdrlog.h; here is what
 // C++ adds:
 //
 // Errors. What fails throws cdrlog::Error, whose code() says what the caller can do. A queue that is full is no
 // error: try_send returns false.
 //
 // Owners. All classes can be moved and not copied, and free in their destructors what they own. A destructor
-// cannot throw: call Appender::close to learn whether everything was written. An owner that was moved from may
-// be assigned to or destroyed; any other call throws Error.
+// cannot throw: call Appender::close to learn whether everything was written. An appender that a callback destroys
+// is closed by another thread, after the callback. An owner that was moved from may be assigned to or destroyed;
+// any other call throws Error.
 //
 // Threads. As in cdrlog.h. To move from, assign to or destroy an object while another thread uses it is
 // undefined behaviour.
@@ -25,10 +26,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -97,8 +101,17 @@ template <typename Get> std::string path(Get get) {
     return path;
 }
 
-inline std::uint64_t milliseconds(std::chrono::milliseconds time) {
+// None if it is negative, so that it does not become one without end.
+template <typename Time> std::uint64_t count_of(Time time) {
     return time.count() < 0 ? 0 : static_cast<std::uint64_t>(time.count());
+}
+
+inline std::uint64_t milliseconds(std::chrono::milliseconds time) { return count_of(time); }
+
+// A path as a string of C, which a NUL in it would end early, at another path.
+inline const char *c_path(const std::string &path) {
+    if (path.find('\0') != std::string::npos) throw Error(CDRLOG_INVALID_ARGUMENT, "a path has a NUL in it", 0);
+    return path.c_str();
 }
 
 template <typename T> constexpr bool is_byte = sizeof(T) == 1 && std::is_trivially_copyable_v<T>;
@@ -151,7 +164,7 @@ public:
     explicit Options(const char *directory) : handle_(cdrlog_options_new(directory)) {
         if (!handle_) detail::fail(CDRLOG_INVALID_ARGUMENT);
     }
-    explicit Options(const std::string &directory) : Options(directory.c_str()) {}
+    explicit Options(const std::string &directory) : Options(detail::c_path(directory)) {}
 
     Options &queue_events_max(std::size_t events) { return set(cdrlog_options_set_queue_events_max, events); }
     Options &queue_bytes_max(std::size_t bytes) { return set(cdrlog_options_set_queue_bytes_max, bytes); }
@@ -173,7 +186,7 @@ public:
     Options &rotate_bytes(std::uint64_t bytes) { return set(cdrlog_options_set_rotate_bytes, bytes); }
     // Nothing: files are kept.
     Options &retention_age(std::optional<std::chrono::seconds> age) {
-        return set(cdrlog_options_set_retention_age_s, age ? static_cast<std::uint64_t>(age->count()) : CDRLOG_FOREVER);
+        return set(cdrlog_options_set_retention_age_s, age ? detail::count_of(*age) : CDRLOG_FOREVER);
     }
     // Nothing: files are kept.
     Options &retention_bytes(std::optional<std::uint64_t> bytes) {
@@ -189,13 +202,14 @@ public:
     // One of the CDRLOG_COMPRESSION constants.
     Options &compression(cdrlog_compression compression) { return set(cdrlog_options_set_compression, compression); }
     Options &inbox_directory(const std::string &directory) {
-        return set(cdrlog_options_set_inbox_directory, directory.c_str());
+        return set(cdrlog_options_set_inbox_directory, detail::c_path(directory));
     }
     // Events that are accepted and not journaled are lost if the process dies.
     Options &no_inbox() { return set(cdrlog_options_set_inbox_directory, nullptr); }
+    // An empty function: nothing is called, the default.
     Options &on_notice(NoticeCallback callback) {
-        auto shared = std::make_shared<NoticeCallback>(std::move(callback));
-        set(cdrlog_options_set_notice_callback, &Options::notify, shared.get());
+        auto shared = callback ? std::make_shared<NoticeCallback>(std::move(callback)) : nullptr;
+        set(cdrlog_options_set_notice_callback, shared ? &Options::notify : nullptr, shared.get());
         callback_ = std::move(shared);
         return *this;
     }
@@ -328,6 +342,7 @@ private:
 
     template <typename Send>
     cdrlog_result with_callback(Send send, Bytes event, Durability level, OutcomeCallback callback) {
+        if (!callback) throw Error(CDRLOG_INVALID_ARGUMENT, "callback is an empty function", 0);
         auto context = std::make_unique<OutcomeCallback>(std::move(callback));
         const auto code = send(handle_.get(), event.data(), event.size(), static_cast<cdrlog_durability>(level),
                                &Producer::tell, context.get());
@@ -409,13 +424,14 @@ public:
     // The appender that was here is closed; first, because its notices need the callback.
     Appender &operator=(Appender &&other) noexcept {
         if (this == &other) return *this;
+        end();
         handle_ = std::move(other.handle_);
         callback_ = std::move(other.callback_);
         return *this;
     }
     Appender(const Appender &) = delete;
     Appender &operator=(const Appender &) = delete;
-    ~Appender() { handle_.reset(); }
+    ~Appender() { end(); }
 
     Producer producer() const {
         return Producer(detail::made<Producer::Handle>([&](auto place) { return cdrlog_producer_new(handle_.get(), place); }));
@@ -468,12 +484,32 @@ public:
     }
 
     // Writes and syncs everything that was accepted, and ends the threads. Throws if something could not be
-    // written; it is in the journal and the inbox then, and the next open writes it. The appender is closed in
-    // any case; to close it again does nothing. The destructor does the same without saying so.
-    void close() { detail::check(cdrlog_close(handle_.release())); }
+    // written; it is in the journal and the inbox then, and the next open writes it. The appender is closed all the
+    // same, unless this is called in a callback (CDRLOG_WOULD_DEADLOCK); to close it again does nothing. The
+    // destructor does the same without saying so.
+    void close() {
+        const auto code = cdrlog_close(handle_.get());
+        if (code != CDRLOG_WOULD_DEADLOCK) {
+            static_cast<void>(handle_.release());
+            callback_.reset(); // which may own what owns this
+        }
+        detail::check(code);
+    }
 
 private:
     using Handle = detail::Owned<cdrlog_appender, cdrlog_close>;
+
+    // Closes what is here. In a callback, which the close would wait for, another thread does it.
+    void end() noexcept {
+        auto *const handle = handle_.release();
+        if (cdrlog_close(handle) != CDRLOG_WOULD_DEADLOCK) return;
+        try {
+            std::thread([handle, callback = callback_] { cdrlog_close(handle); }).detach();
+        } catch (const std::system_error &) {
+            // There is no thread for it: it stays open, and so what its notices need.
+            static_cast<void>(new (std::nothrow) auto(callback_));
+        }
+    }
 
     template <typename Get> std::string path(Get get) const {
         return detail::path([&](char *path, std::size_t capacity_bytes, std::size_t *bytes) {
@@ -494,7 +530,7 @@ struct Position {
 // Options of a reader; cdrlog.h has the defaults.
 class ReaderOptions {
 public:
-    explicit ReaderOptions(const std::string &directory) : handle_(cdrlog_reader_options_new(directory.c_str())) {
+    explicit ReaderOptions(const std::string &directory) : handle_(cdrlog_reader_options_new(detail::c_path(directory))) {
         if (!handle_) detail::fail(CDRLOG_INVALID_ARGUMENT);
     }
 
@@ -503,7 +539,7 @@ public:
     ReaderOptions &follow(bool follow) { return set(cdrlog_reader_options_set_follow, follow); }
     ReaderOptions &line_bytes_max(std::size_t bytes) { return set(cdrlog_reader_options_set_line_bytes_max, bytes); }
     ReaderOptions &begin(const Position &position) {
-        return set(cdrlog_reader_options_set_begin, position.file.c_str(), position.offset);
+        return set(cdrlog_reader_options_set_begin, detail::c_path(position.file), position.offset);
     }
 
 private:

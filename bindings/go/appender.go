@@ -30,11 +30,14 @@ func (appender *Appender) call(call func() C.cdrlog_result) error {
 
 // Open opens a directory: creates it if it does not exist, locks it, and writes what an earlier process left.
 func Open(directory string, options ...Option) (*Appender, error) {
-	name := C.CString(directory)
+	name, err := cPath(directory)
+	if err != nil {
+		return nil, err
+	}
 	defer C.free(unsafe.Pointer(name))
 	appender := &Appender{}
 	settings := &appender.settings
-	err := check(func() C.cdrlog_result {
+	err = check(func() C.cdrlog_result {
 		settings.handle = C.cdrlog_options_new(name)
 		if settings.handle == nil {
 			return C.CDRLOG_INVALID_ARGUMENT

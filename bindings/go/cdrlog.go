@@ -15,6 +15,7 @@ import "C"
 
 import (
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -97,6 +98,14 @@ func check(call func() C.cdrlog_result) error {
 
 func failureOf(code C.cdrlog_result, message *C.char, errno C.int) error {
 	return &Error{Code: Code(code), Message: C.GoString(message), Errno: syscall.Errno(errno)}
+}
+
+// cPath gives a path as a string of C, which the caller frees. A NUL in it would end it early, at another path.
+func cPath(path string) (*C.char, error) {
+	if strings.IndexByte(path, 0) >= 0 {
+		return nil, &Error{Code: InvalidArgument, Message: "a path has a NUL in it"}
+	}
+	return C.CString(path), nil
 }
 
 // milliseconds rounds up, so that a short time does not become none.

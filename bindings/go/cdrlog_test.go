@@ -132,6 +132,41 @@ func TestAFailureHasACodeASentenceAndTheErrorOfTheSystem(t *testing.T) {
 	}
 }
 
+// In C, a string ends at its first NUL: the path would be another one.
+func TestAPathWithANULIsRefused(t *testing.T) {
+	directory := t.TempDir()
+	path := directory + "\x00other"
+	if _, err := Open(path); !errors.Is(err, InvalidArgument) {
+		t.Fatal(err)
+	}
+	if _, err := Open(directory, InboxDirectory(path)); !errors.Is(err, InvalidArgument) {
+		t.Fatal(err)
+	}
+	if _, err := OpenReader(path, ReaderOptions{}); !errors.Is(err, InvalidArgument) {
+		t.Fatal(err)
+	}
+	if _, err := OpenReader(directory, ReaderOptions{Begin: &Position{File: path}}); !errors.Is(err, InvalidArgument) {
+		t.Fatal(err)
+	}
+}
+
+func TestANegativeAgeIsRefused(t *testing.T) {
+	for _, age := range []time.Duration{-1, -time.Second, -time.Hour} {
+		if _, err := Open(t.TempDir(), Retention(age, KeepAllBytes)); !errors.Is(err, InvalidArgument) {
+			t.Fatal(age, err)
+		}
+	}
+}
+
+func TestANilListenerIsNone(t *testing.T) {
+	refuse := func(Notice) { t.Error("the listener before it is called") }
+	appender := open(t, t.TempDir(), OnNotice(refuse), OnNotice(nil))
+	producer := producerOf(t, appender)
+	must(t, os.Remove(cdrPathOf(t, appender)))
+	must(t, producer.Send([]byte(event)))
+	must(t, appender.Rotate())
+}
+
 // The library uses the memory of a handle again: what was closed must not become what was opened later.
 func TestWhatWasClosedDoesNotBecomeWhatIsOpenedLater(t *testing.T) {
 	appender := open(t, t.TempDir())

@@ -128,7 +128,8 @@ const (
 func Retention(age time.Duration, bytes uint64) Option {
 	return func(settings *settings) error {
 		err := check(func() C.cdrlog_result {
-			seconds := C.uint64_t(age / time.Second)
+			// A negative one is out of its range, and not for ever.
+			seconds := C.uint64_t(max(age, 0) / time.Second)
 			if age == KeepForever {
 				seconds = math.MaxUint64
 			}
@@ -202,7 +203,10 @@ func InboxDirectory(directory string) Option {
 				return C.cdrlog_options_set_inbox_directory(settings.handle, nil)
 			})
 		}
-		name := C.CString(directory)
+		name, err := cPath(directory)
+		if err != nil {
+			return err
+		}
 		defer C.free(unsafe.Pointer(name))
 		return check(func() C.cdrlog_result {
 			return C.cdrlog_options_set_inbox_directory(settings.handle, name)
@@ -239,10 +243,16 @@ const (
 )
 
 // OnNotice has notices given to a function, by threads of the library, several at the same time maybe. No line is
-// written meanwhile: it should hand the notice on and return. It must not panic, which ends the program.
+// written meanwhile: it should hand the notice on and return. It must not panic, which ends the program. nil: nothing is
+// called, the default.
 func OnNotice(listener func(Notice)) Option {
 	return func(settings *settings) error {
 		settings.forgetListener()
+		if listener == nil {
+			return check(func() C.cdrlog_result {
+				return C.cdrlog_options_set_notice_callback(settings.handle, nil, nil)
+			})
+		}
 		settings.listener = cgo.NewHandle(listener)
 		return check(func() C.cdrlog_result {
 			return C.cdrlog_go_on_notice(settings.handle, C.uintptr_t(settings.listener))

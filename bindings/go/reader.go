@@ -33,16 +33,26 @@ type Reader struct {
 
 // OpenReader needs no appender, and may read in another process. The reader must be closed.
 func OpenReader(directory string, options ReaderOptions) (*Reader, error) {
-	name := C.CString(directory)
+	name, err := cPath(directory)
+	if err != nil {
+		return nil, err
+	}
 	defer C.free(unsafe.Pointer(name))
+	var begin *C.char
+	if options.Begin != nil {
+		if begin, err = cPath(options.Begin.File); err != nil {
+			return nil, err
+		}
+		defer C.free(unsafe.Pointer(begin))
+	}
 	reader := &Reader{}
-	err := check(func() C.cdrlog_result {
+	err = check(func() C.cdrlog_result {
 		handle := C.cdrlog_reader_options_new(name)
 		if handle == nil {
 			return C.CDRLOG_INVALID_ARGUMENT
 		}
 		defer C.cdrlog_reader_options_free(handle)
-		if code := options.apply(handle); code != C.CDRLOG_OK {
+		if code := options.apply(handle, begin); code != C.CDRLOG_OK {
 			return code
 		}
 		return C.cdrlog_reader_open(handle, &reader.handle)
@@ -63,7 +73,7 @@ func (reader *Reader) call(call func() C.cdrlog_result) error {
 	return check(call)
 }
 
-func (options *ReaderOptions) apply(handle *C.cdrlog_reader_options) C.cdrlog_result {
+func (options *ReaderOptions) apply(handle *C.cdrlog_reader_options, begin *C.char) C.cdrlog_result {
 	if options.Rejects {
 		if code := C.cdrlog_reader_options_set_files(handle, C.CDRLOG_FILES_REJECTS); code != C.CDRLOG_OK {
 			return code
@@ -76,9 +86,7 @@ func (options *ReaderOptions) apply(handle *C.cdrlog_reader_options) C.cdrlog_re
 		}
 	}
 	if options.Begin != nil {
-		file := C.CString(options.Begin.File)
-		defer C.free(unsafe.Pointer(file))
-		code := C.cdrlog_reader_options_set_begin(handle, file, C.uint64_t(options.Begin.Offset))
+		code := C.cdrlog_reader_options_set_begin(handle, begin, C.uint64_t(options.Begin.Offset))
 		if code != C.CDRLOG_OK {
 			return code
 		}

@@ -57,14 +57,16 @@ export class Appender {
   /** Opens the directory, and writes what an earlier process left. Throws CdrlogError. */
   constructor(directory: string, options?: Options)
   /** Sends an event. Once the promise is resolved, the event outlives the process. While there is room in the queue
-   *  that is so when this returns; otherwise a thread waits, not the event loop. */
+   *  that is so when this returns; otherwise a timer tries again: neither the event loop nor a thread waits. Rejects
+   *  with CLOSED if the appender is closed before there is room. */
   send(event: Event): Promise<void>
   /** Sends an event if there is room: false if not, and then it was not taken. */
   trySend(event: Event): boolean
   /** Resolves once the event has reached this level: it outlives the process, readers see it, it survives a power
    *  loss. Rejects with REJECTED if the body is not an event. */
   sendAcked(event: Event, durability: 'journaled' | 'written' | 'synced'): Promise<Position>
-  /** Resolves once everything sent before is written: readers see it. */
+  /** Resolves once everything sent before is written: readers see it. Rejects with IO while writes fail: they are
+   *  retried, and a later call may resolve. */
   flush(): Promise<void>
   /** Resolves once everything sent before survives a power loss. */
   sync(): Promise<void>
@@ -97,7 +99,7 @@ export interface ReaderOptions {
 /** Gives the lines of a CDR directory, oldest first, each once, compressed or not, without their line feeds. */
 export class Reader implements AsyncIterable<Buffer> {
   constructor(directory: string, options?: ReaderOptions)
-  /** The next line; null if there is none, or none yet. */
+  /** The next line; null if there is none, or none yet. Null too while the asynchronous iterator waits for one. */
   next(): Buffer | null
   /** The lines that are there. */
   lines(): IterableIterator<Buffer>

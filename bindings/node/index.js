@@ -1,6 +1,8 @@
 // cdrlog for Node.js. index.d.ts says what each function does.
 
 import { createRequire } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isUint8Array } from 'node:util/types'
 
 const native = createRequire(import.meta.url)('./cdrlog.node')
 
@@ -35,81 +37,113 @@ async function awaiting(call) {
 }
 
 const SENT = Promise.resolve()
+// How long a send waits for room between two tries. No thread waits: there are few, which serve the whole program, and
+// its end waits for them.
+const FULL_POLL_MS = 5
 // An outcome that is awaited keeps the program running, and a timer is what can do so.
 const TIMER_MS = 2 ** 31 - 1
+
+function mustBeAnEvent(event) {
+  if (typeof event !== 'string' && !isUint8Array(event)) throw new TypeError('an event is a string or a Uint8Array')
+}
+
+// What became of events that were sent with sendAcked. The part in Rust holds it as long as it may tell of one, so it
+// does not hold the appender, which is collected once the program has forgotten it.
+class Outcomes {
+  #awaited = new Map()
+  #next = 0
+  #timer = null
+
+  // Gives the number of an event, and the promise of its outcome.
+  begin() {
+    const number = this.#next++
+    const outcome = new Promise((resolve, reject) => this.#awaited.set(number, { resolve, reject }))
+    this.#timer ??= setInterval(() => {}, TIMER_MS)
+    return { number, outcome }
+  }
+
+  // A function of its own: one of the appender's constructor would hold what that has.
+  tell = ({ number, error, position }) => {
+    if (error) this.reject(number, asOurs(new Error(error)))
+    else this.#take(number).resolve(position)
+  }
+
+  reject(number, error) {
+    this.#take(number).reject(error)
+  }
+
+  #take(number) {
+    const settle = this.#awaited.get(number)
+    this.#awaited.delete(number)
+    if (this.#awaited.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = null
+    }
+    return settle
+  }
+}
 
 export class Appender {
   #native
   // Sends that wait for room, one after the other, so that events keep their order.
   #waiting = 0
   #last = SENT
-  #outcomes = new Map()
-  #nextOutcome = 0
-  #timer = null
+  #outcomes = new Outcomes()
 
   constructor(directory, options = {}) {
     const { onNotice, ...others } = options
-    const onOutcome = outcome => this.#tell(outcome)
-    this.#native = calling(() => new native.NativeAppender(directory, others, onOutcome, onNotice ?? (() => {})))
+    const { tell } = this.#outcomes
+    this.#native = calling(() => new native.NativeAppender(directory, others, tell, onNotice ?? (() => {})))
   }
 
   trySend(event) {
-    return this.#waiting === 0 && this.#trySend(event)
+    mustBeAnEvent(event)
+    return this.#waiting === 0 && calling(() => this.#trySend(event))
   }
 
   #trySend(event) {
-    try {
-      return typeof event === 'string' ? this.#native.trySendText(event) : this.#native.trySend(event)
-    } catch (error) {
-      throw asOurs(error)
-    }
+    return typeof event === 'string' ? this.#native.trySendText(event) : this.#native.trySend(event)
   }
 
   send(event) {
-    try {
-      if (this.#waiting === 0 && this.#trySend(event)) return SENT
-    } catch (error) {
-      return Promise.reject(error)
-    }
-    // The caller may change its buffer now.
-    const copy = Buffer.from(event)
-    return this.#inOrder(() => awaiting(() => this.#native.sendWhenThereIsRoom(copy)))
+    return this.#sendInOrder(event, event => this.#trySend(event))
   }
 
   sendAcked(event, durability) {
-    const copy = Buffer.from(event)
-    const number = this.#nextOutcome++
-    const outcome = new Promise((resolve, reject) => this.#outcomes.set(number, { resolve, reject }))
-    this.#timer ??= setInterval(() => {}, TIMER_MS)
-    const send = () => awaiting(() => this.#native.sendAcked(copy, durability, number))
-    this.#inOrder(send).catch(error => this.#settle(number, ({ reject }) => reject(error)))
+    const { number, outcome } = this.#outcomes.begin()
+    const trySend = event => this.#native.trySendAcked(Buffer.from(event), durability, number)
+    this.#sendInOrder(event, trySend).catch(error => this.#outcomes.reject(number, error))
     return outcome
   }
 
-  #inOrder(send) {
+  #sendInOrder(event, trySend) {
+    try {
+      mustBeAnEvent(event)
+      if (this.#waiting === 0 && trySend(event)) return SENT
+    } catch (error) {
+      return Promise.reject(asOurs(error))
+    }
+    // The caller may change its buffer now.
+    const copy = typeof event === 'string' ? event : Buffer.from(event)
     this.#waiting++
-    const sent = this.#last.then(send).finally(() => this.#waiting--)
+    const send = async () => {
+      while (!trySend(copy)) await sleep(FULL_POLL_MS)
+    }
+    const sent = this.#last.then(() => awaiting(send)).finally(() => this.#waiting--)
     // A failure is its sender's.
     this.#last = sent.catch(() => {})
     return sent
   }
 
-  #tell({ number, error, position }) {
-    this.#settle(number, ({ resolve, reject }) => (error ? reject(asOurs(new Error(error))) : resolve(position)))
+  // What was sent before is what waits for room, too: each flush makes some, or says that writes fail.
+  async #flushWaiting() {
+    let areSent = this.#waiting === 0
+    this.#last.then(() => (areSent = true))
+    while (!areSent) await awaiting(() => this.#native.wait('flush'))
   }
 
-  #settle(number, settle) {
-    settle(this.#outcomes.get(number))
-    this.#outcomes.delete(number)
-    if (this.#outcomes.size === 0) {
-      clearInterval(this.#timer)
-      this.#timer = null
-    }
-  }
-
-  // What was sent before is what waits for room, too.
   async #wait(kind) {
-    await this.#last
+    await this.#flushWaiting()
     return awaiting(() => this.#native.wait(kind))
   }
 
@@ -129,8 +163,14 @@ export class Appender {
     return this.#wait('maintenance')
   }
 
-  close() {
-    return this.#wait('close')
+  async close() {
+    // While writes fail there is no room: what waits for it is refused by the close, and its senders are told.
+    await this.#flushWaiting().catch(() => {})
+    try {
+      await awaiting(() => this.#native.wait('close'))
+    } finally {
+      this.#native.release()
+    }
   }
 
   async [Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')]() {
@@ -192,5 +232,6 @@ export class Reader {
 }
 
 export function rewrite(event, eventBytesMax = 2 ** 20) {
+  mustBeAnEvent(event)
   return calling(() => native.rewrite(Buffer.from(event), eventBytesMax))
 }

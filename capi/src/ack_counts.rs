@@ -32,6 +32,10 @@ struct Level {
 /// The events after those that are counted.
 #[derive(Default)]
 struct Open {
+    /// How many events there are, those that are counted too.
+    begun: u64,
+    /// Of the events after those that are counted; none once one has failed, because the count
+    /// stays where it is then.
     outcomes: VecDeque<Option<Outcome>>,
     /// Of the first of them: it stays the first.
     failure: Option<Failure>,
@@ -62,8 +66,11 @@ impl Level {
     /// Takes part in the count from now on; gives the number of the event.
     fn begin(&self) -> u64 {
         let mut open = self.open();
-        open.outcomes.push_back(None);
-        self.acked.load(Ordering::Relaxed) + open.outcomes.len() as u64
+        if open.failure.is_none() {
+            open.outcomes.push_back(None);
+        }
+        open.begun += 1;
+        open.begun
     }
 
     /// Whether that changes what is counted.
@@ -101,6 +108,7 @@ impl Open {
                 Outcome::Rejected => rejected += 1,
                 Outcome::Failed(failure) => {
                     self.failure = Some(failure.clone());
+                    self.outcomes = VecDeque::new();
                     break;
                 }
             }
@@ -237,6 +245,10 @@ mod tests {
         assert!(level.end(2, Outcome::Failed(Failure::closed())), "nobody would be told");
         assert!(!level.end(3, Outcome::Line));
         assert_eq!(level.acked.load(Ordering::Relaxed), 1);
+        // A server that goes on for weeks does not gather what nobody will be told.
+        assert_eq!((level.begin(), level.begin()), (4, 5));
+        assert!(!level.end(4, Outcome::Line));
+        assert!(level.open().outcomes.is_empty());
         assert_eq!(level.open().failure.as_ref().map(|failure| failure.code), Some(CDRLOG_CLOSED));
     }
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <iterator>
 #include <mutex>
@@ -206,6 +207,57 @@ static void notices_are_given_to_the_callback(const std::string &directory) {
     CHECK(std::count(notices.begin(), notices.end(), CDRLOG_NOTICE_CHANGED_BY_OTHERS) == 1);
 }
 
+static void an_empty_function_is_no_callback(const std::string &directory) {
+    auto options = options_of(directory);
+    Appender appender(options.on_notice(nullptr));
+    auto producer = appender.producer();
+    std::filesystem::remove(appender.cdr_path());
+    producer.send(EVENT);
+    appender.rotate();
+    CHECK(code_of([&] { producer.send(EVENT, Durability::written, nullptr); }) == CDRLOG_INVALID_ARGUMENT);
+    const auto try_send = [&] { static_cast<void>(producer.try_send(EVENT, Durability::written, cdrlog::OutcomeCallback())); };
+    CHECK(code_of(try_send) == CDRLOG_INVALID_ARGUMENT);
+    appender.flush();
+    CHECK(appender.stat("events_journaled") == 1);
+}
+
+static void an_appender_that_its_callback_destroys_is_closed_after_it(const std::string &directory) {
+    std::unique_ptr<Appender> appender;
+    std::promise<std::pair<cdrlog_result, std::string>> told;
+    auto options = options_of(directory);
+    options.on_notice([&, kept = std::string(100, 'k')](cdrlog_notice notice, const char *) {
+        if (notice != CDRLOG_NOTICE_CHANGED_BY_OTHERS) return;
+        const auto refused = code_of([&] { appender->close(); });
+        appender.reset();
+        told.set_value({refused, kept});
+    });
+    appender = std::make_unique<Appender>(options);
+    options = Options("unused");
+    auto producer = appender->producer();
+    std::filesystem::remove(appender->cdr_path());
+    producer.send(EVENT);
+    auto future = told.get_future();
+    CHECK(future.wait_for(20s) == std::future_status::ready);
+    const auto [refused, kept] = future.get();
+    CHECK(refused == CDRLOG_WOULD_DEADLOCK && kept == std::string(100, 'k'));
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    while (code_of([&] { Appender again(options_of(directory)); }) == CDRLOG_LOCKED) {
+        CHECK(std::chrono::steady_clock::now() < end);
+        std::this_thread::sleep_for(1ms);
+    }
+    CHECK(cdrlog::Reader(directory).next());
+}
+
+static void a_path_with_a_nul_and_a_negative_age_are_refused(const std::string &directory) {
+    const std::string path = directory + std::string("\0other", 6);
+    const cdrlog_result refused = CDRLOG_INVALID_ARGUMENT;
+    CHECK(code_of([&] { Options{path}; }) == refused);
+    CHECK(code_of([&] { options_of(directory).inbox_directory(path); }) == refused);
+    CHECK(code_of([&] { cdrlog::Reader{path}; }) == refused);
+    CHECK(code_of([&] { cdrlog::ReaderOptions(directory).begin({path, 0}); }) == refused);
+    CHECK(code_of([&] { Appender{options_of(directory).retention_age(-1s)}; }) == refused);
+}
+
 static void a_reader_follows_and_goes_on_at_a_position(const std::string &directory) {
     Appender appender(options_of(directory));
     auto producer = appender.producer();
@@ -271,7 +323,7 @@ int main(int count, char **arguments) {
         std::cerr << "usage: cdrlog_test DIRECTORY\n";
         return 2;
     }
-    const std::array<std::pair<const char *, void (*)(const std::string &)>, 11> tests = {{
+    const std::array<std::pair<const char *, void (*)(const std::string &)>, 14> tests = {{
 #define TEST(name) {#name, name}
         TEST(bytes_of_every_kind_become_lines),
         TEST(an_error_has_a_code_and_a_sentence),
@@ -280,6 +332,9 @@ int main(int count, char **arguments) {
         TEST(a_full_queue_is_no_error),
         TEST(acknowledgements_come_by_number_eventfd_and_callback),
         TEST(notices_are_given_to_the_callback),
+        TEST(an_empty_function_is_no_callback),
+        TEST(an_appender_that_its_callback_destroys_is_closed_after_it),
+        TEST(a_path_with_a_nul_and_a_negative_age_are_refused),
         TEST(a_reader_follows_and_goes_on_at_a_position),
         TEST(the_recovery_says_what_a_killed_process_had_sent),
         TEST(the_rewriter_needs_no_directory),

@@ -158,6 +158,68 @@ final class CdrlogTest {
         throw new AssertionError("not refused: " + message);
     }
 
+    /** Sizes that overflowed are negative, and would be limits that are none. */
+    static void aNegativeSizeOrTimeIsNotOneWithoutEnd(Path directory) throws Exception {
+        List<Call> wrong = List.of(() -> options(directory).retentionBytes(-1), () -> options(directory).rotateBytes(-1_474_836_480),
+                () -> options(directory).queueEventsMax(-1), () -> options(directory).queueBytesMax(-1),
+                () -> options(directory).eventBytesMax(-1), () -> options(directory).journal(-1, 4096),
+                () -> options(directory).journal(2, -4096));
+        for (Call call : wrong) {
+            check(thrown(call) instanceof IllegalArgumentException, wrong.indexOf(call));
+        }
+        Duration negative = Duration.ofMillis(-1);
+        check(failure(() -> options(directory).retentionAge(negative).open()).code() == Code.INVALID_ARGUMENT);
+        check(failure(() -> options(directory).syncInterval(negative).open()).code() == Code.INVALID_ARGUMENT);
+        check(failure(() -> options(directory).flushInterval(negative).open()).code() == Code.INVALID_ARGUMENT);
+        // Short ones are not none, and long ones no overflow.
+        Duration shortest = Duration.ofNanos(1);
+        Duration longest = Duration.ofSeconds(Long.MAX_VALUE);
+        options(directory).syncInterval(shortest).flushInterval(shortest).writeRetryTimeout(longest).closeTimeout(longest).open().close();
+        try (Acks acks = new Acks(); Reader reader = new Reader(new Reader.Options(directory).follow())) {
+            check(!acks.await(Durability.WRITTEN, 1, negative));
+            reader.await(negative);
+            reader.await(longest);
+        }
+    }
+
+    private static Throwable thrown(Call call) {
+        try {
+            call.run();
+        } catch (Throwable thrown) {
+            return thrown;
+        }
+        throw new AssertionError("it throws nothing");
+    }
+
+    static void aSegmentThatCannotBeUsedIsAFaultOfTheCaller(Path directory) throws Exception {
+        try (Appender appender = options(directory).open(); Producer producer = appender.producer(); Arena other = Arena.ofShared()) {
+            Arena arena = Arena.ofConfined();
+            MemorySegment closed = arena.allocate(EVENT.length);
+            arena.close();
+            check(thrown(() -> producer.send(closed)) instanceof IllegalStateException);
+            check(thrown(() -> producer.trySend((MemorySegment) null)) instanceof NullPointerException);
+            producer.send(other.allocate(EVENT.length).copyFrom(MemorySegment.ofArray(EVENT)));
+        }
+        check(lines(directory).equals(List.of(LINE)));
+    }
+
+    /** As a string, such a path is that of another directory, which would be created. */
+    static void aPathThatIsNotUtf8IsRefused(Path directory) throws Exception {
+        Files.createDirectories(directory);
+        String make = "mkdir \"$1/$(printf '\\377\\376')\"";
+        check(new ProcessBuilder("sh", "-c", make, "sh", directory.toString()).inheritIO().start().waitFor() == 0);
+        Path path;
+        try (var files = Files.list(directory)) {
+            path = files.findFirst().orElseThrow();
+        }
+        check(thrown(() -> new Options(path).open()) instanceof IllegalArgumentException);
+        check(thrown(() -> options(directory.resolve("other")).inboxDirectory(path).open()) instanceof IllegalArgumentException);
+        check(thrown(() -> new Reader(path)) instanceof IllegalArgumentException);
+        try (var files = Files.list(directory)) {
+            check(files.count() == 1);
+        }
+    }
+
     /** In a notice, the appender waits for the listener. */
     static void aListenerThatWouldWaitForItselfIsRefused(Path directory) throws Exception {
         Appender[] appender = new Appender[1];
@@ -278,7 +340,10 @@ final class CdrlogTest {
             throw new IllegalStateException("on purpose");
         });
         Thread.UncaughtExceptionHandler handler = Thread.getDefaultUncaughtExceptionHandler();
-        Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> notices.add(thrown.getMessage()));
+        Thread.setDefaultUncaughtExceptionHandler((thread, thrown) -> {
+            notices.add(thrown.getMessage());
+            throw new IllegalStateException("must not end the JVM");
+        });
         try (Appender appender = options.open(); Producer producer = appender.producer()) {
             Files.delete(Path.of(appender.cdrPath()));
             producer.send(EVENT);

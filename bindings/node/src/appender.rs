@@ -1,5 +1,6 @@
 //! The appender, and the sends.
 
+use std::cell::{Ref, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use cdrlog::{Ack, AckError, Appender, Bytes, Durability, SharedProducer, TrySendError};
-use napi::bindgen_prelude::{AsyncTask, Buffer, Function};
+use napi::bindgen_prelude::{AsyncTask, Function};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Result, Status, Task};
 use napi_derive::napi;
@@ -23,7 +24,8 @@ type Open = Arc<RwLock<Option<Appender>>>;
 
 #[napi]
 pub struct NativeAppender {
-    producer: SharedProducer,
+    /// `None` once it is released.
+    producer: RefCell<Option<SharedProducer>>,
     open: Open,
     outcomes: Arc<Listener<Outcome>>,
 }
@@ -63,7 +65,7 @@ impl NativeAppender {
         let appender = options.builder(&directory, listener)?.open();
         let appender = appender.map_err(|error| failure::open(&error))?;
         Ok(Self {
-            producer: appender.shared_producer(),
+            producer: RefCell::new(Some(appender.shared_producer())),
             open: Arc::new(RwLock::new(Some(appender))),
             outcomes: Arc::new(outcomes),
         })
@@ -72,7 +74,7 @@ impl NativeAppender {
     /// Whether there was room. The bytes are copied once, into the inbox.
     #[napi]
     pub fn try_send(&self, event: &[u8]) -> Result<bool> {
-        match self.producer.try_send_slice(event) {
+        match self.producer()?.try_send_slice(event) {
             Ok(()) => Ok(true),
             Err(TrySendError::Full(_)) => Ok(false),
             Err(_) => Err(failure::closed()),
@@ -84,34 +86,31 @@ impl NativeAppender {
         self.try_send(event.as_bytes())
     }
 
+    /// Whether there was room. The function that the constructor got is called with the outcome then,
+    /// once.
     #[napi]
-    pub fn send_when_there_is_room(&self, event: Buffer) -> AsyncTask<Send> {
-        AsyncTask::new(Send {
-            producer: self.producer.clone(),
-            event: Bytes::copy_from_slice(&event),
-            acked: None,
-        })
-    }
-
-    /// The function that the constructor got is called with the outcome, once, if this is resolved.
-    #[napi]
-    pub fn send_acked(
-        &self,
-        event: Buffer,
-        durability: String,
-        number: f64,
-    ) -> Result<AsyncTask<Send>> {
+    pub fn try_send_acked(&self, event: &[u8], durability: String, number: f64) -> Result<bool> {
         let durability = match durability.as_str() {
             "journaled" => Durability::Journaled,
             "written" => Durability::Written,
             "synced" => Durability::Synced,
             _ => return Err(failure::argument("durability is journaled, written or synced")),
         };
-        Ok(AsyncTask::new(Send {
-            producer: self.producer.clone(),
-            event: Bytes::copy_from_slice(&event),
-            acked: Some(Acked { durability, number, outcomes: self.outcomes.clone() }),
-        }))
+        let ack = match self.producer()?.try_send_acked(Bytes::copy_from_slice(event), durability) {
+            Ok(ack) => ack,
+            Err(TrySendError::Full(_)) => return Ok(false),
+            Err(_) => return Err(failure::closed()),
+        };
+        let pending = PendingAck { ack, number, outcomes: self.outcomes.clone() };
+        Arc::new(Pending(Mutex::new(Some(pending)))).poll();
+        Ok(true)
+    }
+
+    /// Gives back what a closed appender does not need: the memory of the inbox, and the function that
+    /// is told notices, which may know the appender.
+    #[napi]
+    pub fn release(&self) {
+        self.producer.take();
     }
 
     #[napi]
@@ -162,6 +161,12 @@ impl NativeAppender {
     }
 }
 
+impl NativeAppender {
+    fn producer(&self) -> Result<Ref<'_, SharedProducer>> {
+        Ref::filter_map(self.producer.borrow(), Option::as_ref).map_err(|_| failure::closed())
+    }
+}
+
 fn with<R>(open: &Open, run: impl FnOnce(&Appender) -> Result<R>) -> Result<R> {
     let open = open.read().unwrap_or_else(PoisonError::into_inner);
     run(open.as_ref().ok_or_else(failure::closed)?)
@@ -203,39 +208,6 @@ impl Task for Wait {
 
     fn compute(&mut self) -> Result<()> {
         (self.run)(&self.open)
-    }
-
-    fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// A send that may wait for room in the queue.
-pub struct Send {
-    producer: SharedProducer,
-    event: Bytes,
-    acked: Option<Acked>,
-}
-
-struct Acked {
-    durability: Durability,
-    number: f64,
-    outcomes: Arc<Listener<Outcome>>,
-}
-
-impl Task for Send {
-    type Output = ();
-    type JsValue = ();
-
-    fn compute(&mut self) -> Result<()> {
-        let producer = self.producer.producer();
-        let event = std::mem::take(&mut self.event);
-        let Some(Acked { durability, number, outcomes }) = self.acked.take() else {
-            return producer.send(event).map_err(|_| failure::closed());
-        };
-        let ack = producer.send_acked(event, durability).map_err(|_| failure::closed())?;
-        Arc::new(Pending(Mutex::new(Some(PendingAck { ack, number, outcomes })))).poll();
-        Ok(())
     }
 
     fn resolve(&mut self, _: Env, (): ()) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The reader, and the rewriter.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,18 @@ pub struct NativeReaderOptions {
 }
 
 #[napi]
-pub struct NativeReader(Arc<Mutex<Reader>>);
+pub struct NativeReader {
+    shared: Arc<Shared>,
+    /// Where the reader is while a thread waits with it.
+    position: Mutex<Option<ReaderPosition>>,
+}
+
+/// What threads of libuv have of a reader.
+struct Shared {
+    reader: Mutex<Reader>,
+    /// How many of them wait with it, or are about to.
+    waits: AtomicUsize,
+}
 
 #[napi]
 impl NativeReader {
@@ -42,19 +54,25 @@ impl NativeReader {
             let offset = whole(offset)? as u64;
             builder = builder.begin_at(ReaderPosition { file: file.into(), offset });
         }
-        Ok(Self(Arc::new(Mutex::new(builder.open().map_err(|error| failure::read(&error))?))))
+        let reader = Mutex::new(builder.open().map_err(|error| failure::read(&error))?);
+        let shared = Arc::new(Shared { reader, waits: AtomicUsize::new(0) });
+        Ok(Self { shared, position: Mutex::new(None) })
     }
 
+    /// None yet, while a thread waits for one.
     #[napi]
     pub fn next(&self) -> Result<Option<Buffer>> {
-        let mut reader = lock(&self.0);
+        let Some(mut reader) = self.idle() else { return Ok(None) };
         let line = reader.next_line().map_err(|error| failure::read(&error))?;
         Ok(line.map(|line| line.bytes().to_vec().into()))
     }
 
     #[napi]
     pub fn position(&self) -> Option<NativeReaderPosition> {
-        let position = lock(&self.0).position()?;
+        let position = match self.idle() {
+            Some(reader) => reader.position(),
+            None => lock(&self.position).clone(),
+        }?;
         Some(NativeReaderPosition {
             file: position.file.display().to_string(),
             offset: position.offset as f64,
@@ -64,18 +82,30 @@ impl NativeReader {
     /// Waits for a line, for at most this time.
     #[napi]
     pub fn wait(&self, milliseconds: u32) -> AsyncTask<WaitForLine> {
+        if let Some(reader) = self.idle() {
+            *lock(&self.position) = reader.position();
+        }
+        self.shared.waits.fetch_add(1, Ordering::Relaxed);
         let timeout = Duration::from_millis(milliseconds.into());
-        AsyncTask::new(WaitForLine { reader: self.0.clone(), timeout })
+        AsyncTask::new(WaitForLine { shared: self.shared.clone(), timeout })
     }
 }
 
-fn lock(reader: &Mutex<Reader>) -> MutexGuard<'_, Reader> {
-    reader.lock().unwrap_or_else(PoisonError::into_inner)
+impl NativeReader {
+    /// The reader, for the event loop, which waits for no thread: `None` while one has it.
+    fn idle(&self) -> Option<MutexGuard<'_, Reader>> {
+        // Changed by the event loop alone.
+        (self.shared.waits.load(Ordering::Relaxed) == 0).then(|| lock(&self.shared.reader))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A wait for a line on a thread of libuv.
 pub struct WaitForLine {
-    reader: Arc<Mutex<Reader>>,
+    shared: Arc<Shared>,
     timeout: Duration,
 }
 
@@ -84,11 +114,16 @@ impl Task for WaitForLine {
     type JsValue = ();
 
     fn compute(&mut self) -> Result<()> {
-        lock(&self.reader).wait(self.timeout);
+        lock(&self.shared.reader).wait(self.timeout);
         Ok(())
     }
 
     fn resolve(&mut self, _: Env, (): ()) -> Result<()> {
+        Ok(())
+    }
+
+    fn finally(self, _: Env) -> Result<()> {
+        self.shared.waits.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -3,10 +3,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 
 import { Appender, CdrlogError, Reader, rewrite } from '../index.js'
@@ -31,6 +35,34 @@ async function withAppender(options, use) {
     await use(appender)
   } finally {
     await appender.close()
+  }
+}
+
+// No file of this process may grow meanwhile.
+async function withoutDisk(use) {
+  const limitFiles = bytes => execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`])
+  const ignore = () => {}
+  process.on('SIGXFSZ', ignore)
+  limitFiles(0)
+  try {
+    await use()
+  } finally {
+    limitFiles('unlimited')
+    process.off('SIGXFSZ', ignore)
+  }
+}
+
+const SMALL = { eventBytesMax: 4096, segmentBytes: 4096, segmentCount: 2, queueEventsMax: 4 }
+
+// Sends until the queue is full: the journal takes what is in it until it is full too.
+async function fill(appender) {
+  for (let refusedAt = null; refusedAt === null || performance.now() - refusedAt < 200; ) {
+    if (appender.trySend(EVENT)) {
+      refusedAt = null
+    } else {
+      refusedAt ??= performance.now()
+      await sleep(1)
+    }
   }
 }
 
@@ -165,14 +197,10 @@ test('a sealed file that needs a person is an error of its own', () =>
     await assert.rejects(appender.waitForMaintenance(), hasCode('SEALED_FILE'))
   }))
 
-test('the event loop does not wait for a close', async () => {
-  const limitFiles = bytes => execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`])
-  const ignore = () => {}
-  process.on('SIGXFSZ', ignore)
+test('the event loop does not wait for a close', () => {
   const appender = new Appender(directory, { inboxDirectory, closeTimeoutMs: 4000 })
-  // No file may grow: the close tries for four seconds.
-  limitFiles(0)
-  try {
+  // The close tries for four seconds.
+  return withoutDisk(async () => {
     await appender.send(EVENT)
     const closing = assert.rejects(appender.close(), hasCode('IO'))
     let longestMs = 0
@@ -188,10 +216,67 @@ test('the event loop does not wait for a close', async () => {
     }
     assert.ok(longestMs < 2000, `it waited for ${longestMs} ms`)
     await closing
-  } finally {
-    limitFiles('unlimited')
-    process.off('SIGXFSZ', ignore)
+  })
+})
+
+test('sends that wait for room hold up no thread, no flush and no close', () => {
+  const appenders = Array.from({ length: 4 }, (_, number) => {
+    return new Appender(join(directory, `${number}`), { ...SMALL, inboxDirectory, closeTimeoutMs: 300 })
+  })
+  return withoutDisk(async () => {
+    for (const appender of appenders) await fill(appender)
+    const refused = appenders.map(appender => assert.rejects(appender.send(EVENT), hasCode('CLOSED')))
+    // All threads of libuv would wait.
+    assert.notEqual((await readFile(fileURLToPath(import.meta.url))).length, 0)
+    for (const appender of appenders) {
+      assert.equal(appender.trySend(EVENT), false)
+      assert.throws(() => appender.trySend(7), TypeError)
+      await assert.rejects(appender.send(7), TypeError)
+      await assert.rejects(appender.sendAcked(7, 'written'), TypeError)
+      await assert.rejects(appender.flush(), hasCode('IO'))
+      refused.push(assert.rejects(appender.sendAcked(EVENT, 'written'), hasCode('CLOSED')))
+      await assert.rejects(appender.close(), hasCode('IO'))
+    }
+    await Promise.all(refused)
+  })
+})
+
+test('the end of the program does not wait for room', () => {
+  const module = fileURLToPath(new URL('../index.js', import.meta.url))
+  const child = spawnSync(
+    process.execPath,
+    [
+      '--input-type=module',
+      '--eval',
+      `import { execFileSync } from 'node:child_process'
+       import { Appender } from ${JSON.stringify(module)}
+       process.on('SIGXFSZ', () => {})
+       const options = { ...${JSON.stringify(SMALL)}, inboxDirectory: null }
+       const appender = new Appender(${JSON.stringify(directory)}, options)
+       execFileSync('prlimit', ['--pid=' + process.pid, '--fsize=0:'])
+       while (appender.trySend('{"event":"e"}') || appender.stats().write_errors === 0);
+       for (let sent = 0; sent < 1000; sent++) appender.send('{"event":"e"}').catch(() => {})
+       setTimeout(() => process.exit(7), 100)`,
+    ],
+    { timeout: 60_000, killSignal: 'SIGKILL' },
+  )
+  assert.equal(child.status, 7, `${child.signal} ${child.stderr}`)
+})
+
+test('an appender that is closed and forgotten is collected', async () => {
+  const forgotten = await (async () => {
+    const appender = new Appender(directory, { inboxDirectory, onNotice: () => appender })
+    await Promise.all([appender.send(EVENT), appender.sendAcked(EVENT, 'written')])
+    await appender.close()
+    return new WeakRef(appender)
+  })()
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc')
+  for (let round = 0; round < 100 && forgotten.deref(); round++) {
+    await sleep(10)
+    collect()
   }
+  assert.equal(forgotten.deref(), undefined)
 })
 
 test('a notice is given to the event loop', async () => {
@@ -225,6 +310,28 @@ test('a reader follows and goes on at a position', () =>
     assert.throws(() => new Reader(directory, { begin: gone }), hasCode('POSITION_GONE'))
     assert.throws(() => new Reader('/nowhere/at/all'), hasCode('IO'))
     assert.throws(() => new Reader(directory, { begin: { ...begin, offset: -1 } }), hasCode('INVALID_ARGUMENT'))
+  }))
+
+test('the event loop does not wait for a reader that waits for a line', () =>
+  withAppender({}, async appender => {
+    await appender.send(EVENT)
+    await appender.flush()
+    const reader = new Reader(directory, { follow: true })
+    assert.equal(String(reader.next()), LINE)
+    const { position } = reader
+    const following = reader[Symbol.asyncIterator]().next()
+    const times = []
+    for (let look = 0; look < 9; look++) {
+      await sleep(10)
+      const begin = performance.now()
+      assert.deepEqual(reader.position, position)
+      times.push(performance.now() - begin)
+    }
+    const median = times.sort((one, other) => one - other)[4]
+    assert.ok(median < 50, `it waits for ${times} ms`)
+    await appender.send(EVENT)
+    assert.equal(String((await following).value), LINE)
+    assert.equal(reader.position.offset, 2 * position.offset)
   }))
 
 test('the rewriter needs no directory', () => {

@@ -1,17 +1,21 @@
 //! `Appender`: an open directory, and the sends.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use cdrlog::{Bytes, Durability, SharedProducer, TrySendError};
+use cdrlog::{AckError, Bytes, Durability, SharedProducer, TrySendError};
 use pyo3::exceptions::{PyTimeoutError, PyValueError};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::event::with_bytes;
 use crate::process::Process;
+use crate::wait::{SIGNAL_POLL, wait_for};
 use crate::{errors, notice, options};
 
 /// Appends events to the CDR files of a directory. Any thread may use it.
@@ -22,6 +26,7 @@ pub struct Appender {
     producer: SharedProducer,
     /// `None` once it is closed. Calls that wait have it for reading, so a close waits for them.
     open: RwLock<Option<cdrlog::Appender>>,
+    notices: notice::Callback,
     process: Process,
 }
 
@@ -34,14 +39,16 @@ impl Appender {
         directory: PathBuf,
         options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
-        let builder = options::builder(directory, options)?;
+        let (builder, notices) = options::builder(directory, options)?;
         let appender = py.detach(|| builder.open()).map_err(errors::open)?;
         let producer = appender.shared_producer();
-        Ok(Self { producer, open: RwLock::new(Some(appender)), process: Process::this() })
+        let open = RwLock::new(Some(appender));
+        Ok(Self { producer, open, notices, process: Process::this() })
     }
 
     /// Sends an event, the body of a webhook: `str`, or anything with a buffer of bytes. Waits while
-    /// the queue is full. Once it returns, the event outlives the process.
+    /// the queue is full. Once it returns, the event outlives the process. If a signal ends the wait,
+    /// such as that of Ctrl-C, the event was not taken.
     fn send(&self, event: &Bound<'_, PyAny>) -> PyResult<()> {
         match with_bytes(event, |event| self.producer.try_send_slice(event))? {
             Ok(()) => Ok(()),
@@ -73,11 +80,8 @@ impl Appender {
             Ok(ack) => ack,
             Err(TrySendError::Full(event_bytes)) => {
                 notice::may_wait()?;
-                let producer = self.producer.producer();
-                event
-                    .py()
-                    .detach(move || producer.send_acked(event_bytes, durability))
-                    .map_err(errors::send)?
+                let sent = self.producer.send_acked_async(event_bytes, durability);
+                wait_for(event.py(), sent)?.map_err(errors::send)?
             }
             Err(_) => return Err(errors::closed()),
         };
@@ -147,13 +151,22 @@ impl Appender {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         notice::may_wait()?;
         self.process.must_be_this()?;
-        py.detach(|| {
-            let appender = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-            appender.map_or(Ok(()), |appender| match appender.close_keeping() {
-                Ok(_) => Ok(()),
-                Err(error) => Err(errors::close(&error)),
-            })
-        })
+        let closed = py.detach(|| {
+            let appender = self.open.write().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some(appender.close_keeping())
+        });
+        let Some(closed) = closed else { return Ok(()) };
+        // The last notice was given.
+        self.notices.forget();
+        closed.map(drop).map_err(|error| errors::close(&error))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.notices.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.notices.forget();
     }
 
     fn __enter__(this: Py<Self>) -> Py<Self> {
@@ -169,8 +182,7 @@ impl Appender {
 impl Appender {
     fn send_when_there_is_room(&self, py: Python<'_>, event: Bytes) -> PyResult<()> {
         notice::may_wait()?;
-        let producer = self.producer.producer();
-        py.detach(move || producer.send(event)).map_err(errors::send)
+        wait_for(py, self.producer.send_async(event))?.map_err(errors::send)
     }
 
     /// Uses the open appender without the GIL.
@@ -205,6 +217,13 @@ impl Drop for Appender {
     /// being closed.
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if notice::may_wait().is_err() && open.is_some() {
+            // The collector runs in notices too, and a thread cannot wait for itself. If there is no
+            // other one, it stays open.
+            let open = ManuallyDrop::new(open);
+            let _ = thread::Builder::new().spawn(move || drop(ManuallyDrop::into_inner(open)));
+            return;
+        }
         // Where the interpreter has ended there is no GIL: `open` is dropped with the closure.
         let _is_attached = Python::try_attach(|py| py.detach(|| drop(open)));
     }
@@ -230,19 +249,38 @@ impl Ack {
         self.process.must_be_this()?;
         let timeout = timeout.map(Duration::try_from_secs_f64).transpose();
         let timeout = timeout.map_err(|error| PyValueError::new_err(error.to_string()))?;
-        py.detach(|| {
-            let mut place = self.ack.lock().unwrap_or_else(PoisonError::into_inner);
-            let ack = place.take().ok_or_else(|| PyValueError::new_err("it was answered"))?;
-            let outcome = match timeout {
-                None => ack.wait(),
-                Some(timeout) => ack.wait_timeout(timeout).map_err(|ack| {
-                    *place = Some(ack);
-                    PyTimeoutError::new_err("the event has not reached its level yet")
-                })?,
-            };
-            let cdrlog::Position { file, offset, line_bytes, .. } = outcome.map_err(errors::ack)?;
-            Ok(Position { file: file.as_os_str().to_owned(), offset, line_bytes })
-        })
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let outcome = py.detach(|| self.wait_for_some_time(left))?;
+            if let Some(outcome) = outcome {
+                let position = outcome.map_err(errors::ack)?;
+                let cdrlog::Position { file, offset, line_bytes, .. } = position;
+                return Ok(Position { file: file.as_os_str().to_owned(), offset, line_bytes });
+            }
+            py.check_signals()?;
+            if left.is_some_and(|left| left <= SIGNAL_POLL) {
+                return Err(PyTimeoutError::new_err("the event has not reached its level yet"));
+            }
+        }
+    }
+}
+
+impl Ack {
+    /// The outcome, unless it comes after `left` or the next look for a signal.
+    fn wait_for_some_time(
+        &self,
+        left: Option<Duration>,
+    ) -> PyResult<Option<Result<cdrlog::Position, AckError>>> {
+        let mut place = self.ack.lock().unwrap_or_else(PoisonError::into_inner);
+        let ack = place.take().ok_or_else(|| PyValueError::new_err("it was answered"))?;
+        match ack.wait_timeout(left.unwrap_or(SIGNAL_POLL).min(SIGNAL_POLL)) {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(ack) => {
+                *place = Some(ack);
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod notice;
 mod options;
 mod process;
 mod reader;
+mod wait;
 
 use pyo3::prelude::*;
 
@@ -22,5 +23,6 @@ fn _cdrlog(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<appender::Ack>()?;
     module.add_class::<appender::Position>()?;
     module.add_class::<reader::Reader>()?;
-    module.add_function(wrap_pyfunction!(event::rewrite, module)?)
+    module.add_function(wrap_pyfunction!(event::rewrite, module)?)?;
+    module.add_function(wrap_pyfunction!(notice::end_notices, module)?)
 }

@@ -9,15 +9,26 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::notice;
+use crate::notice::{self, Callback};
 
-/// Those that are not given keep their defaults.
-pub fn builder(directory: PathBuf, options: Option<&Bound<'_, PyDict>>) -> PyResult<Builder> {
+/// Those that are not given keep their defaults. What `on_notice` is comes apart.
+pub fn builder(
+    directory: PathBuf,
+    options: Option<&Bound<'_, PyDict>>,
+) -> PyResult<(Builder, Callback)> {
     let mut builder = Appender::builder(directory);
+    let notices = Callback::default();
     for (name, value) in options.into_iter().flatten() {
-        builder = set(builder, name.extract()?, &value)?;
+        builder = match name.extract()? {
+            "on_notice" if value.is_none() => builder,
+            "on_notice" => {
+                notices.set(&value)?;
+                builder.on_notice(notice::listener(notices.clone()))
+            }
+            name => set(builder, name, &value)?,
+        };
     }
-    Ok(builder)
+    Ok((builder, notices))
 }
 
 fn set(builder: Builder, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Builder> {
@@ -44,8 +55,6 @@ fn set(builder: Builder, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Build
         "inbox_directory" if value.is_none() => builder.no_inbox(),
         "inbox_directory" => builder.inbox_directory(value.extract::<PathBuf>()?),
         "time_marks" => builder.time_marks(value.extract()?),
-        "on_notice" if value.is_none() => builder,
-        "on_notice" => builder.on_notice(notice::listener(value.clone().unbind())),
         _ => return Err(PyTypeError::new_err(format!("there is no option {name}"))),
     })
 }

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use cdrlog::reader::{FileKind, ReaderPosition};
 use pyo3::prelude::*;
@@ -11,9 +10,7 @@ use pyo3::types::PyBytes;
 
 use crate::errors;
 use crate::process::Process;
-
-/// How long a reader that follows waits between two looks for a signal, such as that of Ctrl-C.
-const SIGNAL_POLL: Duration = Duration::from_millis(200);
+use crate::wait::SIGNAL_POLL;
 
 /// Gives the lines of a CDR directory, oldest first, each once, compressed or not: an iterator of
 /// `bytes` without their line feeds. One that follows waits for new lines and never ends.

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest
+import weakref
 
 import cdrlog
 
@@ -36,6 +37,18 @@ class Test(unittest.TestCase):
         appender = cdrlog.Appender(directory or self.directory, inbox_directory=self.inboxes, **options)
         self.addCleanup(appender.close)
         return appender
+
+    def fill(self, appender):
+        """Sends until the queue is full, and says how many events it took."""
+        taken = 0
+        refused_at = None
+        # The journal takes what is in the queue until it is full too.
+        while refused_at is None or time.monotonic() - refused_at < 0.2:
+            if appender.try_send(EVENT):
+                taken, refused_at = taken + 1, None
+            else:
+                refused_at = refused_at or time.monotonic()
+        return taken
 
 
 class Sending(Test):
@@ -77,14 +90,7 @@ class Sending(Test):
         rotating = threading.Thread(target=appender.rotate)
         rotating.start()
         self.assertTrue(held.wait(20))
-        taken = 1
-        refused_at = None
-        # The journal takes what is in the queue until it is full too.
-        while refused_at is None or time.monotonic() - refused_at < 0.2:
-            if appender.try_send(EVENT):
-                taken, refused_at = taken + 1, None
-            else:
-                refused_at = refused_at or time.monotonic()
+        taken = 1 + self.fill(appender)
         sending = threading.Thread(target=lambda: [appender.send(EVENT), appender.send_acked(EVENT, "written").wait()])
         sending.start()
         self.assertFalse(appender.try_send(EVENT))  # this thread has the GIL while the other one waits
@@ -127,6 +133,54 @@ class Sending(Test):
         rotating.join()
 
 
+class Interrupted(Exception):
+    """What the handler of a signal raises."""
+
+
+class Signals(Test):
+    def setUp(self):
+        super().setUp()
+
+        def interrupt(_signal, _frame):
+            raise Interrupted
+
+        before = signal.signal(signal.SIGALRM, interrupt)
+        self.addCleanup(signal.signal, signal.SIGALRM, before)
+        self.addCleanup(signal.setitimer, signal.ITIMER_REAL, 0)
+
+    def test_a_signal_ends_a_send_that_waits_and_the_wait_for_an_acknowledgement(self):
+        held, hold = threading.Event(), threading.Event()
+        small = {"event_bytes_max": 4096, "segment_bytes": 4096, "segment_count": 2, "queue_events_max": 4}
+        # No line is written while a notice is given: the journal and then the queue fill.
+        appender = self.open(on_notice=lambda _: [held.set(), hold.wait(60)], **small)
+        self.addCleanup(hold.set)
+        os.unlink(appender.cdr_path)
+        appender.send(EVENT)
+        self.assertTrue(held.wait(20))
+        ack = appender.send_acked(EVENT, "written")
+        taken = 2 + self.fill(appender)
+        # Something that is not interrupted ends when the notice does.
+        freeing = threading.Timer(30, hold.set)
+        freeing.start()
+        self.addCleanup(freeing.cancel)
+        waits = [
+            lambda: appender.send(EVENT),
+            lambda: appender.send_acked(EVENT, "written"),
+            ack.wait,
+            lambda: ack.wait(60),
+        ]
+        for wait in waits:
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            with self.assertRaises(Interrupted):
+                wait()
+            self.assertFalse(hold.is_set())
+        hold.set()
+        self.assertEqual(ack.wait().line_bytes, len(LINE) + 1)
+        appender.close()
+        # An event whose send was interrupted was not taken.
+        self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE] * taken)
+
+
 class Opening(Test):
     def test_an_error_says_what_can_be_done(self):
         appender = self.open()
@@ -142,6 +196,8 @@ class Opening(Test):
                 cdrlog.Appender(self.temporary(), **wrong)
         with self.assertRaises(TypeError):
             cdrlog.Appender(self.temporary(), no_such_option=1)
+        with self.assertRaises(TypeError):
+            cdrlog.Appender(self.temporary(), on_notice=7)
         appender.close()
         appender.close()
         for call in appender.flush, appender.stats, lambda: appender.send(EVENT), lambda: appender.try_send(EVENT):
@@ -248,6 +304,69 @@ class Opening(Test):
         gc.collect()
         self.assertEqual(len(notices), 1)
         self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE])
+
+    def test_an_appender_whose_last_reference_goes_in_its_notice_is_closed_after_it(self):
+        holder, dropped, unraised = [], threading.Event(), []
+
+        def notice(_):
+            holder.clear()
+            gc.collect()
+            dropped.set()
+
+        hook, sys.unraisablehook = sys.unraisablehook, lambda raised: unraised.append(raised.exc_value)
+        try:
+            holder.append(cdrlog.Appender(self.directory, inbox_directory=self.inboxes, on_notice=notice))
+            os.unlink(holder[0].cdr_path)
+            holder[0].send(EVENT)
+            self.assertTrue(dropped.wait(20))
+        finally:
+            sys.unraisablehook = hook
+        self.assertEqual(unraised, [])
+        end = time.monotonic() + 20
+        while True:
+            try:
+                self.open()
+                break
+            except cdrlog.Locked:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+        self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE])
+
+    def test_an_appender_and_what_is_told_its_notices_are_collected_together(self):
+        class Service:
+            def __init__(self, directory, inboxes):
+                self.appender = cdrlog.Appender(directory, inbox_directory=inboxes, on_notice=self.notice)
+
+            def notice(self, _):
+                pass
+
+        for is_closed in True, False:
+            service = Service(self.directory, self.inboxes)
+            service.appender.send(EVENT)
+            if is_closed:
+                service.appender.close()
+            forgotten = weakref.ref(service)
+            del service
+            gc.collect()
+            self.assertIsNone(forgotten())
+        self.open()
+        self.assertEqual(list(cdrlog.Reader(self.directory)), [LINE] * 2)
+
+    def test_the_end_of_the_program_waits_for_a_notice_that_is_being_given(self):
+        child = f"""if True:
+            import cdrlog, os, threading, time
+            held = threading.Event()
+            def notice(_):
+                held.set()
+                time.sleep(0.5)
+                print("told", flush=True)
+            appender = cdrlog.Appender({self.directory!r}, inbox_directory={self.inboxes!r}, on_notice=notice)
+            os.unlink(appender.cdr_path)
+            appender.send({EVENT!r})
+            held.wait()
+        """
+        ended = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True)
+        self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "told\n", ""))
 
     def test_a_notice_may_look_but_not_wait(self):
         outcomes = []

@@ -3,7 +3,9 @@
 An event that `Appender.send` took is in the CDR, even if the process is killed right after `send` returned.
 """
 
-from ._cdrlog import Ack, Appender, Position, Reader, rewrite
+import atexit
+
+from ._cdrlog import Ack, Appender, Position, Reader, end_notices, rewrite
 from ._errors import (
     Closed,
     Damaged,
@@ -19,6 +21,8 @@ from ._errors import (
     WouldDeadlock,
 )
 from ._handler import EventFormatter, Handler
+
+atexit.register(end_notices)
 
 __all__ = [
     "Ack",

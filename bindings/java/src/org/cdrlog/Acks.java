@@ -34,7 +34,7 @@ public final class Acks implements AutoCloseable {
 
     /** Waits until the event of this number has reached the level; false if the time is over first. */
     public boolean await(Durability level, long number, Duration timeout) throws CdrlogException {
-        int code = (int) NativeFunction.ACKS_WAIT.invoke(handle.get(), level.ordinal(), number, timeout.toMillis());
+        int code = (int) NativeFunction.ACKS_WAIT.invoke(handle.get(), level.ordinal(), number, NativeFunction.milliseconds(timeout));
         if (code == CdrlogException.TIMED_OUT) {
             return false;
         }

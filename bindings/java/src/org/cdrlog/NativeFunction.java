@@ -13,6 +13,8 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Path;
+import java.time.Duration;
 
 /** The functions of cdrlog.h that are called rarely. {@link Producer} has those that must be fast. */
 enum NativeFunction {
@@ -101,9 +103,17 @@ enum NativeFunction {
     Object invoke(Object... arguments) {
         try {
             return handle.invokeWithArguments(arguments);
-        } catch (Throwable fault) {
-            throw new AssertionError("a call of C does not throw", fault);
+        } catch (Throwable thrown) {
+            throw thrown(thrown);
         }
+    }
+
+    /** What the caller of a function of C throws: about an argument, such as a segment that is closed. C throws nothing. */
+    static RuntimeException thrown(Throwable thrown) {
+        if (thrown instanceof Error error) {
+            throw error;
+        }
+        return thrown instanceof RuntimeException argument ? argument : new IllegalStateException(thrown);
     }
 
     /** Calls it; its result is a string of C, which is null or ends with NUL. */
@@ -113,6 +123,31 @@ enum NativeFunction {
 
     static String text(MemorySegment text) {
         return text.address() == 0 ? null : text.reinterpret(Long.MAX_VALUE).getString(0);
+    }
+
+    /**
+     * A path as a string of C, in UTF-8.
+     *
+     * @throws IllegalArgumentException if it has other bytes: as a string, it would be that of another file
+     */
+    static MemorySegment path(Path path, Arena arena) {
+        String text = path.toString();
+        if (!path.getFileSystem().getPath(text).equals(path)) {
+            throw new IllegalArgumentException("the path is not UTF-8: " + text);
+        }
+        return arena.allocateFrom(text);
+    }
+
+    /**
+     * A time for the library: rounded up, so that a short one does not become none; none if it is negative, so that it
+     * does not become one without end.
+     */
+    static long milliseconds(Duration time) {
+        if (time.isNegative()) {
+            return 0;
+        }
+        boolean isTooLong = time.getSeconds() >= Long.MAX_VALUE / 1000;
+        return isTooLong ? Long.MAX_VALUE : time.plusNanos(999_999).toMillis();
     }
 
     /** Calls it; its last argument is a place for a handle, which this returns. */

@@ -43,40 +43,48 @@ public final class Options {
         return this;
     }
 
+    /** The library has numbers without a sign: a negative one would be a limit so high that it is none. */
+    private static long notNegative(long number) {
+        if (number < 0) {
+            throw new IllegalArgumentException(number + " is negative");
+        }
+        return number;
+    }
+
     /** The number of events in the queue above which a send waits. Default: 32 768. */
     public Options queueEventsMax(long events) {
-        return set(NativeFunction.OPTIONS_SET_QUEUE_EVENTS_MAX, events);
+        return set(NativeFunction.OPTIONS_SET_QUEUE_EVENTS_MAX, notNegative(events));
     }
 
     /** The bytes of events in the queue above which a send waits. Default: 16 MiB. */
     public Options queueBytesMax(long bytes) {
-        return set(NativeFunction.OPTIONS_SET_QUEUE_BYTES_MAX, bytes);
+        return set(NativeFunction.OPTIONS_SET_QUEUE_BYTES_MAX, notNegative(bytes));
     }
 
     /** The length above which a body is rejected. Default: 1 MiB. */
     public Options eventBytesMax(long bytes) {
-        return set(NativeFunction.OPTIONS_SET_EVENT_BYTES_MAX, bytes);
+        return set(NativeFunction.OPTIONS_SET_EVENT_BYTES_MAX, notNegative(bytes));
     }
 
     /** The segments of the journal and their length. Default: 4 of 1 MiB. */
     public Options journal(long segments, long segmentBytes) {
-        set(NativeFunction.OPTIONS_SET_SEGMENT_COUNT, segments);
-        return set(NativeFunction.OPTIONS_SET_SEGMENT_BYTES, segmentBytes);
+        set(NativeFunction.OPTIONS_SET_SEGMENT_COUNT, notNegative(segments));
+        return set(NativeFunction.OPTIONS_SET_SEGMENT_BYTES, notNegative(segmentBytes));
     }
 
     /** The time from a send until the line is in the file, at most. Default: 20 ms. */
     public Options flushInterval(Duration interval) {
-        return set(NativeFunction.OPTIONS_SET_FLUSH_INTERVAL_MS, interval.toMillis());
+        return set(NativeFunction.OPTIONS_SET_FLUSH_INTERVAL_MS, NativeFunction.milliseconds(interval));
     }
 
     /** How long writes may fail before the appender gives up. Default: for ever. */
     public Options writeRetryTimeout(Duration timeout) {
-        return set(NativeFunction.OPTIONS_SET_WRITE_RETRY_TIMEOUT_MS, timeout.toMillis());
+        return set(NativeFunction.OPTIONS_SET_WRITE_RETRY_TIMEOUT_MS, NativeFunction.milliseconds(timeout));
     }
 
     /** How long a close retries writes that fail. Default: 5 s. */
     public Options closeTimeout(Duration timeout) {
-        return set(NativeFunction.OPTIONS_SET_CLOSE_TIMEOUT_MS, timeout.toMillis());
+        return set(NativeFunction.OPTIONS_SET_CLOSE_TIMEOUT_MS, NativeFunction.milliseconds(timeout));
     }
 
     /** Whether names of files have UTC. Default: no. */
@@ -91,17 +99,17 @@ public final class Options {
 
     /** The length of a file above which a new one is started. Default: no limit. */
     public Options rotateBytes(long bytes) {
-        return set(NativeFunction.OPTIONS_SET_ROTATE_BYTES, bytes);
+        return set(NativeFunction.OPTIONS_SET_ROTATE_BYTES, notNegative(bytes));
     }
 
     /** How long files are kept; null: for ever. Default: 30 days. */
     public Options retentionAge(Duration age) {
-        return set(NativeFunction.OPTIONS_SET_RETENTION_AGE_S, age == null ? FOREVER : age.toSeconds());
+        return set(NativeFunction.OPTIONS_SET_RETENTION_AGE_S, age == null ? FOREVER : Math.max(age.toSeconds(), 0));
     }
 
     /** The length of all files above which the oldest are removed. Default: 20 000 000 000. */
     public Options retentionBytes(long bytes) {
-        return set(NativeFunction.OPTIONS_SET_RETENTION_BYTES, bytes);
+        return set(NativeFunction.OPTIONS_SET_RETENTION_BYTES, notNegative(bytes));
     }
 
     /** No file is removed because of the length of all. */
@@ -129,7 +137,7 @@ public final class Options {
 
     /** Syncs this long after the last sync. Default: 1 s. */
     public Options syncInterval(Duration interval) {
-        return set(NativeFunction.OPTIONS_SET_SYNC_POLICY, 1, interval.toMillis());
+        return set(NativeFunction.OPTIONS_SET_SYNC_POLICY, 1, NativeFunction.milliseconds(interval));
     }
 
     /** Syncs after every write. */
@@ -145,7 +153,7 @@ public final class Options {
     /** Where accepted events outlive the process, on a tmpfs; null: nowhere. Default: /dev/shm. */
     public Options inboxDirectory(Path directory) {
         setters.add((options, arena) -> NativeFunction.OPTIONS_SET_INBOX_DIRECTORY.call(
-                options, directory == null ? MemorySegment.NULL : arena.allocateFrom(directory.toString())));
+                options, directory == null ? MemorySegment.NULL : NativeFunction.path(directory, arena)));
         return this;
     }
 
@@ -165,7 +173,7 @@ public final class Options {
         Arena notices = Arena.ofShared();
         boolean isOpen = false;
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment options = (MemorySegment) NativeFunction.OPTIONS_NEW.invoke(arena.allocateFrom(directory.toString()));
+            MemorySegment options = (MemorySegment) NativeFunction.OPTIONS_NEW.invoke(NativeFunction.path(directory, arena));
             if (options.address() == 0) {
                 throw CdrlogException.last(CdrlogException.Code.INVALID_ARGUMENT.ordinal() + 1);
             }
@@ -206,7 +214,11 @@ public final class Options {
             listener.accept(NativeFunction.text(message));
         } catch (Throwable thrown) {
             Thread thread = Thread.currentThread();
-            thread.getUncaughtExceptionHandler().uncaughtException(thread, thrown);
+            try {
+                thread.getUncaughtExceptionHandler().uncaughtException(thread, thrown);
+            } catch (Throwable ignored) {
+                // As the JVM ignores what this handler throws.
+            }
         }
     }
 }

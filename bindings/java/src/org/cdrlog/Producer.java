@@ -73,8 +73,8 @@ public final class Producer implements AutoCloseable {
             checkOpen();
             try {
                 return (int) TRY_SEND.invokeExact(handle, event, event.byteSize());
-            } catch (Throwable fault) {
-                throw new AssertionError("a call of C does not throw", fault);
+            } catch (Throwable thrown) {
+                throw NativeFunction.thrown(thrown);
             }
         }
     }
@@ -85,8 +85,8 @@ public final class Producer implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment copy = arena.allocate(event.byteSize()).copyFrom(event);
             code = (int) SEND.invokeExact(handle, copy, copy.byteSize());
-        } catch (Throwable fault) {
-            throw new AssertionError("a call of C does not throw", fault);
+        } catch (Throwable thrown) {
+            throw NativeFunction.thrown(thrown);
         }
         if (code != CdrlogException.OK) {
             throw CdrlogException.last(code);

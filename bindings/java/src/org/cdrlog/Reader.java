@@ -58,7 +58,7 @@ public final class Reader implements AutoCloseable {
     /** A reader with options. */
     public Reader(Options options) throws CdrlogException {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment directory = arena.allocateFrom(options.directory.toString());
+            MemorySegment directory = NativeFunction.path(options.directory, arena);
             MemorySegment made = (MemorySegment) NativeFunction.READER_OPTIONS_NEW.invoke(directory);
             if (made.address() == 0) {
                 throw CdrlogException.last(CdrlogException.Code.INVALID_ARGUMENT.ordinal() + 1);
@@ -93,7 +93,7 @@ public final class Reader implements AutoCloseable {
 
     /** Waits until there may be a line to read, or for this time. */
     public void await(Duration timeout) throws CdrlogException {
-        NativeFunction.READER_WAIT.call(handle.get(), timeout.toMillis());
+        NativeFunction.READER_WAIT.call(handle.get(), NativeFunction.milliseconds(timeout));
     }
 
     /** Where the next line starts: save it, and begin there later. Null if nothing was read yet. */
