@@ -76,9 +76,13 @@ impl ChainState {
         fits
     }
 
-    fn fill(&mut self, block: &Block) -> bool {
+    /// A database puts a block back only before the last one; a bucket cannot tell.
+    fn fill(&mut self, guard: Guard, block: &Block) -> bool {
         let seq = block.header.fields.seq;
-        let fits = self.blocks.get(&seq).is_none_or(|there| there.header == block.header);
+        let last = self.blocks.last_key_value().map_or(0, |(last, _)| *last);
+        let is_before_end = guard == Guard::Name || seq <= last;
+        let is_free = self.blocks.get(&seq).is_none_or(|there| there.header == block.header);
+        let fits = is_before_end && is_free;
         if fits {
             self.blocks.insert(seq, block.clone());
         }
@@ -282,7 +286,8 @@ impl Destination for Memory {
         if self.is_lost(6) {
             return Answer::Unknown(no_answer());
         }
-        let fits = self.of_chain(&block.header.chain(), |state| state.fill(block));
+        let guard = self.server.borrow().guard;
+        let fits = self.of_chain(&block.header.chain(), |state| state.fill(guard, block));
         if self.is_lost(6) {
             return Answer::Unknown(no_answer());
         }

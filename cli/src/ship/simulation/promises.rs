@@ -9,10 +9,13 @@ use crate::ship::shipper::Stop;
 
 impl Run {
     /// A chain begins with the block that registers the node, unless its beginning was lost.
-    fn check_beginning(&self) {
+    fn check_beginning(&self, seed: u64) {
         let server = self.server.borrow();
         let kind = server.blocks(NODE).next().map(|first| first.header.fields.kind);
-        assert!(!matches!(kind, Some(Kind::Lines | Kind::Closed)), "a chain begins with {kind:?}");
+        assert!(
+            !matches!(kind, Some(Kind::Lines | Kind::Closed)),
+            "seed {seed}: a chain begins with {kind:?}"
+        );
     }
 }
 
@@ -27,7 +30,7 @@ fn check(hazards: Hazards) {
     for seed in 0..runs() {
         let mut run = Run::new(seed, hazards);
         run.play();
-        run.check_beginning();
+        run.check_beginning(seed);
         let written = run.processes[0].files.borrow().written.clone();
         let is_whole = match run.is_beginning_of(&written) {
             Ok(is_whole) => is_whole,
