@@ -32,7 +32,13 @@ pub(crate) fn run(callback: impl FnOnce()) {
 /// Whether this thread is running a callback.
 #[inline]
 pub(crate) fn is_running() -> bool {
-    RUNNING.load(Ordering::Relaxed) > 0 && IS_RUNNING.get()
+    RUNNING.load(Ordering::Relaxed) > 0 && is_running_here()
+}
+
+/// Not inlined: the compiler would look for what belongs to the thread before it knows whether to.
+#[inline(never)]
+fn is_running_here() -> bool {
+    IS_RUNNING.get()
 }
 
 /// Refuses a call that waits for the threads of an appender, if a callback makes it.
