@@ -25,6 +25,12 @@ use crate::units::Seconds;
 /// How often a server that took over looks whether its predecessor still ships.
 const LOCK_INTERVAL: Duration = Duration::from_millis(500);
 
+/// After so long it is no predecessor that ends: the operator is told.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+const OTHER_SHIPS: &str =
+    "another process ships this directory, such as `cdrlog ship`; the server begins when it ends";
+
 /// How long the end of a server waits for a block that is under way; and for the last ones, where the
 /// node is to be closed.
 const END_PATIENCE: Duration = Duration::from_secs(2);
@@ -110,6 +116,7 @@ fn ship_all(
     ends: &AtomicBool,
     tell: &(dyn Fn(String) + Sync),
 ) -> Result<(), Box<dyn std::error::Error>> {
+    let (begin, mut is_told) = (Instant::now(), false);
     let state = loop {
         match State::lock(directory) {
             Ok(Some(state)) => break state,
@@ -117,6 +124,10 @@ fn ship_all(
             Ok(None) if ends.load(Ordering::Relaxed) => return Ok(()),
             Ok(None) => thread::sleep(LOCK_INTERVAL),
             Err(error) => return Err(error.into()),
+        }
+        if !is_told && begin.elapsed() > LOCK_PATIENCE {
+            tell(OTHER_SHIPS.to_owned());
+            is_told = true;
         }
     };
     let node = tables.iter().find_map(|table| table.node.as_deref());

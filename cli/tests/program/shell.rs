@@ -3,14 +3,6 @@
 use std::path::Path;
 use std::process::Command;
 
-/// The scripts of a page, in their order.
-pub fn scripts(page: &str) -> impl Iterator<Item = &str> {
-    page.split("```sh\n").skip(1).map(|rest| {
-        let (script, _) = rest.split_once("```\n").expect("a script without an end");
-        script
-    })
-}
-
 /// Runs a script with `cdrlog` in its path. Gives everything that it printed.
 #[track_caller]
 pub fn run_script(script: &str, directory: &Path) -> String {

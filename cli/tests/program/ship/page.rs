@@ -8,15 +8,23 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use super::{append_events, record};
-use crate::shell::{run_script, scripts};
+use crate::shell::run_script;
 use crate::support::skip;
 
 const PAGE: &str = include_str!("../../../../docs/shipping.md");
 
+/// The scripts of the page, in their order.
+fn scripts() -> impl Iterator<Item = &'static str> {
+    PAGE.split("```sh\n").skip(1).map(|rest| {
+        let (script, _) = rest.split_once("```\n").expect("a script without an end");
+        script
+    })
+}
+
 /// The scripts of the page that have a text in them, made to end, and with other places. A place that
 /// none of them has is an error: the page has changed.
 fn scripts_with(text: &str, places: &[(&str, &str)]) -> Vec<String> {
-    let found: Vec<_> = scripts(PAGE).filter(|script| script.contains(text)).collect();
+    let found: Vec<_> = scripts().filter(|script| script.contains(text)).collect();
     for (place, _) in places {
         assert!(found.iter().any(|script| script.contains(place)), "{place}: {found:?}");
     }
