@@ -15,6 +15,7 @@ mod nats;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod nats_login;
 mod options;
+#[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod page;
 #[cfg(all(feature = "nats", feature = "postgres", feature = "s3"))]
 mod postgres;
