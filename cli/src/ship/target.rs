@@ -191,12 +191,6 @@ impl fmt::Display for Target {
     }
 }
 
-/// The name of an option, which a message may repeat: the value may be a password.
-#[cfg(any(feature = "nats", feature = "s3"))]
-pub(super) fn option_name(option: &str) -> &str {
-    option.split_once('=').map_or(option, |(name, _)| name)
-}
-
 /// `bucket/prefix?endpoint=http://127.0.0.1:8333&region=eu-central-1`
 #[cfg(feature = "s3")]
 fn bucket(text: &str) -> Result<super::objects::Bucket, String> {
@@ -222,8 +216,9 @@ fn bucket(text: &str) -> Result<super::objects::Bucket, String> {
                 bucket.endpoint = Some(endpoint.trim_end_matches('/').to_owned());
             }
             Some(("region", region)) => bucket.region = Some(region.to_owned()),
-            _ => {
-                let name = option_name(option);
+            other => {
+                // The value may be a password.
+                let name = other.map_or(option, |(name, _)| name);
                 return Err(format!(
                     "{name:?} is no option of a bucket: there are endpoint, which begins with http, \
                      and region"

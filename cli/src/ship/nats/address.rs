@@ -9,7 +9,6 @@ use cdrlog::manifest::Hash;
 
 use crate::ship::destination::Failure;
 use crate::ship::header::{Chain, Stream};
-use crate::ship::target::option_name;
 
 const PREFIX_DEFAULT: &str = "cdr";
 
@@ -64,8 +63,9 @@ impl StreamAddress {
                 Some(("prefix", prefix)) if prefix.split('.').all(is_name) => {
                     address.prefix = prefix.to_owned();
                 }
-                _ => {
-                    let name = option_name(option);
+                other => {
+                    // The value may be a password.
+                    let name = other.map_or(option, |(name, _)| name);
                     return Err(format!(
                         "{name:?} is no option of a stream: there is prefix, of letters, digits, -, _ \
                          and ."
