@@ -1,10 +1,8 @@
 //! `Appender`: an open directory, and the sends.
 
 use std::ffi::OsString;
-use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError, RwLock, TryLockError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use cdrlog::{AckError, Bytes, Durability, SharedProducer, TrySendError};
@@ -217,13 +215,6 @@ impl Drop for Appender {
     /// being closed.
     fn drop(&mut self) {
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if notice::may_wait().is_err() && open.is_some() {
-            // The collector runs in notices too, and a thread cannot wait for itself. If there is no
-            // other one, it stays open.
-            let open = ManuallyDrop::new(open);
-            let _ = thread::Builder::new().spawn(move || drop(ManuallyDrop::into_inner(open)));
-            return;
-        }
         // Where the interpreter has ended there is no GIL: `open` is dropped with the closure.
         let _is_attached = Python::try_attach(|py| py.detach(|| drop(open)));
     }
