@@ -12,7 +12,7 @@ use super::destination::{Answer, Destination, Failure};
 use super::header::{Block, Fields, Header};
 use super::notes::NoteStore;
 use super::shipper::{End, Shipper, Step};
-use super::showing::{Seen, Showing};
+use super::showing::Showing;
 use super::source::{Held, Source, is_contiguous};
 use super::stop::Stop;
 
@@ -57,7 +57,9 @@ impl<S: NoteStore> Shipper<S> {
             let file = &block.fields.file;
             !file.is_empty() && needed.as_ref().is_none_or(|needed| needed < file)
         };
-        let newest = match self.seen_long_ago(now).filter(is_news) {
+        let ahead = self.acknowledged().filter(|last| last.fields.cut > now).cloned();
+        let seen = self.release.seen_long_ago(ahead, self.rules.keep, now);
+        let newest = match seen.filter(is_news) {
             Some(newest) => Some(newest),
             None => self.newest_old(destination, now)?.filter(is_news),
         };
@@ -70,25 +72,6 @@ impl<S: NoteStore> Shipper<S> {
         self.release.showing = Some(Showing { until, seq, last: newest });
         // The new connection is asked for the last block first.
         Err(End::Step(Step::Again))
-    }
-
-    /// The last block that this process saw acknowledged so long ago, if the last one now is of a time to
-    /// come: the clock was ahead, and `cut` never goes back.
-    fn seen_long_ago(&mut self, now: i64) -> Option<Header> {
-        let last = self.acknowledged().filter(|last| last.fields.cut > now).cloned();
-        let Some(last) = last else {
-            (self.release.seen, self.release.old) = (None, None);
-            return None;
-        };
-        let kept = 0..self.rules.keep;
-        let age = |seen: &Seen| now.saturating_sub(seen.at);
-        if !self.release.seen.as_ref().is_some_and(|seen| kept.contains(&age(seen))) {
-            let before = self.release.seen.replace(Seen { last, at: now });
-            // Not if the clock was set back again.
-            let before = before.filter(|seen| age(seen) >= 0);
-            self.release.old = before.map(|seen| seen.last).or(self.release.old.take());
-        }
-        self.release.old.clone()
     }
 
     /// The newest block that was cut so long ago.

@@ -12,21 +12,43 @@ pub(super) struct Release {
     pub(super) not_before: i64,
     /// If the last blocks are of a time to come: the last one of some time ago, and the one that was
     /// acknowledged for long enough then.
-    pub(super) seen: Option<Seen>,
-    pub(super) old: Option<Header>,
+    seen: Option<Seen>,
+    old: Option<Header>,
 }
 
 /// The last block that was acknowledged at a time, in milliseconds since 1970.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) last: Header,
-    pub(super) at: i64,
+struct Seen {
+    last: Header,
+    at: i64,
 }
 
 impl Release {
     /// Whether there is something to do even if nothing is to be shipped.
     pub(super) const fn is_under_way(&self) -> bool {
         self.showing.is_some() || self.has_given_up
+    }
+
+    /// The last block that this process saw acknowledged for as long as files are kept. `ahead` is the last
+    /// one now, if it is of a time to come: the clock was ahead, and `cut` never goes back.
+    pub(super) fn seen_long_ago(
+        &mut self,
+        ahead: Option<Header>,
+        keep: i64,
+        now: i64,
+    ) -> Option<Header> {
+        let Some(last) = ahead else {
+            (self.seen, self.old) = (None, None);
+            return None;
+        };
+        let age = |seen: &Seen| now.saturating_sub(seen.at);
+        if !self.seen.as_ref().is_some_and(|seen| (0..keep).contains(&age(seen))) {
+            let before = self.seen.replace(Seen { last, at: now });
+            // Not if the clock was set back again.
+            let before = before.filter(|seen| age(seen) >= 0);
+            self.old = before.map(|seen| seen.last).or(self.old.take());
+        }
+        self.old.clone()
     }
 }
 

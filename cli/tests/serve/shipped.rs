@@ -1,7 +1,7 @@
 //! A server that ships, in threads of its own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -12,6 +12,22 @@ use crate::page::Viewer;
 
 fn cdrlog() -> Command {
     Command::new(env!("CARGO_BIN_EXE_cdrlog"))
+}
+
+fn url(archive: &Path) -> String {
+    format!("file://{}", archive.display())
+}
+
+/// A table of the options file, with more lines of it.
+fn table(archive: &Path, more: &str) -> String {
+    format!("[[ship]]\nto = \"{}\"\nblock_age = \"10ms\"\n{more}", url(archive))
+}
+
+/// The options file of a server that syncs every event, with these tables.
+fn write_config(parent: &Path, tables: &str) -> PathBuf {
+    let config = parent.join("cdrlog.toml");
+    fs::write(&config, format!("sync = \"always\"\n{tables}")).unwrap();
+    config
 }
 
 /// The lines of the archive.
@@ -29,12 +45,7 @@ fn shipped(archive: &Path) -> Vec<u8> {
 fn events_are_shipped_across_a_hand_over_and_the_metrics_say_how_far() {
     let parent = tempfile::tempdir().unwrap();
     let archive = parent.path().join("archive");
-    let config = parent.path().join("cdrlog.toml");
-    let text = format!(
-        "sync = \"always\"\n[[ship]]\nto = \"file://{}\"\nblock_age = \"10ms\"\nnode = \"media-1\"\n",
-        archive.display()
-    );
-    fs::write(&config, text).unwrap();
+    let config = write_config(parent.path(), &table(&archive, "node = \"media-1\"\n"));
     let directory = parent.path().join("cdr");
     let command = || {
         let mut command = serve(&directory);
@@ -44,7 +55,7 @@ fn events_are_shipped_across_a_hand_over_and_the_metrics_say_how_far() {
     let first = Daemon::start(&mut command());
     assert_eq!(first.connect().post(&body(0)).status, 200);
     wait_for("the first event", || (shipped(&archive) == line(0).into_bytes()).then_some(()));
-    let label = format!("{{destination=\"file://{}\",stream=\"lines\"}} ", archive.display());
+    let label = format!("{{destination=\"{}\",stream=\"lines\"}} ", url(&archive));
     wait_for("the metrics", || {
         let answer = first.connect().get("/metrics");
         let text = answer.text();
@@ -64,11 +75,7 @@ fn events_are_shipped_across_a_hand_over_and_the_metrics_say_how_far() {
 fn the_page_tells_how_far_a_destination_is_and_why_it_gets_no_lines() {
     let parent = tempfile::tempdir().unwrap();
     let archive = parent.path().join("archive");
-    let config = parent.path().join("cdrlog.toml");
-    let destination = format!("file://{}", archive.display());
-    let text =
-        format!("sync = \"always\"\n[[ship]]\nto = \"{destination}\"\nblock_age = \"10ms\"\n");
-    fs::write(&config, text).unwrap();
+    let config = write_config(parent.path(), &table(&archive, ""));
     let mut command = serve(&parent.path().join("cdr"));
     command.arg("--config").arg(&config).args(["--ui", "127.0.0.1:0"]);
     let daemon = Daemon::start(&mut command);
@@ -84,7 +91,7 @@ fn the_page_tells_how_far_a_destination_is_and_why_it_gets_no_lines() {
     });
     assert_eq!(
         (told["destination"].as_str(), &told["failure"]),
-        (Some(&*destination), &Value::Null)
+        (Some(&*url(&archive)), &Value::Null)
     );
     // A file is where its directory was.
     fs::remove_dir_all(archive.join("lines")).unwrap();
@@ -100,7 +107,6 @@ fn the_page_tells_how_far_a_destination_is_and_why_it_gets_no_lines() {
 fn a_destination_that_stopped_is_told_and_the_others_go_on() {
     let parent = tempfile::tempdir().unwrap();
     let (stopped, other) = (parent.path().join("stopped"), parent.path().join("other"));
-    let url = |archive: &Path| format!("file://{}", archive.display());
     // There, the node was retired.
     let before = parent.path().join("before");
     let append = cdrlog().args(["append", "--dir"]).arg(&before).stdin(Stdio::null()).output();
@@ -113,12 +119,8 @@ fn a_destination_that_stopped_is_told_and_the_others_go_on() {
     ship(&["--once", "--node", "media-1"]);
     ship(&["--retire", "media-1"]);
 
-    let config = parent.path().join("cdrlog.toml");
-    let table = |archive: &Path, more: &str| {
-        format!("[[ship]]\nto = \"{}\"\nblock_age = \"10ms\"\n{more}", url(archive))
-    };
     let tables = table(&stopped, "node = \"media-1\"\n") + &table(&other, "close = true\n");
-    fs::write(&config, format!("sync = \"always\"\n{tables}")).unwrap();
+    let config = write_config(parent.path(), &tables);
     let directory = parent.path().join("cdr");
     let mut command = serve(&directory);
     let daemon = Daemon::start(command.arg("--config").arg(&config));
@@ -160,11 +162,7 @@ fn last_header(archive: &Path) -> String {
 fn a_destination_that_cannot_be_used_is_told_and_used_once_it_can_be() {
     let parent = tempfile::tempdir().unwrap();
     let archive = parent.path().join("archive");
-    let config = parent.path().join("cdrlog.toml");
-    let destination = format!("file://{}", archive.display());
-    let text =
-        format!("sync = \"always\"\n[[ship]]\nto = \"{destination}\"\nblock_age = \"10ms\"\n");
-    fs::write(&config, text).unwrap();
+    let config = write_config(parent.path(), &table(&archive, ""));
     let directory = parent.path().join("cdr");
     let start = || Daemon::start(serve(&directory).arg("--config").arg(&config));
     let first = start();
